@@ -1,0 +1,39 @@
+"""The command line: one module a command, loaded when that command is asked for."""
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "ingest": "Load a folder or database schema of raw tables.",
+    "build": "Make, test and publish features and labels.",
+    "features": "Point-in-time features for any rows.",
+    "dataset": "The labelled rows, for your own notebook.",
+    "train": "Choose, calibrate and save a model.",
+    "evaluate": "The held-out report.",
+    "materialize": "Put feature values into the online store.",
+    "score": "Churn probabilities with reasons.",
+    "doctor": "Check that everything is in place.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when run, so that ``--help`` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(import_module(f"ml.cli.{cmd_name}"), "command")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tidemark", prog_name="churn")
+def main() -> None:
+    """Customer features exact at any past instant, and the churn models made from them."""

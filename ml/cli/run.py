@@ -1,0 +1,76 @@
+"""What every command shares: --home, --quiet, --json, the edge where errors become one sentence."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+
+from ml.errors import TidemarkError
+from ml.home import Home
+from ml.progress import Progress
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one command: where it works and how it speaks."""
+
+    home: Home
+    progress: Progress
+    as_json: bool
+
+    def finish(self, result: dict[str, Any], text: str) -> None:
+        """Print the result: ``text`` for people, ``result`` as JSON when asked for."""
+        if self.as_json:
+            click.echo(json.dumps(result, default=str))
+        elif not self.progress.quiet and text:
+            click.echo(text)
+
+
+def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a click callback the shared options; it receives a ``Run`` as first argument."""
+
+    @click.option("--home", type=click.Path(file_okay=False), help="Folder of all state (default $CHURN_HOME or var/).")
+    @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+    @click.option("--json", "as_json", is_flag=True, help="Machine-readable result on standard output.")
+    @functools.wraps(function)
+    def edge(home: str | None, quiet: bool, as_json: bool, **options: Any) -> None:
+        run = Run(Home.at(home), Progress(quiet=quiet), as_json)
+        try:
+            function(run, **options)
+        except TidemarkError as error:
+            fail(str(error), error.exit_status, as_json)
+        except KeyboardInterrupt:
+            fail("stopped; nothing was published", 1, as_json)
+        except OSError as error:
+            fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1, as_json)
+
+    return edge
+
+
+def fail(message: str, status: int, as_json: bool) -> None:
+    """Say one sentence on standard error and end with ``status``."""
+    if as_json:
+        click.echo(json.dumps({"error": message, "status": status}))
+    click.echo(f"churn: {message}", err=True)
+    sys.exit(status)
+
+
+class Instant(click.ParamType):
+    """An ISO 8601 instant; without a zone it is UTC. Becomes a naive ``datetime`` in UTC."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        from ml.instants import parse_instant
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_instant(value)
+        except ValueError:
+            self.fail(f"{value!r} is not an ISO 8601 instant such as 2024-03-01T12:00:00Z", param, ctx)

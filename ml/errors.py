@@ -1,0 +1,49 @@
+"""Every error a user can meet, as one small tree; each has an exit status.
+
+    TidemarkError                 1  the work failed
+    |-- UsageError                2  what was asked for makes no sense
+    |   `-- ProblemError          2  problem.yml does not say a usable problem
+    |-- NotReadyError             1  an earlier step has not been run
+    |-- SourceError               1  the raw data cannot be read, or breaks the contract as a whole
+    |-- BuildError                1  dbt failed, or a data test did
+    |-- ModelError                1  a model cannot be trained, read or used
+    `-- BusyError                 1  another process is writing to the same home
+
+A message says what is wrong, where, and what to do next, in one sentence or two.
+"""
+
+
+class TidemarkError(Exception):
+    """The work failed."""
+
+    exit_status = 1
+
+
+class UsageError(TidemarkError):
+    """What was asked for makes no sense."""
+
+    exit_status = 2
+
+
+class ProblemError(UsageError):
+    """``problem.yml`` does not state a usable problem."""
+
+
+class NotReadyError(TidemarkError):
+    """An earlier step has not been run yet."""
+
+
+class SourceError(TidemarkError):
+    """The raw data cannot be read, or breaks the contract as a whole."""
+
+
+class BuildError(TidemarkError):
+    """dbt failed, or a data test did."""
+
+
+class ModelError(TidemarkError):
+    """A model cannot be trained, read or used."""
+
+
+class BusyError(TidemarkError):
+    """Another process is writing to the same home."""

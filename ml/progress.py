@@ -1,0 +1,55 @@
+"""Messages and progress bars, always on standard error; silent when asked or when nobody looks."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How long work speaks to the person waiting for it.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing at all.
+    """
+
+    quiet: bool = False
+
+    def say(self, text: str) -> None:
+        """One line on standard error."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def bar(self, title: str, total: int) -> Iterator["Bar"]:
+        """A bar of ``total`` steps on a terminal; nothing elsewhere."""
+        if self.quiet or not sys.stderr.isatty():
+            yield Bar()
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with RichProgress(*columns, console=Console(stderr=True), transient=True) as rich_bar:
+            yield Bar(rich_bar, rich_bar.add_task(title, total=total))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar; without a terminal behind it every call does nothing."""
+
+    rich_bar: Any = None
+    task: Any = None
+
+    def step(self, title: str | None = None, steps: int = 1) -> None:
+        """Move on by ``steps``; ``title`` says what is under way now."""
+        if self.rich_bar is not None:
+            self.rich_bar.update(self.task, advance=steps, **({"description": title} if title else {}))
+
+
+SILENT = Progress(quiet=True)
