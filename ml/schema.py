@@ -1,0 +1,122 @@
+"""A small checker for YAML settings: every error names the file, the line and what to write instead."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Any, Union
+
+import yaml
+from yaml.constructor import SafeConstructor
+
+from ml.errors import ProblemError
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from ``low`` to ``high``."""
+
+    low: int
+    high: int
+
+    def wanted(self) -> str:
+        return f"a whole number from {self.low} to {self.high}"
+
+    def accepts(self, value: Any) -> bool:
+        return type(value) is int and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Share:
+    """A number above 0 and below 1."""
+
+    def wanted(self) -> str:
+        return "a number above 0 and below 1"
+
+    def accepts(self, value: Any) -> bool:
+        return type(value) is float and 0 < value < 1
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def wanted(self) -> str:
+        return "one of " + ", ".join(self.words)
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, str) and value in self.words
+
+
+@dataclass(frozen=True)
+class Names:
+    """A list of one or more words."""
+
+    def wanted(self) -> str:
+        return "a list of one or more feature names"
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
+
+
+Rule = Whole | Share | Choice | Names
+Shape = dict[str, Union[Rule, "Shape"]]
+
+
+def read_shape(
+    node: yaml.Node | None, shape: Shape, file: str, above: str = ""
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """The checked values under ``node``, and the line of each key (``a.b`` for a nested one).
+
+    Raises
+    ------
+    ProblemError
+        The first key or value that does not fit.
+    """
+    if node is None:
+        return {}, {}
+    if not isinstance(node, yaml.MappingNode):
+        what = above.rstrip(".") or "the file"
+        raise wrong(file, node, f"{what} must be a mapping of keys to values", f"write {', '.join(shape)}")
+    values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        key = known_key(key_node, shape, values, file, above)
+        lines[above + key] = key_node.start_mark.line + 1
+        rule = shape[key]
+        if isinstance(rule, dict):
+            values[key], inner = read_shape(value_node, rule, file, f"{above}{key}.")
+            lines |= inner
+        else:
+            values[key] = checked(value_node, rule, file, above + key)
+    return values, lines
+
+
+def known_key(node: yaml.Node, shape: Shape, seen: dict[str, Any], file: str, above: str) -> str:
+    """The key at ``node``, if it belongs there and comes for the first time."""
+    key = str(node.value)
+    if key in seen:
+        raise wrong(file, node, f"{above}{key} is given twice", "remove one of the two")
+    if key not in shape:
+        near = difflib.get_close_matches(key, shape, 1)
+        remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(shape)}"
+        raise wrong(file, node, f"unknown key {above}{key}", remedy)
+    return key
+
+
+def checked(node: yaml.Node, rule: Rule, file: str, name: str) -> Any:
+    """The value at ``node``, if ``rule`` accepts it."""
+    try:
+        value = SafeConstructor().construct_document(node)
+    except yaml.YAMLError as error:
+        raise wrong(file, node, f"{name} cannot be read", f"it must be {rule.wanted()}") from error
+    if isinstance(rule, Share) and type(value) is int:
+        value = float(value)
+    if not rule.accepts(value):
+        raise wrong(file, node, f"{name} is {value!r}", f"it must be {rule.wanted()}")
+    return value
+
+
+def wrong(file: str, node: yaml.Node, what: str, remedy: str) -> ProblemError:
+    """The error for what is wrong at ``node``."""
+    return ProblemError(f"{file}, line {node.start_mark.line + 1}: {what}; {remedy}")
