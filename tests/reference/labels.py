@@ -1,0 +1,125 @@
+"""The data clock and the churn labels, straight from the raw rows."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from tests.reference.raw import VERSIONED, open_raw
+
+FIRST_MONDAY = datetime(1970, 1, 5)
+Label = tuple[str, datetime, int]
+
+
+def data_clock(raw_folder: Path) -> datetime | None:
+    """Return the largest instant at which any raw fact became known; None where there is no fact."""
+    connection = open_raw(Path(raw_folder))
+    return connection.execute(f"select max(known_at) from ({BECAME_KNOWN_SQL})").fetchone()[0]
+
+
+def _own_instants_sql(table: str, instants: tuple[str, ...]) -> str:
+    """Return when a version, and what happened later to its row, became known while that version held."""
+    key, _ = VERSIONED[table]
+    happenings = " union all ".join(
+        f"select next_known_at, greatest(known_at, {fact}) as known_at from held where {fact} is not null"
+        for fact in ("known_at", *instants)
+    )
+    return f"""
+    select known_at from (
+        with held as (
+            select *, lead(known_at) over (partition by {key} order by version_at) as next_known_at
+            from {table}_versions
+        )
+        {happenings}
+    )
+    where next_known_at is null or known_at < next_known_at
+    """
+
+
+BECAME_KNOWN_SQL = " union all ".join(
+    [
+        "select first_known_at as known_at from first_known",
+        "select coalesce(updated_at, registered_at) from customers",
+        "select registered_at from registrations",
+        _own_instants_sql("orders", ("cancelled_at", "returned_at")),
+        _own_instants_sql(
+            "support_tickets", ("resolved_at", "case when satisfaction_score > 0 then rated_at end")
+        ),
+        _own_instants_sql("sessions", ()),
+    ]
+)
+
+
+def reference_labels(
+    raw_folder: Path,
+    data_clock: datetime,
+    horizon_days: int = 30,
+    active_within_days: int = 90,
+    cutoff_every_days: int = 7,
+    label_delay_days: int = 0,
+) -> set[Label]:
+    """Return (customer_id, cut-off, churned) of the population of every labelled cut-off."""
+    connection = open_raw(Path(raw_folder))
+    latest = data_clock - timedelta(days=horizon_days + label_delay_days)
+    _create_cut_offs(connection, latest, cutoff_every_days)
+    query = LABELS_SQL.format(active_within=active_within_days, horizon=horizon_days)
+    return set(connection.execute(query, {"data_clock": data_clock}).fetchall())
+
+
+def _create_cut_offs(connection: duckdb.DuckDBPyConnection, latest: datetime, every_days: int) -> None:
+    connection.execute("create table cut_offs (cut_off timestamp)")
+    first_known_at = connection.execute("select min(first_known_at) from first_known").fetchone()[0]
+    if first_known_at is not None:
+        instants = [[cut_off] for cut_off in cut_offs(first_known_at, latest, every_days)]
+        if instants:
+            connection.executemany("insert into cut_offs values (?)", instants)
+
+
+def cut_offs(first_known_at: datetime, latest: datetime, every_days: int) -> list[datetime]:
+    """Return the whole multiples of `every_days` from the first Monday of 1970, within both ends."""
+    step = timedelta(days=every_days)
+    skipped = -((FIRST_MONDAY - first_known_at) // step)
+    cut_off, found = FIRST_MONDAY + skipped * step, []
+    while cut_off <= latest:
+        found.append(cut_off)
+        cut_off += step
+    return found
+
+
+LABELS_SQL = """
+with held_at_cut_off as (
+    select cut_off, versions.*
+    from cut_offs
+    inner join orders_versions as versions
+        on versions.known_at <= cut_off
+        and versions.ordered_at <= cut_off
+        and versions.ordered_at > cut_off - interval {active_within} day
+    qualify row_number() over (partition by cut_off, order_id order by version_at desc) = 1
+),
+population as (
+    select distinct customer_id, cut_off
+    from held_at_cut_off
+    where not coalesce(cancelled_at <= cut_off, false) and not coalesce(returned_at <= cut_off, false)
+),
+held_at_data_clock as (
+    select *
+    from orders_versions
+    where known_at <= $data_clock
+    qualify row_number() over (partition by order_id order by version_at desc) = 1
+),
+kept_in_the_end as (
+    select customer_id, ordered_at
+    from held_at_data_clock
+    where not coalesce(cancelled_at <= $data_clock, false) and not coalesce(returned_at <= $data_clock, false)
+)
+select
+    customer_id,
+    cut_off,
+    cast(not exists (
+        from kept_in_the_end as later
+        where later.customer_id = population.customer_id
+            and later.ordered_at > cut_off
+            and later.ordered_at <= cut_off + interval {horizon} day
+    ) as integer) as churned
+from population
+"""

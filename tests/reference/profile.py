@@ -1,0 +1,32 @@
+"""Profile features of existing customers: the attributes of the version known at each asked instant."""
+
+import duckdb
+
+
+def create_profile_features(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create `profile_features`: one row per asked row of an existing customer."""
+    connection.execute(f"create table profile_features as {PROFILE_SQL}")
+
+
+# Registration and birth date hold from registration on, even where their version was known only later.
+PROFILE_SQL = """
+with versions as (
+    select *, coalesce(updated_at, registered_at) as known_at from customers
+),
+known_version as (
+    select asked_row, gender, city, country, acquisition_channel, email_verified, phone_verified
+    from existing
+    inner join versions using (customer_id)
+    where known_at <= t
+    qualify row_number() over (partition by asked_row order by known_at desc) = 1
+)
+select
+    asked_row,
+    known_version.* exclude (asked_row),
+    registrations.registered_at,
+    registrations.birth_date
+from existing
+left join known_version using (asked_row)
+left join registrations
+    on registrations.customer_id = existing.customer_id and registrations.registered_at <= existing.t
+"""
