@@ -1,0 +1,121 @@
+"""The registry file: replaced in one step, and never written over what somebody else wrote meanwhile.
+
+Feast's own file store empties the file before it writes, and lets the last of two writers silently undo the
+first. Here a reader sees the old registry or the new one, and a writer whose copy is out of date is refused.
+"""
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from feast.infra.registry.registry_store import RegistryStore
+from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
+from feast.repo_config import RegistryConfig
+
+from feature_repo.paths import feast_path
+
+_held: dict[Path, IO[str]] = {}
+
+
+class RegistryChangedError(RuntimeError):
+    """Another process changed the registry while this one was working on it."""
+
+
+class WholeFileRegistryStore(RegistryStore):
+    """A registry in one file under ``<CHURN_HOME>/feast``.
+
+    Parameters
+    ----------
+    registry_config : RegistryConfig
+        Its ``path`` is absolute, or relative to the home's ``feast`` folder.
+    repo_path : Path
+        Not used: state does not live beside the code.
+    """
+
+    def __init__(self, registry_config: RegistryConfig, repo_path: Path | None):
+        self.path = feast_path(registry_config.path)
+        self._seen = ""
+
+    def get_registry_proto(self) -> RegistryProto:
+        """The registry as it stands; empty when there is none yet."""
+        registry = read_registry(self.path)
+        self._seen = registry.version_id
+        return registry
+
+    def update_registry_proto(self, registry_proto: RegistryProto) -> None:
+        """Replace the registry.
+
+        Raises
+        ------
+        RegistryChangedError
+            It is no longer the one this store read or wrote last.
+        """
+        with locked(self.path.with_suffix(".lock")):
+            if read_registry(self.path).version_id != self._seen:
+                raise RegistryChangedError(
+                    f"another process changed {self.path} meanwhile: nothing was written, run the command again"
+                )
+            registry_proto.version_id = str(uuid.uuid4())
+            registry_proto.last_updated.FromDatetime(datetime.now(UTC))
+            replace_file(self.path, registry_proto.SerializeToString())
+            self._seen = registry_proto.version_id
+
+    def teardown(self) -> None:
+        """Remove the registry."""
+        self.path.unlink(missing_ok=True)
+        self._seen = ""
+
+
+def read_registry(path: Path) -> RegistryProto:
+    """The registry in ``path``; an empty one when there is no such file."""
+    try:
+        return RegistryProto.FromString(path.read_bytes())
+    except FileNotFoundError:
+        return RegistryProto()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put ``content`` in ``path`` so that readers see all of it or what was there before, power cuts included."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}-{os.getpid()}-{uuid.uuid4().hex}")
+    try:
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, waiting for whoever has it; the system frees it when a process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def take_turn(home_feast: Path) -> None:
+    """Let one ``feast apply`` at a time work in ``home_feast``: wait here, then hold until this process ends."""
+    if home_feast not in _held:
+        home_feast.mkdir(parents=True, exist_ok=True)
+        lock = (home_feast / "apply.lock").open("a")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _held[home_feast] = lock
