@@ -1,0 +1,21 @@
+{#
+    Customers are independent, so the work is cut into slices of them: memory is bounded by the size
+    of a slice, not by the size of the data. On engines that cut the work themselves a slice is all.
+#}
+
+{% macro in_slice(customer_number) -%}
+    {{ adapter.dispatch("in_slice")(customer_number) }}
+{%- endmacro %}
+
+{% macro default__in_slice(customer_number) -%} true {%- endmacro %}
+
+{% macro duckdb__in_slice(customer_number) -%}
+    (
+        getvariable('slice_first') is null
+        or {{ customer_number }} between getvariable('slice_first') and getvariable('slice_last')
+    )
+{%- endmacro %}
+
+{% macro parquet_folder(model) -%}
+    {{ env_var("CHURN_OUTPUT", env_var("CHURN_HOME", "../var") ~ "/dbt/output") }}/{{ "labels" if "labels" in model.fqn else "features" }}/{{ model.name }}
+{%- endmacro %}

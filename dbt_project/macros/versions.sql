@@ -1,0 +1,19 @@
+{#
+    A fact may be told again later: a new version. Copies that say the same as the version before
+    them count once, known from the earliest. Each version holds until the next one is known.
+#}
+
+{# condition: this row says the same as the version before it, in every column that counts #}
+{% macro repeats_previous(columns, version_window) -%}
+    {%- for column in columns %}
+            {{ column }} is not distinct from lag({{ column }}) over {{ version_window }}
+            {%- if not loop.last %} and{% endif %}
+    {%- endfor %}
+            and row_number() over {{ version_window }} > 1
+{%- endmacro %}
+
+{# columns that place a version among its siblings #}
+{% macro version_span(key, known_at, told_at) -%}
+        lead({{ known_at }}) over (partition by {{ key }} order by {{ told_at }}) as superseded_at,
+        row_number() over (partition by {{ key }} order by {{ told_at }}) = 1 as is_first_version
+{%- endmacro %}

@@ -1,0 +1,32 @@
+with
+
+known_facts as (
+
+    select registered_at as known_at from {{ ref("stg_customers") }}
+    union all
+    select known_at from {{ ref("stg_customers") }}
+    union all
+    select greatest(known_at, coalesce(cancelled_at, known_at), coalesce(returned_at, known_at))
+    from {{ ref("stg_orders") }}
+    union all
+    select greatest(known_at, coalesce(resolved_at, known_at), coalesce(rated_at, known_at))
+    from {{ ref("stg_support_tickets") }}
+    union all
+    select known_at from {{ ref("stg_sessions") }}
+
+),
+
+data_clock as (
+
+    select
+        min(known_at) as first_known_at,
+        {%- if var("as_of") is none %}
+        max(known_at) as data_clock
+        {%- else %}
+        {{ as_of_instant() }} as data_clock
+        {%- endif %}
+    from known_facts
+
+)
+
+select * from data_clock

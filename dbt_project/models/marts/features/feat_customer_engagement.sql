@@ -1,0 +1,53 @@
+{% set counts = [] %}
+{% for days in var("windows") %}
+    {% do counts.append(contribution("sessions_" ~ days ~ "d", "started_sessions", "1", "known_at", days_after("started_at", days))) %}
+{% endfor %}
+{% set page_views_end = earliest(["superseded_at", days_after("started_at", 30)]) %}
+
+{% set features = counts + [
+    contribution("page_views_30d", "sessions", "page_views", "known_at", page_views_end),
+    extreme("last_session_at", "started_sessions", "max", "started_at", "known_at"),
+    contribution("page_views_30d", "customers", "0", "first_known_at"),
+] %}
+
+with
+
+customers as (
+
+    select customer_number, customer_id, first_known_at from {{ ref("int_customers") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+sessions as (
+
+    select * from {{ ref("int_session_facts") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+started_sessions as (
+
+    select * from sessions
+    where is_first_version
+
+),
+
+session_deltas as (
+    {{ deltas(features) }}
+),
+
+deltas_at_one_instant as (
+    {{ deltas_per_instant("session_deltas", features) }}
+),
+
+session_totals as (
+    {{ running_totals("deltas_at_one_instant", features) }}
+),
+
+totals_of_named_customers as (
+    {{ name_customers("session_totals", features) }}
+)
+
+select * from totals_of_named_customers
+order by customer_id, event_timestamp

@@ -1,0 +1,92 @@
+{% set sums = [] %}
+{% for days in var("windows") %}
+    {% set ends = earliest(["kept_until", days_after("ordered_at", days)]) %}
+    {% do sums.append(contribution("orders_" ~ days ~ "d", "orders", "1", "known_at", ends)) %}
+{% endfor %}
+{% for days in var("windows") %}
+    {% set ends = earliest(["kept_until", days_after("ordered_at", days)]) %}
+    {% do sums.append(contribution("spend_" ~ days ~ "d", "orders", "total_amount", "known_at", ends, money())) %}
+{% endfor %}
+{% set until_90d = earliest(["kept_until", days_after("ordered_at", 90)]) %}
+{% set until_365d = earliest(["kept_until", days_after("ordered_at", 365)]) %}
+{% set loss_ends = earliest(["superseded_at", days_after("lost_at", 365)]) %}
+{% set second_loss_starts = "greatest(second_loss_known_at, " ~ days_after("lost_at", 365) ~ ")" %}
+{% set second_loss_ends = earliest(["superseded_at", days_after("lost_again_at", 365)]) %}
+
+{% set features = sums + [
+    contribution("orders_lifetime", "orders", "1", "known_at", "kept_until"),
+    contribution("spend_lifetime", "orders", "total_amount", "known_at", "kept_until", money()),
+    contribution("orders_placed_lifetime", "placed_orders", "1", "known_at"),
+    contribution("cancelled_orders_365d", "lost_orders", "1", "loss_known_at", loss_ends),
+    contribution("cancelled_orders_365d", "twice_lost_orders", "1", second_loss_starts, second_loss_ends),
+    contribution("discount_365d", "orders", "discount_amount", "known_at", until_365d, money()),
+    contribution("items_90d", "orders", "quantity", "known_at", until_90d, money()),
+    contribution("items_365d", "orders", "quantity", "known_at", until_365d, money()),
+    contribution("categories_lifetime", "categories", "1", "known_at"),
+    extreme("first_order_at", "placed_orders", "min", "ordered_at", "known_at"),
+    extreme("last_order_at", "placed_orders", "max", "ordered_at", "known_at"),
+    contribution("orders_lifetime", "customers", "0", "first_known_at"),
+] %}
+
+with
+
+customers as (
+
+    select customer_number, customer_id, first_known_at from {{ ref("int_customers") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+orders as (
+
+    select * from {{ ref("int_order_facts") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+placed_orders as (
+
+    select * from orders
+    where is_first_version
+
+),
+
+lost_orders as (
+
+    select * from orders
+    where lost_at is not null
+
+),
+
+twice_lost_orders as (
+
+    select * from orders
+    where lost_again_at is not null
+
+),
+
+categories as (
+
+    select * from {{ ref("int_customer_categories") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+order_deltas as (
+    {{ deltas(features) }}
+),
+
+deltas_at_one_instant as (
+    {{ deltas_per_instant("order_deltas", features) }}
+),
+
+order_totals as (
+    {{ running_totals("deltas_at_one_instant", features) }}
+),
+
+totals_of_named_customers as (
+    {{ name_customers("order_totals", features) }}
+)
+
+select * from totals_of_named_customers
+order by customer_id, event_timestamp

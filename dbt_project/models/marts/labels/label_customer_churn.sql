@@ -1,0 +1,79 @@
+{% set active_until = earliest(["kept_until", days_after("ordered_at", var("active_within_days"))]) %}
+{% set horizon_before_order = days_before("ordered_at", var("horizon_days")) %}
+{% set states = [
+    contribution("active_orders", "orders", "1", "known_at", active_until),
+    contribution("orders_ahead", "finally_kept_orders", "1", horizon_before_order, "ordered_at"),
+] %}
+
+with
+
+customers as (
+
+    select customer_number, customer_id from {{ ref("int_customers") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+orders as (
+
+    select * from {{ ref("int_order_facts") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+finally_kept_orders as (
+
+    select * from orders
+    where superseded_at is null and lost_at is null
+
+),
+
+state_deltas as (
+    {{ deltas(states) }}
+),
+
+deltas_at_one_instant as (
+    {{ deltas_per_instant("state_deltas", states) }}
+),
+
+states_over_time as (
+    {{ running_totals("deltas_at_one_instant", states) }}
+),
+
+stretches as (
+
+    select
+        customer_number,
+        active_orders,
+        orders_ahead,
+        {{ cutoff_at_or_after("changed_at") }} as first_cutoff,
+        {{ cutoff_at_or_after("lead(changed_at) over (partition by customer_number order by changed_at)") }} - 1 as last_cutoff
+    from states_over_time
+
+),
+
+population as (
+
+    select
+        customer_number,
+        {{ each_integer("first_cutoff", "last_cutoff") }} as cutoff_number,
+        case when orders_ahead > 0 then 0 else 1 end as churned
+    from stretches
+    where active_orders > 0 and first_cutoff <= last_cutoff
+
+),
+
+labels as (
+
+    select
+        customers.customer_id,
+        cutoffs.cutoff_at as event_timestamp,
+        cast(population.churned as bigint) as churned
+    from population
+    inner join {{ ref("int_cutoffs") }} as cutoffs on population.cutoff_number = cutoffs.cutoff_number
+    inner join customers on population.customer_number = customers.customer_number
+
+)
+
+select * from labels
+order by customer_id, event_timestamp

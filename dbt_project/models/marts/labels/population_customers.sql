@@ -1,0 +1,68 @@
+{% set active_until = earliest(["kept_until", days_after("ordered_at", var("active_within_days"))]) %}
+{% set activity = [contribution("active_orders", "orders", "1", "known_at", active_until)] %}
+
+with
+
+customers as (
+
+    select customer_number, customer_id from {{ ref("int_customers") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+orders as (
+
+    select * from {{ ref("int_order_facts") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+activity_deltas as (
+    {{ deltas(activity) }}
+),
+
+deltas_at_one_instant as (
+    {{ deltas_per_instant("activity_deltas", activity) }}
+),
+
+active_orders_over_time as (
+    {{ running_totals("deltas_at_one_instant", activity) }}
+),
+
+turns as (
+
+    select
+        customer_number,
+        changed_at,
+        active_orders > 0 as is_active,
+        coalesce(lag(active_orders) over (partition by customer_number order by changed_at) > 0, false) as was_active
+    from active_orders_over_time
+
+),
+
+stretches as (
+
+    select
+        customer_number,
+        is_active,
+        changed_at as active_from,
+        lead(changed_at) over (partition by customer_number order by changed_at) as active_until
+    from turns
+    where is_active != was_active
+
+),
+
+active_stretches as (
+
+    select
+        customers.customer_id,
+        stretches.active_from,
+        stretches.active_until
+    from stretches
+    inner join customers on stretches.customer_number = customers.customer_number
+    where stretches.is_active
+
+)
+
+select * from active_stretches
+order by customer_id, active_from

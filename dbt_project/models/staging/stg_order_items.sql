@@ -1,0 +1,16 @@
+with
+
+source as (
+
+    select distinct
+        order_id,
+        line_number,
+        product_id,
+        category,
+        quantity,
+        unit_price
+    from {{ source("raw", "order_items") }}
+
+)
+
+select * from source

@@ -1,0 +1,57 @@
+with
+
+source as (
+
+    select
+        order_id,
+        customer_id,
+        payment_method,
+        channel,
+        total_amount,
+        discount_amount,
+        ordered_at,
+        {{ if_known("cancelled_at") }} as cancelled_at,
+        {{ if_known("returned_at") }} as returned_at,
+        coalesce(loaded_at, ordered_at) as told_at,
+        {{ known_at("ordered_at", "loaded_at") }} as known_at
+    from {{ source("raw", "orders") }}
+    where {{ is_known(known_at("ordered_at", "loaded_at")) }}
+
+),
+
+copies_marked as (
+
+    select
+        *,
+        {{ repeats_previous(
+            ["payment_method", "channel", "total_amount", "discount_amount", "cancelled_at", "returned_at"], "versions"
+        ) }} as is_copy
+    from source
+    window versions as (partition by order_id order by told_at)
+
+),
+
+versions_spanned as (
+
+    select
+        *,
+        {{ version_span("order_id", "known_at", "told_at") }}
+    from copies_marked
+    where not is_copy
+
+)
+
+select
+    order_id,
+    customer_id,
+    payment_method,
+    channel,
+    total_amount,
+    discount_amount,
+    is_first_version,
+    ordered_at,
+    cancelled_at,
+    returned_at,
+    known_at,
+    superseded_at
+from versions_spanned

@@ -1,0 +1,47 @@
+with
+
+source as (
+
+    select
+        session_id,
+        customer_id,
+        duration_seconds,
+        page_views,
+        started_at,
+        coalesce(loaded_at, started_at) as told_at,
+        {{ known_at("started_at", "loaded_at") }} as known_at
+    from {{ source("raw", "sessions") }}
+    where {{ is_known(known_at("started_at", "loaded_at")) }}
+
+),
+
+copies_marked as (
+
+    select
+        *,
+        {{ repeats_previous(["duration_seconds", "page_views"], "versions") }} as is_copy
+    from source
+    window versions as (partition by session_id order by told_at)
+
+),
+
+versions_spanned as (
+
+    select
+        *,
+        {{ version_span("session_id", "known_at", "told_at") }}
+    from copies_marked
+    where not is_copy
+
+)
+
+select
+    session_id,
+    customer_id,
+    duration_seconds,
+    page_views,
+    is_first_version,
+    started_at,
+    known_at,
+    superseded_at
+from versions_spanned

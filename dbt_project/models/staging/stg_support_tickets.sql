@@ -1,0 +1,71 @@
+with
+
+source as (
+
+    select
+        ticket_id,
+        customer_id,
+        category,
+        channel,
+        satisfaction_score,
+        opened_at,
+        resolved_at,
+        coalesce(rated_at, resolved_at, {{ known_at("opened_at", "loaded_at") }}) as rated_at,
+        coalesce(loaded_at, opened_at) as told_at,
+        {{ known_at("opened_at", "loaded_at") }} as known_at
+    from {{ source("raw", "support_tickets") }}
+    where {{ is_known(known_at("opened_at", "loaded_at")) }}
+
+),
+
+known_parts as (
+
+    select
+        ticket_id,
+        customer_id,
+        category,
+        channel,
+        case when {{ is_known("rated_at") }} then satisfaction_score end as satisfaction_score,
+        opened_at,
+        {{ if_known("resolved_at") }} as resolved_at,
+        case when satisfaction_score is not null then {{ if_known("rated_at") }} end as rated_at,
+        told_at,
+        known_at
+    from source
+
+),
+
+copies_marked as (
+
+    select
+        *,
+        {{ repeats_previous(["category", "channel", "satisfaction_score", "resolved_at", "rated_at"], "versions") }}
+            as is_copy
+    from known_parts
+    window versions as (partition by ticket_id order by told_at)
+
+),
+
+versions_spanned as (
+
+    select
+        *,
+        {{ version_span("ticket_id", "known_at", "told_at") }}
+    from copies_marked
+    where not is_copy
+
+)
+
+select
+    ticket_id,
+    customer_id,
+    category,
+    channel,
+    satisfaction_score,
+    is_first_version,
+    opened_at,
+    resolved_at,
+    rated_at,
+    known_at,
+    superseded_at
+from versions_spanned
