@@ -1,0 +1,1 @@
+"""Demo data: each module writes one folder of raw tables that obeys the contract."""
