@@ -1,0 +1,168 @@
+"""The estimators and transformers of our own, each honouring scikit-learn's contract.
+
+All work element by element or column by column in a fixed order, so that a customer's score is the same to
+the last bit whether scored alone or among a million.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from scipy.special import expit, logit
+from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+Floats = NDArray[np.float64]
+SURE = 1e-6
+
+
+class TameSkew(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Replace the columns with long tails by ``sign(x) * log(1 + |x|)``; nulls stay null.
+
+    Parameters
+    ----------
+    limit : float
+        Absolute skewness from which a column has a long tail.
+
+    Attributes
+    ----------
+    skewed_ : array of bool, shape (columns,)
+    """
+
+    def __init__(self, limit: float = 1.0) -> None:
+        self.limit = limit
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+        values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        self.skewed_ = np.abs(skewness(values)) > self.limit
+        return self
+
+    def transform(self, X: Any) -> Floats:  # noqa: N803
+        check_is_fitted(self)
+        values = validate_data(
+            self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan", copy=True
+        )
+        tail = np.ascontiguousarray(values[:, self.skewed_])
+        values[:, self.skewed_] = np.sign(tail) * np.log1p(np.abs(tail))
+        return values
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def skewness(values: Floats) -> Floats:
+    """Third standardised moment of each column; 0 where a column is constant or empty."""
+    known = np.isfinite(values)
+    count = np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, values - np.where(known, values, 0).sum(axis=0) / count, 0.0)
+    spread = np.sqrt((centred**2).sum(axis=0) / count)
+    third = (centred**3).sum(axis=0) / count
+    return np.divide(third, spread**3, out=np.zeros_like(third), where=spread > 0)
+
+
+class RowwiseLogistic(LogisticRegression):
+    """Logistic regression whose sum is taken column after column.
+
+    A matrix product may add in another order for one row than for many; this one cannot.
+    """
+
+    def decision_function(self, X: Any) -> Floats:  # noqa: N803
+        check_is_fitted(self)
+        if len(self.classes_) > 2 or issparse(self.coef_):
+            return super().decision_function(X)
+        values = validate_data(self, X, reset=False, dtype=np.float64)
+        total = np.full(len(values), float(self.intercept_[0]))
+        for column, weight in zip(values.T, self.coef_[0], strict=True):
+            total += np.ascontiguousarray(column) * weight
+        return total
+
+    def predict_proba(self, X: Any) -> Floats:  # noqa: N803
+        check_is_fitted(self)
+        if len(self.classes_) > 2:
+            return super().predict_proba(X)
+        return both_sides(expit(self.decision_function(X)))
+
+
+class RecencyRule(ClassifierMixin, BaseEstimator):
+    """The rule a shopkeeper knows: the later a customer is, the likelier gone.
+
+    The first column that is known speaks for a row. Each column has its own rising curve from lateness to
+    churn rate, learned by isotonic regression; a row without any gets the overall rate.
+
+    Attributes
+    ----------
+    classes_ : array of shape (2,)
+    rate_ : float
+        Churn rate of the training rows.
+    lateness_, rates_ : list of arrays
+        The knots of each column's curve.
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        values, churned = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        check_classification_targets(churned)
+        self.classes_, codes = np.unique(churned, return_inverse=True)
+        if len(self.classes_) > 2:
+            raise ValueError("Only binary classification is supported.")
+        self.rate_ = float(codes.mean()) if len(self.classes_) == 2 else 1.0
+        self.lateness_, self.rates_ = [], []
+        speaks = first_known(values)
+        for column in range(values.shape[1]):
+            lateness, rates = rising_curve(
+                values[speaks == column, column], codes[speaks == column], self.rate_
+            )
+            self.lateness_.append(lateness)
+            self.rates_.append(rates)
+        return self
+
+    def predict_proba(self, X: Any) -> Floats:  # noqa: N803
+        check_is_fitted(self)
+        values = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        churn = np.full(len(values), self.rate_)
+        speaks = first_known(values)
+        for column, (lateness, rates) in enumerate(zip(self.lateness_, self.rates_, strict=True)):
+            mine = speaks == column
+            churn[mine] = np.interp(values[mine, column], lateness, rates)
+        return both_sides(churn) if len(self.classes_) == 2 else np.ones((len(values), 1))
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.poor_score = True
+        return tags
+
+
+def first_known(values: Floats) -> NDArray[np.intp]:
+    """For each row the first column that is not null; -1 where all are."""
+    known = ~np.isnan(values)
+    return np.where(known.any(axis=1), known.argmax(axis=1), -1)
+
+
+def rising_curve(lateness: Floats, churned: NDArray[Any], rate: float) -> tuple[Floats, Floats]:
+    """The knots of the rising curve; the overall rate where there is nothing to learn from."""
+    if not len(lateness):
+        return np.zeros(1), np.full(1, rate)
+    curve = IsotonicRegression(out_of_bounds="clip").fit(lateness, churned)
+    surest = 1 / (len(lateness) + 2)
+    return curve.X_thresholds_, np.clip(curve.y_thresholds_, surest, 1 - surest)
+
+
+def both_sides(churn: Floats) -> Floats:
+    """Probabilities of staying and of churning, side by side."""
+    return np.column_stack([1 - churn, churn])
+
+
+def log_odds(probability: Floats) -> Floats:
+    """Log-odds, short of infinity."""
+    return logit(np.clip(check_array(probability, ensure_2d=False, dtype=np.float64), SURE, 1 - SURE))
