@@ -51,11 +51,11 @@ TABLES = {
 def write_complete_journey(folder: Path, progress: Progress = SILENT) -> None:
     """Write 2,469 households, 155,848 baskets and 1,469,307 lines as raw tables to ``folder``.
 
-    A household is a customer, a basket an order. The stored timestamps are UTC already (the shops are in the
-    east of the United States, whose nights they show at 7 to 9 o'clock); all lines of a basket share one. When
-    a household joined is not known, so it is registered at its first basket. Quantities are the source's own:
-    for fuel they count thousandths of a gallon. A line of quantity 0 has its sales value as unit price; a
-    product without description has no category.
+    A household is a customer, a basket an order. The stored timestamps are UTC already: their quietest hour
+    is the night of the eastern United States and moves with its daylight saving; all lines of a basket share
+    one. When a household joined is not known, so it is registered at its first basket. Quantities are the
+    source's own: for fuel they count thousandths of a gallon. A line of quantity 0 has its sales value as
+    unit price; a product without description has no category.
 
     Parameters
     ----------

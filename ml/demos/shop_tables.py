@@ -1,7 +1,7 @@
 """What the shop's systems hold of a block, and since when: customers with their versions, and sessions.
 
-``arrival`` and ``deliver`` are shared with ``shop_orders`` and ``shop_tickets``: a row stands in the extract as
-of T when it was known by T, and it never carries an instant later than the one at which it was known.
+``arrival`` and ``deliver`` serve ``shop_orders`` and ``shop_tickets`` too: a row stands in the extract as of
+T when it was known by T, and it never carries an instant later than the one at which it was known.
 """
 
 from typing import Any

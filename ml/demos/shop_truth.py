@@ -1,14 +1,15 @@
 """The true probability that a customer of the shop places no kept order in the next 30 days.
 
-It conditions on what anybody could see by the cut-off: every order, session and ticket that *occurred*, the
-cancellations, returns and ratings that happened, the acquisition channel and the rates in ``shop_process``. It
-sees neither the hidden habit nor whether the customer has left: both are filtered, exactly, by Bayes' rule:
+It conditions on what anybody could see by the cut-off: every order, session and ticket that *occurred*,
+the cancellations, returns and ratings that happened, the acquisition channel, and the rates that
+``shop_process`` states. It sees neither the hidden habit nor whether the customer has left: both are
+filtered, exactly, by Bayes' rule:
 
-    weight of habit k = its share * likelihood of the counts up to the last event * chance of the silence since
-    P(no kept order)  = 1 - sum over k of P(still here, habit k) * P(kept order in 30 days | still here, habit k)
+    weight of habit k = its share * likelihood of the counts to the last event * chance of the silence since
+    P(no kept order) = 1 - sum over k of P(still here, habit k) * P(kept order ahead | still here, habit k)
 
-So it is calibrated, and no model can beat it but by chance. Rows loaded late are seen here when they occurred,
-hence earlier than by any feature; cancellations after the end of the data count as cancellations.
+So it is calibrated, and no model can beat it but by chance. Rows loaded late are seen here when they
+occurred, hence earlier than by any feature; cancellations after the end of the data count as cancellations.
 """
 
 from dataclasses import dataclass
