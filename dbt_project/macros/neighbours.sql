@@ -1,0 +1,37 @@
+{#
+    Feature tables are stored in the order of their keys, and DuckDB reads them back in that order: a
+    neighbour is then found without sorting again. Other engines sort.
+#}
+
+{% macro previous_key(columns) -%}
+    {{ adapter.dispatch("previous_key")(columns) }}
+{%- endmacro %}
+
+{% macro default__previous_key(columns) -%}
+    lag(struct({{ columns | join(", ") }})) over (order by {{ columns | join(", ") }})
+{%- endmacro %}
+
+{% macro duckdb__previous_key(columns) -%}
+    lag(row({{ columns | join(", ") }})) over ()
+{%- endmacro %}
+
+{% macro this_key(columns) -%}
+    {{ adapter.dispatch("this_key")(columns) }}
+{%- endmacro %}
+
+{% macro default__this_key(columns) -%} struct({{ columns | join(", ") }}) {%- endmacro %}
+
+{% macro duckdb__this_key(columns) -%} row({{ columns | join(", ") }}) {%- endmacro %}
+
+{# the customer of the next row #}
+{% macro next_customer() -%}
+    {{ adapter.dispatch("next_customer")() }}
+{%- endmacro %}
+
+{% macro default__next_customer() -%}
+    lead(customer_id) over (order by customer_id, event_timestamp)
+{%- endmacro %}
+
+{% macro duckdb__next_customer() -%}
+    lead(customer_id) over ()
+{%- endmacro %}
