@@ -58,8 +58,8 @@ def calibrate(churned: Floats, raw: Floats) -> Calibration:
 def choose_threshold(churned: Floats, probability: Floats, rule: Threshold) -> tuple[float, bool]:
     """The probability from which a customer counts as churning, and whether the rule could be met.
 
-    ``recall_at_least`` takes the highest that still finds enough churners; ``precision_at_least`` the lowest that is
-    right often enough, or the one that is right most often when none is; ``fixed`` its own value.
+    ``recall_at_least`` takes the highest that still finds enough churners; ``precision_at_least`` the lowest
+    that is right often enough, or the one that is right most often when none is; ``fixed`` its own value.
     """
     if rule.rule == "fixed":
         return rule.value, True

@@ -1,7 +1,7 @@
 """What happens to inputs before an estimator sees them, as scikit-learn column transformers.
 
-Linear models get imputed, straightened and scaled numbers; trees read numbers and nulls as they are. Texts become
-indicator columns; rare and unseen ones share one.
+Linear models get imputed, straightened and scaled numbers; trees read numbers and nulls as they are. Texts
+become indicator columns; rare and unseen ones share one.
 """
 
 from collections.abc import Sequence

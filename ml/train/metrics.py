@@ -1,7 +1,8 @@
 """How good probabilities are: each metric for many row weights at once, so that a bootstrap is one pass.
 
 Labels and probabilities come in, numbers with intervals go out. A bootstrap replicate draws customers,
-not rows: a customer's rows at neighbouring cut-offs are nearly the same row and would make every interval too narrow.
+not rows: a customer's rows at neighbouring cut-offs are nearly the same row and would make every interval too
+narrow.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,0 +1,76 @@
+"""A churn model as it is used: feature columns in, calibrated probabilities out."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from ml.model.calibration import Calibration, band_of
+from ml.model.estimators import Floats
+from ml.model.inputs import Input, make_frame
+from ml.problem import Problem
+
+
+@dataclass(frozen=True)
+class ChurnModel:
+    """A fitted, calibrated pipeline with what is needed to read it.
+
+    Parameters
+    ----------
+    kind : str
+        The candidate's name: prior, recency_rule, logistic_regression, random_forest, xgboost.
+    pipeline : Pipeline
+        Steps ``prepare`` and ``model``.
+    inputs : tuple of Input
+        The feature columns it reads.
+    calibration : Calibration
+    threshold : float
+        Probability from which a customer counts as churning.
+    problem : Problem
+        What it was trained for.
+    prepared_means : array of shape (prepared columns,)
+        Mean of each prepared column over the training rows; where a linear contribution is 0.
+    facts : dict
+        Everything else in ``model.json``: build, service hash, metrics, versions.
+    """
+
+    kind: str
+    pipeline: Pipeline
+    inputs: tuple[Input, ...]
+    calibration: Calibration
+    threshold: float
+    problem: Problem
+    prepared_means: Floats
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """The folder name it is kept under."""
+        return str(self.facts.get("model_version", ""))
+
+    def frame(self, table: pa.Table) -> pd.DataFrame:
+        """The inputs of each row of ``table``."""
+        return make_frame(table, self.inputs)
+
+    def probability(self, frame: pd.DataFrame) -> Floats:
+        """Calibrated churn probability of each row of a frame from ``frame``."""
+        return self.calibration.apply(raw_probability(self.pipeline, frame))
+
+    def decision(self, probability: Floats) -> NDArray[np.bool_]:
+        """Whether each probability counts as churning."""
+        return probability >= self.threshold
+
+    def band(self, probability: Floats) -> NDArray[Any]:
+        """low, medium or high for each probability."""
+        return band_of(probability, self.problem.bands)
+
+
+def raw_probability(pipeline: Pipeline, frame: pd.DataFrame) -> Floats:
+    """A fitted pipeline's own probability of churn, shape (rows,); of no row for an empty frame."""
+    if frame.empty:
+        return np.empty(0)
+    return pipeline.predict_proba(frame)[:, 1].astype(np.float64)

@@ -1,0 +1,135 @@
+"""The files a model is kept in: no pickle anywhere, every file's hash in ``model.json``, checked on load.
+
+models/model-000001/model.json        what it is, what it reads, its evidence, the hashes
+                    pipeline.skops    the scikit-learn steps (without the booster)
+                    booster.json      XGBoost's own format, for a boosted champion
+                    test.parquet      every candidate's probabilities on the test part
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+from sklearn.pipeline import Pipeline
+from skops.io.exceptions import UntrustedTypesFoundException
+from xgboost import XGBClassifier
+
+from ml.errors import ModelError
+from ml.model.calibration import Calibration
+from ml.model.churn_model import ChurnModel
+from ml.model.inputs import Input
+from ml.problem import from_values
+
+CARD, PIPELINE, BOOSTER, TEST = "model.json", "pipeline.skops", "booster.json", "test.parquet"
+THREADS = 2
+OUR_TYPES = (
+    "ml.model.estimators.RecencyRule",
+    "ml.model.estimators.RowwiseLogistic",
+    "ml.model.estimators.TameSkew",
+)
+
+
+def write_model(model: ChurnModel, folder: Path) -> None:
+    """Write ``model`` into ``folder``; hash whatever other evidence already lies there."""
+    steps = model.pipeline.steps
+    if model.kind == "xgboost":
+        model.pipeline.named_steps["model"].save_model(folder / BOOSTER)
+        steps = steps[:-1]
+    skops.io.dump(Pipeline(steps), folder / PIPELINE)
+    card = card_of(model) | {"files": {path.name: sha256(path) for path in sorted(folder.iterdir())}}
+    card["card"] = card_hash(card)
+    (folder / CARD).write_text(json.dumps(card, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def card_of(model: ChurnModel) -> dict[str, Any]:
+    """What ``model.json`` says, but for the hashes."""
+    return model.facts | {
+        "kind": model.kind,
+        "inputs": [asdict(each) for each in model.inputs],
+        "calibration": asdict(model.calibration),
+        "threshold": model.threshold,
+        "problem": model.problem.as_dict(),
+        "prepared_means": model.prepared_means.tolist(),
+    }
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """``model.json``, after every file it names was found unchanged.
+
+    Raises
+    ------
+    ModelError
+        A file is missing or is not the one that was written.
+    """
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        hashes, own = card["files"], card["card"]
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        raise damaged(folder, CARD) from error
+    if own != card_hash(card):
+        raise damaged(folder, CARD)
+    for name, wanted in hashes.items():
+        path = folder / name
+        if not path.is_file() or sha256(path) != wanted:
+            raise damaged(folder, name)
+    return card
+
+
+def read_model(folder: Path) -> ChurnModel:
+    """The model in ``folder``.
+
+    Raises
+    ------
+    ModelError
+        A file is missing or was changed, or holds a type that no model of ours holds.
+    """
+    card = read_card(folder)
+    try:
+        return ChurnModel(
+            kind=card["kind"],
+            pipeline=read_pipeline(folder, card["kind"]),
+            inputs=tuple(Input(**each) for each in card["inputs"]),
+            calibration=Calibration(**card["calibration"]),
+            threshold=card["threshold"],
+            problem=from_values(card["problem"]),
+            prepared_means=np.array(card["prepared_means"]),
+            facts=card | {"model_version": folder.name},
+        )
+    except (KeyError, TypeError) as error:
+        raise damaged(folder, CARD) from error
+
+
+def read_pipeline(folder: Path, kind: str) -> Pipeline:
+    """The pipeline, rebuilt from types on the list only."""
+    try:
+        pipeline = skops.io.load(folder / PIPELINE, trusted=list(OUR_TYPES))
+    except UntrustedTypesFoundException as error:
+        raise ModelError(f"{folder / PIPELINE} holds types that no model of ours holds: {error}") from error
+    if kind != "xgboost":
+        return pipeline
+    booster = XGBClassifier(n_jobs=THREADS)
+    booster.load_model(folder / BOOSTER)
+    return Pipeline([*pipeline.steps, ("model", booster)])
+
+
+def card_hash(card: dict[str, Any]) -> str:
+    """The hash of what ``model.json`` says, but for this hash itself."""
+    rest = {key: value for key, value in card.items() if key != "card"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def damaged(folder: Path, name: str) -> ModelError:
+    """The error for a file that is not as it was written."""
+    return ModelError(
+        f"{folder / name} is not the file that training wrote: run 'churn train' again, or restore it"
+    )
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
