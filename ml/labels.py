@@ -59,7 +59,12 @@ def count_rows(build: Path, split: TimeSplit) -> dict[str, int]:
 
 
 def labelled_rows(
-    build: Path, split: TimeSplit, *, most: int | None = None, rows: dict[str, int] | None = None, seed: int = 0
+    build: Path,
+    split: TimeSplit,
+    *,
+    most: int | None = None,
+    rows: dict[str, int] | None = None,
+    seed: int = 0,
 ) -> pa.Table:
     """Rows of customer_id, event_timestamp, churned, split, ordered by cut-off and customer.
 
@@ -75,10 +80,14 @@ def labelled_rows(
         {"event_timestamp": cutoff, "split": part, "highest": highest_hash(kept.get(part, 1.0))}
         for cutoff, part in split.part_of().items()
     ]
-    schema = pa.schema([("event_timestamp", pa.timestamp("us")), ("split", pa.string()), ("highest", pa.uint64())])
+    schema = pa.schema(
+        [("event_timestamp", pa.timestamp("us")), ("split", pa.string()), ("highest", pa.uint64())]
+    )
     with duckdb.connect() as connection:
         connection.register("parts", pa.Table.from_pylist(parts, schema))
-        return connection.execute(ROWS.format(labels=parquet(build / LABELS)), [str(seed), most]).to_arrow_table()
+        return connection.execute(
+            ROWS.format(labels=parquet(build / LABELS)), [str(seed), most]
+        ).to_arrow_table()
 
 
 ROWS = """
@@ -129,5 +138,3 @@ def parquet(folder: Path) -> str:
 def data_clock(build: Path) -> datetime:
     """The build's "now"."""
     return parse_instant(read_build_card(build)["data_clock"])
-
-

@@ -1,0 +1,88 @@
+"""Contributions in words, with the customer's own values and what is typical beside them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from feature_repo.catalog import Catalog
+
+from ml.model.estimators import Floats
+from ml.model.inputs import FLAG, NUMBER, UNKNOWN_TEXT, Input
+
+NEGLIGIBLE = 1e-9
+NOT_KNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How one input is told: its description, or a sentence of its own with values in braces."""
+
+    input: Input
+    description: str
+    sentence: str | None = None
+
+    def tell(self, row: Mapping[str, Any]) -> str:
+        """The reason for one customer: ``row`` holds every input's value."""
+        value = told(row[self.input.name], self.input.kind)
+        return f"{self.said(row, value)} ({self.input.name} = {value})"
+
+    def said(self, row: Mapping[str, Any], value: str) -> str:
+        if self.sentence and value != NOT_KNOWN:
+            known = {name: told(each) for name, each in row.items()}
+            return self.sentence.format_map(known)
+        return f"{self.description}: {value}, typically {told(self.input.typical, self.input.kind)}"
+
+
+def wordings(inputs: Sequence[Input], catalog: Catalog) -> list[Wording]:
+    """The wording of each input: ``meta.reason`` of its definition, else its description."""
+    stored = {feature.name: feature for view in catalog.views for feature in view.features}
+    derived = {feature.name: feature for feature in catalog.on_demand}
+    return [wording(each, stored.get(each.name) or derived[each.name]) for each in inputs]
+
+
+def wording(each: Input, definition: Any) -> Wording:
+    """The wording of one input."""
+    description = " ".join((definition.description or each.name).split()).rstrip(".")
+    return Wording(each, description, (getattr(definition, "meta", None) or {}).get("reason"))
+
+
+def reasons(frame: pd.DataFrame, added: Floats, words: Sequence[Wording], most: int) -> list[list[str]]:
+    """For each row, up to ``most`` reasons that raise the risk, the weightiest first.
+
+    What lowers the risk is no reason; a customer whom nothing makes riskier than usual has an empty list.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (rows, inputs)
+    added : array of shape (rows, inputs)
+        From ``ml.explain.contributions``.
+    words : sequence of Wording
+        One an input.
+    """
+    first = np.argsort(-added, axis=1, kind="stable")[:, :most]
+    records = frame.to_dict("records")
+    return [
+        [words[place].tell(record) for place in places if row[place] > NEGLIGIBLE]
+        for record, row, places in zip(records, added, first, strict=True)
+    ]
+
+
+def told(value: Any, kind: str = NUMBER) -> str:
+    """A value as one says it."""
+    if isinstance(value, str):
+        return NOT_KNOWN if value == UNKNOWN_TEXT else value
+    if value is None or math.isnan(value):
+        return NOT_KNOWN
+    if kind == FLAG:
+        return "yes" if value >= 0.5 else "no"
+    rounded = round(float(value), 2 if abs(value) < 10 else 1)
+    return (
+        f"{rounded:.0f}"
+        if rounded == int(rounded)
+        else f"{rounded:g}"
+        if abs(rounded) < 1e5
+        else f"{rounded:.1f}"
+    )

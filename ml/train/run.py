@@ -1,0 +1,150 @@
+"""Training, step by step: rows, inputs, candidates, calibration, choice, verdict, files."""
+
+import platform
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+from feature_repo.catalog import Catalog, read_catalog
+
+from ml.home import Home, discard_unfinished, next_name, publish
+from ml.labels import read_build_card
+from ml.model.calibration import choose_threshold
+from ml.model.churn_model import ChurnModel
+from ml.model.inputs import Input, choose_inputs, make_frame
+from ml.model.store import TEST, write_model
+from ml.problem import Problem, read_problem
+from ml.progress import SILENT, Progress
+from ml.train.candidates import Candidate, candidates, use_one_thread
+from ml.train.choice import Choice, Fitted, choose, fitted
+from ml.train.parts import Part, Parts, read_parts
+from ml.train.verdict import judge, test_table
+
+LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost-cpu")
+
+
+def train(
+    *,
+    home: str | Path | Home | None = None,
+    problem: Problem | None = None,
+    seed: int | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Train every candidate on the current build, choose and calibrate a champion, save it with its evidence.
+
+    Parameters
+    ----------
+    home : path or Home, optional
+    problem : Problem, optional
+        By default ``problem.yml`` of the repository.
+    seed : int, optional
+        Instead of the problem's.
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        What ``model.json`` says of where the model comes from and how good it is.
+
+    Raises
+    ------
+    NotReadyError
+        There is no build, it is for another problem, or it has too few cut-offs.
+    ModelError
+        The rows cannot teach a model.
+    BusyError
+        Another process writes to this home.
+    """
+    house = Home.at(home)
+    stated = problem or read_problem()
+    asked = stated if seed is None else replace(stated, seed=seed)
+    with house.writing("train"):
+        build = house.current_build()
+        with progress.bar("reading rows", 8) as bar:
+            parts = read_parts(build, asked)
+            catalog = read_catalog(build)
+            inputs, left_out = choose_inputs(parts.train.table, catalog.feature_names)
+            ready = fit_all(candidates(inputs, asked), parts, inputs, bar)
+            bar.step("choosing")
+            choice = choose(ready, parts.selection, frame_of(parts.selection, inputs), asked)
+            bar.step("judging")
+            model = make_champion(ready, choice, parts, inputs, asked)
+            facts = origin(build, catalog, parts, left_out) | model.facts
+            return keep(replace(model, facts=facts), ready, parts, house)
+
+
+def frame_of(part: Part, inputs: list[Input]) -> pd.DataFrame:
+    """The inputs of one part."""
+    return make_frame(part.table, inputs)
+
+
+def fit_all(contenders: list[Candidate], parts: Parts, inputs: list[Input], bar: Any) -> list[Fitted]:
+    """Fit on the training rows, calibrate on the calibration rows."""
+    learn_from, calibrate_on = frame_of(parts.train, inputs), frame_of(parts.calibration, inputs)
+    ready = []
+    for candidate in contenders:
+        bar.step(f"fitting {candidate.name}")
+        candidate.pipeline.fit(learn_from, parts.train.churned.astype(int))
+        use_one_thread(candidate.pipeline)
+        ready.append(fitted(candidate, calibrate_on, parts.calibration.churned))
+    return ready
+
+
+def make_champion(
+    ready: list[Fitted], choice: Choice, parts: Parts, inputs: list[Input], problem: Problem
+) -> ChurnModel:
+    """The chosen candidate with its threshold."""
+    chosen = next(each for each in ready if each.candidate.name == choice.champion)
+    probability = chosen.probability(frame_of(parts.calibration, inputs))
+    threshold, met = choose_threshold(parts.calibration.churned, probability, problem.threshold)
+    prepared = chosen.candidate.pipeline.named_steps["prepare"].transform(frame_of(parts.train, inputs))
+    return ChurnModel(
+        kind=choice.champion,
+        pipeline=chosen.candidate.pipeline,
+        inputs=tuple(inputs),
+        calibration=chosen.calibration,
+        threshold=threshold,
+        problem=problem,
+        prepared_means=pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(),
+        facts={"threshold_rule_met": met, "selection": choice.table, "seed": problem.seed},
+    )
+
+
+def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]) -> dict[str, Any]:
+    """Where the model comes from."""
+    card = read_build_card(build)
+    types = {field.name: str(field.type) for field in parts.train.table.schema}
+    return {
+        "build_id": card["build_id"],
+        "data_clock": card["data_clock"],
+        "service_hash": catalog.hash(),
+        "features": {name: types[name] for name in catalog.feature_names},
+        "left_out": left_out,
+        "split": parts.split.as_dict(),
+        "labelled_rows": parts.labelled,
+        "parts": {
+            part.name: part.facts() for part in (parts.train, parts.selection, parts.calibration, parts.test)
+        },
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+    }
+
+
+def keep(model: ChurnModel, ready: list[Fitted], parts: Parts, home: Home) -> dict[str, Any]:
+    """Judge on the test part, write everything beside the older models, then make it the current one."""
+    frame = frame_of(parts.test, list(model.inputs))
+    probabilities = {each.candidate.name: each.probability(frame) for each in ready}
+    verdict = judge(parts.test, probabilities, model.kind, model.threshold, model.problem.seed)
+    home.models.mkdir(parents=True, exist_ok=True)
+    discard_unfinished(home.models)
+    name = next_name(home.models, "model")
+    unfinished = home.models / f"{name}.unfinished"
+    unfinished.mkdir()
+    pq.write_table(test_table(parts.test, probabilities), unfinished / TEST)
+    facts = {"model_version": name, "champion": model.kind} | model.facts | {"test": verdict}
+    write_model(replace(model, facts=facts), unfinished)
+    unfinished.rename(home.models / name)
+    publish(home.models / name)
+    return facts | {"threshold": model.threshold, "problem": model.problem.as_dict()}
