@@ -1,0 +1,100 @@
+"""``churn ingest``: raw tables in."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ml.cli.run import Run, churn_command
+from ml.errors import UsageError
+
+DEMOS = ("shop", "complete-journey")
+
+
+@click.command("ingest")
+@click.argument("source", metavar="[PATH]", required=False)
+@click.option("--demo", type=click.Choice(DEMOS), help="Load a demonstration instead of PATH.")
+@click.option("--customers", type=click.IntRange(min=1), help="How many customers the shop demo has.")
+@click.option("--seed", type=int, help="Seed of the shop demo.")
+@click.option("--append", is_flag=True, help="Add to the rows there are, instead of replacing them.")
+@click.option(
+    "--max-rejected",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Largest share of rejected rows, over all tables together.",
+)
+@click.option("--timezone", default="UTC", show_default=True, help="Zone of instants that have none.")
+@churn_command
+def command(
+    run: Run,
+    source: str | None,
+    demo: str | None,
+    customers: int | None,
+    seed: int | None,
+    append: bool,
+    max_rejected: float,
+    timezone: str,
+) -> None:
+    """Load raw tables from PATH, check every row, and publish what holds.
+
+    PATH is a folder with customers and orders, and order_items, support_tickets and sessions where there are
+    any, each as TABLE.parquet, TABLE.csv, TABLE.csv.gz or a folder TABLE/ of such files; or a database URL:
+    duckdb:///FILE, sqlite:///FILE or postgresql://USER@HOST/DATABASE, with ?schema=NAME where it has schemas.
+
+    A row that breaks the contract goes, whole and with its reason, to the table rejected_rows. With more than
+    --max-rejected of them nothing is loaded and the previous data stays.
+
+    Example: churn ingest --demo shop --customers 2000
+    """
+    from ml.ingest import ingest
+
+    check_usage(source, demo, customers, seed)
+    folder = source or write_demo(run, str(demo), customers, seed)
+    result = ingest(
+        folder,
+        home=run.home,
+        append=append,
+        max_rejected=max_rejected,
+        timezone=timezone,
+        progress=run.progress,
+    )
+    run.finish(result, as_text(result))
+
+
+def check_usage(source: str | None, demo: str | None, customers: int | None, seed: int | None) -> None:
+    """UsageError unless exactly one source is named, and only the shop is given a size and a seed."""
+    if bool(source) == bool(demo):
+        raise UsageError(f"give either a PATH or --demo NAME ({', '.join(DEMOS)})")
+    if demo != "shop" and not (customers is None and seed is None):
+        raise UsageError("--customers and --seed belong to --demo shop")
+
+
+def write_demo(run: Run, name: str, customers: int | None, seed: int | None) -> Path:
+    """Write the raw tables of a demonstration under the home; their folder."""
+    folder = run.home.root / "demo" / name / "raw"
+    if name == "shop":
+        from ml.demos.shop import write_shop
+
+        wanted: dict[str, Any] = {"customers": customers, "seed": seed}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        write_shop(folder, progress=run.progress, **given)
+    else:
+        from ml.demos.complete_journey import write_complete_journey
+
+        write_complete_journey(folder, run.progress)
+    return folder
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """Rows read, accepted and rejected of every table, then why rows were rejected."""
+    lines = [f"{'table':<16}{'read':>12}{'accepted':>12}{'rejected':>12}"]
+    lines += [
+        f"{name:<16}{counts['read']:>12,}{counts['accepted']:>12,}{counts['rejected']:>12,}"
+        for name, counts in result["tables"].items()
+    ]
+    if result["reasons"]:
+        lines += ["", "rejected because"]
+        lines += [f"{count:>12,}  {reason}" for reason, count in result["reasons"].items()]
+    lines += ["", f"{result['load_id']}: accepted + rejected = read, data clock {result['data_clock']}"]
+    return "\n".join(lines)

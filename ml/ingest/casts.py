@@ -1,0 +1,124 @@
+"""SQL that reads one raw value, of whatever type the source gives it, as what the contract says it is.
+
+Every expression is null where the value cannot be read so; none of them raises.
+"""
+
+from collections.abc import Callable
+
+from ml.ingest.contract import SCORE_RANGE, Kind
+
+FLOATS = ("FLOAT", "DOUBLE")
+NUMBERS = (
+    *FLOATS,
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+)
+NAIVE_INSTANTS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
+ZONED_INSTANT = "TIMESTAMP WITH TIME ZONE"
+TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+FIRST_YEAR, LAST_YEAR = "timestamp '0001-01-01'", "timestamp '9999-12-31'"
+EXACT_IN_DOUBLE = 2**53
+
+
+def is_number(sql_type: str) -> bool:
+    """Whether values of ``sql_type`` are numbers."""
+    return sql_type in NUMBERS or sql_type.startswith("DECIMAL")
+
+
+def present(column: str, sql_type: str) -> str:
+    """The raw value itself; null where it is empty or blank text."""
+    if sql_type == "VARCHAR":
+        return f"case when trim({column}) <> '' then {column} end"
+    return column
+
+
+def as_text(value: str, sql_type: str, zone: str) -> str:
+    """Text as it stands; a number that went through a float loses its ``.0`` again."""
+    if sql_type in FLOATS:
+        whole = f"{value} = trunc({value}) and abs({value}) < {EXACT_IN_DOUBLE}"
+        return f"case when {whole} then {value}::bigint::varchar else {value}::varchar end"
+    return value if sql_type == "VARCHAR" else f"{value}::varchar"
+
+
+def as_instant(value: str, sql_type: str, zone: str) -> str:
+    """A naive UTC instant; what has no zone is in ``zone``, which is also the session's."""
+    if sql_type in NAIVE_INSTANTS:
+        sane = f"case when {value} between {FIRST_YEAR} and {LAST_YEAR} then {value}::timestamp end"
+        return sane if zone == "UTC" else f"timezone('UTC', ({sane})::timestamptz)"
+    if sql_type == ZONED_INSTANT:
+        sane = f"{value} between {FIRST_YEAR}::timestamptz and {LAST_YEAR}::timestamptz"
+        return f"case when {sane} then timezone('UTC', {value}) end"
+    return in_range(instant_of_text(f"trim({value}::varchar)", zone))
+
+
+def instant_of_text(text: str, zone: str) -> str:
+    """The instant ``text`` says. In UTC, text without an offset takes a way five times as fast."""
+    with_zone = f"timezone('UTC', try_cast({text} as timestamptz))"
+    if zone != "UTC":
+        return with_zone
+    has_offset = f"contains({text}, '+') or contains(substr({text}, 11), '-')"
+    fast = f"coalesce(try_cast({text} as timestamp), {with_zone})"
+    return f"case when {has_offset} then {with_zone} else {fast} end"
+
+
+def in_range(instant: str) -> str:
+    """Null for infinity and for years no calendar in use has."""
+    return f"case when {instant} between {FIRST_YEAR} and {LAST_YEAR} then {instant} end"
+
+
+def as_date(value: str, sql_type: str, zone: str) -> str:
+    """A calendar day; the time of day of an instant is dropped."""
+    if sql_type in (*NAIVE_INSTANTS, ZONED_INSTANT):
+        first, last = (f"{edge}::{sql_type}" for edge in (FIRST_YEAR, LAST_YEAR))
+        return f"case when {value} between {first} and {last} then {value}::date end"
+    text = f"trim({value}::varchar)"
+    return f"case when isfinite(try_cast({text} as date)) then try_cast({text} as date) end"
+
+
+def as_amount(value: str, sql_type: str, zone: str) -> str:
+    """A number with four decimals, rounded; null where it does not fit."""
+    number = value if is_number(sql_type) else f"{value}::varchar"
+    return f"try_cast({number} as {Kind.AMOUNT.sql_type})"
+
+
+def as_whole(value: str, sql_type: str, zone: str) -> str:
+    """A whole number, also one written 4.0."""
+    number = value if is_number(sql_type) else f"{value}::varchar"
+    exact = f"try_cast({number} as decimal(38, 10))"
+    return f"case when {exact} = trunc({exact}) then try_cast({exact} as bigint) end"
+
+
+def as_score(value: str, sql_type: str, zone: str) -> str:
+    """A whole number in the range of scores."""
+    whole = as_whole(value, sql_type, zone)
+    low, high = SCORE_RANGE
+    return f"case when {whole} between {low} and {high} then {whole} end"
+
+
+def as_flag(value: str, sql_type: str, zone: str) -> str:
+    """True or false, in the usual spellings."""
+    text = f"lower(trim({value}::varchar))"
+    return f"case when {text} in {TRUE} then true when {text} in {FALSE} then false end"
+
+
+READERS: dict[Kind, Callable[[str, str, str], str]] = {
+    Kind.TEXT: as_text,
+    Kind.INSTANT: as_instant,
+    Kind.DATE: as_date,
+    Kind.AMOUNT: as_amount,
+    Kind.WHOLE: as_whole,
+    Kind.SCORE: as_score,
+    Kind.FLAG: as_flag,
+}
+
+
+def read_as(kind: Kind, value: str, sql_type: str, zone: str) -> str:
+    """The expression that reads ``value``, of ``sql_type`` in the source, as ``kind``."""
+    return f"({READERS[kind](value, sql_type, zone)})::{kind.sql_type}"

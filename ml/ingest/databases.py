@@ -1,0 +1,151 @@
+"""A database schema of raw tables, by URL, copied into the working database in one consistent look.
+
+``duckdb:///path``, ``sqlite:///path``, ``postgresql://user@host/db``, each with or without ``?schema=s``.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+import duckdb
+
+from ml.errors import SourceError, UsageError
+from ml.ingest.contract import TABLES, Table
+from ml.ingest.part import FILE, ROW, Part, identifier, literal, match_columns, reading
+
+SCHEMAS = {"duckdb": "main", "sqlite": "main", "postgresql": "public"}
+EXTENSIONS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner"}
+EXTRAS = {"sqlite": "sqlite", "postgresql": "postgres"}
+ATTACHED = "source"
+
+READ = """
+create table {relation} as
+select *, {label} as {file}, row_number() over () as {row} from {qualified}
+"""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A database URL, taken apart.
+
+    Parameters
+    ----------
+    scheme : str
+        duckdb, sqlite or postgresql.
+    target : str
+        What DuckDB attaches: a path, or a URL.
+    schema : str
+    label : str
+        What messages and records call it: the URL without its password.
+    password : str, optional
+    """
+
+    scheme: str
+    target: str
+    schema: str
+    label: str
+    password: str | None = None
+
+
+def parse_url(url: str) -> Address:
+    """Take ``url`` apart.
+
+    Raises
+    ------
+    UsageError
+        Its scheme is unknown, or the file it names does not exist.
+    """
+    pieces = urlsplit(url)
+    scheme = "postgresql" if pieces.scheme == "postgres" else pieces.scheme
+    if scheme not in SCHEMAS:
+        known = ", ".join(f"{name}://" for name in SCHEMAS)
+        raise UsageError(
+            f"{pieces.scheme}:// is no source of raw tables: give a folder or a URL with {known}"
+        )
+    query = dict(parse_qsl(pieces.query))
+    schema = query.pop("schema", SCHEMAS[scheme])
+    label = url.replace(f":{pieces.password}@", ":***@") if pieces.password else url
+    if scheme == "postgresql":
+        target = urlunsplit((scheme, pieces.netloc, pieces.path, urlencode(query), ""))
+        return Address(scheme, target, schema, label, pieces.password)
+    return Address(scheme, str(database_file(unquote(pieces.netloc + pieces.path), url)), schema, label)
+
+
+def database_file(path: str, url: str) -> Path:
+    """The file a URL means: ``///a`` is /a or, where there is none, a; ``////a`` is /a."""
+    absolute = Path("/" + path.lstrip("/"))
+    for candidate in (absolute, Path(path.lstrip("/"))):
+        if candidate.is_file():
+            return candidate.resolve()
+    raise UsageError(f"{url} names the file {absolute}, which does not exist")
+
+
+def attach(connection: duckdb.DuckDBPyConnection, address: Address) -> dict[str, str]:
+    """Attach the database, read only; which of its tables is which raw table.
+
+    Raises
+    ------
+    SourceError
+        It cannot be reached or read, or holds no raw table.
+    """
+    if address.scheme in EXTENSIONS:
+        load_extension(connection, address.scheme)
+    options = "read_only" if address.scheme == "duckdb" else f"type {EXTRAS[address.scheme]}, read_only"
+    with reading(address.label, address.password):
+        if address.scheme == "sqlite":
+            connection.execute("set sqlite_all_varchar = true")
+        connection.execute(f"attach {literal(address.target)} as {ATTACHED} ({options})")
+        rows = connection.execute(
+            "select table_name from information_schema.tables where table_catalog = ? and table_schema = ?",
+            [ATTACHED, address.schema],
+        ).fetchall()
+    names = {name.lower(): name for (name,) in rows}
+    found = {table.name: names[table.name] for table in TABLES if table.name in names}
+    if not found:
+        raise SourceError(f"{address.label} holds no raw table in its schema {address.schema}")
+    return found
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, scheme: str) -> None:
+    """Load the DuckDB extension for ``scheme`` from its installed package; nothing is downloaded.
+
+    Raises
+    ------
+    SourceError
+        The package is not installed, or was made for another DuckDB.
+    """
+    name, extra = EXTENSIONS[scheme], EXTRAS[scheme]
+    try:
+        package = import_module(f"duckdb_extension_{name}")
+    except ImportError as error:
+        raise SourceError(
+            f"reading {scheme}:// needs an extension that is not installed: pip install 'tidemark[{extra}]'"
+        ) from error
+    version = connection.execute("pragma version").fetchall()[0][0]
+    file = Path(str(package.__file__)).parent / "extensions" / version / f"{name}.duckdb_extension"
+    if not file.is_file():
+        raise SourceError(
+            f"{file.parent.parent} has no {name} for DuckDB {version}: pip install 'tidemark[{extra}]'"
+        )
+    connection.execute(f"load {literal(file)}")
+
+
+def stage_database(
+    connection: duckdb.DuckDBPyConnection, table: Table, address: Address, name: str, relation: str
+) -> Part:
+    """Copy one table into ``relation``."""
+    label = f"{address.schema}.{name}"
+    qualified = f"{ATTACHED}.{identifier(address.schema)}.{identifier(name)}"
+    words = {
+        "relation": relation,
+        "file": FILE,
+        "row": ROW,
+        "label": literal(name),
+        "qualified": qualified,
+    }
+    with reading(label, address.password):
+        rows = connection.execute(f"describe select * from {qualified}").fetchall()
+        columns = match_columns(table, label, {row[0]: row[1] for row in rows})
+        connection.execute(READ.format(**words))
+    return Part(table, label, relation, columns)

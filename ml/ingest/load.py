@@ -1,0 +1,140 @@
+"""One load from its source to what readers see: fill, judge, record, publish.
+
+raw/load-000002.unfinished/ -> raw/load-000002/{<table>,rejected_rows}/*.parquet, load.json -> raw/current
+"""
+
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ml.errors import SourceError, UsageError
+from ml.home import Home, publish
+from ml.ingest.contract import TABLES
+from ml.ingest.fill import fill, link_earlier
+from ml.ingest.part import literal
+from ml.ingest.record import Counts, make_record, write_record
+from ml.ingest.rejected import count_reasons, write_rejected
+from ml.ingest.sources import Source, open_source, require_tables
+from ml.ingest.work import Load, unfinished
+from ml.instants import format_instant
+from ml.progress import SILENT, Progress
+
+LOADS_KEPT = 2
+REJECTED = "rejected_rows"
+LAST_FAILURE = "rejected-last-failure.parquet"
+REASONS_SHOWN = 3
+
+
+def ingest(
+    source: str | os.PathLike[str],
+    *,
+    home: str | os.PathLike[str] | Home | None = None,
+    append: bool = False,
+    max_rejected: float = 0.05,
+    timezone: str = "UTC",
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Load raw tables, check every row, and publish what holds.
+
+    Parameters
+    ----------
+    source : path or str
+        A folder of raw tables, or a ``duckdb:///``, ``sqlite:///`` or ``postgresql://`` URL.
+    home : path, optional
+        The folder of all state.
+    append : bool
+        Add to the rows there are, instead of replacing them; any of the tables may then be missing.
+    max_rejected : float
+        Largest share of rejected rows, over all rows of all tables read in this ingest.
+    timezone : str
+        Zone of instants that have none.
+
+    Returns
+    -------
+    dict
+        load_id, source, tables (read, accepted and rejected rows of this ingest), reasons (rows per reason),
+        total (the same counts over all that was appended), data_clock.
+
+    Raises
+    ------
+    UsageError
+        The source does not exist, or an option makes no sense.
+    SourceError
+        The source cannot be read, lacks something required, or too much of it was rejected. What was
+        published before stays.
+    """
+    if not 0 <= max_rejected <= 1:
+        raise UsageError(f"--max-rejected is a share from 0 to 1, not {max_rejected:g}")
+    where = Home.at(home)
+    with where.writing("ingest"):
+        with unfinished(where, append, timezone) as load:
+            found = open_source(source, load.connection)
+            if not load.earlier:
+                require_tables(found)
+            for note in found.notes:
+                progress.say(note)
+            counts = fill(load, found, progress)
+            reasons = count_reasons(load.connection)
+            refuse_too_many(load, counts, reasons, max_rejected, where.raw / LAST_FAILURE)
+            link_earlier(load, REJECTED)
+            write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
+            record = make_record(describe(load, found, counts, reasons), load.earlier)
+            write_record(load.folder, record)
+        publish(where.raw / load.name)
+        (where.raw / LAST_FAILURE).unlink(missing_ok=True)
+        prune(where.raw)
+    this = record["ingests"][-1]
+    return {**this, "data_clock": record["data_clock"], "total": record["tables"]}
+
+
+def refuse_too_many(
+    load: Load, counts: Counts, reasons: dict[str, int], max_rejected: float, evidence: Path
+) -> None:
+    """SourceError when too large a share was rejected; the rejected rows stay in ``evidence``."""
+    read = sum(table["read"] for table in counts.values())
+    rejected = sum(table["rejected"] for table in counts.values())
+    if rejected <= max_rejected * read:
+        return
+    write_rejected(load.connection, evidence)
+    frequent = ", ".join(f"{count:,} x {reason}" for reason, count in list(reasons.items())[:REASONS_SHOWN])
+    raise SourceError(
+        f"{rejected:,} of {read:,} rows ({rejected / read:.1%}) break the contract, at most "
+        f"{max_rejected:.1%} may: {frequent}; nothing was loaded, the rejected rows are in {evidence} "
+        "(mend them, or raise --max-rejected to load the rest)"
+    )
+
+
+def describe(load: Load, found: Source, counts: Counts, reasons: dict[str, int]) -> dict[str, Any]:
+    """What there is to say about this ingest."""
+    clock = newest_instant(load)
+    return {
+        "load_id": load.name,
+        "source": found.label,
+        "ingested_at": format_instant(load.rules.now),
+        "timezone": load.rules.zone,
+        "appended_to": load.earlier.name if load.earlier else None,
+        "tables": counts,
+        "reasons": reasons,
+        "data_clock": format_instant(clock) if clock else None,
+    }
+
+
+def newest_instant(load: Load) -> datetime | None:
+    """The largest instant at which any row accepted in this ingest, or anything in it, became known."""
+    clocks: list[datetime | None] = []
+    for table in TABLES:
+        file = load.folder / table.name / f"{load.name}.parquet"
+        if table.instants and file.exists():
+            newest = ", ".join(f"max({name})" for name in table.instants)
+            query = f"select greatest({newest}) from read_parquet({literal(file)})"
+            clocks += load.connection.execute(query).fetchall()[0]
+    return max((clock for clock in clocks if clock), default=None)
+
+
+def prune(raw: Path) -> None:
+    """Remove all loads but the last ones; files that a kept load shares with them stay."""
+    loads = sorted(raw.glob("load-[0-9]*"), key=lambda path: int(path.name.split("-")[1]))
+    for old in loads[:-LOADS_KEPT]:
+        shutil.rmtree(old)

@@ -1,0 +1,106 @@
+"""Where raw tables come from: a folder or a database URL, each giving parts to check."""
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from ml.errors import SourceError
+from ml.ingest.contract import TABLES, Table
+from ml.ingest.csv_files import stage_csv
+from ml.ingest.databases import Address, attach, parse_url, stage_database
+from ml.ingest.folders import find_tables, left_alone
+from ml.ingest.parquet_files import stage_parquet
+from ml.ingest.part import Part, plural
+
+
+class Source(Protocol):
+    """A place that holds raw tables."""
+
+    @property
+    def label(self) -> str:
+        """What messages and records call it."""
+
+    @property
+    def names(self) -> list[str]:
+        """The raw tables it holds."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What the person should know before the work starts."""
+
+    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table) -> list[Part]:
+        """Everything it holds of ``table``."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Raw tables as files."""
+
+    root: Path
+    found: dict[str, list[Path]]
+
+    @property
+    def label(self) -> str:
+        return str(self.root)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.found)
+
+    @property
+    def notes(self) -> list[str]:
+        others = left_alone(self.root)
+        return [f"no raw table, left alone: {', '.join(others)}"] if others else []
+
+    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table) -> list[Part]:
+        paths = self.found.get(table.name, [])
+        parquet = [path for path in paths if path.suffix == ".parquet"]
+        parts = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
+        for number, path in enumerate(path for path in paths if path.suffix != ".parquet"):
+            label = str(path.relative_to(self.root))
+            parts.append(stage_csv(connection, table, path, label, f"{table.name}_csv_{number}"))
+        return parts
+
+
+@dataclass(frozen=True)
+class Database:
+    """Raw tables as tables of a schema."""
+
+    address: Address
+    found: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        return self.address.label
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.found)
+
+    @property
+    def notes(self) -> list[str]:
+        return []
+
+    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table) -> list[Part]:
+        if table.name not in self.found:
+            return []
+        return [stage_database(connection, table, self.address, self.found[table.name], f"{table.name}_sql")]
+
+
+def open_source(source: str | PathLike[str], connection: duckdb.DuckDBPyConnection) -> Source:
+    """The source behind a folder's path or a database URL."""
+    if "://" in str(source):
+        address = parse_url(str(source))
+        return Database(address, attach(connection, address))
+    root = Path(source).expanduser().resolve()
+    return Folder(root, find_tables(root))
+
+
+def require_tables(source: Source) -> None:
+    """SourceError unless every required table is there."""
+    missing = [table.name for table in TABLES if table.required and table.name not in source.names]
+    if missing:
+        raise SourceError(f"{source.label} lacks the required {plural('table', missing)}")

@@ -1,0 +1,87 @@
+"""Where one load is made: its unfinished folder and its working database."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from ml.errors import UsageError
+from ml.home import Home, discard_unfinished, next_name
+from ml.ingest.checks import Rules
+from ml.ingest.part import literal
+
+MEMORY_LIMIT = "2GB"
+
+
+@dataclass(frozen=True)
+class Load:
+    """One load in the making.
+
+    Parameters
+    ----------
+    name : str
+    folder : Path
+        Where it is written until it is published.
+    earlier : Path, optional
+        The load it adds to.
+    connection : duckdb.DuckDBPyConnection
+        The working database.
+    rules : Rules
+    """
+
+    name: str
+    folder: Path
+    earlier: Path | None
+    connection: duckdb.DuckDBPyConnection
+    rules: Rules
+
+
+@contextmanager
+def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
+    """A load to be filled; given its final name at the end, removed on any failure."""
+    discard_unfinished(home.raw)
+    earlier = (home.raw / "current").resolve() if append and (home.raw / "current").exists() else None
+    name = next_name(home.raw, "load")
+    folder = home.raw / f"{name}.unfinished"
+    work = folder / "work"
+    work.mkdir(parents=True)
+    zone = "UTC" if zone.upper() == "UTC" else zone
+    rules = Rules(zone, datetime.now(UTC).replace(tzinfo=None), folder)
+    try:
+        with closing(working_database(work, zone)) as connection:
+            yield Load(name, folder, earlier, connection, rules)
+        shutil.rmtree(work)
+        folder.rename(home.raw / name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def working_database(folder: Path, zone: str) -> duckdb.DuckDBPyConnection:
+    """A database on disk that spills beside itself, downloads nothing and speaks in ``zone``.
+
+    Raises
+    ------
+    UsageError
+        There is no such time zone.
+    """
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "temp_directory": str(folder / "spill"),
+        "memory_limit": MEMORY_LIMIT,
+        "autoinstall_known_extensions": False,
+    }
+    connection = duckdb.connect(folder / "work.duckdb", config=settings)
+    try:
+        connection.execute(f"set timezone = {literal(zone)}")
+    except duckdb.Error:
+        connection.close()
+        raise UsageError(f"there is no time zone {zone!r}: give one such as UTC or Europe/Berlin") from None
+    return connection
+
+
+def count_rows(load: Load, relation: str) -> int:
+    """Rows in ``relation``."""
+    return int(load.connection.execute(f"select count(*) from {relation}").fetchall()[0][0])
