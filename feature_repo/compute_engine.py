@@ -1,12 +1,12 @@
 """Materialization: the state that holds at the end instant, all views in one step.
 
-``feast materialize`` and ``feast materialize-incremental`` end here, with tasks of (view, start, end). Feast's
-own engine takes the start at its word, so a customer whose last change is older never gets online. This one
-starts where the store's content ends, or at the beginning of time.
+``feast materialize`` and ``feast materialize-incremental`` end here, with tasks of (view, start, end).
+Feast's own engine takes the start at its word, so a customer whose last change is older never gets online.
+This one starts where the store's content ends, or at the beginning of time.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -17,16 +17,16 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
-from feature_repo.online_store import Row, kinds
+from feature_repo.objects import BEGINNING
+from feature_repo.online_store import Row, kinds, wrapped
 
-BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 ROWS_A_WRITE = 10_000
 
 
 class StateAtComputeEngineConfig(LocalComputeEngineConfig):
     """Settings of the engine in ``feature_store.yaml``: none but its type."""
 
-    type: str = "feature_repo.compute_engine.StateAtComputeEngine"  # type: ignore[assignment]
+    type: str = "feature_repo.compute_engine.StateAtComputeEngine"
 
 
 class StateAtComputeEngine(LocalComputeEngine):
@@ -71,19 +71,19 @@ class StateAtComputeEngine(LocalComputeEngine):
 
 def done(task: MaterializationTask) -> LocalMaterializationJob:
     return LocalMaterializationJob(
-        job_id=f"{task.feature_view.name}-{task.end_time.isoformat()}", status=MaterializationJobStatus.SUCCEEDED
+        job_id=f"{task.feature_view.name}-{task.end_time.isoformat()}",
+        status=MaterializationJobStatus.SUCCEEDED,
     )
 
 
 def rows(batch: pa.RecordBatch, view: Any) -> Iterator[Row]:
     """A batch in Feast's form; nulls stay nulls and 64-bit integers stay exact."""
-    columns = {name: wrapped(batch.column(name), field) for name, (_, field) in kinds(view).items()}
+    columns = {
+        name: [wrapped(value, field) for value in batch.column(name).to_pylist()]
+        for name, (_, field) in kinds(view).items()
+    }
     keys = batch.column(view.join_keys[0]).to_pylist()
     instants = batch.column(view.batch_source.timestamp_field).to_pylist()
     for key, instant, *values in zip(keys, instants, *columns.values(), strict=True):
         entity = EntityKey(join_keys=view.join_keys[:1], entity_values=[Value(string_val=key)])
         yield entity, dict(zip(columns, values, strict=True)), instant, None
-
-
-def wrapped(column: pa.Array, field: str) -> list[Value]:
-    return [Value() if value is None else Value(**{field: value}) for value in column.to_pylist()]

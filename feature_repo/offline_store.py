@@ -1,7 +1,7 @@
-"""The offline store: Feast's DuckDB store, reading a published build in the types that the online store keeps.
+"""The offline store: Feast's DuckDB store, reading a build in the types that the online store keeps.
 
-DECIMAL becomes Float64 and instants and dates become ISO 8601 text, for Feast's own instants are whole seconds.
-So a value is the same offline and online, to the microsecond.
+DECIMAL becomes Float64 and instants and dates become ISO 8601 text, for Feast's own instants are whole
+seconds. So a value is the same offline and online, to the microsecond.
 """
 
 from pathlib import Path
@@ -21,6 +21,7 @@ from feast.repo_config import RepoConfig
 from ibis.expr.types import Table, Value
 
 from feature_repo.paths import feast_path
+from feature_repo.quiet import silence_known_warnings
 from feature_repo.registry_store import take_turn
 
 ASKED_ORDER = "__asked_order"
@@ -36,7 +37,7 @@ class BuildOfflineStore(DuckDBOfflineStore):
     """Point-in-time values and last rows from the Parquet folders of one build."""
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
-        """Check a source; ``feast apply`` does so before it reads the registry, so this is where it waits its turn."""
+        """Check a source; ``feast apply`` does so before it reads the registry, so here it waits its turn."""
         take_turn(feast_path(config.registry.path).parent)
         super().validate_data_source(config, data_source)
 
@@ -52,7 +53,7 @@ class BuildOfflineStore(DuckDBOfflineStore):
 
     @staticmethod
     def get_historical_features(config: RepoConfig, *where: Any, **what: Any) -> RetrievalJob:
-        """Features at the instant each row of ``entity_df`` asks for; same rows, same order, duplicates kept."""
+        """Features at the instant of each row of ``entity_df``; same rows, same order, duplicates kept."""
         entities = what.pop("entity_df")
         numbered = entities.assign(**{ASKED_ORDER: range(len(entities))})
         job = get_historical_features_ibis(config, *where, entity_df=numbered, **what, **plumbing(config))
@@ -75,6 +76,7 @@ def read_source(source: DataSource, repo_path: str) -> Table:
     """A source as a table, values in the types Feast carries; the event timestamp stays an instant."""
     if not isinstance(source, FileSource):
         raise TypeError(f"data source {source.name} is no folder of Parquet files")
+    silence_known_warnings()
     table = ibis.read_parquet(Path(source.path) / "*.parquet")
     times = {source.timestamp_field, source.created_timestamp_column}
     return table.mutate(**{name: carried(table[name]) for name in table.columns if name not in times})
@@ -90,5 +92,3 @@ def carried(column: Value) -> Value:
     if kind.is_date():
         return column.strftime("%Y-%m-%d")
     return column
-
-

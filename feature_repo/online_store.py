@@ -36,7 +36,9 @@ BUSY_SECONDS = 60
 class WholeRowOnlineStoreConfig(FeastConfigBaseModel):
     """Settings of the online store in ``feature_store.yaml``."""
 
-    type: Literal["feature_repo.online_store.WholeRowOnlineStore"] = "feature_repo.online_store.WholeRowOnlineStore"
+    type: Literal["feature_repo.online_store.WholeRowOnlineStore"] = (
+        "feature_repo.online_store.WholeRowOnlineStore"
+    )
     path: str = "online_store.db"
     """Absolute, or relative to ``<CHURN_HOME>/feast``."""
 
@@ -78,7 +80,7 @@ class WholeRowOnlineStore(OnlineStore):
         data: list[Row],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Write rows; of two rows of one customer the later event timestamp stays, the last written on a tie."""
+        """Write rows; of two for one customer the later event timestamp stays, on a tie the last written."""
         fields = kinds(table)
         with self.transaction(config) as connection:
             connection.executemany(upsert(table), (flat(row, fields) for row in data))
@@ -93,7 +95,9 @@ class WholeRowOnlineStore(OnlineStore):
         requested_features: list[str] | None = None,
     ) -> list[Answer]:
         """One answer an entity key, in the order asked; ``(None, None)`` for a customer that is not there."""
-        fields = {name: kind for name, kind in kinds(table).items() if name in (requested_features or kinds(table))}
+        fields = {
+            name: kind for name, kind in kinds(table).items() if name in (requested_features or kinds(table))
+        }
         keys = [key.entity_values[0].string_val for key in entity_keys]
         found: dict[str, Answer] = {}
         with self.snapshot(config) as connection:
@@ -141,8 +145,10 @@ class WholeRowOnlineStore(OnlineStore):
     @contextmanager
     def snapshot(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
         """One state of the store, whatever is written meanwhile."""
-        if not self._path(config).exists():
-            raise FileNotFoundError(f"nothing is online yet in {self._path(config)}: run 'churn materialize' first")
+        if not hasattr(self._open, "connection") and not self._path(config).exists():
+            raise FileNotFoundError(
+                f"nothing is online yet in {self._path(config)}: run 'churn materialize' first"
+            )
         with self._within(config, "begin") as connection:
             yield connection
 
@@ -174,7 +180,9 @@ def connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     connection.execute("pragma journal_mode = wal")
-    connection.execute("create table if not exists materialized (view text primary key, source text, until text)")
+    connection.execute(
+        "create table if not exists materialized (view text primary key, source text, until text)"
+    )
     return connection
 
 
@@ -189,7 +197,9 @@ def kinds(view: FeatureView) -> dict[str, tuple[str, str]]:
     try:
         return {field.name: KINDS[field.dtype.to_value_type()] for field in view.features}
     except KeyError as error:
-        raise TypeError(f"feature view {view.name}: the online store keeps no {error.args[0].name} value") from error
+        raise TypeError(
+            f"feature view {view.name}: the online store keeps no {error.args[0].name} value"
+        ) from error
 
 
 def shape_table(connection: sqlite3.Connection, view: FeatureView) -> None:
@@ -199,7 +209,10 @@ def shape_table(connection: sqlite3.Connection, view: FeatureView) -> None:
         f"create table if not exists {quoted(view.name)}"
         f" ({quoted(key)} text primary key, event_timestamp text not null) without rowid"
     )
-    present = {name: kind.lower() for _, name, kind, *_ in connection.execute(f"pragma table_info({quoted(view.name)})")}
+    present = {
+        name: kind.lower()
+        for _, name, kind, *_ in connection.execute(f"pragma table_info({quoted(view.name)})")
+    }
     spare = {name: kind for name, kind in present.items() if name not in (key, "event_timestamp")}
     if spare == wanted:
         return
@@ -219,8 +232,9 @@ def upsert(view: FeatureView) -> str:
     """The statement that writes one row unless a later one is there."""
     names = [view.join_keys[0], "event_timestamp", *kinds(view)]
     changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in names[1:])
+    columns, places = ", ".join(map(quoted, names)), ", ".join("?" * len(names))
     return (
-        f"insert into {quoted(view.name)} ({', '.join(map(quoted, names))}) values ({', '.join('?' * len(names))})"
+        f"insert into {quoted(view.name)} ({columns}) values ({places})"
         f" on conflict ({quoted(names[0])}) do update set {changes}"
         f" where excluded.event_timestamp >= {quoted(view.name)}.event_timestamp"
     )
@@ -228,8 +242,9 @@ def upsert(view: FeatureView) -> str:
 
 def select(view: FeatureView, names: dict[str, tuple[str, str]], keys: int) -> str:
     """The query for ``keys`` customers of one view."""
-    columns = ", ".join(map(quoted, [view.join_keys[0], "event_timestamp", *names]))
-    return f"select {columns} from {quoted(view.name)} where {quoted(view.join_keys[0])} in ({', '.join('?' * keys)})"
+    key = view.join_keys[0]
+    columns, places = ", ".join(map(quoted, [key, "event_timestamp", *names])), ", ".join("?" * keys)
+    return f"select {columns} from {quoted(view.name)} where {quoted(key)} in ({places})"
 
 
 def flat(row: Row, fields: dict[str, tuple[str, str]]) -> list[Any]:
@@ -239,17 +254,24 @@ def flat(row: Row, fields: dict[str, tuple[str, str]]) -> list[Any]:
     return [key.entity_values[0].string_val, stamp(instant), *plain]
 
 
-def unwrapped(value: Value | None, field: str) -> Any:
+def unwrapped(value: Value | None, field: Any) -> Any:
     return getattr(value, field) if value is not None and value.HasField(field) else None
 
 
 def answer(instant: str, fields: dict[str, tuple[str, str]], values: list[Any]) -> Answer:
     """A row as Feast takes it."""
-    wrapped = {
-        name: Value() if value is None else Value(**{field: bool(value) if field == "bool_val" else value})
-        for (name, (_, field)), value in zip(fields.items(), values, strict=True)
+    named = {
+        name: wrapped(value, field) for (name, (_, field)), value in zip(fields.items(), values, strict=True)
     }
-    return datetime.fromisoformat(instant).replace(tzinfo=UTC), wrapped
+    return datetime.fromisoformat(instant).replace(tzinfo=UTC), named
+
+
+def wrapped(value: Any, field: str) -> Value:
+    """A plain value as Feast's message; None is the empty message."""
+    if value is None:
+        return Value()
+    content: dict[str, Any] = {field: bool(value) if field == "bool_val" else value}
+    return Value(**content)
 
 
 def stamp(instant: datetime) -> str:

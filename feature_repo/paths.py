@@ -22,6 +22,7 @@ def published_build(home: Path | None = None) -> Path:
     """
     return ((home or churn_home()) / "builds" / "current").resolve()
 
+
 def feast_path(name: str, home: Path | None = None) -> Path:
     """Where one of Feast's own files is: ``name`` itself if absolute, else in ``<home>/feast``."""
     return (home or churn_home()) / "feast" / name

@@ -58,7 +58,7 @@ class WholeFileRegistryStore(RegistryStore):
         with locked(self.path.with_suffix(".lock")):
             if read_registry(self.path).version_id != self._seen:
                 raise RegistryChangedError(
-                    f"another process changed {self.path} meanwhile: nothing was written, run the command again"
+                    f"another process changed {self.path} meanwhile: nothing was written, please try again"
                 )
             registry_proto.version_id = str(uuid.uuid4())
             registry_proto.last_updated.FromDatetime(datetime.now(UTC))
@@ -80,7 +80,7 @@ def read_registry(path: Path) -> RegistryProto:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put ``content`` in ``path`` so that readers see all of it or what was there before, power cuts included."""
+    """Put ``content`` in ``path``: readers see all of it or what was there before, power cuts included."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}-{os.getpid()}-{uuid.uuid4().hex}")
     try:
@@ -113,7 +113,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def take_turn(home_feast: Path) -> None:
-    """Let one ``feast apply`` at a time work in ``home_feast``: wait here, then hold until this process ends."""
+    """Let one ``feast apply`` at a time work in ``home_feast``: wait, then hold until this process ends."""
     if home_feast not in _held:
         home_feast.mkdir(parents=True, exist_ok=True)
         lock = (home_feast / "apply.lock").open("a")

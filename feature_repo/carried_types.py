@@ -1,0 +1,55 @@
+"""In which of Feast's types each SQL type travels, offline and online alike.
+
+Feast keeps an instant as whole seconds, so instants and dates travel as ISO 8601 text:
+'2024-03-01T10:11:12.123456' (UTC, without a zone) and '2024-03-01'. Money is DECIMAL in the files, Float64 here.
+"""
+
+from typing import Any
+
+CARRIED = {
+    "BIGINT": "Int64",
+    "INTEGER": "Int64",
+    "SMALLINT": "Int64",
+    "TINYINT": "Int64",
+    "DECIMAL": "Float64",
+    "DOUBLE": "Float64",
+    "FLOAT": "Float64",
+    "BOOLEAN": "Bool",
+    "VARCHAR": "String",
+    "TIMESTAMP": "String",
+    "DATE": "String",
+}
+INSTANTS = ("TIMESTAMP", "DATE")
+
+
+def base_type(sql_type: str) -> str:
+    """``DECIMAL(38,4)`` -> ``DECIMAL``."""
+    return sql_type.split("(")[0].strip().upper()
+
+
+def feast_type_name(sql_type: str) -> str:
+    """The name of the Feast type that carries ``sql_type``.
+
+    Raises
+    ------
+    TypeError
+        None does without changing values.
+    """
+    try:
+        return CARRIED[base_type(sql_type)]
+    except KeyError as error:
+        raise TypeError(
+            f"a feature cannot be of SQL type {sql_type}: use one of {', '.join(CARRIED)}"
+        ) from error
+
+
+def feast_type(sql_type: str) -> Any:
+    """The Feast type that carries ``sql_type``."""
+    from feast import types
+
+    return getattr(types, feast_type_name(sql_type))
+
+
+def is_instant(sql_type: str) -> bool:
+    """Whether values are instants or dates, carried as text."""
+    return base_type(sql_type) in INSTANTS

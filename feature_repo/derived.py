@@ -1,0 +1,77 @@
+"""What Feast calls to compute on-demand features, offline and online: columns in, columns out.
+
+The formulas and their evaluation are those of ``feature_repo.formulas``; this only turns Feast's lists, where
+instants are text, into arrays and back.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from feature_repo.formulas import evaluate_all
+
+SOURCE = '''def derived(inputs):
+    """On-demand features of the asked rows; written by feature_repo.derived.udf_source."""
+    from feature_repo.derived import derive
+
+    formulas = {formulas}
+    instants = {instants}
+    return derive(formulas, instants, inputs)
+'''
+
+
+def udf_source(formulas: dict[str, str], instants: Sequence[str]) -> str:
+    """The function Feast stores in its registry; the formulas are part of its text, so a change shows."""
+    return SOURCE.format(formulas=repr(formulas), instants=repr(tuple(instants)))
+
+
+def derive(
+    formulas: dict[str, str], instants: Sequence[str], inputs: dict[str, Sequence[Any]]
+) -> dict[str, list[Any]]:
+    """Evaluate ``formulas`` on columns as Feast hands them over.
+
+    Parameters
+    ----------
+    formulas : dict
+        Feature name -> formula.
+    instants : sequence of str
+        The inputs that are instants; ``event_timestamp``, the asked instant, always is.
+    inputs : dict
+        Column name -> values, all of one length.
+
+    Returns
+    -------
+    dict
+        Feature name -> floats, None where there is no value.
+    """
+    columns = {name: numbers(values) for name, values in inputs.items() if is_numeric(values)}
+    columns |= {name: moments(inputs[name]) for name in instants if name in inputs}
+    columns["asked_at"] = moments(inputs["event_timestamp"])
+    return {name: listed(values) for name, values in evaluate_all(formulas, columns).items()}
+
+
+def is_numeric(values: Sequence[Any]) -> bool:
+    """Whether a column can be an operand: numbers, or nothing but nulls."""
+    return all(value is None or isinstance(value, (int, float)) for value in values)
+
+
+def numbers(values: Sequence[Any]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], dtype="float64")
+
+
+def moments(values: Sequence[Any]) -> np.ndarray:
+    return np.array([moment(value) for value in values], dtype="datetime64[us]")
+
+
+def moment(value: Any) -> datetime | None:
+    """One instant without a zone, in UTC; None stays None."""
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if instant is None or instant != instant:
+        return None
+    return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
+
+
+def listed(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]

@@ -1,0 +1,37 @@
+"""``churn materialize``."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from ml.cli.run import Instant, Run, churn_command
+
+
+@click.command()
+@click.option(
+    "--as-of", type=Instant(), help="An instant up to the data clock of the build (default: that clock)."
+)
+@churn_command
+def command(run: Run, as_of: datetime | None) -> None:
+    """Put feature values into the online store.
+
+    The store then holds exactly what the published build says at that instant: for every customer the last
+    row at or before it. Readers see the values before or the values after, never a mixture.
+
+    \b
+    Example:
+        churn materialize
+    """
+    from ml.materialize import materialize
+
+    result = materialize(home=run.home, as_of=as_of, progress=run.progress)
+    run.finish(result, report(result))
+
+
+def report(result: dict[str, Any]) -> str:
+    """The result as people read it."""
+    lines = [f"{result['build_id']} is online as of {result['as_of']}"]
+    for name, counts in result["views"].items():
+        lines.append(f"  {name}: {counts['customers']} customers, from {counts['rows']} rows")
+    return "\n".join(lines)
