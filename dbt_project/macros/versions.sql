@@ -15,5 +15,5 @@
 {# columns that place a version among its siblings #}
 {% macro version_span(key, known_at, told_at) -%}
         lead({{ known_at }}) over (partition by {{ key }} order by {{ told_at }}) as superseded_at,
-        row_number() over (partition by {{ key }} order by {{ told_at }}) = 1 as is_first_version
+        row_number() over (partition by {{ key }} order by {{ told_at }}) as version_number
 {%- endmacro %}

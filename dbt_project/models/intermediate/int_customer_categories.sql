@@ -7,7 +7,7 @@ orders as (
         order_id,
         known_at
     from {{ ref("int_order_facts") }}
-    where is_first_version
+    where version_number = 1
 
 ),
 

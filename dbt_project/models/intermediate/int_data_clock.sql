@@ -6,10 +6,10 @@ known_facts as (
     union all
     select known_at from {{ ref("stg_customers") }}
     union all
-    select greatest(known_at, coalesce(cancelled_at, known_at), coalesce(returned_at, known_at))
+    select greatest(known_at, {{ earliest(["cancelled_at", "superseded_at"]) }}, {{ earliest(["returned_at", "superseded_at"]) }})
     from {{ ref("stg_orders") }}
     union all
-    select greatest(known_at, coalesce(resolved_at, known_at), coalesce(rated_at, known_at))
+    select greatest(known_at, {{ earliest(["resolved_at", "superseded_at"]) }}, {{ earliest(["rated_at", "superseded_at"]) }})
     from {{ ref("stg_support_tickets") }}
     union all
     select known_at from {{ ref("stg_sessions") }}

@@ -33,7 +33,7 @@ order_versions as (
     select
         customers.customer_number,
         orders.order_id,
-        orders.is_first_version,
+        orders.version_number,
         orders.total_amount,
         coalesce(orders.discount_amount, 0) as discount_amount,
         coalesce(quantities_per_order.quantity, 0) as quantity,

@@ -11,7 +11,7 @@ session_versions as (
     select
         customers.customer_number,
         sessions.session_id,
-        sessions.is_first_version,
+        sessions.version_number,
         coalesce(sessions.page_views, 0) as page_views,
         sessions.started_at,
         sessions.known_at,

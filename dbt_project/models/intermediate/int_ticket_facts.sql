@@ -17,7 +17,7 @@ ticket_versions as (
     select
         customers.customer_number,
         tickets.ticket_id,
-        tickets.is_first_version,
+        tickets.version_number,
         tickets.satisfaction_score,
         {{ whole_seconds("tickets.opened_at", "tickets.resolved_at") }} as resolution_seconds,
         tickets.opened_at,

@@ -48,7 +48,7 @@ select
     channel,
     total_amount,
     discount_amount,
-    is_first_version,
+    version_number,
     ordered_at,
     cancelled_at,
     returned_at,

@@ -40,7 +40,7 @@ select
     customer_id,
     duration_seconds,
     page_views,
-    is_first_version,
+    version_number,
     started_at,
     known_at,
     superseded_at

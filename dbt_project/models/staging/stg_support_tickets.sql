@@ -10,7 +10,8 @@ source as (
         satisfaction_score,
         opened_at,
         resolved_at,
-        coalesce(rated_at, resolved_at, {{ known_at("opened_at", "loaded_at") }}) as rated_at,
+        rated_at,
+        coalesce(rated_at, resolved_at, {{ known_at("opened_at", "loaded_at") }}) as rating_given_at,
         coalesce(loaded_at, opened_at) as told_at,
         {{ known_at("opened_at", "loaded_at") }} as known_at
     from {{ source("raw", "support_tickets") }}
@@ -25,10 +26,11 @@ known_parts as (
         customer_id,
         category,
         channel,
-        case when {{ is_known("rated_at") }} then satisfaction_score end as satisfaction_score,
+        case when {{ is_known("rating_given_at") }} then satisfaction_score end as satisfaction_score,
         opened_at,
         {{ if_known("resolved_at") }} as resolved_at,
-        case when satisfaction_score is not null then {{ if_known("rated_at") }} end as rated_at,
+        {{ if_known("rated_at") }} as rated_at,
+        case when satisfaction_score is not null then {{ if_known("rating_given_at") }} end as rating_given_at,
         told_at,
         known_at
     from source
@@ -62,10 +64,10 @@ select
     category,
     channel,
     satisfaction_score,
-    is_first_version,
+    version_number,
     opened_at,
     resolved_at,
-    rated_at,
+    rating_given_at as rated_at,
     known_at,
     superseded_at
 from versions_spanned

@@ -29,7 +29,7 @@ sessions as (
 started_sessions as (
 
     select * from sessions
-    where is_first_version
+    where version_number = 1
 
 ),
 

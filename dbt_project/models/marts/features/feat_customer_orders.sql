@@ -47,7 +47,7 @@ orders as (
 placed_orders as (
 
     select * from orders
-    where is_first_version
+    where version_number = 1
 
 ),
 

@@ -36,7 +36,7 @@ tickets as (
 opened_tickets as (
 
     select * from tickets
-    where is_first_version
+    where version_number = 1
 
 ),
 
