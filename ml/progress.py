@@ -51,5 +51,10 @@ class Bar:
         if self.rich_bar is not None:
             self.rich_bar.update(self.task, advance=steps, **({"description": title} if title else {}))
 
+    def set_to(self, done: int, total: int, title: str | None = None) -> None:
+        """``done`` of ``total`` steps are behind us."""
+        if self.rich_bar is not None:
+            self.rich_bar.update(self.task, completed=done, total=total, **({"description": title} if title else {}))
+
 
 SILENT = Progress(quiet=True)

@@ -1,0 +1,39 @@
+"""``churn build``."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from ml.cli.run import Instant, Run, churn_command
+
+
+@click.command(name="build")
+@click.option("--as-of", type=Instant(), help="The data clock: an ISO 8601 instant, not later than the data.")
+@click.option("--problem", type=click.Path(), help="Problem file (default problem.yml).")
+@click.option("--full-refresh", is_flag=True, help="Make everything anew (every build does so today).")
+@churn_command
+def command(run: Run, as_of: datetime | None, problem: str | None, full_refresh: bool) -> None:
+    """Make, test and publish features and labels.
+
+    dbt writes a new build beside the old one and tests it; only when every test has passed do readers see it.
+
+    \b
+    Example:
+      churn build --as-of 2024-06-30T00:00:00Z
+    """
+    from ml.build import build
+
+    record = build(
+        home=run.home, as_of=as_of, problem=problem, full_refresh=full_refresh, progress=run.progress
+    )
+    run.finish(record, summary(record))
+
+
+def summary(record: dict[str, Any]) -> str:
+    """The build in a few lines."""
+    rows = "\n".join(f"  {table:28s} {count:>12,d} rows" for table, count in record["rows"].items())
+    return (
+        f"{record['build_id']} published: data clock {record['data_clock']}Z, {record['tests']['passed']} tests passed, "
+        f"{record['seconds']} s\n{rows}"
+    )

@@ -1,0 +1,63 @@
+"""dbt in a process of its own, so that its locks and its memory end with it.
+
+Arguments come in as one JSON object on the command line; progress goes out as JSON lines on standard output.
+``build`` runs first; when every model and test has passed, ``docs generate`` writes the catalog from the same
+manifest.
+"""
+
+import json
+import sys
+from typing import Any
+
+FINISHED = {"LogModelResult": "total", "LogTestResult": "num_models", "LogUnitTestResult": "num_models"}
+
+
+def main() -> int:
+    """Run dbt as the first argument says; the exit status is 0 when all passed."""
+    from dbt.cli.main import dbtRunner
+
+    asked = json.loads(sys.argv[1])
+    built = dbtRunner(callbacks=[tell_progress]).invoke(["build", *asked["options"], "--vars", asked["vars"]])
+    if not built.success:
+        tell({"failed": failures(built)})
+        return 1
+    manifest = manifest_of(asked["target"])
+    docs = ["docs", "generate", "--no-compile", *asked["options"], "--vars", asked["vars"]]
+    described = dbtRunner(manifest=manifest).invoke(docs)
+    if not described.success:
+        tell({"failed": [str(described.exception or "dbt docs generate failed")]})
+        return 1
+    return 0
+
+
+def manifest_of(target: str) -> Any:
+    """The manifest that the build has just written, not to be parsed again."""
+    from dbt.contracts.graph.manifest import Manifest, WritableManifest
+
+    return Manifest.from_writable_manifest(WritableManifest.read_and_check_versions(f"{target}/manifest.json"))
+
+
+def tell_progress(event: Any) -> None:
+    """One line for each finished model or test."""
+    if event.info.name in FINISHED:
+        total = getattr(event.data, FINISHED[event.info.name], 0)
+        tell({"done": event.data.index, "total": total, "node": event.data.node_info.node_name})
+
+
+def failures(result: Any) -> list[str]:
+    """What failed, one line each: the node and its message."""
+    if result.exception is not None:
+        return [str(result.exception)]
+    return [
+        f"{run.node.name}: {' '.join((run.message or str(run.status)).split())}"
+        for run in result.result
+        if run.status in ("error", "fail", "runtime error")
+    ]
+
+
+def tell(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
