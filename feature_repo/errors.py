@@ -1,0 +1,23 @@
+"""What can go wrong between a build and its features, as one small tree.
+
+FeatureError
+|-- CatalogError      the build's models, YAML and tables do not agree
+|   `-- FormulaError  an on-demand formula cannot be used
+`-- RowsError         the asked rows, or the asked features, make no sense
+"""
+
+
+class FeatureError(ValueError):
+    """Features cannot be described or answered."""
+
+
+class CatalogError(FeatureError):
+    """The build's models, YAML and tables do not agree."""
+
+
+class FormulaError(CatalogError):
+    """An on-demand formula cannot be used."""
+
+
+class RowsError(FeatureError):
+    """The asked rows, or the asked features, make no sense."""
