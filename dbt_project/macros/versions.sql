@@ -4,12 +4,13 @@
 #}
 
 {# condition: this row says the same as the version before it, in every column that counts #}
-{% macro repeats_previous(columns, version_window) -%}
-    {%- for column in columns %}
-            {{ column }} is not distinct from lag({{ column }}) over {{ version_window }}
-            {%- if not loop.last %} and{% endif %}
-    {%- endfor %}
-            and row_number() over {{ version_window }} > 1
+{% macro repeats_previous(columns, versions) -%}
+    (
+        row_number() over {{ versions }} > 1
+        {%- for column in columns %}
+            and {{ column }} is not distinct from lag({{ column }}) over {{ versions }}
+        {%- endfor %}
+        )
 {%- endmacro %}
 
 {# columns that place a version among its siblings #}

@@ -12,15 +12,30 @@ customers as (
 
 known_facts as (
 
-    select customer_id, registered_at as known_at from customers
+    select
+        customer_id,
+        registered_at as known_at
+    from customers
     union all
-    select customer_id, known_at from {{ ref("stg_customers") }}
+    select
+        customer_id,
+        known_at
+    from {{ ref("stg_customers") }}
     union all
-    select customer_id, known_at from {{ ref("stg_orders") }}
+    select
+        customer_id,
+        known_at
+    from {{ ref("stg_orders") }}
     union all
-    select customer_id, known_at from {{ ref("stg_support_tickets") }}
+    select
+        customer_id,
+        known_at
+    from {{ ref("stg_support_tickets") }}
     union all
-    select customer_id, known_at from {{ ref("stg_sessions") }}
+    select
+        customer_id,
+        known_at
+    from {{ ref("stg_sessions") }}
 
 ),
 

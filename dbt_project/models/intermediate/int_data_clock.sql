@@ -20,11 +20,7 @@ data_clock as (
 
     select
         min(known_at) as first_known_at,
-        {%- if var("as_of") is none %}
-        max(known_at) as data_clock
-        {%- else %}
-        {{ as_of_instant() }} as data_clock
-        {%- endif %}
+        {{ "max(known_at)" if var("as_of") is none else as_of_instant() }} as data_clock
     from known_facts
 
 )

@@ -2,7 +2,10 @@ with
 
 customers as (
 
-    select customer_number, customer_id from {{ ref("int_customers") }}
+    select
+        customer_number,
+        customer_id
+    from {{ ref("int_customers") }}
 
 ),
 

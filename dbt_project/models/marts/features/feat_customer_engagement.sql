@@ -1,6 +1,7 @@
 {% set counts = [] %}
 {% for days in var("windows") %}
-    {% do counts.append(contribution("sessions_" ~ days ~ "d", "started_sessions", "1", "known_at", days_after("started_at", days))) %}
+    {% set ends = days_after("started_at", days) %}
+    {% do counts.append(contribution("sessions_" ~ days ~ "d", "started_sessions", "1", "known_at", ends)) %}
 {% endfor %}
 {% set page_views_end = earliest(["superseded_at", days_after("started_at", 30)]) %}
 
@@ -14,7 +15,11 @@ with
 
 customers as (
 
-    select customer_number, customer_id, first_known_at from {{ ref("int_customers") }}
+    select
+        customer_number,
+        customer_id,
+        first_known_at
+    from {{ ref("int_customers") }}
     where {{ in_slice("customer_number") }}
 
 ),

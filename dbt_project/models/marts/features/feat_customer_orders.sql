@@ -32,7 +32,11 @@ with
 
 customers as (
 
-    select customer_number, customer_id, first_known_at from {{ ref("int_customers") }}
+    select
+        customer_number,
+        customer_id,
+        first_known_at
+    from {{ ref("int_customers") }}
     where {{ in_slice("customer_number") }}
 
 ),

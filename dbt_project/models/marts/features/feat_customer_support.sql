@@ -1,6 +1,7 @@
 {% set counts = [] %}
 {% for days in var("windows") %}
-    {% do counts.append(contribution("tickets_" ~ days ~ "d", "opened_tickets", "1", "known_at", days_after("opened_at", days))) %}
+    {% set ends = days_after("opened_at", days) %}
+    {% do counts.append(contribution("tickets_" ~ days ~ "d", "opened_tickets", "1", "known_at", ends)) %}
 {% endfor %}
 {% set resolution_ends = earliest(["superseded_at", days_after("resolved_at", 90)]) %}
 {% set rating_ends = earliest(["superseded_at", days_after("rated_at", 365)]) %}
@@ -21,7 +22,11 @@ with
 
 customers as (
 
-    select customer_number, customer_id, first_known_at from {{ ref("int_customers") }}
+    select
+        customer_number,
+        customer_id,
+        first_known_at
+    from {{ ref("int_customers") }}
     where {{ in_slice("customer_number") }}
 
 ),
