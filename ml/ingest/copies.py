@@ -1,7 +1,7 @@
 """Rows of one key against one another: conflicting copies, and versions that change what may not change.
 
-Comes in: ``read_<table>``. Goes out: ``refused_<table>`` (file, row, reason). Only keys that occur more than
-once are looked at, and only rows without a fault of their own.
+Comes in: ``read_<table>``. Goes out: ``refused_<table>`` (file, row, reason). Only rows without a fault of
+their own are looked at, and only keys whose rows are not all alike.
 """
 
 import duckdb
@@ -10,15 +10,23 @@ from ml.ingest.checks import FAULT
 from ml.ingest.contract import Table
 from ml.ingest.part import literal
 
-REPEATED = """
-create table repeated_{name} as
-select {key} from read_{name} where {FAULT} is null group by all having count(*) > 1
+# Contents are compared by 64 bit hashes, which keeps all this narrow: that two rows of one key differ and hash
+# alike is as good as impossible. Earlier rows are probed with the new keys, not the other way round.
+DISPUTED = """
+create table disputed_{name} as
+select {key}
+from (
+    select {key}, hash({version}, {content}) as whole from read_{name} where {FAULT} is null
+    {earlier_hashes}
+)
+group by all
+having min(whole) <> max(whole)
 """
 
-# What was loaded earlier is probed with the new keys, so that the hash table is as large as the new rows.
-REPEATED_SINCE = """
-insert into repeated_{name}
-select distinct {key} from {earlier} semi join (from read_{name} where {FAULT} is null) using ({key})
+EARLIER_HASHES = """
+    union all
+    select {key}, hash({version}, {content}) as whole
+    from {earlier} semi join (from read_{name} where {FAULT} is null) using ({key})
 """
 
 # Rows of earlier loads come first: they are the ones that stay.
@@ -26,11 +34,11 @@ REFUSED = """
 create table refused_{name} as
 with contested as (
     select {columns}, _file, _row, {arrival_now} as arrival
-    from read_{name} semi join repeated_{name} using ({key}) where {FAULT} is null
+    from read_{name} semi join disputed_{name} using ({key}) where {FAULT} is null
     {earlier_rows}
 ),
 versions as (
-    select *, {version} as version, {{{content}}} as content from contested
+    select {kept}, _file, _row, arrival, {version} as version, hash({content}) as content from contested
 ),
 against_first as (
     select *, first(version) over first_known as first_version, {first_values}
@@ -72,15 +80,15 @@ def refuse_copies(connection: duckdb.DuckDBPyConnection, table: Table, earlier: 
         "earlier_rows": earlier_rows(table, earlier),
         "arrival_now": NOW,
         "version": f"coalesce({table.version}, {table.occurred})" if table.version else "0",
-        "content": ", ".join(f"{name}: {name}" for name in table.content),
+        "kept": ", ".join(dict.fromkeys((*table.key, *table.fixed))),
+        "content": ", ".join(table.content),
         "first_values": ", ".join(f"first({name}) over first_known as first_{name}" for name in table.fixed)
         or "0",
         "changed": ", ".join(change_of(name) for name in table.fixed) or "null",
         "conflict": literal(f"conflicting copy of {', '.join(table.key)}"),
     }
-    connection.execute(REPEATED.format(**words))
-    if earlier:
-        connection.execute(REPEATED_SINCE.format(**words))
+    words["earlier_hashes"] = EARLIER_HASHES.format(**words) if earlier else ""
+    connection.execute(DISPUTED.format(**words))
     connection.execute(REFUSED.format(**words))
     return f"refused_{table.name}"
 
@@ -98,5 +106,5 @@ def earlier_rows(table: Table, earlier: str | None) -> str:
     columns, key = ", ".join(table.names), ", ".join(table.key)
     return (
         f"union all select {columns}, _file, _row, {EARLIER} as arrival "
-        f"from {earlier} semi join repeated_{table.name} using ({key})"
+        f"from {earlier} semi join disputed_{table.name} using ({key})"
     )

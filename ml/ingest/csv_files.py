@@ -13,16 +13,18 @@ from ml.ingest.contract import Table
 from ml.ingest.part import FILE, ROW, Part, literal, match_columns, reading, refuse_twins
 
 DELIMITERS = ",;\t|"
+HEADER_BYTES = 1 << 16
 
 READ = """
-create table {relation} as
-select *, {label} as {file}, row_number() over () as {row}
-from read_csv(
+create table {relation}_lines as
+select * from read_csv(
     {path}, auto_detect = false, header = true, columns = {columns},
     delim = {delimiter}, quote = '"', escape = '"', compression = {compression}, hive_partitioning = false,
     store_rejects = true, rejects_limit = 0,
     rejects_table = '{relation}_errors', rejects_scan = '{relation}_scans'
-)
+);
+create view {relation} as
+select *, {label} as {file}, rowid + 1 as {row} from {relation}_lines
 """
 
 # Of a broken line DuckDB tells its number, the header being line 1; of the others only their order is known.
@@ -31,11 +33,24 @@ create table {relation}_broken as
 select
     {label} as file,
     line - 1 as row,
-    'broken CSV line: ' || lower(string_agg(distinct error_type, ' and ' order by error_type)) as reason,
-    json_object('line', trim(any_value(csv_line), chr(10) || chr(13))) as content
-from {relation}_errors
+    'broken CSV line: ' || lower(string_agg(distinct fault, ' and ' order by fault)) as reason,
+    json_object('line', any_value(trim(translate(csv_line, {muted}, {unmuted}), e'\\r\\n'))) as content
+from (
+    select *, if(contains(csv_line, {muted}[1]), 'unclosed quote', error_type) as fault from {relation}_errors
+)
 group by line
 """
+
+# A quote that is never closed hides the rows after it: such a file is read again, line by line.
+HIDES_ROWS = """
+select count(*) from {relation}_errors where error_type in ('UNQUOTED VALUE', 'LINE SIZE OVER MAXIMUM')
+"""
+
+UNREAD = """
+drop view {relation}; drop table {relation}_lines; drop table {relation}_errors; drop table {relation}_scans
+"""
+
+MUTED_QUOTE, MUTED_DELIMITER = "\x01", "\x02"
 
 # Each broken line pushes the rows after it one further down.
 RENUMBERED = """
@@ -49,14 +64,30 @@ asof left join gaps on whole.{row} > gaps.rows_before
 
 
 def stage_csv(
-    connection: duckdb.DuckDBPyConnection, table: Table, path: Path, label: str, relation: str
+    connection: duckdb.DuckDBPyConnection, table: Table, path: Path, label: str, relation: str, work: Path
 ) -> Part:
     """Read ``path`` into ``relation``; its broken lines into ``<relation>_broken``."""
     header, delimiter = read_header(path, label)
     refuse_twins(table, label, header)
     names = unique_names(header)
     columns = match_columns(table, label, dict.fromkeys(names, "VARCHAR"))
-    words = {
+    words = read_words(path, label, relation, names, delimiter)
+    with reading(label):
+        connection.execute(READ.format(**words))
+        if connection.execute(HIDES_ROWS.format(**words)).fetchall()[0][0]:
+            plain = mute_open_quotes(path, work / f"{relation}.csv", delimiter)
+            connection.execute(UNREAD.format(**words))
+            connection.execute(READ.format(**{**words, "path": literal(plain), "compression": "'none'"}))
+    connection.execute(BROKEN.format(**words))
+    if not connection.execute(f"select count(*) from {relation}_broken").fetchall()[0][0]:
+        return Part(table, label, relation, columns)
+    connection.execute(RENUMBERED.format(**words))
+    return Part(table, label, f"{relation}_renumbered", columns, f"{relation}_broken")
+
+
+def read_words(path: Path, label: str, relation: str, names: list[str], delimiter: str) -> dict[str, str]:
+    """What the SQL of this module is filled with."""
+    return {
         "relation": relation,
         "file": FILE,
         "row": ROW,
@@ -65,14 +96,17 @@ def stage_csv(
         "delimiter": literal(delimiter),
         "compression": literal("gzip" if path.suffix == ".gz" else "none"),
         "columns": "{" + ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names) + "}",
+        "muted": literal(MUTED_QUOTE + MUTED_DELIMITER),
+        "unmuted": literal(f'"{delimiter}'),
     }
-    with reading(label):
-        connection.execute(READ.format(**words))
-    connection.execute(BROKEN.format(**words))
-    if not connection.execute(f"select count(*) from {relation}_broken").fetchall()[0][0]:
-        return Part(table, label, relation, columns)
-    connection.execute(RENUMBERED.format(**words))
-    return Part(table, label, f"{relation}_renumbered", columns, f"{relation}_broken")
+
+
+def mute_open_quotes(path: Path, copy: Path, delimiter: str) -> Path:
+    """Copy ``path`` with every line of an odd number of quotes made one field that hides nothing."""
+    mute = bytes.maketrans(f'"{delimiter}'.encode(), f"{MUTED_QUOTE}{MUTED_DELIMITER}".encode())
+    with opened(path) as lines, copy.open("wb") as plain:
+        plain.writelines(line.translate(mute) if line.count(b'"') % 2 else line for line in lines)
+    return copy
 
 
 def read_header(path: Path, label: str) -> tuple[list[str], str]:
@@ -86,8 +120,8 @@ def read_header(path: Path, label: str) -> tuple[list[str], str]:
     if path.stat().st_size == 0:
         raise SourceError(f"{label} is empty (0 bytes): a table without rows still needs its header")
     try:
-        with open_text(path) as text:
-            start = text.read(1 << 16)
+        with opened(path) as file:
+            start = file.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
     except (EOFError, gzip.BadGzipFile) as error:
         raise SourceError(f"{label} cannot be read: it is no gzip file ({error})") from error
     if "\0" in start:
@@ -96,11 +130,9 @@ def read_header(path: Path, label: str) -> tuple[list[str], str]:
     return max(headers, key=lambda header: len(header[0]))
 
 
-def open_text(path: Path) -> IO[str]:
-    """``path`` as text, unpacked; what is no UTF-8 further down is for the rows to answer for."""
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
-    return path.open(encoding="utf-8-sig", errors="replace", newline="")
+def opened(path: Path) -> IO[bytes]:
+    """``path`` as bytes, unpacked."""
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def unique_names(header: list[str]) -> list[str]:

@@ -20,8 +20,9 @@ EXTRAS = {"sqlite": "sqlite", "postgresql": "postgres"}
 ATTACHED = "source"
 
 READ = """
-create table {relation} as
-select *, {label} as {file}, row_number() over () as {row} from {qualified}
+create table {relation}_copy as select * from {qualified};
+create view {relation} as
+select *, {label} as {file}, rowid + 1 as {row} from {relation}_copy
 """
 
 

@@ -46,7 +46,7 @@ def stage(load: Load, found: Source, bar: Bar) -> dict[str, list[Part]]:
     load.connection.begin()
     for table in TABLES:
         bar.step(f"Reading {table.name}")
-        parts[table.name] = found.parts(load.connection, table)
+        parts[table.name] = found.parts(load.connection, table, load.work)
         if table.required and not load.earlier and not count_read(load, parts[table.name]):
             raise SourceError(f"{found.label} has no rows in the required table {table.name}")
     load.connection.commit()

@@ -31,8 +31,8 @@ class Source(Protocol):
     def notes(self) -> list[str]:
         """What the person should know before the work starts."""
 
-    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table) -> list[Part]:
-        """Everything it holds of ``table``."""
+    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
+        """Everything it holds of ``table``; ``work`` is a folder for what must be rewritten first."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Folder:
         others = left_alone(self.root)
         return [f"no raw table, left alone: {', '.join(others)}"] if others else []
 
-    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table) -> list[Part]:
+    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
         paths = self.found.get(table.name, [])
         parquet = [path for path in paths if path.suffix == ".parquet"]
         parts = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
         for number, path in enumerate(path for path in paths if path.suffix != ".parquet"):
             label = str(path.relative_to(self.root))
-            parts.append(stage_csv(connection, table, path, label, f"{table.name}_csv_{number}"))
+            parts.append(stage_csv(connection, table, path, label, f"{table.name}_csv_{number}", work))
         return parts
 
 
@@ -84,7 +84,7 @@ class Database:
     def notes(self) -> list[str]:
         return []
 
-    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table) -> list[Part]:
+    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
         if table.name not in self.found:
             return []
         return [stage_database(connection, table, self.address, self.found[table.name], f"{table.name}_sql")]

@@ -39,6 +39,11 @@ class Load:
     connection: duckdb.DuckDBPyConnection
     rules: Rules
 
+    @property
+    def work(self) -> Path:
+        """A folder for what is gone once the load is made."""
+        return self.folder / "work"
+
 
 @contextmanager
 def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
@@ -61,7 +66,7 @@ def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
 
 
 def working_database(folder: Path, zone: str) -> duckdb.DuckDBPyConnection:
-    """A database on disk that spills beside itself, downloads nothing and speaks in ``zone``.
+    """A database in memory that spills to ``folder``, downloads nothing and speaks in ``zone``.
 
     Raises
     ------
@@ -69,11 +74,11 @@ def working_database(folder: Path, zone: str) -> duckdb.DuckDBPyConnection:
         There is no such time zone.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
-        "temp_directory": str(folder / "spill"),
+        "temp_directory": str(folder),
         "memory_limit": MEMORY_LIMIT,
         "autoinstall_known_extensions": False,
     }
-    connection = duckdb.connect(folder / "work.duckdb", config=settings)
+    connection = duckdb.connect(config=settings)
     try:
         connection.execute(f"set timezone = {literal(zone)}")
     except duckdb.Error:
