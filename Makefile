@@ -1,0 +1,62 @@
+# Every verb of the project, for people and for CI. 'make' alone lists them.
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$name && break; done)
+DEMO ?= complete-journey
+CUSTOMERS ?= 5000
+BIN := .venv/bin
+READY := .venv/.ready
+export CHURN_HOME ?= $(CURDIR)/var
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types sql imports docs bench clean
+
+help: ## List the targets.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(READY) ## Make .venv from the lock file.
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install it, or say make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## From raw tables to scores (DEMO=complete-journey or shop, CUSTOMERS=5000 for the shop).
+	$(BIN)/churn ingest --demo $(DEMO) $(if $(filter shop,$(DEMO)),--customers $(CUSTOMERS))
+	$(BIN)/churn build
+	$(BIN)/churn train
+	$(BIN)/churn evaluate
+	$(BIN)/churn materialize
+	$(BIN)/churn score --out $(CHURN_HOME)/scores.csv
+	$(BIN)/churn score
+
+test: $(READY) ## Run the tests.
+	$(BIN)/python -m pytest
+
+check: lint types sql imports test ## All that CI checks.
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+sql: $(READY)
+	@mkdir -p $(CHURN_HOME)/dbt
+	$(BIN)/sqlfluff lint dbt_project/models
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+docs: $(READY) ## Write docs/features.md and the service's lock file anew, from the published build.
+	$(BIN)/python -m ml.dictionary
+	$(BIN)/python -m feature_repo.lock
+
+bench: $(READY) ## Measure seconds and peak memory (minutes; writes docs/benchmarks.md).
+	$(BIN)/python -m benchmarks.run
+
+clean: ## Remove the environment; state under CHURN_HOME stays.
+	rm -rf .venv
