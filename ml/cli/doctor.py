@@ -1,0 +1,26 @@
+"""``churn doctor``."""
+
+import sys
+
+import click
+
+from ml.cli.run import Run, churn_command
+
+
+@click.command(name="doctor")
+@click.option("--problem", type=click.Path(), help="Problem file (default problem.yml).")
+@churn_command
+def command(run: Run, problem: str | None) -> None:
+    """Check that everything is in place, and say what to do next.
+
+    Ends with status 1 when something is broken; what has merely not been done yet is no fault.
+
+    \b
+    Example:
+      churn doctor
+    """
+    from ml.doctor import doctor
+
+    result = doctor(home=run.home, problem=problem)
+    run.finish(result, "\n".join(f"{one['state']:8s} {one['check']:13s} {one['detail']}" for one in result["checks"]))
+    sys.exit(0 if result["healthy"] else 1)

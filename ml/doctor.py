@@ -1,0 +1,140 @@
+"""Doctor: is everything in place? Each check says ok, not yet, or broken, and what to do."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+from ml.errors import TidemarkError
+from ml.home import Home
+from ml.problem import read_problem
+
+Finding = tuple[str, str]
+OK, NOT_YET, BROKEN = "ok", "not yet", "broken"
+FREE_BYTES_WANTED = 2 * 1024**3
+
+
+def doctor(*, home: Home | str | None = None, problem: str | Path | None = None) -> dict[str, Any]:
+    """Check the environment and the home.
+
+    Returns
+    -------
+    dict
+        ``healthy`` (bool) and ``checks``: a list of {check, state: ok | not yet | broken, detail}.
+    """
+    home = Home.at(home)
+    checks: dict[str, Callable[[], Finding]] = {
+        "python": check_python,
+        "packages": check_packages,
+        "home": lambda: check_home(home),
+        "problem": lambda: check_problem(problem),
+        "raw data": lambda: check_load(home),
+        "build": lambda: check_build(home, problem),
+        "model": lambda: check_model(home),
+        "online store": lambda: check_online(home),
+    }
+    findings = [finding(name, check) for name, check in checks.items()]
+    return {"healthy": all(one["state"] != BROKEN for one in findings), "checks": findings}
+
+
+def finding(name: str, check: Callable[[], Finding]) -> dict[str, str]:
+    """One check's outcome; an error it meets is what it found."""
+    try:
+        state, detail = check()
+    except (TidemarkError, OSError, ValueError, KeyError, PackageNotFoundError) as error:
+        state, detail = BROKEN, str(error) or type(error).__name__
+    return {"check": name, "state": state, "detail": detail}
+
+
+def check_python() -> Finding:
+    """The interpreter is one the lock file was made for."""
+    running = ".".join(str(part) for part in sys.version_info[:3])
+    fits = (3, 11) <= sys.version_info[:2] < (3, 13)
+    return (OK, running) if fits else (BROKEN, f"{running}: Python 3.11 or 3.12 is needed")
+
+
+def check_packages() -> Finding:
+    """Every package that Tidemark needs is there, in a version it allows."""
+    from packaging.requirements import Requirement
+
+    wanted = [Requirement(line) for line in requires("tidemark") or [] if "extra ==" not in line]
+    faults = [fault for fault in map(package_fault, wanted) if fault]
+    return (BROKEN, "; ".join(faults) + ": run 'make setup'") if faults else (OK, f"{len(wanted)} packages as wanted")
+
+
+def package_fault(wanted: Any) -> str | None:
+    """What is wrong with one package, if anything."""
+    try:
+        found = version(wanted.name)
+    except PackageNotFoundError:
+        return f"{wanted.name} is missing"
+    return None if wanted.specifier.contains(found) else f"{wanted.name} {found} is not {wanted.specifier}"
+
+
+def check_home(home: Home) -> Finding:
+    """The home can be written to and has room."""
+    folder = home.root if home.root.exists() else home.root.parent
+    if not os.access(folder, os.W_OK):
+        return BROKEN, f"{folder} cannot be written to: choose another with --home"
+    free = shutil.disk_usage(folder).free
+    state = OK if free >= FREE_BYTES_WANTED else BROKEN
+    return state, f"{home.root}, {free / 1024**3:.0f} GiB free" + ("" if state == OK else ": make room")
+
+
+def check_problem(problem: str | Path | None) -> Finding:
+    """The problem file can be used."""
+    stated = read_problem(problem)
+    return OK, f"no kept order within {stated.horizon_days} days, among those active within {stated.active_within_days}"
+
+
+def check_load(home: Home) -> Finding:
+    """The raw tables that are in place."""
+    if not (home.raw / "current").exists():
+        return NOT_YET, "run 'churn ingest PATH'"
+    load = home.current_load()
+    record = json.loads((load / "load.json").read_text())
+    read = sum(table["read"] for table in record["tables"].values())
+    rejected = sum(table["rejected"] for table in record["tables"].values())
+    return OK, f"{load.name}: {read:,d} rows read, {rejected:,d} rejected, data clock {record['data_clock']}"
+
+
+def check_build(home: Home, problem: str | Path | None) -> Finding:
+    """The published build is whole, and made from the present raw data for the present problem."""
+    from feature_repo.catalog import read_catalog
+
+    if not (home.builds / "current").exists():
+        return NOT_YET, "run 'churn build'"
+    build = home.current_build()
+    record = json.loads((build / "build.json").read_text())
+    names = read_catalog(build).feature_names
+    said = f"{build.name}: {len(names)} features, data clock {record['data_clock']}"
+    if record["problem"] != read_problem(problem).label_terms():
+        return NOT_YET, f"{said}; the problem has changed since: run 'churn build'"
+    if record["load_id"] != home.current_load().name:
+        return NOT_YET, f"{said}; raw data has come in since: run 'churn build'"
+    return OK, said
+
+
+def check_model(home: Home) -> Finding:
+    """The champion belongs to the features that are published."""
+    from feature_repo.catalog import read_catalog
+
+    if not (home.models / "current").exists():
+        return NOT_YET, "run 'churn train'"
+    model = home.current_model()
+    record = json.loads((model / "model.json").read_text())
+    if record["service_hash"] != read_catalog(home.current_build()).hash():
+        return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"
+    return OK, f"{model.name}, trained on {record['build_id']}"
+
+
+def check_online(home: Home) -> Finding:
+    """The online store, if any."""
+    stores = sorted(home.feast.glob("online*.db")) if home.feast.exists() else []
+    if not stores:
+        return NOT_YET, "run 'churn materialize'"
+    return OK, f"{stores[-1].name}, {stores[-1].stat().st_size / 1024**2:.1f} MiB"
