@@ -56,7 +56,7 @@ def evaluate(
     -------
     dict
         Where the model comes from, ``test`` (every candidate's metrics with 95 % intervals, base rate,
-        champion minus recency rule, what the threshold does), ``verdict`` (sentences), ``plots`` (files written).
+        champion minus recency rule, what the threshold does), ``verdict`` (sentences), ``plots`` (files).
 
     Raises
     ------
@@ -91,7 +91,7 @@ def sentence(champion: str, metric: str, difference: dict[str, float]) -> str:
     low, high = sorted((difference["low"], difference["high"]))
     interval = f"{difference['value']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
     if low <= 0 <= high:
-        return f"{LABELS[metric]}: {champion} and the recency rule are not told apart ({interval}; includes zero)."
+        return f"{LABELS[metric]}: {champion} cannot be told from the recency rule ({interval}; zero included)."
     better = (high < 0) if metric in BETTER_BELOW else (low > 0)
     word = "better" if better else "worse"
-    return f"{LABELS[metric]}: {champion} is {word} than the recency rule ({interval}; excludes zero)."
+    return f"{LABELS[metric]}: {champion} is {word} than the recency rule ({interval}; zero excluded)."

@@ -1,8 +1,8 @@
 """How much each input raises or lowers one customer's risk.
 
 Exact for every champion but the forest: a linear model's terms, a booster's Shapley values, the recency
-rule's own step, all in log-odds and adding up to the score. A forest's are by occlusion: how much the probability
-falls when the input takes its typical value instead.
+rule's own step, all in log-odds and adding up to the score. A forest's are by occlusion: how much the
+probability falls when the input takes its typical value instead.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xgboost import DMatrix
 
 from ml.model.churn_model import ChurnModel, raw_probability
-from ml.model.estimators import Floats, first_known, log_odds
+from ml.model.estimators import Floats, log_odds
 from ml.model.preparation import sources
 
 OCCLUDED = 12
@@ -49,7 +49,7 @@ def step_of_rule(model: ChurnModel, frame: pd.DataFrame) -> Floats:
     step = log_odds(rule.predict_proba(lateness)[:, 1]) - log_odds(np.array([rule.rate_]))
     found = np.zeros(frame.shape)
     places = [frame.columns.get_loc(name) for name in sources(prepare)]
-    spoke = first_known(lateness)
+    spoke = rule.spoke(lateness)
     for column, place in enumerate(places):
         found[spoke == column, place] = step[spoke == column]
     return found
