@@ -23,7 +23,7 @@ NUMBERS = (
 NAIVE_INSTANTS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
 ZONED_INSTANT = "TIMESTAMP WITH TIME ZONE"
 TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
-FIRST_YEAR, LAST_YEAR = "timestamp '0001-01-01'", "timestamp '9999-12-31'"
+FIRST_DAY, LAST_DAY = "date '0001-01-01'", "date '9999-12-31'"
 EXACT_IN_DOUBLE = 2**53
 
 
@@ -49,13 +49,13 @@ def as_text(value: str, sql_type: str, zone: str) -> str:
 
 def as_instant(value: str, sql_type: str, zone: str) -> str:
     """A naive UTC instant; what has no zone is in ``zone``, which is also the session's."""
+    sane = in_range(value, sql_type)
     if sql_type in NAIVE_INSTANTS:
-        sane = f"case when {value} between {FIRST_YEAR} and {LAST_YEAR} then {value}::timestamp end"
-        return sane if zone == "UTC" else f"timezone('UTC', ({sane})::timestamptz)"
+        naive = f"({sane})::timestamp"
+        return naive if zone == "UTC" else f"timezone('UTC', {naive}::timestamptz)"
     if sql_type == ZONED_INSTANT:
-        sane = f"{value} between {FIRST_YEAR}::timestamptz and {LAST_YEAR}::timestamptz"
-        return f"case when {sane} then timezone('UTC', {value}) end"
-    return in_range(instant_of_text(f"trim({value}::varchar)", zone))
+        return f"timezone('UTC', {sane})"
+    return in_range(instant_of_text(f"trim({value}::varchar)", zone), "TIMESTAMP")
 
 
 def instant_of_text(text: str, zone: str) -> str:
@@ -68,18 +68,21 @@ def instant_of_text(text: str, zone: str) -> str:
     return f"case when {has_offset} then {with_zone} else {fast} end"
 
 
-def in_range(instant: str) -> str:
-    """Null for infinity and for years no calendar in use has."""
-    return f"case when {instant} between {FIRST_YEAR} and {LAST_YEAR} then {instant} end"
+def in_range(instant: str, sql_type: str) -> str:
+    """Null for infinity and for years no calendar in use has; nanoseconds become microseconds."""
+    if sql_type == "TIMESTAMP_NS":
+        return in_range(f"{instant}::timestamp", "TIMESTAMP")
+    return (
+        f"case when {instant} between {FIRST_DAY}::{sql_type} and {LAST_DAY}::{sql_type} then {instant} end"
+    )
 
 
 def as_date(value: str, sql_type: str, zone: str) -> str:
     """A calendar day; the time of day of an instant is dropped."""
     if sql_type in (*NAIVE_INSTANTS, ZONED_INSTANT):
-        first, last = (f"{edge}::{sql_type}" for edge in (FIRST_YEAR, LAST_YEAR))
-        return f"case when {value} between {first} and {last} then {value}::date end"
+        return f"({in_range(value, sql_type)})::date"
     text = f"trim({value}::varchar)"
-    return f"case when isfinite(try_cast({text} as date)) then try_cast({text} as date) end"
+    return in_range(f"try_cast({text} as date)", "DATE")
 
 
 def as_amount(value: str, sql_type: str, zone: str) -> str:

@@ -10,7 +10,7 @@ from ml.ingest.checks import FAULT
 from ml.ingest.contract import Table
 from ml.ingest.part import literal
 
-# Contents are compared by 64 bit hashes, which keeps all this narrow: that two rows of one key differ and hash
+# Contents are compared by 64 bit hashes, to keep all this narrow: that two rows of one key differ and hash
 # alike is as good as impossible. Earlier rows are probed with the new keys, not the other way round.
 DISPUTED = """
 create table disputed_{name} as

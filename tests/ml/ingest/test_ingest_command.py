@@ -1,0 +1,151 @@
+"""The command: what it prints, and one sentence and a status for every mistake."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from ml.cli.ingest import command
+from ml.ingest import ingest
+from tests.ml.ingest.worlds import CLEAN, write_folder
+
+
+def run(home, *arguments):
+    """Run ``churn ingest`` with a home of its own."""
+    return CliRunner().invoke(command, [*map(str, arguments), "--home", str(home.root)])
+
+
+def sentence(result):
+    """What was said on standard error, on one line."""
+    return result.stderr.strip()
+
+
+def test_it_prints_counts_and_reasons(folder, home):
+    orders = "order_id,customer_id,ordered_at,total_amount\no1,anna,2024-02-01,1\no2,nobody,2024-02-01,1\n"
+    result = run(home, folder(orders=orders), "--max-rejected", "0.5")
+
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["table", "read", "accepted", "rejected"] in lines
+    assert ["orders", "2", "1", "1"] in lines
+    assert ["customers", "2", "2", "0"] in lines
+    assert ["1", "orders:", "unknown", "customer"] in lines
+    assert result.stdout.splitlines()[-1] == (
+        "load-000001: accepted + rejected = read, data clock 2024-02-01T00:00:00Z"
+    )
+
+
+def test_it_prints_json(clean, home):
+    result = run(home, clean, "--json")
+
+    assert json.loads(result.stdout)["tables"]["orders"] == {"read": 2, "accepted": 2, "rejected": 0}
+
+
+def test_a_demo_is_loaded(home):
+    result = run(home, "--demo", "shop", "--customers", "40", "--seed", "3", "--json")
+
+    counts = json.loads(result.stdout)["tables"]
+    assert counts["customers"]["accepted"] >= 40
+    assert sum(table["rejected"] for table in counts.values()) == 0
+    assert (home.root / "demo" / "shop" / "raw").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give either a PATH or --demo NAME"),
+        (["somewhere", "--demo", "shop"], "give either a PATH or --demo NAME"),
+        (["somewhere", "--seed", "1"], "--customers and --seed belong to --demo shop"),
+        (["no/such/folder"], "no/such/folder does not exist"),
+        (["ftp://host/raw"], "ftp:// is no source of raw tables"),
+        (["{clean}", "--max-rejected", "1.5"], "--max-rejected is a share from 0 to 1, not 1.5"),
+        (["{clean}", "--max-rejected", "nan"], "--max-rejected is a share from 0 to 1, not nan"),
+        (["{clean}", "--timezone", "Mars/Phobos"], "there is no time zone 'Mars/Phobos'"),
+        (["{clean}/orders.csv"], "orders.csv is a file: give the folder it lies in"),
+    ],
+)
+def test_bad_usage_ends_with_2(clean, home, arguments, said):
+    result = run(home, *(argument.format(clean=clean) for argument in arguments))
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in sentence(result)
+    assert "Traceback" not in sentence(result)
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"customers": None}, "lacks the required table customers"),
+        ({"customers": None, "orders": None}, "holds no raw table"),
+        (
+            {"orders": "order_id,customer_id,ordered_at\n"},
+            "orders.csv lacks the required column total_amount",
+        ),
+        ({"orders": "order_id\no1\n"}, "lacks the required columns customer_id, ordered_at, total_amount"),
+        ({"orders": ""}, "orders.csv is empty (0 bytes)"),
+        ({"orders": CLEAN["orders"].splitlines()[0]}, "has no rows in the required table orders"),
+        ({"orders": "order_id, Order_Id\n"}, "orders.csv has the column order_id more than once"),
+        ({"orders": "\0\0"}, "orders.csv cannot be read: it is no UTF-8 text"),
+    ],
+)
+def test_a_source_that_cannot_be_used_ends_with_1(tmp_path, home, tables, said):
+    given = {name: text for name, text in {**CLEAN, **tables}.items() if text is not None}
+    result = run(home, write_folder(tmp_path / "raw", given))
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in sentence(result)
+    assert len(sentence(result).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("sessions.parquet", b"", "sessions.parquet is empty (0 bytes)"),
+        ("sessions.parquet", b"plain text", "sessions.parquet cannot be read: it is no Parquet file"),
+        ("sessions.parquet", b"PAR1 and then nothing", "sessions.parquet cannot be read"),
+        ("sessions.csv.gz", b"plain text", "sessions.csv.gz cannot be read: it is no gzip file"),
+        (
+            "orders.parquet",
+            b"PAR1",
+            "holds the table orders more than once, as orders.parquet and orders.csv",
+        ),
+        ("sessions/notes.txt", b"", "sessions holds no .parquet, .csv or .csv.gz file"),
+    ],
+)
+def test_a_file_that_cannot_be_used_ends_with_1(clean, home, file, content, said):
+    (clean / file).parent.mkdir(exist_ok=True)
+    (clean / file).write_bytes(content)
+    result = run(home, clean)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in sentence(result)
+    assert len(sentence(result).splitlines()) == 1
+
+
+def test_a_failure_names_the_reasons_and_keeps_what_was_there(clean, folder, home):
+    ingest(clean, home=home)
+    orders = "order_id,customer_id,ordered_at,total_amount\no1,nobody,2024-02-01,1\n"
+    result = run(home, folder(orders=orders))
+
+    assert result.exit_code == 1
+    assert (
+        "1 of 3 rows (33.3%) break the contract, at most 5.0% may: 1 x orders: unknown customer"
+        in sentence(result)
+    )
+    assert home.current_load().name == "load-000001"
+
+
+def test_a_home_in_use_is_said(clean, home):
+    with home.writing("build"):
+        result = run(home, clean)
+
+    assert result.exit_code == 1
+    assert "'churn build'" in sentence(result)
+
+
+def test_a_misspelled_table_is_mentioned(clean, home):
+    (clean / "ticket.csv").write_text("ticket_id\n")
+    result = run(home, clean)
+
+    assert result.exit_code == 0
+    assert "no raw table, left alone: ticket.csv" in sentence(result)
