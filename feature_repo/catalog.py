@@ -1,7 +1,7 @@
 """The catalog of one build: every feature with its name, type and meaning, read from what dbt wrote.
 
-dbt's ``manifest.json`` says what is meant (descriptions, ``meta``, formulas), its ``catalog.json`` what is there
-(columns and types). Feast's objects, retrieval, the model's inputs and the data dictionary all follow from here.
+dbt's ``manifest.json`` says what is meant (descriptions, ``meta``, formulas), its ``catalog.json`` what is
+there (columns and types). Feast's objects, retrieval, the model's inputs and the data dictionary follow.
 """
 
 import hashlib
@@ -216,11 +216,13 @@ def read_feature(model: str, column: str, sql_type: str, entry: Mapping[str, Any
     meta, window = meta_of(entry), window_of(entry["name"], column)
     if meta.get("personal"):
         raise CatalogError(
-            f"{column} in {model} is marked as personal data, which can never become a feature: remove it from the model"
+            f"{column} in {model} is marked as personal data, which can never become a feature: "
+            "remove it from the model"
         )
     if sql_type.split("(")[0] not in KINDS:
         raise CatalogError(
-            f"{column} in {model} is of type {sql_type}, which a feature cannot have: cast it to one of {', '.join(KINDS)}"
+            f"{column} in {model} is of type {sql_type}, which a feature cannot have: "
+            f"cast it to one of {', '.join(KINDS)}"
         )
     return Feature(column, sql_type, description_of(model, entry, window), model, window, meta)
 

@@ -60,7 +60,7 @@ def windows_shared(
         raise CatalogError(
             f"the formula of {name}, {entry['formula']!r}, names families that share no window"
         )
-    return sorted(shared)
+    return [*sorted(shared)]
 
 
 def windows_of(

@@ -99,8 +99,8 @@ def parsed(feature: str, formula: str) -> ast.expr:
     for node in operands(tree):
         if not is_allowed(node):
             raise FormulaError(
-                f"the formula of {feature}, {formula!r}, has {ast.unparse(node)!r} in it: a formula is made of "
-                "features, numbers, + - * /, parentheses and days(a, b)"
+                f"the formula of {feature}, {formula!r}, has {ast.unparse(node)!r} in it: a formula is made "
+                "of features, numbers, + - * /, parentheses and days(a, b)"
             )
     return tree
 
@@ -118,8 +118,8 @@ def is_allowed(node: ast.expr) -> bool:
     match node:
         case ast.Name():
             return True
-        case ast.Constant(value=value):
-            return type(value) in (int, float) and math.isfinite(value)
+        case ast.Constant(value=int() | float() as value):
+            return not isinstance(value, bool) and math.isfinite(value)
         case ast.BinOp(op=op):
             return isinstance(op, SIGNS)
         case ast.UnaryOp(op=op):
@@ -171,13 +171,13 @@ def code_of(feature: str, tree: ast.expr) -> CodeType:
 class GuardDivisions(ast.NodeTransformer):
     """Turns ``a / b`` into ``ratio(a, b)``, and every number into a float."""
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:  # noqa: N802
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)
         if isinstance(node.op, ast.Div):
             return ast.Call(ast.Name("ratio", ast.Load()), [node.left, node.right], [])
         return node
 
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:  # noqa: N802
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
         return ast.Constant(float(node.value))  # type: ignore[arg-type]
 
 
@@ -203,4 +203,6 @@ def without_infinity(values: np.ndarray) -> np.ndarray:
 
 
 FUNCTIONS: dict[str, Any] = {"__builtins__": {}, "ratio": ratio, "days": days}
-RESERVED = frozenset({ASKED_AT, "days", "ratio", "customer_id", "event_timestamp"})
+RESERVED = frozenset(
+    {ASKED_AT, "days", "ratio", "row", "file_index", "file_row_number", "customer_id", "event_timestamp"}
+)

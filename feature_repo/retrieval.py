@@ -1,0 +1,148 @@
+"""Point-in-time retrieval: rows of customer and instant in, the same rows with every feature out.
+
+For each view the row that held at each asked instant is found (``feature_repo.held``); the answer is then put
+together slice by slice, on-demand features computed on the way, so that memory stays bounded. Training,
+scoring and ``churn features`` read from here.
+"""
+
+import difflib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from feature_repo.asked import at_hand, check_columns, read_keys
+from feature_repo.catalog import Catalog, read_catalog
+from feature_repo.errors import FeatureError, RowsError
+from feature_repo.formulas import ASKED_AT, evaluate_all, used_names
+from feature_repo.held import HeldValues
+
+MEMORY_LIMIT = "3GB"
+SLICE = 122_880
+Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
+
+
+def point_in_time(
+    build: Path, rows: Rows, *, features: Sequence[str] | None = None, memory_limit: str = MEMORY_LIMIT
+) -> pa.Table:
+    """Features of customers at instants, as one table.
+
+    Parameters
+    ----------
+    build : Path
+        The build's folder.
+    rows : Table or RecordBatchReader
+        Columns customer_id (text or whole numbers) and event_timestamp (instants, dates or ISO 8601 text;
+        without a zone UTC), and any others.
+    features : sequence of str, optional
+        Which features; all by default. They come in the catalog's order.
+    memory_limit : str
+        What the joins may hold in memory; more goes to a temporary folder.
+
+    Returns
+    -------
+    Table
+        The asked rows, as many and in their order, their own columns unchanged, then the features. A feature
+        is null before the customer's first known fact, and for a customer nobody knows.
+
+    Raises
+    ------
+    RowsError
+        The asked rows or features make no sense; the sentence names the first row that does not.
+    CatalogError
+        The build cannot be read.
+    """
+    return point_in_time_stream(build, rows, features=features, memory_limit=memory_limit).read_all()
+
+
+def point_in_time_stream(
+    build: Path,
+    rows: Rows,
+    *,
+    features: Sequence[str] | None = None,
+    memory_limit: str = MEMORY_LIMIT,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> pa.RecordBatchReader:
+    """The same as ``point_in_time``, as a stream: for rows whose answer does not fit in memory.
+
+    Rows are checked, and joined, before the stream is returned. Whenever more rows have been answered,
+    ``tell`` is called with how many, and how many were asked.
+    """
+    catalog = read_catalog(build)
+    names = choose(catalog, features)
+    check_columns(rows.schema.names, names)
+    folder = tempfile.TemporaryDirectory(prefix="tidemark-")
+    asked = at_hand(rows, Path(folder.name))
+    keys = read_keys(asked)
+    used = with_operands(catalog, names)
+    held = HeldValues.find(keys, catalog.views, used, memory_limit)
+    formulas = {name: formula for name, formula in catalog.formulas.items() if name in used}
+    answer = Answer(asked, keys["instant"], held, names, formulas)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with folder, held:
+            for first in range(0, len(asked), SLICE):
+                yield from answer.slice(first).to_batches()
+                tell(min(first + SLICE, len(asked)), len(asked))
+
+    return pa.RecordBatchReader.from_batches(answer.slice(len(asked)).schema, batches())
+
+
+def choose(catalog: Catalog, names: Sequence[str] | None) -> list[str]:
+    """The features asked for, in the catalog's order."""
+    for name in names or ():
+        if name not in catalog.feature_names:
+            near = difflib.get_close_matches(name, catalog.feature_names, 1)
+            raise RowsError(f"there is no feature {name}" + (f": did you mean {near[0]}?" if near else ""))
+    return [name for name in catalog.feature_names if names is None or name in names]
+
+
+def with_operands(catalog: Catalog, names: Sequence[str]) -> frozenset[str]:
+    """``names`` and all that their formulas use, directly or not."""
+    found, waiting = set[str](), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in catalog.formulas:
+            waiting += used_names(name, catalog.formulas[name])
+        found.add(name)
+    return frozenset(found)
+
+
+def operands_of(formulas: Mapping[str, str]) -> frozenset[str]:
+    """Every name in any of the formulas."""
+    return frozenset().union(*(used_names(name, formula) for name, formula in formulas.items()))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that is needed to answer any slice of the asked rows."""
+
+    asked: pa.Table
+    instants: pa.ChunkedArray
+    held: HeldValues
+    names: Sequence[str]
+    formulas: Mapping[str, str]
+
+    def slice(self, first: int) -> pa.Table:
+        """Up to SLICE asked rows from ``first`` on, with their features."""
+        rows = self.asked.slice(first, SLICE)
+        stored, operands = self.held.read(operands_of(self.formulas), first, first + len(rows))
+        if len(stored) != len(rows):
+            raise FeatureError(f"{len(rows)} rows asked but {len(stored)} answered: build again")
+        derived = on_demand(self.formulas, operands, self.instants.slice(first, SLICE))
+        columns = {name: derived[name] if name in derived else stored[name] for name in self.names}
+        own = dict(zip(rows.column_names, rows.columns, strict=True))
+        return pa.table(own | columns).combine_chunks()
+
+
+def on_demand(
+    formulas: Mapping[str, str], operands: pa.Table, instants: pa.ChunkedArray
+) -> dict[str, pa.Array]:
+    """On-demand features of one slice; a value that cannot be had is null."""
+    columns = {name: operands[name].to_numpy() for name in operands.column_names}
+    found = evaluate_all(formulas, columns | {ASKED_AT: instants.to_numpy()})
+    return {name: pa.array(values, mask=np.isnan(values)) for name, values in found.items()}
