@@ -1,7 +1,7 @@
 """In which of Feast's types each SQL type travels, offline and online alike.
 
 Feast keeps an instant as whole seconds, so instants and dates travel as ISO 8601 text:
-'2024-03-01T10:11:12.123456' (UTC, without a zone) and '2024-03-01'. Money is DECIMAL in the files, Float64 here.
+'2024-03-01T10:11:12.123456' (UTC, without a zone) and '2024-03-01'. DECIMAL travels as Float64.
 """
 
 from typing import Any

@@ -6,11 +6,12 @@ instants are text, into arrays and back.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from feature_repo.formulas import evaluate_all
+from feature_repo.formulas import ASKED_AT, evaluate_all, used_names
 
 SOURCE = '''def derived(inputs):
     """On-demand features of the asked rows; written by feature_repo.derived.udf_source."""
@@ -46,15 +47,18 @@ def derive(
     dict
         Feature name -> floats, None where there is no value.
     """
-    columns = {name: numbers(values) for name, values in inputs.items() if is_numeric(values)}
-    columns |= {name: moments(inputs[name]) for name in instants if name in inputs}
-    columns["asked_at"] = moments(inputs["event_timestamp"])
+    columns = {name: moments(inputs[name]) for name in instants if name in inputs}
+    stored = stored_names(tuple(formulas.items()))
+    columns |= {name: numbers(inputs[name]) for name in stored - columns.keys()}
+    columns[ASKED_AT] = moments(inputs["event_timestamp"])
     return {name: listed(values) for name, values in evaluate_all(formulas, columns).items()}
 
 
-def is_numeric(values: Sequence[Any]) -> bool:
-    """Whether a column can be an operand: numbers, or nothing but nulls."""
-    return all(value is None or isinstance(value, (int, float)) for value in values)
+@lru_cache
+def stored_names(formulas: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    """The stored features that formulas use."""
+    used = frozenset(name for feature, formula in formulas for name in used_names(feature, formula))
+    return used - {ASKED_AT, *dict(formulas)}
 
 
 def numbers(values: Sequence[Any]) -> np.ndarray:

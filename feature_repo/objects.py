@@ -120,7 +120,7 @@ def derived_view(catalog: Catalog, views: list[FeatureView], asked: RequestSourc
     instants = [
         feature.name for view in catalog.views for feature in view.features if is_instant(feature.sql_type)
     ]
-    source = udf_source({feature.name: feature.formula for feature in catalog.on_demand}, instants)
+    source = udf_source(catalog.formulas, instants)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     exec(source, namespace)
     return DeclaredOnDemandFeatureView(

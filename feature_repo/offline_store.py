@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pandas as pd
+from feast import FeatureView, OnDemandFeatureView
 from feast.data_source import DataSource
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig, _write_data_source
 from feast.infra.offline_stores.file_source import FileSource
 from feast.infra.offline_stores.ibis import (
-    get_historical_features_ibis,
+    IbisRetrievalJob,
     pull_all_from_table_or_query_ibis,
     pull_latest_from_table_or_query_ibis,
 )
-from feast.infra.offline_stores.offline_store import RetrievalJob
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
+from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import RepoConfig
 from ibis.expr.types import Table, Value
 
@@ -24,7 +28,9 @@ from feature_repo.paths import feast_path
 from feature_repo.quiet import silence_known_warnings
 from feature_repo.registry_store import take_turn
 
-ASKED_ORDER = "__asked_order"
+ASKED_ORDER, ASKED_AT = "__asked_order", "__asked_at"
+# DuckDB takes the asked rows, whose number it cannot see, for few, and would compare each with every row.
+NEVER_LOOP = "set asof_loop_join_threshold = 0"
 
 
 class BuildOfflineStoreConfig(DuckDBOfflineStoreConfig):
@@ -52,20 +58,63 @@ class BuildOfflineStore(DuckDBOfflineStore):
         return pull_all_from_table_or_query_ibis(config=config, **what, **plumbing(config))
 
     @staticmethod
-    def get_historical_features(config: RepoConfig, *where: Any, **what: Any) -> RetrievalJob:
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        **_: Any,
+    ) -> RetrievalJob:
         """Features at the instant of each row of ``entity_df``; same rows, same order, duplicates kept."""
-        entities = what.pop("entity_df")
-        numbered = entities.assign(**{ASKED_ORDER: range(len(entities))})
-        job = get_historical_features_ibis(config, *where, entity_df=numbered, **what, **plumbing(config))
-        job.table = job.table.order_by(ASKED_ORDER).drop(ASKED_ORDER)
-        job.metadata.keys.remove(ASKED_ORDER)
-        return job
+        ibis.get_backend().raw_sql(NEVER_LOOP)
+        column = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
+        asked_at = pd.to_datetime(entity_df[column], utc=True).dt.tz_localize(None)
+        table = ibis.memtable(entity_df.assign(**{ASKED_ORDER: range(len(entity_df)), ASKED_AT: asked_at}))
+        for view in feature_views:
+            table = with_features(table, view, feature_refs, full_feature_names)
+        return IbisRetrievalJob(
+            table=table.order_by(ASKED_ORDER).drop(ASKED_ORDER, ASKED_AT),
+            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
+            full_feature_names=full_feature_names,
+            metadata=RetrievalMetadata(
+                features=feature_refs,
+                keys=[name for name in entity_df.columns if name != column],
+                min_event_timestamp=asked_at.min(),
+                max_event_timestamp=asked_at.max(),
+            ),
+            repo_path=str(config.repo_path),
+            **writing(config),
+        )
+
+
+def with_features(asked: Table, view: FeatureView, references: list[str], full_names: bool) -> Table:
+    """``asked`` with the features of one view: those of the customer's last row at or before the instant."""
+    used_as = view.projection.name_to_use()
+    names = [name for owner, name in (reference.split(":") for reference in references) if owner == used_as]
+    keys = view.projection.join_key_map or {key: key for key in view.join_keys}
+    instant = view.batch_source.timestamp_field
+    spare = {f"__{name}": name for name in (*keys, instant)}
+    shown = {f"{used_as}__{name}" if full_names else name: name for name in names}
+    history = raw_source(view.batch_source).select(*keys, instant, *names).rename({**spare, **shown})
+    found = asked.asof_join(
+        history,
+        on=asked[ASKED_AT] >= history[f"__{instant}"],
+        predicates=[asked[column] == history[f"__{key}"] for key, column in keys.items()],
+    )
+    return found.drop(*spare).mutate(**{name: carried(found[name]) for name in shown})
 
 
 def plumbing(config: RepoConfig) -> dict[str, Any]:
     """How Feast's ibis functions read and write sources."""
+    return {"data_source_reader": read_source, **writing(config)}
+
+
+def writing(config: RepoConfig) -> dict[str, Any]:
+    """How Feast writes what was retrieved."""
     return {
-        "data_source_reader": read_source,
         "data_source_writer": _write_data_source,
         "staging_location": config.offline_store.staging_location,
         "staging_location_endpoint_override": config.offline_store.staging_location_endpoint_override,
@@ -73,13 +122,18 @@ def plumbing(config: RepoConfig) -> dict[str, Any]:
 
 
 def read_source(source: DataSource, repo_path: str) -> Table:
-    """A source as a table, values in the types Feast carries; the event timestamp stays an instant."""
+    """A source with values in the types Feast carries; the event timestamp stays an instant."""
+    table = raw_source(source)
+    times = {source.timestamp_field, source.created_timestamp_column}
+    return table.mutate(**{name: carried(table[name]) for name in table.columns if name not in times})
+
+
+def raw_source(source: DataSource) -> Table:
+    """A source as its files have it."""
     if not isinstance(source, FileSource):
         raise TypeError(f"data source {source.name} is no folder of Parquet files")
     silence_known_warnings()
-    table = ibis.read_parquet(Path(source.path) / "*.parquet")
-    times = {source.timestamp_field, source.created_timestamp_column}
-    return table.mutate(**{name: carried(table[name]) for name in table.columns if name not in times})
+    return ibis.read_parquet(Path(source.path) / "*.parquet")
 
 
 def carried(column: Value) -> Value:

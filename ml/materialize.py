@@ -76,8 +76,8 @@ def asked_instant(build: Path, as_of: datetime | None) -> datetime:
     clock = parse_instant(json.loads((build / "build.json").read_text())["data_clock"])
     if as_of is not None and as_of > clock:
         raise UsageError(
-            f"--as-of {format_instant(as_of)} is after the data clock of {build.name}, {format_instant(clock)}: "
-            "give an earlier instant, or ingest and build newer data first"
+            f"--as-of {format_instant(as_of)} is after the data clock of {build.name}, "
+            f"{format_instant(clock)}: give an earlier instant, or ingest and build newer data first"
         )
     return as_of or clock
 
@@ -117,7 +117,7 @@ def reconciled(store: "FeatureStore", view: "FeatureView", instant: datetime) ->
     online = store.provider.online_store.count(store.config, view)
     if customers != online:
         raise TidemarkError(
-            f"{view.name}: {customers} customers offline but {online} online; the online store stays as it was"
+            f"{view.name}: {customers} customers offline but {online} online; nothing was changed"
         )
     return {"customers": customers, "rows": rows}
 

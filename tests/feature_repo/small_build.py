@@ -98,7 +98,8 @@ def write_model(build: Path, model: dict, rows: list[tuple]) -> None:
     columns = ", ".join(f"{name} {kind}" for name, kind in model["columns"].items())
     with duckdb.connect() as connection:
         connection.execute(f"create table rows ({columns})")
-        connection.executemany(f"insert into rows values ({', '.join('?' * len(model['columns']))})", rows)
+        for row in rows:
+            connection.execute(f"insert into rows values ({', '.join('?' * len(row))})", row)
         for part in (0, 1):
             query = f"select * from rows where hash(customer_id) % 2 = {part} order by all"
             connection.execute(f"copy ({query}) to '{folder}/part-{part}.parquet' (format parquet)")
@@ -109,7 +110,7 @@ def unique_id(model: dict) -> str:
 
 
 def in_manifest(model: dict) -> dict:
-    meta = {"feature": True}
+    meta = {"unit": "as it says"}
     columns = {
         name: {
             "name": name,
@@ -125,7 +126,8 @@ def in_manifest(model: dict) -> dict:
         name: {"name": name, "description": name, "meta": {}, "config": {"meta": {}}}
         for name in ("customer_id", "event_timestamp")
     }
-    model_meta = {"on_demand": model["on_demand"]}
+    subject = model["name"].rsplit("_")[-1]
+    model_meta = {"feature_view": True, "subject": subject, "on_demand": model["on_demand"]}
     return {
         "unique_id": unique_id(model),
         "resource_type": "model",
