@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from ml.errors import UsageError
+from ml.errors import TidemarkError, UsageError
 from ml.home import Home, discard_unfinished, next_name
 from ml.ingest.checks import Rules
 from ml.ingest.part import literal
@@ -61,6 +61,9 @@ def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
             yield Load(name, folder, earlier, connection, rules)
         shutil.rmtree(work)
         folder.rename(home.raw / name)
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        raise TidemarkError(f"the load could not be made, nothing was published: {said}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,8 +8,8 @@ import textwrap
 
 import pytest
 
-from ml.errors import SourceError
-from ml.ingest import ingest
+from ml.errors import SourceError, TidemarkError
+from ml.ingest import ingest, work
 from ml.ingest.record import read_record
 from tests.ml.ingest.worlds import read_rejected, read_table, write_folder
 
@@ -167,3 +167,11 @@ def test_a_killed_ingest_leaves_the_previous_data(clean, home):
     assert home.current_load().name == "load-000001"
     assert ingest(clean, home=home)["load_id"] == "load-000002"
     assert not list(home.raw.glob("*.unfinished"))
+
+
+def test_running_out_of_memory_is_one_sentence(clean, home, monkeypatch):
+    ingest(clean, home=home)
+    monkeypatch.setattr(work, "MEMORY_LIMIT", "1MB")
+    with pytest.raises(TidemarkError, match=r"(?i)memory"):
+        ingest(clean, home=home)
+    assert home.current_load().name == "load-000001"
