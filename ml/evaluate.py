@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from ml.home import Home
 from ml.model.current import current_model
 from ml.model.store import TEST
-from ml.problem import Problem, read_problem
+from ml.problem import Problem, problem_of
 from ml.progress import SILENT, Progress
 from ml.train.candidates import BASELINE
 from ml.train.verdict import COMPARED
@@ -42,7 +42,7 @@ def evaluate(
     *,
     plots: str | Path | None = None,
     home: str | Path | Home | None = None,
-    problem: Problem | None = None,
+    problem: Problem | str | Path | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """The evidence the current model was saved with.
@@ -66,7 +66,7 @@ def evaluate(
         Its files were changed, or it answers another problem.
     """
     house = Home.at(home)
-    model = current_model(house, problem or read_problem(), progress)
+    model = current_model(house, problem_of(problem), progress)
     result = {name: model.facts[name] for name in KEPT}
     result["verdict"] = verdicts(model.facts)
     result["plots"] = []
@@ -91,7 +91,9 @@ def sentence(champion: str, metric: str, difference: dict[str, float]) -> str:
     low, high = sorted((difference["low"], difference["high"]))
     interval = f"{difference['value']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
     if low <= 0 <= high:
-        return f"{LABELS[metric]}: {champion} cannot be told from the recency rule ({interval}; zero included)."
+        return (
+            f"{LABELS[metric]}: {champion} cannot be told from the recency rule ({interval}; zero included)."
+        )
     better = (high < 0) if metric in BETTER_BELOW else (low > 0)
     word = "better" if better else "worse"
     return f"{LABELS[metric]}: {champion} is {word} than the recency rule ({interval}; zero excluded)."

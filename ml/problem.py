@@ -96,6 +96,11 @@ class Problem:
         return asdict(self)
 
 
+def problem_of(given: "Problem | str | Path | None") -> Problem:
+    """The problem itself, or the one that a file states; ``problem.yml`` of the repository by default."""
+    return given if isinstance(given, Problem) else read_problem(given)
+
+
 GROUPS = {"threshold": Threshold, "bands": Bands, "constraints": Constraints, "split": Split}
 
 

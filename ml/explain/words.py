@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from feature_repo.catalog import Catalog
 
+from feature_repo.catalog import Catalog
 from ml.model.estimators import Floats
 from ml.model.inputs import FLAG, NUMBER, UNKNOWN_TEXT, Input
 
@@ -38,15 +39,18 @@ class Wording:
 
 def wordings(inputs: Sequence[Input], catalog: Catalog) -> list[Wording]:
     """The wording of each input: ``meta.reason`` of its definition, else its description."""
-    stored = {feature.name: feature for view in catalog.views for feature in view.features}
-    derived = {feature.name: feature for feature in catalog.on_demand}
-    return [wording(each, stored.get(each.name) or derived[each.name]) for each in inputs]
+    definitions = {feature.name: feature for feature in catalog.features}
+    names = {each.name for each in inputs}
+    return [wording(each, definitions[each.name], names) for each in inputs]
 
 
-def wording(each: Input, definition: Any) -> Wording:
-    """The wording of one input."""
+def wording(each: Input, definition: Any, names: set[str]) -> Wording:
+    """The wording of one input; the description, where a sentence needs more than inputs."""
     description = " ".join((definition.description or each.name).split()).rstrip(".")
-    return Wording(each, description, (getattr(definition, "meta", None) or {}).get("reason"))
+    sentence = (definition.meta or {}).get("reason")
+    if sentence and not {field for _, field, _, _ in Formatter().parse(sentence) if field} <= names:
+        sentence = None
+    return Wording(each, description, sentence)
 
 
 def reasons(frame: pd.DataFrame, added: Floats, words: Sequence[Wording], most: int) -> list[list[str]]:

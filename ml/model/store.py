@@ -25,7 +25,6 @@ from ml.model.inputs import Input
 from ml.problem import from_values
 
 CARD, PIPELINE, BOOSTER, TEST = "model.json", "pipeline.skops", "booster.json", "test.parquet"
-THREADS = 2
 OUR_TYPES = (
     "ml.model.estimators.RecencyRule",
     "ml.model.estimators.RowwiseLogistic",
@@ -111,7 +110,7 @@ def read_pipeline(folder: Path, kind: str) -> Pipeline:
         raise ModelError(f"{folder / PIPELINE} holds types that no model of ours holds: {error}") from error
     if kind != "xgboost":
         return pipeline
-    booster = XGBClassifier(n_jobs=THREADS)
+    booster = XGBClassifier(n_jobs=1)
     booster.load_model(folder / BOOSTER)
     return Pipeline([*pipeline.steps, ("model", booster)])
 

@@ -12,10 +12,11 @@ from ml.errors import ModelError
 from ml.model.estimators import RecencyRule, RowwiseLogistic
 from ml.model.inputs import NUMBER, Input
 from ml.model.preparation import for_linear, for_trees, only
-from ml.model.store import THREADS
 from ml.problem import Problem
 
 BASELINE = "recency_rule"
+THREADS = 2
+WORTH_THREADS = 20_000
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Candidate:
     pipeline: Pipeline
 
 
-def candidates(inputs: Sequence[Input], problem: Problem) -> list[Candidate]:
-    """All candidates in order of simplicity, unfitted: by how many learned numbers they consist of."""
+def candidates(inputs: Sequence[Input], problem: Problem, rows: int) -> list[Candidate]:
+    """All candidates for so many training rows, unfitted, from the fewest learned numbers to the most."""
     makers: list[tuple[str, Callable[[Sequence[Input], Problem], Pipeline]]] = [
         ("prior", prior),
         (BASELINE, recency_rule),
@@ -35,7 +36,10 @@ def candidates(inputs: Sequence[Input], problem: Problem) -> list[Candidate]:
         ("xgboost", xgboost),
         ("random_forest", random_forest),
     ]
-    return [Candidate(name, maker(inputs, problem)) for name, maker in makers]
+    found = [Candidate(name, maker(inputs, problem)) for name, maker in makers]
+    for candidate in found:
+        use_threads(candidate.pipeline, THREADS if rows >= WORTH_THREADS else 1)
+    return found
 
 
 def prior(inputs: Sequence[Input], problem: Problem) -> Pipeline:
@@ -74,7 +78,6 @@ def random_forest(inputs: Sequence[Input], problem: Problem) -> Pipeline:
         min_samples_leaf=20,
         max_features=0.2,
         max_samples=0.5,
-        n_jobs=THREADS,
         random_state=problem.seed,
     )
     return Pipeline([("prepare", for_trees(inputs)), ("model", model)])
@@ -91,13 +94,15 @@ def xgboost(inputs: Sequence[Input], problem: Problem) -> Pipeline:
         colsample_bytree=0.5,
         reg_lambda=5.0,
         tree_method="hist",
-        n_jobs=THREADS,
         random_state=problem.seed,
     )
     return Pipeline([("prepare", for_trees(inputs)), ("model", model)])
 
 
-def use_one_thread(pipeline: Pipeline) -> None:
-    """Let a fitted forest add up its trees in one order, so that a score is the same on every run."""
-    if isinstance(pipeline.named_steps["model"], RandomForestClassifier):
-        pipeline.set_params(model__n_jobs=1)
+def use_threads(pipeline: Pipeline, threads: int) -> None:
+    """Let tree models use so many threads.
+
+    To score it is always one: then trees are added up in one order, and a score is the same on every run.
+    """
+    if isinstance(pipeline.named_steps["model"], RandomForestClassifier | XGBClassifier):
+        pipeline.set_params(model__n_jobs=threads)

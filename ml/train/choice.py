@@ -51,13 +51,13 @@ def fitted(candidate: Candidate, calibration_frame: pd.DataFrame, churned: Float
 
 
 def milliseconds_for_one(candidate: Candidate, row: pd.DataFrame) -> float:
-    """The median time of one customer's probability."""
+    """The shortest time of one customer's probability: what else the machine does can only add to it."""
     taken = []
     for _ in range(TIMED_RUNS):
         start = time.perf_counter()
         raw_probability(candidate.pipeline, row)
         taken.append(time.perf_counter() - start)
-    return float(np.median(taken)) * 1000
+    return min(taken) * 1000
 
 
 def choose(ready: Sequence[Fitted], part: Part, frame: pd.DataFrame, problem: Problem) -> Choice:

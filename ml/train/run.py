@@ -8,17 +8,17 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-from feature_repo.catalog import Catalog, read_catalog
 
+from feature_repo.catalog import Catalog, read_catalog
 from ml.home import Home, discard_unfinished, next_name, publish
 from ml.labels import read_build_card
 from ml.model.calibration import choose_threshold
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input, choose_inputs, make_frame
 from ml.model.store import TEST, write_model
-from ml.problem import Problem, read_problem
+from ml.problem import Problem, problem_of
 from ml.progress import SILENT, Progress
-from ml.train.candidates import Candidate, candidates, use_one_thread
+from ml.train.candidates import Candidate, candidates, use_threads
 from ml.train.choice import Choice, Fitted, choose, fitted
 from ml.train.parts import Part, Parts, read_parts
 from ml.train.verdict import judge, test_table
@@ -29,7 +29,7 @@ LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xg
 def train(
     *,
     home: str | Path | Home | None = None,
-    problem: Problem | None = None,
+    problem: Problem | str | Path | None = None,
     seed: int | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def train(
     Parameters
     ----------
     home : path or Home, optional
-    problem : Problem, optional
+    problem : Problem or path, optional
         By default ``problem.yml`` of the repository.
     seed : int, optional
         Instead of the problem's.
@@ -59,7 +59,7 @@ def train(
         Another process writes to this home.
     """
     house = Home.at(home)
-    stated = problem or read_problem()
+    stated = problem_of(problem)
     asked = stated if seed is None else replace(stated, seed=seed)
     with house.writing("train"):
         build = house.current_build()
@@ -67,7 +67,7 @@ def train(
             parts = read_parts(build, asked)
             catalog = read_catalog(build)
             inputs, left_out = choose_inputs(parts.train.table, catalog.feature_names)
-            ready = fit_all(candidates(inputs, asked), parts, inputs, bar)
+            ready = fit_all(candidates(inputs, asked, len(parts.train.table)), parts, inputs, bar)
             bar.step("choosing")
             choice = choose(ready, parts.selection, frame_of(parts.selection, inputs), asked)
             bar.step("judging")
@@ -88,7 +88,7 @@ def fit_all(contenders: list[Candidate], parts: Parts, inputs: list[Input], bar:
     for candidate in contenders:
         bar.step(f"fitting {candidate.name}")
         candidate.pipeline.fit(learn_from, parts.train.churned.astype(int))
-        use_one_thread(candidate.pipeline)
+        use_threads(candidate.pipeline, 1)
         ready.append(fitted(candidate, calibrate_on, parts.calibration.churned))
     return ready
 

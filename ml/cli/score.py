@@ -1,0 +1,73 @@
+"""``churn score``."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from ml.cli.run import Instant, Run, churn_command
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN = 20
+
+
+@click.command()
+@click.option(
+    "--customer-id", "customer_ids", multiple=True, help="A customer to score; may be given many times."
+)
+@click.option(
+    "--as-of", type=Instant(), help="The instant asked about (default: the data clock of the build)."
+)
+@click.option("--out", help="File to write: .parquet, .csv or .jsonl; - is standard output.")
+@click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
+@churn_command
+def command(
+    run: Run, customer_ids: tuple[str, ...], as_of: datetime | None, out: str | None, problem: str | None
+) -> None:
+    """Churn probabilities with reasons.
+
+    Scores everyone with a kept order in the activity span, or the customers named, with the current model.
+    Reasons are what raises a customer's risk, the weightiest first. With --json every score is one JSON line.
+
+    \b
+    Example:
+      churn score --out scores.parquet
+      churn score --customer-id C0000042 --as-of 2024-06-30T00:00:00Z
+    """
+    from ml.score import score
+
+    scores = score(
+        customer_ids,
+        as_of=as_of,
+        out="-" if run.as_json and out is None else out,
+        json_lines=run.as_json,
+        home=run.home,
+        problem=problem,
+        progress=run.progress,
+    )
+    if out is not None:
+        run.progress.say(f"{len(scores):,} customers scored: {out}")
+    elif not run.as_json:
+        run.finish({}, summary(scores))
+
+
+def summary(scores: "pa.Table") -> str:
+    """How many are in each band, and the riskiest with their reasons."""
+    from ml.instants import format_instant
+
+    if not len(scores):
+        return "no one is eligible: nobody has a kept order in the activity span"
+    rows = sorted(scores.to_pylist(), key=lambda row: (-row["churn_probability"], row["customer_id"]))
+    first = rows[0]
+    bands = {name: sum(row["risk_band"] == name for row in rows) for name in ("high", "medium", "low")}
+    asked = format_instant(first["event_timestamp"])
+    lines = [
+        f"{len(rows):,} customers at {asked} by {first['model_version']} on {first['build_id']}: "
+        + ", ".join(f"{count:,} {name}" for name, count in bands.items())
+    ]
+    for row in rows[:SHOWN]:
+        lines.append(f"{row['churn_probability']:7.1%}  {row['risk_band']:<7} {row['customer_id']}")
+        lines += [f"{'':17}{reason}" for reason in row["reasons"]]
+    return "\n".join(lines + ([f"... and {len(rows) - SHOWN:,} more"] if len(rows) > SHOWN else []))

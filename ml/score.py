@@ -1,0 +1,191 @@
+"""Scores: who is eligible, or the customers named, at one instant; with the decision and its reasons."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from feature_repo.catalog import Catalog, read_catalog
+from feature_repo.retrieval import point_in_time_stream
+from ml.errors import TidemarkError, UsageError
+from ml.explain.contributions import contributions
+from ml.explain.words import Wording, reasons, wordings
+from ml.files import CSV, STANDARD_OUTPUT, check_out, format_of, write_rows
+from ml.home import Home
+from ml.instants import format_instant, parse_instant
+from ml.labels import data_clock, parquet, population_at
+from ml.model.churn_model import ChurnModel
+from ml.model.current import check_same_features, current_model
+from ml.problem import Problem, problem_of
+from ml.progress import SILENT, Progress
+
+SCORES = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("event_timestamp", pa.timestamp("us")),
+        ("churn_probability", pa.float64()),
+        ("churn_decision", pa.bool_()),
+        ("risk_band", pa.string()),
+        ("reasons", pa.list_(pa.string())),
+        ("model_version", pa.string()),
+        ("build_id", pa.string()),
+    ]
+)
+
+
+def score(
+    customer_ids: Sequence[str] = (),
+    *,
+    as_of: datetime | None = None,
+    out: str | Path | None = None,
+    json_lines: bool = False,
+    home: str | Path | Home | None = None,
+    problem: Problem | str | Path | None = None,
+    progress: Progress = SILENT,
+) -> pa.Table:
+    """Score everyone eligible, or the named, with the current model on the current build.
+
+    Parameters
+    ----------
+    customer_ids : sequence of str
+        Whom to score, in this order; without any, everyone with a kept order in the activity span.
+    as_of : datetime, optional
+        The instant asked about, naive UTC; the build's data clock by default.
+    out : path, optional
+        File to write the scores to as well: Parquet, CSV (reasons as JSON text) or JSON lines; ``-`` is
+        standard output, as CSV unless ``json_lines``.
+
+    Returns
+    -------
+    Table
+        Columns of ``SCORES``; ``reasons`` holds what raises the risk, the weightiest first, and may be empty.
+
+    Raises
+    ------
+    UsageError
+        ``as_of`` is later than the data clock.
+    TidemarkError
+        A named customer is unknown then; there is no model or build; the two do not fit.
+    """
+    if out is not None:
+        check_out(out)
+    house = Home.at(home)
+    build = house.current_build()
+    model = current_model(house, problem_of(problem), progress)
+    catalog = read_catalog(build)
+    check_same_features(model, catalog, build)
+    asked = asked_instant(build, as_of)
+    warn_of_hindsight(model, asked, progress)
+    rows = (
+        named_rows(build, catalog, customer_ids, asked, progress)
+        if customer_ids
+        else population_at(build, asked)
+    )
+    scores = score_rows(build, rows, model, catalog, progress)
+    if out is not None:
+        lists = holds_lists(out) or json_lines
+        write_rows(scores if lists else with_json_reasons(scores), out, json_lines=json_lines)
+    return scores
+
+
+def asked_instant(build: Path, as_of: datetime | None) -> datetime:
+    """The instant asked about, never after what the build knows."""
+    clock = data_clock(build)
+    if as_of is not None and as_of > clock:
+        raise UsageError(
+            f"--as-of {format_instant(as_of)} is after the data clock {format_instant(clock)}: ask for an "
+            "earlier instant, or load newer data and build"
+        )
+    return as_of or clock
+
+
+def warn_of_hindsight(model: ChurnModel, asked: datetime, progress: Progress) -> None:
+    """Say when the model has been chosen with labels from after the asked instant."""
+    last = model.facts["split"]["test"]["last"]
+    if asked <= parse_instant(last):
+        progress.say(
+            f"note: {model.version} was trained and judged on cut-offs up to {last}; scores at "
+            f"{format_instant(asked)} are not a fair trial of it"
+        )
+
+
+def named_rows(
+    build: Path, catalog: Catalog, customer_ids: Sequence[str], asked: datetime, progress: Progress
+) -> pa.Table:
+    """One row for each name, as asked; every one must be known by then."""
+    known = known_at(catalog.views[0].path, customer_ids, asked)
+    if unknown := [name for name in customer_ids if name not in known]:
+        raise TidemarkError(
+            f"no customer {listed(unknown)} is known at {format_instant(asked)}: nothing was written; check "
+            "the spelling or --as-of"
+        )
+    eligible = set(population_at(build, asked).column("customer_id").to_pylist())
+    if outside := [name for name in customer_ids if name not in eligible]:
+        progress.say(
+            f"note: without a recent kept order, so unlike whom the model learned from: {listed(outside)}"
+        )
+    stamps = pa.array([asked] * len(customer_ids), pa.timestamp("us"))
+    return pa.table({"customer_id": pa.array(customer_ids, pa.string()), "event_timestamp": stamps})
+
+
+def known_at(view: Path, customer_ids: Sequence[str], asked: datetime) -> set[str]:
+    """Which customers have a first fact by ``asked``; any feature table holds each from then on."""
+    query = f"""
+        select distinct customer_id from {parquet(view)}
+        where event_timestamp <= $1 and customer_id in (select unnest($2::varchar[]))
+    """
+    with duckdb.connect() as connection:
+        return {row[0] for row in connection.execute(query, [asked, list(customer_ids)]).fetchall()}
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def score_rows(
+    build: Path, rows: pa.Table, model: ChurnModel, catalog: Catalog, progress: Progress
+) -> pa.Table:
+    """Scores of rows of customer_id and event_timestamp, a slice at a time so that memory stays bounded."""
+    words = wordings(model.inputs, catalog)
+    stream = point_in_time_stream(build, rows, features=[each.name for each in model.inputs])
+    scored = [SCORES.empty_table()]
+    with progress.bar("scoring", len(rows)) as bar:
+        for batch in stream:
+            scored.append(score_features(pa.table(batch), model, words, build.name))
+            bar.step(steps=len(batch))
+    return pa.concat_tables(scored)
+
+
+def score_features(
+    features: pa.Table, model: ChurnModel, words: Sequence[Wording], build_id: str
+) -> pa.Table:
+    """Scores of rows that carry their features."""
+    frame = model.frame(features)
+    probability = model.probability(frame)
+    why = reasons(frame, contributions(model, frame), words, model.problem.constraints.reasons)
+    columns = [
+        features.column("customer_id"),
+        features.column("event_timestamp"),
+        probability,
+        model.decision(probability),
+        model.band(probability),
+        why,
+        [model.version] * len(frame),
+        [build_id] * len(frame),
+    ]
+    return pa.table(dict(zip(SCORES.names, columns, strict=True)), schema=SCORES)
+
+
+def holds_lists(out: str | Path) -> bool:
+    """Whether the file's format has lists; CSV, which standard output is by default, has none."""
+    return str(out) != STANDARD_OUTPUT and format_of(out) != CSV
+
+
+def with_json_reasons(scores: pa.Table) -> pa.Table:
+    """The scores with each customer's reasons as one JSON text."""
+    text = [json.dumps(each, ensure_ascii=False) for each in scores.column("reasons").to_pylist()]
+    return scores.set_column(SCORES.names.index("reasons"), "reasons", pa.array(text, pa.string()))
