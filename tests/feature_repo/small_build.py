@@ -38,7 +38,7 @@ PROFILE = {
         "registered_at": "TIMESTAMP",
         "birth_date": "DATE",
         "big": "BIGINT",
-        "ratio": "DOUBLE",
+        "share": "DOUBLE",
     },
     "on_demand": [
         {

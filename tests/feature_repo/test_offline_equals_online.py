@@ -35,12 +35,12 @@ def test_values_worked_out_by_hand(home: Path) -> None:
         "registered_at": "2024-01-01T00:00:00.000000",
         "birth_date": "1990-02-28",
         "big": None,
-        "ratio": None,
+        "share": None,
         "days_since_last_order": 0.0,
         "average_order_value_30d": 12345678901244.5679 / 2,
         "tenure_days": 60 + (10 * 3600 + 11 * 60 + 12.987654) / 86400,
     }
-    assert (old["city"], old["email_verified"], old["ratio"]) == ("Oslo", False, -1.5)
+    assert (old["city"], old["email_verified"], old["share"]) == ("Oslo", False, -1.5)
     assert old["last_order_at"] == "2015-06-06T06:06:06.000006"
     assert set(nobody.values()) == {"nobody", None}
 

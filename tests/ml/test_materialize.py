@@ -56,7 +56,8 @@ def test_a_lost_customer_is_noticed_and_changes_nothing(home: Path, monkeypatch:
     before, write = online(home, EVERYBODY, CLOCK), WholeRowOnlineStore.online_write_batch
 
     def forgetful(self, config, table, data, progress):
-        write(self, config, table, data[1:], progress)
+        kept = [row for row in data if row[0].entity_values[0].string_val != "old"]
+        write(self, config, table, kept, progress)
 
     monkeypatch.setattr(WholeRowOnlineStore, "online_write_batch", forgetful)
     with pytest.raises(TidemarkError, match="3 customers offline but 2 online"):
