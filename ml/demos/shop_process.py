@@ -1,6 +1,6 @@
 """The shop's hidden process: who comes, what they do, when they leave for good.
 
-A customer has one of six habits, which fix the rates of three independent Poisson streams: orders,
+A customer has one of four habits, which fix the rates of three independent Poisson streams: orders,
 sessions, tickets. All three run from ``begins`` and stop for ever when the customer leaves. One leaves at a
 constant hazard that depends on the acquisition channel, or at the instant of a bad event: an order that will
 be cancelled or returned, or a ticket that deserves a score of 1 or 2, each with its own probability. So given
@@ -26,18 +26,18 @@ END = datetime(2025, 1, 1)
 START_US, END_US = microseconds(START), microseconds(END)
 NEVER = np.iinfo(np.int64).max
 
-HABIT_SHARE = np.array([0.375, 0.12, 0.08, 0.22, 0.152, 0.053])
-ORDERS_A_DAY = np.array([0.0, 0.006, 0.03, 0.07, 0.10, 0.18])
-SESSIONS_A_DAY = 1.1 * ORDERS_A_DAY + np.array([0.01, 0.0, 0.0, 0.0, 0.0, 0.0])
+HABIT_SHARE = np.array([0.38, 0.15, 0.37, 0.10])
+ORDERS_A_DAY = np.array([0.0, 0.006, 0.07, 0.15])
+SESSIONS_A_DAY = 1.1 * ORDERS_A_DAY + np.array([0.01, 0.0, 0.0, 0.0])
 TICKETS_A_DAY = 0.066 * ORDERS_A_DAY + 0.0001
 
 CHANNELS = ("organic", "paid_search", "social", "referral", "email", None)
 CHANNEL_SHARE = np.array([0.30, 0.22, 0.18, 0.14, 0.11, 0.05])
-LEAVING_A_DAY = np.array([0.0014, 0.0028, 0.0045, 0.0010, 0.0018, 0.0025])
+LEAVING_A_DAY = np.array([0.0022, 0.0044, 0.0071, 0.0016, 0.0027, 0.0038])
 
-ORDER_GOES_WRONG, LEAVES_AFTER_WRONG_ORDER = 0.07, 0.25
+ORDER_GOES_WRONG, LEAVES_AFTER_WRONG_ORDER = 0.07, 0.10
 WRONG_IS_RETURN, DAYS_TO_CANCEL, DAYS_TO_RETURN = 0.4, 1.0, 12.0
-TICKET_IS_BAD, LEAVES_AFTER_BAD_TICKET = 0.30, 0.40
+TICKET_IS_BAD, LEAVES_AFTER_BAD_TICKET = 0.30, 0.25
 TICKET_IS_RESOLVED, TICKET_IS_RATED = 0.92, 0.60
 TWIN_ORDER = 0.006
 
