@@ -10,7 +10,7 @@ from ml.cli.run import Instant, Run, churn_command
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SHOWN = 20
+SHOWN = 10
 
 
 @click.command()

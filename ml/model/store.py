@@ -25,11 +25,13 @@ from ml.model.inputs import Input
 from ml.problem import from_values
 
 CARD, PIPELINE, BOOSTER, TEST = "model.json", "pipeline.skops", "booster.json", "test.parquet"
-OUR_TYPES = (
+TRUSTED_TYPES = (
     "ml.model.estimators.RecencyRule",
     "ml.model.estimators.RowwiseLogistic",
     "ml.model.estimators.TameSkew",
+    "numpy.dtype",
 )
+FOREST_TYPES = ("sklearn.tree._tree.Tree",)
 
 
 def write_model(model: ChurnModel, folder: Path) -> None:
@@ -104,10 +106,15 @@ def read_model(folder: Path) -> ChurnModel:
 
 def read_pipeline(folder: Path, kind: str) -> Pipeline:
     """The pipeline, rebuilt from types on the list only."""
+    trusted = [*TRUSTED_TYPES, *(FOREST_TYPES if kind == "random_forest" else ())]
     try:
-        pipeline = skops.io.load(folder / PIPELINE, trusted=list(OUR_TYPES))
+        pipeline = skops.io.load(folder / PIPELINE, trusted=trusted)
     except UntrustedTypesFoundException as error:
-        raise ModelError(f"{folder / PIPELINE} holds types that no model of ours holds: {error}") from error
+        strange = set(skops.io.get_untrusted_types(file=folder / PIPELINE)) - set(trusted)
+        raise ModelError(
+            f"{folder / PIPELINE} holds {', '.join(sorted(strange))}, which no model of ours does: "
+            "run 'churn train' again"
+        ) from error
     if kind != "xgboost":
         return pipeline
     booster = XGBClassifier(n_jobs=1)

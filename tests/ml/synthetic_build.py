@@ -14,6 +14,7 @@ import pandas as pd
 
 START = datetime(2023, 1, 2)
 WEEKS = 50
+CUSTOMERS = 400
 CLOCK = START + timedelta(weeks=WEEKS)
 LABEL_TERMS = {"horizon_days": 30, "active_within_days": 90, "cutoff_every_days": 7, "label_delay_days": 0}
 CITIES = ("Bergen", "Lyon", "Turin")
@@ -34,7 +35,7 @@ ON_DEMAND = {
 }
 
 
-def write_build(home: Path, *, customers: int = 220, seed: int = 1, **changes: Any) -> Path:
+def write_build(home: Path, *, customers: int = CUSTOMERS, seed: int = 1, **changes: Any) -> Path:
     """Write and publish a build; ``changes`` are SQL expressions that replace a stored feature."""
     build = home / "builds" / "build-000001"
     orders = simulate_orders(customers, seed)

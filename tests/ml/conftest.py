@@ -1,0 +1,60 @@
+"""One small published build and one training on it, shared by the tests of the modelling layer."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.model.churn_model import ChurnModel
+from ml.model.inputs import Input
+from ml.problem import Problem
+from ml.train.choice import Fitted
+from ml.train.parts import Parts
+from tests.ml.synthetic_build import write_build
+
+PROBLEM = replace(Problem(), training_rows_max=2000)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Every candidate fitted and calibrated on the small build."""
+
+    home: Path
+    parts: Parts
+    inputs: list[Input]
+    ready: list[Fitted]
+
+    def champion(self, name: str) -> ChurnModel:
+        """The model that ``name`` would be as champion."""
+        from ml.train.choice import Choice
+        from ml.train.run import make_champion
+
+        return make_champion(self.ready, Choice(name, []), self.parts, self.inputs, PROBLEM)
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    from feature_repo.catalog import read_catalog
+    from ml.model.inputs import choose_inputs
+    from ml.progress import Bar
+    from ml.train.candidates import candidates
+    from ml.train.parts import read_parts
+    from ml.train.run import fit_all
+
+    home = tmp_path_factory.mktemp("workshop")
+    build = write_build(home)
+    parts = read_parts(build, PROBLEM)
+    inputs, _ = choose_inputs(parts.train.table, read_catalog(build).feature_names)
+    contenders = candidates(inputs, PROBLEM, len(parts.train.table))
+    return Workshop(home, parts, inputs, fit_all(contenders, parts, inputs, Bar()))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A home with a trained champion, and what training said."""
+    from ml.train import train
+
+    home = tmp_path_factory.mktemp("trained")
+    write_build(home)
+    return home, train(home=home, problem=PROBLEM)
