@@ -224,16 +224,16 @@ def read_feature(model: str, column: str, sql_type: str, entry: Mapping[str, Any
             f"{column} in {model} is of type {sql_type}, which a feature cannot have: "
             f"cast it to one of {', '.join(KINDS)}"
         )
-    return Feature(column, sql_type, description_of(model, entry, window), model, window, meta)
+    return Feature(
+        column, sql_type, description_of(f"{column} in {model}.yml", entry, window), model, window, meta
+    )
 
 
-def description_of(model: str, entry: Mapping[str, Any], window: int | None) -> str:
+def description_of(what: str, entry: Mapping[str, Any], window: int | None) -> str:
     """What a feature means, in words."""
     text = " ".join((entry.get("description") or "").split())
     if not text:
-        raise CatalogError(
-            f"{entry['name']} in {model}.yml has no description: say in a sentence what it means"
-        )
+        raise CatalogError(f"{what} has no description: say in a sentence what it means")
     return fill(text, window)
 
 
@@ -248,7 +248,7 @@ def expanded(
         OnDemand(
             fill(entry["name"], window),
             fill(entry["formula"], window),
-            description_of("on_demand", entry, window),
+            description_of(f"on-demand feature {entry['name']}", entry, window),
             window,
             meta,
         )

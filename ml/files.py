@@ -23,6 +23,7 @@ from ml.errors import UsageError
 PARQUET, CSV, JSON_LINES = "Parquet", "CSV", "JSON lines"
 ENDINGS = {".parquet": PARQUET, ".csv": CSV, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES, ".json": JSON_LINES}
 STANDARD_OUTPUT = "-"
+NO_TEXT = re.compile(r"\b(?:DATE|TIME|TIMESTAMP|TIMESTAMP WITH TIME ZONE|UUID|JSON)(?=[\[\]),]|$)")
 DELIMITERS = (",", ";", "\t", "|")
 BATCH = 122_880
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
@@ -120,8 +121,7 @@ def csv_header(path: Path) -> tuple[list[str], str]:
 
 def read_json_lines(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The columns and rows of a file of JSON objects; text is never taken for something else."""
-    options = "sample_size = -1, dateformat = 'no', timestampformat = 'no', hive_partitioning = false"
-    guess = f"describe select * from read_json($path, {options})"
+    guess = "describe select * from read_json($path, sample_size = -1, hive_partitioning = false)"
     with duckdb.connect() as connection:
         found = connection.execute(guess, {"path": str(path)}).fetchall()
     columns = {name: json_type(kind) for name, kind, *_ in found}
@@ -132,8 +132,8 @@ def read_json_lines(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
 
 def json_type(guessed: str) -> str:
-    """Text where the values are text, or of several kinds."""
-    return "VARCHAR" if guessed in ("DATE", "TIME", "TIMESTAMP", "UUID", "JSON") else guessed
+    """A column's type, with text wherever the values are text or of several kinds."""
+    return NO_TEXT.sub("VARCHAR", guessed)
 
 
 READERS: dict[str, Any] = {PARQUET: read_parquet, CSV: read_csv, JSON_LINES: read_json_lines}
