@@ -83,7 +83,7 @@ def customers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Instants in UTC without a zone; finer ones are cut to the microsecond, which no as-of join can tell."""
+    """Instants in UTC without a zone."""
     column = plain(column)
     kind = column.type
     if not (is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)):
@@ -91,6 +91,15 @@ def instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
     refuse_nulls(column, ASKED)
     if is_text(kind):
         return parsed(column)
+    try:
+        return to_microseconds(column)
+    except pa.ArrowInvalid as error:
+        raise RowsError(f"an event_timestamp is out of range: {error}") from error
+
+
+def to_microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Instants or dates of any unit; what is finer than a microsecond is cut off."""
+    kind = column.type
     if pa.types.is_timestamp(kind):
         column = column.cast(pa.timestamp(kind.unit))
         if kind.unit == "ns":

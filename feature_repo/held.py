@@ -5,14 +5,15 @@ Keys come checked from ``feature_repo.asked``; ``feature_repo.retrieval`` reads 
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
 from feature_repo.catalog import Feature, View
-from feature_repo.errors import CatalogError
+from feature_repo.errors import CatalogError, FeatureError
 from feature_repo.formulas import INSTANT
 
 AS_OPERAND = "operand "
@@ -79,7 +80,8 @@ class HeldValues:
         }
         for view in views:
             if view.name in columns:
-                fetch(connection, view, columns[view.name])
+                with readable(view):
+                    fetch(connection, view, columns[view.name])
         connection.execute("drop table if exists held")
         return cls(connection, folder, columns)
 
@@ -112,6 +114,18 @@ class HeldValues:
         values = found.select([feature.name for feature in features] or ["row"])
         read = found.select([AS_OPERAND + feature.name for feature in used])
         return values, read.rename_columns([feature.name for feature in used])
+
+
+@contextmanager
+def readable(view: View) -> Iterator[None]:
+    """Say in one sentence which part of a build could not be read."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise FeatureError(
+            f"{view.path} could not be joined: {str(error).splitlines()[0]}; free memory and disk space, or "
+            "run 'churn build' again"
+        ) from error
 
 
 def fetch(connection: duckdb.DuckDBPyConnection, view: View, features: Sequence[Feature]) -> None:

@@ -109,7 +109,14 @@ def as_rows(rows: "Place | pa.Table | pd.DataFrame") -> pa.Table | pa.RecordBatc
     """Rows in whatever form a caller has them."""
     if isinstance(rows, str | os.PathLike):
         return read_rows(rows)
-    return rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
+    if isinstance(rows, pa.Table):
+        return rows
+    try:
+        return pa.Table.from_pandas(rows, preserve_index=False)
+    except pa.ArrowException as error:
+        raise UsageError(
+            f"the rows hold a column of mixed values: {'; '.join(map(str, error.args))}"
+        ) from error
 
 
 @contextmanager

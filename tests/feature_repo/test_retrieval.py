@@ -241,6 +241,17 @@ def test_an_unknown_feature_is_named(build):
         point_in_time(build, asked_table([]), features=["order"])
 
 
+def test_an_instant_beyond_all_time_is_refused(build):
+    with pytest.raises(RowsError, match="out of range"):
+        point_in_time(build, asked_table([("a", 2**62)], pa.timestamp("s")))
+
+
+def test_a_damaged_file_is_named(build):
+    (build / "features" / "feat_customer_orders" / "slice-0001.parquet").write_bytes(b"PAR1 no more PAR1")
+    with pytest.raises(FeatureError, match=r"orders could not be joined: .*'churn build' again"):
+        point_in_time(build, asked_table([("a", START)]))
+
+
 def test_a_view_without_files(build):
     for path in (build / "features" / "feat_customer_profile").iterdir():
         path.unlink()

@@ -145,6 +145,12 @@ def test_no_build_yet_is_status_1(tmp_path, asked):
         features_table(asked, home=tmp_path / "empty")
 
 
+def test_a_frame_of_mixed_values_is_refused(home):
+    rows = pd.DataFrame({"customer_id": ["a", 1], "event_timestamp": ["2024-01-01"] * 2})
+    with pytest.raises(UsageError, match="column customer_id"):
+        features_table(rows, home=home)
+
+
 def test_errors_of_the_table_are_the_command_lines(home):
     with pytest.raises(UsageError, match="event_timestamp is null in row 1"):
         features_table(pa.table({"customer_id": ["a"], "event_timestamp": pa.nulls(1)}), home=home)
