@@ -42,12 +42,8 @@ session_deltas as (
     {{ deltas(features) }}
 ),
 
-deltas_at_one_instant as (
-    {{ deltas_per_instant("session_deltas", features) }}
-),
-
 session_totals as (
-    {{ running_totals("deltas_at_one_instant", features) }}
+    {{ running_totals("session_deltas", features) }}
 ),
 
 totals_of_named_customers as (

@@ -5,7 +5,7 @@
 {% endfor %}
 {% for days in var("windows") %}
     {% set ends = earliest(["kept_until", days_after("ordered_at", days)]) %}
-    {% do sums.append(contribution("spend_" ~ days ~ "d", "orders", "total_amount", "known_at", ends, money())) %}
+    {% do sums.append(contribution("spend_" ~ days ~ "d", "orders", "total_amount", "known_at", ends, type=money())) %}
 {% endfor %}
 {% set until_90d = earliest(["kept_until", days_after("ordered_at", 90)]) %}
 {% set until_365d = earliest(["kept_until", days_after("ordered_at", 365)]) %}
@@ -14,14 +14,14 @@
 {% set second_loss_ends = earliest(["superseded_at", days_after("lost_again_at", 365)]) %}
 
 {% set features = sums + [
-    contribution("orders_lifetime", "orders", "1", "known_at", "kept_until"),
-    contribution("spend_lifetime", "orders", "total_amount", "known_at", "kept_until", money()),
+    contribution("orders_lifetime", "orders", "1", "known_at", until="kept_until"),
+    contribution("spend_lifetime", "orders", "total_amount", "known_at", until="kept_until", type=money()),
     contribution("orders_placed_lifetime", "placed_orders", "1", "known_at"),
     contribution("cancelled_orders_365d", "lost_orders", "1", "loss_known_at", loss_ends),
     contribution("cancelled_orders_365d", "twice_lost_orders", "1", second_loss_starts, second_loss_ends),
-    contribution("discount_365d", "orders", "discount_amount", "known_at", until_365d, money()),
-    contribution("items_90d", "orders", "quantity", "known_at", until_90d, money()),
-    contribution("items_365d", "orders", "quantity", "known_at", until_365d, money()),
+    contribution("discount_365d", "orders", "discount_amount", "known_at", until_365d, type=money()),
+    contribution("items_90d", "orders", "quantity", "known_at", until_90d, type=money()),
+    contribution("items_365d", "orders", "quantity", "known_at", until_365d, type=money()),
     contribution("categories_lifetime", "categories", "1", "known_at"),
     extreme("first_order_at", "placed_orders", "min", "ordered_at", "known_at"),
     extreme("last_order_at", "placed_orders", "max", "ordered_at", "known_at"),
@@ -80,12 +80,8 @@ order_deltas as (
     {{ deltas(features) }}
 ),
 
-deltas_at_one_instant as (
-    {{ deltas_per_instant("order_deltas", features) }}
-),
-
 order_totals as (
-    {{ running_totals("deltas_at_one_instant", features) }}
+    {{ running_totals("order_deltas", features) }}
 ),
 
 totals_of_named_customers as (

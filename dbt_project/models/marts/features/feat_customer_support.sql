@@ -8,7 +8,7 @@
 {% set is_low = "case when satisfaction_score <= 2 then 1 else 0 end" %}
 
 {% set features = counts + [
-    contribution("open_tickets", "tickets", "1", "known_at", earliest(["superseded_at", "resolved_at"])),
+    contribution("open_tickets", "tickets", "1", "known_at", until=earliest(["superseded_at", "resolved_at"])),
     contribution("tickets_resolved_90d", "resolved_tickets", "1", "resolution_known_at", resolution_ends),
     contribution("resolution_seconds_90d", "resolved_tickets", "resolution_seconds", "resolution_known_at", resolution_ends),
     contribution("ratings_365d", "rated_tickets", "1", "rating_known_at", rating_ends),
@@ -63,12 +63,8 @@ ticket_deltas as (
     {{ deltas(features) }}
 ),
 
-deltas_at_one_instant as (
-    {{ deltas_per_instant("ticket_deltas", features) }}
-),
-
 ticket_totals as (
-    {{ running_totals("deltas_at_one_instant", features) }}
+    {{ running_totals("ticket_deltas", features) }}
 ),
 
 totals_of_named_customers as (

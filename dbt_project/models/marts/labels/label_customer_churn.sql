@@ -35,12 +35,8 @@ state_deltas as (
     {{ deltas(states) }}
 ),
 
-deltas_at_one_instant as (
-    {{ deltas_per_instant("state_deltas", states) }}
-),
-
 states_over_time as (
-    {{ running_totals("deltas_at_one_instant", states) }}
+    {{ running_totals("state_deltas", states) }}
 ),
 
 stretches as (

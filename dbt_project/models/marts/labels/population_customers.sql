@@ -24,12 +24,8 @@ activity_deltas as (
     {{ deltas(activity) }}
 ),
 
-deltas_at_one_instant as (
-    {{ deltas_per_instant("activity_deltas", activity) }}
-),
-
 active_orders_over_time as (
-    {{ running_totals("deltas_at_one_instant", activity) }}
+    {{ running_totals("activity_deltas", activity) }}
 ),
 
 turns as (

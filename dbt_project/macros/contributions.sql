@@ -1,0 +1,34 @@
+{#
+    The delta idea. A fact contributes an amount to a feature on one interval [starts, ends): it
+    becomes +amount at starts and -amount at ends, or nothing where the interval is empty. A feature
+    table is the running total of these deltas per customer: one row per instant of change, valid
+    until the customer's next row.
+#}
+
+{#
+    amount of each fact to a column, from starts on: until ends, an instant that always comes; or
+    until an instant that may be null, for never; or for ever, where neither is given
+#}
+{% macro contribution(column, facts, amount, starts, ends=none, until=none, type="bigint") %}
+    {{ return({"column": column, "facts": facts, "amount": amount, "starts": starts, "ends": ends or until,
+               "always_ends": ends is not none, "type": type, "kind": "total"}) }}
+{% endmacro %}
+
+{# the earliest ("min") or latest ("max") value of an instant among the facts known so far #}
+{% macro extreme(column, facts, kind, value, starts) %}
+    {{ return({"column": column, "facts": facts, "amount": value, "starts": starts, "ends": none,
+               "always_ends": true, "type": "timestamp", "kind": kind}) }}
+{% endmacro %}
+
+{% macro money() %}
+    {{ return("decimal(18, 4)") }}
+{% endmacro %}
+
+{# one name, type and kind per output column, in order of first appearance #}
+{% macro total_columns(contributions) %}
+    {%- set columns = {} -%}
+    {%- for part in contributions -%}
+        {%- do columns.setdefault(part.column, {"name": part.column, "type": part.type, "kind": part.kind}) -%}
+    {%- endfor -%}
+    {{ return(columns.values() | list) }}
+{% endmacro %}

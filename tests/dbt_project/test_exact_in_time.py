@@ -1,0 +1,46 @@
+"""Every feature, cell by cell, against a brute force over the raw rows that knows nothing of deltas."""
+
+from datetime import datetime
+
+import duckdb
+import pytest
+
+from tests.reference.asked import asked_rows
+from tests.reference.brute_force import reference_features
+from tests.reference.compare import compare
+from tests.reference.labels import data_clock, reference_labels
+from tests.worlds import Built
+
+
+def assert_equal_cells(made: Built, random_rows: int, edges: int, at_least: int) -> None:
+    asked = asked_rows(made.raw, random_rows, seed=3, max_edges=edges)
+    assert asked.num_rows >= at_least
+    expected = reference_features(made.raw, asked)
+    comparison = compare(expected, made.features(asked))
+    assert comparison.differences == []
+    assert comparison.cells == asked.num_rows * 61
+
+
+def labels_of(made: Built) -> set[tuple[str, datetime, int]]:
+    files = made.build / "labels" / "label_customer_churn" / "*.parquet"
+    return set(duckdb.sql(f"select customer_id, event_timestamp, churned from '{files}'").fetchall())
+
+
+def test_shop(shop: Built) -> None:
+    assert_equal_cells(shop, random_rows=1500, edges=4500, at_least=5000)
+
+
+def test_random_world(world: Built) -> None:
+    assert_equal_cells(world, random_rows=1500, edges=6000, at_least=6000)
+
+
+def test_complete_journey(grocery: Built) -> None:
+    assert_equal_cells(grocery, random_rows=700, edges=1500, at_least=2000)
+
+
+@pytest.mark.parametrize("name", ["shop", "world", "grocery"])
+def test_labels(name: str, request: pytest.FixtureRequest) -> None:
+    made: Built = request.getfixturevalue(name)
+    expected = reference_labels(made.raw, data_clock(made.raw))
+    assert len(expected) > 1000
+    assert labels_of(made) == {(customer, at.replace(tzinfo=None), churned) for customer, at, churned in expected}
