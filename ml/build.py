@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ml.build_card import write_build_card
 from ml.errors import BuildError, UsageError
 from ml.home import ROOT, Home, next_name, publish
 from ml.instants import format_instant, parse_instant
@@ -39,7 +40,7 @@ def build(
     home : Home or path, optional
         The folder of all state.
     as_of : datetime, optional
-        The data clock, naive UTC, microseconds; by default the largest instant at which a raw fact became known.
+        The data clock, naive UTC; by default the largest instant at which a raw fact became known.
     problem : Problem or path, optional
         What the labels depend on; ``problem.yml`` by default.
     full_refresh : bool
@@ -72,7 +73,7 @@ def build(
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        (folder / "build.json").write_text(json.dumps(record, indent=2) + "\n")
+        write_build_card(folder, record)
         publish(folder)
         remove_oldest(home.builds)
     return record
@@ -80,10 +81,10 @@ def build(
 
 def check_as_of(load: Path, as_of: datetime | None) -> None:
     """An as_of must not be later than what the raw data knows."""
-    clock = json.loads((load / "load.json").read_text()).get("data_clock")
+    clock = json.loads((load / "load.json").read_text())["data_clock"]
     if as_of is not None and clock is not None and as_of > parse_instant(clock):
         raise UsageError(
-            f"--as-of {format_instant(as_of)} is later than the data clock {format_instant(parse_instant(clock))}: "
+            f"--as-of {format_instant(as_of)} is later than the data clock {clock}: "
             "choose that or an earlier instant"
         )
 
@@ -91,7 +92,9 @@ def check_as_of(load: Path, as_of: datetime | None) -> None:
 def check_not_empty(record: dict[str, Any], as_of: datetime | None) -> None:
     """A build without a single customer helps nobody."""
     if record["rows"]["int_customers"] == 0 and as_of is not None:
-        raise UsageError(f"--as-of {format_instant(as_of)} is earlier than the first known fact: choose a later instant")
+        raise UsageError(
+            f"--as-of {format_instant(as_of)} is earlier than the first known fact: choose a later instant"
+        )
 
 
 def variables(problem: Problem, as_of: datetime | None) -> dict[str, Any]:
@@ -102,7 +105,12 @@ def variables(problem: Problem, as_of: datetime | None) -> dict[str, Any]:
 def run_dbt(home: Home, load: Path, folder: Path, values: dict[str, Any], progress: Progress) -> None:
     """Run ``dbt build`` and ``dbt docs generate`` over ``load``, Parquet files going to ``folder``."""
     target = home.dbt / "target"
-    for path in (folder / "features", folder / "labels", home.dbt / "output" / "features", home.dbt / "output" / "labels"):
+    for path in (
+        folder / "features",
+        folder / "labels",
+        home.dbt / "output" / "features",
+        home.dbt / "output" / "labels",
+    ):
         path.mkdir(parents=True, exist_ok=True)
     options = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", target]
     options += ["--log-path", home.dbt / "logs", "--quiet"]
@@ -173,7 +181,7 @@ def describe(home: Home, load: Path, folder: Path, problem: Problem, seconds: fl
     return {
         "build_id": folder.name,
         "load_id": load.name,
-        "data_clock": clock[0].isoformat() if clock and clock[0] else None,
+        "data_clock": format_instant(clock[0]) if clock and clock[0] else None,
         "problem": problem.label_terms(),
         "rows": rows,
         "tests": {"passed": sum(result["status"] == "pass" for result in results)},

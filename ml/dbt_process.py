@@ -34,7 +34,9 @@ def manifest_of(target: str) -> Any:
     """The manifest that the build has just written, not to be parsed again."""
     from dbt.contracts.graph.manifest import Manifest, WritableManifest
 
-    return Manifest.from_writable_manifest(WritableManifest.read_and_check_versions(f"{target}/manifest.json"))
+    return Manifest.from_writable_manifest(
+        WritableManifest.read_and_check_versions(f"{target}/manifest.json")
+    )
 
 
 def tell_progress(event: Any) -> None:

@@ -13,8 +13,9 @@ HEAD = """# Features
 
 Written by `make docs` from the descriptions and types that dbt holds; do not edit.
 
-A feature asked for at an instant uses what was known by then. A window of n days is (instant - n days, instant].
-With no history counts and sums are 0, averages and instants null; before a customer's first known fact all is null.
+A feature asked for at an instant uses what was known by then. A window of n days is
+(instant - n days, instant]. With no history counts and sums are 0, averages and instants null; before a
+customer's first known fact all is null.
 """
 
 
@@ -22,7 +23,8 @@ def dictionary(catalog: Catalog) -> str:
     """The data dictionary as Markdown: a table per subject, then one of the features computed when asked."""
     parts = [HEAD]
     for view in catalog.views:
-        parts.append(f"\n## {view.subject.capitalize()} (`{view.name}`)\n\n| feature | type | meaning |\n| --- | --- | --- |\n")
+        parts.append(f"\n## {view.subject.capitalize()} (`{view.name}`)\n\n")
+        parts.append("| feature | type | meaning |\n| --- | --- | --- |\n")
         parts.extend(row(feature) for feature in view.features)
     parts.append("\n## Computed when asked\n\n| feature | formula | meaning |\n| --- | --- | --- |\n")
     parts.extend(row(feature) for feature in catalog.on_demand)

@@ -63,7 +63,11 @@ def check_packages() -> Finding:
 
     wanted = [Requirement(line) for line in requires("tidemark") or [] if "extra ==" not in line]
     faults = [fault for fault in map(package_fault, wanted) if fault]
-    return (BROKEN, "; ".join(faults) + ": run 'make setup'") if faults else (OK, f"{len(wanted)} packages as wanted")
+    return (
+        (BROKEN, "; ".join(faults) + ": run 'make setup'")
+        if faults
+        else (OK, f"{len(wanted)} packages as wanted")
+    )
 
 
 def package_fault(wanted: Any) -> str | None:
@@ -88,7 +92,8 @@ def check_home(home: Home) -> Finding:
 def check_problem(problem: str | Path | None) -> Finding:
     """The problem file can be used."""
     stated = read_problem(problem)
-    return OK, f"no kept order within {stated.horizon_days} days, among those active within {stated.active_within_days}"
+    days, active = stated.horizon_days, stated.active_within_days
+    return OK, f"no kept order within {days} days, among those active within {active}"
 
 
 def check_load(home: Home) -> Finding:

@@ -1,10 +1,10 @@
 """The home folder: where each kind of state lives, and how it is replaced in one step.
 
-    raw/current       -> the load that readers see      raw/<load>/<table>/*.parquet
-    builds/current    -> the build that readers see     builds/<build>/features/<model>/*.parquet
-    models/current    -> the champion                   models/<model>/
-    dbt/              dbt's own database, target and logs: a working place, never read by others
-    feast/            registry and online store
+raw/current       -> the load that readers see      raw/<load>/<table>/*.parquet
+builds/current    -> the build that readers see     builds/<build>/features/<model>/*.parquet
+models/current    -> the champion                   models/<model>/
+dbt/              dbt's own database, target and logs: a working place, never read by others
+feast/            registry and online store
 """
 
 import fcntl
@@ -86,7 +86,9 @@ class Home:
             except OSError as error:
                 lock.seek(0)
                 holder = lock.read().strip() or "another command"
-                raise BusyError(f"{holder} is writing to {self.root}: wait for it to end, then try again") from error
+                raise BusyError(
+                    f"{holder} is writing to {self.root}: wait for it to end, then try again"
+                ) from error
             lock.truncate(0)
             lock.write(f"'churn {what}' (process {os.getpid()})")
             lock.flush()

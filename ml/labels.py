@@ -1,15 +1,13 @@
 """The labels of one build: its cut-offs, who is in the population, and the labelled rows of each part."""
 
-import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from ml.build_card import read_build_card
 from ml.errors import NotReadyError
-from ml.instants import parse_instant
 from ml.problem import Problem
 from ml.split import TimeSplit
 
@@ -17,12 +15,6 @@ LABELS = "labels/label_customer_churn"
 POPULATION = "labels/population_customers"
 HASH_RANGE = 2**64
 SPARE = 1.2
-
-
-def read_build_card(build: Path) -> dict[str, Any]:
-    """What ``build.json`` says."""
-    card: dict[str, Any] = json.loads((build / "build.json").read_text(encoding="utf-8"))
-    return card
 
 
 def check_same_problem(build: Path, problem: Problem) -> None:
@@ -133,8 +125,3 @@ def parquet(folder: Path) -> str:
         raise NotReadyError(f"{folder} is missing from the build: run 'churn build' again")
     pattern = str(folder / "*.parquet").replace("'", "''")
     return f"read_parquet('{pattern}')"
-
-
-def data_clock(build: Path) -> datetime:
-    """The build's "now"."""
-    return parse_instant(read_build_card(build)["data_clock"])

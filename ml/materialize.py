@@ -5,17 +5,16 @@ Comes after ``churn build``; ``churn serve`` and ``feature_repo.online`` read wh
 
 import contextlib
 import io
-import json
 import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml.errors import BusyError, TidemarkError, UsageError
+from ml.build_card import asked_instant
+from ml.errors import BusyError, TidemarkError
 from ml.home import Home
-from ml.instants import format_instant, parse_instant
+from ml.instants import format_instant
 from ml.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -69,17 +68,6 @@ def materialize(
         "views": views,
         "seconds": round(time.monotonic() - started, 1),
     }
-
-
-def asked_instant(build: Path, as_of: datetime | None) -> datetime:
-    """``as_of``, checked against the data clock of ``build``; the clock itself when not given."""
-    clock = parse_instant(json.loads((build / "build.json").read_text())["data_clock"])
-    if as_of is not None and as_of > clock:
-        raise UsageError(
-            f"--as-of {format_instant(as_of)} is after the data clock of {build.name}, "
-            f"{format_instant(clock)}: give an earlier instant, or ingest and build newer data first"
-        )
-    return as_of or clock
 
 
 def open_feast(home: Home) -> "FeatureStore":

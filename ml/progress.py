@@ -54,7 +54,9 @@ class Bar:
     def set_to(self, done: int, total: int, title: str | None = None) -> None:
         """``done`` of ``total`` steps are behind us."""
         if self.rich_bar is not None:
-            self.rich_bar.update(self.task, completed=done, total=total, **({"description": title} if title else {}))
+            self.rich_bar.update(
+                self.task, completed=done, total=total, **({"description": title} if title else {})
+            )
 
 
 SILENT = Progress(quiet=True)

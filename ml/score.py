@@ -10,13 +10,14 @@ import pyarrow as pa
 
 from feature_repo.catalog import Catalog, read_catalog
 from feature_repo.retrieval import point_in_time_stream
-from ml.errors import TidemarkError, UsageError
+from ml.build_card import asked_instant
+from ml.errors import TidemarkError
 from ml.explain.contributions import contributions
 from ml.explain.words import Wording, reasons, wordings
 from ml.files import CSV, STANDARD_OUTPUT, check_out, format_of, write_rows
 from ml.home import Home
 from ml.instants import format_instant, parse_instant
-from ml.labels import data_clock, parquet, population_at
+from ml.labels import parquet, population_at
 from ml.model.churn_model import ChurnModel
 from ml.model.current import check_same_features, current_model
 from ml.problem import Problem, problem_of
@@ -89,17 +90,6 @@ def score(
         lists = holds_lists(out) or json_lines
         write_rows(scores if lists else with_json_reasons(scores), out, json_lines=json_lines)
     return scores
-
-
-def asked_instant(build: Path, as_of: datetime | None) -> datetime:
-    """The instant asked about, never after what the build knows."""
-    clock = data_clock(build)
-    if as_of is not None and as_of > clock:
-        raise UsageError(
-            f"--as-of {format_instant(as_of)} is after the data clock {format_instant(clock)}: ask for an "
-            "earlier instant, or load newer data and build"
-        )
-    return as_of or clock
 
 
 def warn_of_hindsight(model: ChurnModel, asked: datetime, progress: Progress) -> None:

@@ -34,6 +34,6 @@ def summary(record: dict[str, Any]) -> str:
     """The build in a few lines."""
     rows = "\n".join(f"  {table:28s} {count:>12,d} rows" for table, count in record["rows"].items())
     return (
-        f"{record['build_id']} published: data clock {record['data_clock']}Z, {record['tests']['passed']} tests passed, "
-        f"{record['seconds']} s\n{rows}"
+        f"{record['build_id']} published: data clock {record['data_clock']}, "
+        f"{record['tests']['passed']} tests passed, {record['seconds']} s\n{rows}"
     )

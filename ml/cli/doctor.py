@@ -22,5 +22,7 @@ def command(run: Run, problem: str | None) -> None:
     from ml.doctor import doctor
 
     result = doctor(home=run.home, problem=problem)
-    run.finish(result, "\n".join(f"{one['state']:8s} {one['check']:13s} {one['detail']}" for one in result["checks"]))
+    run.finish(
+        result, "\n".join(f"{one['state']:8s} {one['check']:13s} {one['detail']}" for one in result["checks"])
+    )
     sys.exit(0 if result["healthy"] else 1)

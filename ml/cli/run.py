@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from feature_repo.errors import FeatureError, RowsError
 from ml.errors import TidemarkError
 from ml.home import Home
 from ml.progress import Progress
@@ -34,7 +35,9 @@ class Run:
 def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a click callback the shared options; it receives a ``Run`` as first argument."""
 
-    @click.option("--home", type=click.Path(file_okay=False), help="Folder of all state (default $CHURN_HOME or var/).")
+    @click.option(
+        "--home", type=click.Path(file_okay=False), help="Folder of all state (default $CHURN_HOME or var/)."
+    )
     @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
     @click.option("--json", "as_json", is_flag=True, help="Machine-readable result on standard output.")
     @functools.wraps(function)
@@ -44,6 +47,8 @@ def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
             function(run, **options)
         except TidemarkError as error:
             fail(str(error), error.exit_status, as_json)
+        except FeatureError as error:
+            fail(str(error), 2 if isinstance(error, RowsError) else 1, as_json)
         except KeyboardInterrupt:
             fail("stopped; nothing was published", 1, as_json)
         except OSError as error:

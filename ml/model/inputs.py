@@ -115,9 +115,21 @@ def column_values(column: pa.ChunkedArray, name: str, kind: str) -> NDArray[Any]
         return np.asarray(column.fill_null(UNKNOWN_TEXT).to_pylist(), dtype=object)
     if kind == FLAG:
         column = column.cast(pa.int8())
-    values = column.cast(pa.float64()).to_numpy()
+    values = doubles(column).to_numpy()
     if np.isinf(values).any():
         raise ModelError(
             f"feature {name} holds an infinite value: make its definition null there and build again"
         )
     return values
+
+
+def doubles(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers as float64; decimals by DuckDB, whose cast rounds to the nearest where Arrow's does not."""
+    if not pa.types.is_decimal(column.type):
+        return column.cast(pa.float64())
+    import duckdb
+
+    numbers = pa.table({"number": column})
+    with duckdb.connect() as connection:
+        connection.register("numbers", numbers)
+        return connection.execute("select number::double as number from numbers").to_arrow_table()["number"]

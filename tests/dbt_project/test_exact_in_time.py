@@ -43,4 +43,6 @@ def test_labels(name: str, request: pytest.FixtureRequest) -> None:
     made: Built = request.getfixturevalue(name)
     expected = reference_labels(made.raw, data_clock(made.raw))
     assert len(expected) > 1000
-    assert labels_of(made) == {(customer, at.replace(tzinfo=None), churned) for customer, at, churned in expected}
+    assert labels_of(made) == {
+        (customer, at.replace(tzinfo=None), churned) for customer, at, churned in expected
+    }

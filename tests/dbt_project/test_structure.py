@@ -11,7 +11,9 @@ from tests.worlds import Built
 
 PROJECT = ROOT / "dbt_project"
 MODELS = sorted((PROJECT / "models").rglob("*.sql"))
-CLOCKS = re.compile(r"\b(now|current_timestamp|current_date|today|localtimestamp|run_started_at)\b", re.IGNORECASE)
+CLOCKS = re.compile(
+    r"\b(now|current_timestamp|current_date|today|localtimestamp|run_started_at)\b", re.IGNORECASE
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +27,19 @@ def parents(node: dict) -> set[str]:
 
 
 def test_only_staging_reads_sources(nodes: dict[str, dict]) -> None:
-    readers = {name for name, node in nodes.items() if any(p.startswith("source.") for p in node["depends_on"]["nodes"])}
+    readers = {
+        name
+        for name, node in nodes.items()
+        if any(p.startswith("source.") for p in node["depends_on"]["nodes"])
+    }
     assert readers == {name for name in nodes if name.startswith("stg_")}
 
 
 def test_features_never_read_labels(nodes: dict[str, dict]) -> None:
     for name in (name for name in nodes if name.startswith(("feat_", "int_", "stg_"))):
-        assert not {parent for parent in parents(nodes[name]) if parent.startswith(("label_", "population_"))}, name
+        assert not {
+            parent for parent in parents(nodes[name]) if parent.startswith(("label_", "population_"))
+        }, name
 
 
 def test_every_model_says_what_a_row_is(nodes: dict[str, dict]) -> None:
@@ -60,6 +68,8 @@ def test_personal_data_is_no_feature(nodes: dict[str, dict]) -> None:
         for column in node["columns"].values()
         if column["config"]["meta"].get("personal")
     }
-    features = {name for node in nodes.values() if node["name"].startswith("feat_") for name in node["columns"]}
+    features = {
+        name for node in nodes.values() if node["name"].startswith("feat_") for name in node["columns"]
+    }
     assert personal == {"email"}
     assert personal & features == set()
