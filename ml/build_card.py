@@ -1,0 +1,44 @@
+"""``build.json``: what a finished build says of itself."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ml.errors import UsageError
+from ml.instants import format_instant, parse_instant
+
+FILE = "build.json"
+
+
+def read_build_card(build: Path) -> dict[str, Any]:
+    """What the build's card says."""
+    card: dict[str, Any] = json.loads((build / FILE).read_text(encoding="utf-8"))
+    return card
+
+
+def write_build_card(build: Path, card: dict[str, Any]) -> None:
+    """Write the card, the last file of a build: one without it was never finished."""
+    (build / FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def data_clock(build: Path) -> datetime:
+    """The build's "now", naive UTC."""
+    return parse_instant(read_build_card(build)["data_clock"])
+
+
+def asked_instant(build: Path, as_of: datetime | None) -> datetime:
+    """``as_of``, never after what the build knows; the build's data clock when not given.
+
+    Raises
+    ------
+    UsageError
+        ``as_of`` is after the data clock.
+    """
+    clock = data_clock(build)
+    if as_of is not None and as_of > clock:
+        raise UsageError(
+            f"--as-of {format_instant(as_of)} is after the data clock of {build.name}, "
+            f"{format_instant(clock)}: ask for an earlier instant, or ingest newer data and build"
+        )
+    return as_of or clock
