@@ -105,13 +105,8 @@ def variables(problem: Problem, as_of: datetime | None) -> dict[str, Any]:
 def run_dbt(home: Home, load: Path, folder: Path, values: dict[str, Any], progress: Progress) -> None:
     """Run ``dbt build`` and ``dbt docs generate`` over ``load``, Parquet files going to ``folder``."""
     target = home.dbt / "target"
-    for path in (
-        folder / "features",
-        folder / "labels",
-        home.dbt / "output" / "features",
-        home.dbt / "output" / "labels",
-    ):
-        path.mkdir(parents=True, exist_ok=True)
+    for kind in ("features", "labels"):
+        (folder / kind).mkdir(parents=True)
     options = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", target]
     options += ["--log-path", home.dbt / "logs", "--quiet"]
     asked = {"options": [str(part) for part in options], "vars": json.dumps(values), "target": str(target)}

@@ -70,6 +70,11 @@ class Home:
         """The champion that readers see now."""
         return current(self.models, "no model yet: run 'churn train' first")
 
+    def make_places(self) -> None:
+        """Make the folders that dbt, run by hand, writes to and does not make itself."""
+        for kind in ("features", "labels"):
+            (self.dbt / "output" / kind).mkdir(parents=True, exist_ok=True)
+
     @contextmanager
     def writing(self, what: str) -> Iterator[None]:
         """Hold the home's write lock for ``what``; the system frees it when the process ends.
@@ -79,7 +84,7 @@ class Home:
         BusyError
             Another process holds it.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.make_places()
         with (self.root / ".lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,7 +2,7 @@ with
 
 source as (
 
-    select
+    select distinct
         customer_id,
         gender,
         city,

@@ -1,0 +1,13 @@
+-- every row that was read is among the accepted or the rejected ones
+{{ config(enabled=target.type == "duckdb") }}
+{% set load = env_var("CHURN_RAW", env_var("CHURN_HOME", "../var") ~ "/raw/current") %}
+{% for table in ["customers", "orders", "order_items", "support_tickets", "sessions"] %}
+select
+    '{{ table }}' as raw_table,
+    record.tables.{{ table }}.read as rows_read,
+    (select count(*) from {{ source("raw", table) }}) as rows_accepted,
+    (select count(*) from {{ source("raw", "rejected_rows") }} where "table" = '{{ table }}') as rows_rejected
+from read_json('{{ load }}/load.json') as record
+where rows_read != rows_accepted + rows_rejected
+{{ "union all" if not loop.last }}
+{% endfor %}
