@@ -109,10 +109,10 @@
 #}
 {% macro total_in_one_pass(column) %}
     {%- if column.kind == "total" -%}
-        {{ return("cast(sum(" ~ column.name ~ ") over (rows unbounded preceding) as " ~ column.type ~ ")") }}
+        {{ return("cast(sum(" ~ column.name ~ ") over (rows between unbounded preceding and current row) as " ~ column.type ~ ")") }}
     {%- endif -%}
     {%- set sign = "" if column.kind == "max" else "-" -%}
-    {{ return("max(" ~ customer_part() ~ " + (" ~ sign ~ "epoch_us(" ~ column.name ~ "))) over (rows unbounded preceding)") }}
+    {{ return("max(" ~ customer_part() ~ " + (" ~ sign ~ "epoch_us(" ~ column.name ~ "))) over (rows between unbounded preceding and current row)") }}
 {% endmacro %}
 
 {% macro own_extreme(column) %}
