@@ -1,0 +1,1 @@
+"""Measures Tidemark against the clock, against its own growth and against plain DuckDB."""

@@ -1,0 +1,97 @@
+"""One shop of the benchmark: its folder, its raw tables and its file of asked rows."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ml.demos.shop import write_shop
+from ml.home import Home
+from ml.progress import Progress
+
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop of ``customers`` customers; all that is about it lies under ``folder``."""
+
+    folder: Path
+    customers: int
+
+    @property
+    def raw(self) -> Path:
+        return self.folder / "raw"
+
+    @property
+    def home(self) -> Home:
+        return Home(self.folder / "home")
+
+    @property
+    def asked(self) -> Path:
+        return self.folder / "asked.parquet"
+
+    @property
+    def bare(self) -> Path:
+        return self.folder / "bare"
+
+    def make_raw(self, progress: Progress, fresh: bool = False) -> None:
+        """Write the raw tables, unless they are there."""
+        if self.raw.exists() and not fresh:
+            return
+        making = self.folder / "making"
+        shutil.rmtree(making, ignore_errors=True)
+        write_shop(making / "raw", customers=self.customers, seed=SEED, progress=progress)
+        shutil.rmtree(self.raw, ignore_errors=True)
+        (making / "raw").rename(self.raw)
+        shutil.rmtree(making)
+
+    def raw_rows(self) -> dict[str, int]:
+        """Accepted rows of each raw table."""
+        return {name: table["accepted"] for name, table in self.load_record()["tables"].items()}
+
+    def data_clock(self) -> datetime:
+        return datetime.fromisoformat(self.load_record()["data_clock"])
+
+    def load_record(self) -> dict[str, Any]:
+        return json.loads((self.home.current_load() / "load.json").read_text())
+
+    def built_rows(self) -> dict[str, int]:
+        """Rows of each table of the published build."""
+        return json.loads((self.home.current_build() / "build.json").read_text())["rows"]
+
+    def make_asked(self, rows: int) -> None:
+        """Write ``rows`` random pairs of a customer and an instant of the data, the same ones every time."""
+        customers = f"{self.home.current_load()}/customers/*.parquet"
+        query = f"""
+            with numbered as (
+                select customer_id, row_number() over (order by customer_id) - 1 as number
+                from (select distinct customer_id from read_parquet('{customers}'))
+            ),
+            span as (
+                select min(epoch_us(registered_at)) as first, {self.last_micros()} as last
+                from read_parquet('{customers}')
+            ),
+            drawn as (
+                select
+                    i,
+                    (hash(i, 'customer') % {self.customers})::bigint as number,
+                    hash(i, 'instant') as draw
+                from range({rows}) as asked (i)
+            )
+            select
+                numbered.customer_id,
+                make_timestamp((span.first + draw % (span.last - span.first))::bigint) as event_timestamp
+            from drawn inner join numbered using (number), span
+            order by i
+        """
+        with duckdb.connect() as connection:
+            connection.execute(f"copy ({query}) to '{self.asked}' (format parquet)")
+
+    def last_micros(self) -> int:
+        """The data clock in microseconds since 1970."""
+        return round(self.data_clock().timestamp() * 1_000_000)
