@@ -61,6 +61,7 @@
             {{ farewells(contributions) }}
             order by customer_number, changed_at
         ) as sorted_deltas
+        window so_far as (rows between unbounded preceding and current row)
     ) as totals
     where
         (next_changed_at is distinct from changed_at or next_customer_number is distinct from customer_number)
@@ -109,10 +110,10 @@
 #}
 {% macro total_in_one_pass(column) %}
     {%- if column.kind == "total" -%}
-        {{ return("cast(sum(" ~ column.name ~ ") over (rows between unbounded preceding and current row) as " ~ column.type ~ ")") }}
+        {{ return("cast(sum(" ~ column.name ~ ") over so_far as " ~ column.type ~ ")") }}
     {%- endif -%}
     {%- set sign = "" if column.kind == "max" else "-" -%}
-    {{ return("max(" ~ customer_part() ~ " + (" ~ sign ~ "epoch_us(" ~ column.name ~ "))) over (rows between unbounded preceding and current row)") }}
+    {{ return("max(" ~ customer_part() ~ " + (" ~ sign ~ "epoch_us(" ~ column.name ~ "))) over so_far") }}
 {% endmacro %}
 
 {% macro own_extreme(column) %}
