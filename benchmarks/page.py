@@ -161,8 +161,8 @@ def answered(shops: list[Shop]) -> str:
     for shop in shops:
         rate = shop["asked_rows"] / middle(shop, "features", "seconds")
         lines.append(
-            f"- {shop['customers']:,} customers: `features` answers {shop['asked_rows']:,} random pairs of\n"
-            f"  customer and instant with all {shop['features']} features, {rate:,.0f} rows a second,\n"
+            f"- {shop['customers']:,} customers: `features` answers {shop['asked_rows']:,} random customers, each at\n"
+            f"  a random instant since the registration, with all {shop['features']} features: {rate:,.0f} rows a second,\n"
             f"  start-up included. `score` scores the {shop['scored']:,} who are eligible, each with reasons."
         )
         if shop["train"]:

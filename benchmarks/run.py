@@ -155,9 +155,9 @@ def main(
             shop.make_raw(Progress(), fresh)
             times = often[min(number, len(often) - 1)]
             results["shops"].append(run_shop(shop, times, rows, keep_model, Progress()))
+            write_all(results)
     except TidemarkError as error:
         raise click.ClickException(str(error)) from error
-    write_all(results)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +53,6 @@ class Shop:
         """Accepted rows of each raw table."""
         return {name: table["accepted"] for name, table in self.load_record()["tables"].items()}
 
-    def data_clock(self) -> datetime:
-        return datetime.fromisoformat(self.load_record()["data_clock"])
-
     def load_record(self) -> dict[str, Any]:
         return json.loads((self.home.current_load() / "load.json").read_text())
 
@@ -65,16 +61,16 @@ class Shop:
         return json.loads((self.home.current_build() / "build.json").read_text())["rows"]
 
     def make_asked(self, rows: int) -> None:
-        """Write ``rows`` random pairs of a customer and an instant of the data, the same ones every time."""
-        customers = f"{self.home.current_load()}/customers/*.parquet"
+        """Write ``rows`` random customers, each with an instant since the registration, the same every time."""
+        clock = self.load_record()["data_clock"]
         query = f"""
-            with numbered as (
-                select customer_id, row_number() over (order by customer_id) - 1 as number
-                from (select distinct customer_id from read_parquet('{customers}'))
-            ),
-            span as (
-                select min(epoch_us(registered_at)) as first, {self.last_micros()} as last
-                from read_parquet('{customers}')
+            with customers as (
+                select
+                    row_number() over (order by customer_id) - 1 as number,
+                    customer_id,
+                    min(epoch_us(registered_at)) as first
+                from read_parquet('{self.home.current_load()}/customers/*.parquet')
+                group by customer_id
             ),
             drawn as (
                 select
@@ -84,14 +80,12 @@ class Shop:
                 from range({rows}) as asked (i)
             )
             select
-                numbered.customer_id,
-                make_timestamp((span.first + draw % (span.last - span.first))::bigint) as event_timestamp
-            from drawn inner join numbered using (number), span
+                customers.customer_id,
+                make_timestamp((first + draw % (clock - first + 1))::bigint) as event_timestamp
+            from drawn
+            inner join customers using (number)
+            cross join (select epoch_us(timestamp '{clock}') as clock)
             order by i
         """
         with duckdb.connect() as connection:
             connection.execute(f"copy ({query}) to '{self.asked}' (format parquet)")
-
-    def last_micros(self) -> int:
-        """The data clock in microseconds since 1970."""
-        return round(self.data_clock().timestamp() * 1_000_000)
