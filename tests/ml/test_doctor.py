@@ -1,0 +1,161 @@
+"""churn doctor: ok, not yet or broken, with what to do, and the exit status that goes with it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ml.cli import main
+from ml.home import Home, publish
+from tests.worlds import Built
+
+NEW_HOME = {
+    "raw data": ("not yet", "run 'churn ingest PATH'"),
+    "build": ("not yet", "run 'churn build'"),
+    "model": ("not yet", "run 'churn train'"),
+    "online store": ("not yet", "run 'churn materialize'"),
+}
+STATES = {"python": "ok", "packages": "ok", "home": "ok", "problem": "ok"}
+CHECKS = [*STATES, *NEW_HOME]
+
+
+@pytest.fixture
+def home(world: Built, tmp_path: Path) -> Path:
+    """A home of one's own, with the load and the build of the random world."""
+    return shutil.copytree(world.home, tmp_path / "home", symlinks=True)
+
+
+@pytest.fixture
+def trained_home(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
+    """A home of one's own with a model."""
+    return shutil.copytree(trained[0], tmp_path / "trained", symlinks=True)
+
+
+def examined(home: Path, *options: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """The exit status, and state and detail of each check."""
+    result = CliRunner().invoke(main, ["doctor", "--home", str(home), "--json", *options])
+    answer = json.loads(result.stdout)
+    assert [one["check"] for one in answer["checks"]] == CHECKS
+    assert answer["healthy"] == (result.exit_code == 0)
+    return result.exit_code, {one["check"]: (one["state"], one["detail"]) for one in answer["checks"]}
+
+
+def test_a_new_home_is_healthy_and_says_what_comes_next(tmp_path: Path) -> None:
+    status, found = examined(tmp_path / "new")
+    assert status == 0
+    assert {check: found[check] for check in NEW_HOME} == NEW_HOME
+    assert {check: found[check][0] for check in STATES} == STATES
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_home_in_a_folder_to_be_made_is_healthy(tmp_path: Path) -> None:
+    status, found = examined(tmp_path / "to" / "be" / "made")
+    assert (status, found["home"][0]) == (0, "ok")
+
+
+def test_a_built_home(world: Built) -> None:
+    status, found = examined(world.home)
+    load = json.loads((world.home / "raw" / "current" / "load.json").read_text())
+    read = sum(table["read"] for table in load["tables"].values())
+    assert status == 0
+    assert found["raw data"] == (
+        "ok",
+        f"load-000001: {read:,d} rows read, 0 rejected, data clock 2025-06-01T00:00:00Z",
+    )
+    assert found["build"] == ("ok", "build-000001: 61 features, data clock 2025-06-01T00:00:00Z")
+    assert (found["model"], found["online store"]) == (NEW_HOME["model"], NEW_HOME["online store"])
+
+
+def test_people_read_the_same(world: Built) -> None:
+    result = CliRunner().invoke(main, ["doctor", "--home", str(world.home)])
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [line[:8].strip() for line in lines] == ["ok"] * 6 + ["not yet"] * 2
+    assert [line[9:22].strip() for line in lines] == CHECKS
+
+
+def test_a_build_for_another_problem_is_to_be_made_again(world: Built, tmp_path: Path) -> None:
+    (tmp_path / "problem.yml").write_text("horizon_days: 60\n")
+    status, found = examined(world.home, "--problem", str(tmp_path / "problem.yml"))
+    assert status == 0
+    assert found["problem"] == ("ok", "no kept order within 60 days, among those active within 90")
+    assert found["build"][0] == "not yet"
+    assert found["build"][1].endswith("; the problem has changed since: run 'churn build'")
+
+
+def test_a_build_of_older_raw_data_is_to_be_made_again(home: Path) -> None:
+    raw = Home.at(home).raw
+    publish(shutil.copytree(raw / "load-000001", raw / "load-000002"))
+    status, found = examined(home)
+    assert status == 0
+    assert found["build"][0] == "not yet"
+    assert found["build"][1].endswith("; raw data has come in since: run 'churn build'")
+
+
+def test_an_unusable_problem_is_broken(world: Built, tmp_path: Path) -> None:
+    status, found = examined(world.home, "--problem", str(tmp_path / "none.yml"))
+    assert status == 1
+    assert found["problem"][0] == "broken"
+    assert found["problem"][1].startswith(f"{tmp_path / 'none.yml'}: there is no such file")
+
+
+@pytest.mark.parametrize(
+    ("damage", "check"),
+    [
+        ("builds/current/catalog.json", "build"),
+        ("builds/current/manifest.json", "build"),
+        ("builds/current/build.json", "build"),
+        ("raw/current/load.json", "raw data"),
+    ],
+)
+@pytest.mark.parametrize("how", ["missing", "cut off"])
+def test_a_damaged_file_is_broken(how: str, damage: str, check: str, home: Path) -> None:
+    if how == "missing":
+        (home / damage).unlink()
+    else:
+        (home / damage).write_text((home / damage).read_text()[:20])
+    status, found = examined(home)
+    assert status == 1
+    assert {name for name, (state, _) in found.items() if state == "broken"} == {check}
+    assert (home / damage).name in found[check][1] or "churn build" in found[check][1]
+
+
+def test_a_home_that_is_a_file_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    status, found = examined(tmp_path / "file" / "home")
+    assert (status, found["home"][0]) == (1, "broken")
+
+
+def test_too_little_room_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml.doctor.FREE_BYTES_WANTED", 10**18)
+    status, found = examined(tmp_path)
+    assert (status, found["home"][0]) == (1, "broken")
+    assert found["home"][1].endswith(": make room")
+
+
+def test_packages_that_do_not_fit_are_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ["no-such-thing>=1", "duckdb==0.1", "click>=8", "redis>=99; extra == 'redis'"]
+    monkeypatch.setattr("ml.doctor.requires", lambda _: wanted)
+    status, found = examined(tmp_path)
+    assert (status, found["packages"][0]) == (1, "broken")
+    assert found["packages"][1].startswith("no-such-thing is missing; duckdb ")
+    assert found["packages"][1].endswith(" is not ==0.1: run 'make setup'")
+
+
+def test_a_model_for_the_published_features(trained_home: Path) -> None:
+    _, found = examined(trained_home)
+    assert found["model"] == ("ok", "model-000001, trained on build-000001")
+
+
+def test_a_model_for_other_features_is_broken(trained_home: Path) -> None:
+    file = Home.at(trained_home).current_model() / "model.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "service_hash": "another"}))
+    status, found = examined(trained_home)
+    assert status == 1
+    assert found["model"] == (
+        "broken",
+        "model-000001 was trained on other features than are published: run 'churn train'",
+    )
