@@ -13,6 +13,7 @@ from tests.reference.asked import asked_rows
 from tests.reference.brute_force import reference_features
 from tests.reference.compare import compare
 from tests.reference.worlds import random_world
+from tests.worlds import Built
 
 WINDOWS = (7, 14, 30, 90, 365)
 NEW = {"orders_14d", "spend_14d", "tickets_14d", "sessions_14d", "average_order_value_14d"}
@@ -43,7 +44,7 @@ def catalog(build: Path) -> Catalog:
     return read_catalog(build)
 
 
-def test_the_catalog_has_the_new_features_and_no_others(catalog: Catalog, world: object) -> None:
+def test_the_catalog_has_the_new_features_and_no_others(catalog: Catalog, world: Built) -> None:
     usual = set(read_catalog(world.build).feature_names)
     assert set(catalog.feature_names) - usual == NEW
     assert usual - set(catalog.feature_names) == set()
