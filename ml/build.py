@@ -108,7 +108,7 @@ def run_dbt(home: Home, load: Path, folder: Path, values: dict[str, Any], progre
     for kind in ("features", "labels"):
         (folder / kind).mkdir(parents=True)
     options = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", target]
-    options += ["--log-path", home.dbt / "logs", "--quiet"]
+    options += ["--log-path", home.dbt / "logs", "--quiet", "--no-use-colors"]
     asked = {"options": [str(part) for part in options], "vars": json.dumps(values), "target": str(target)}
     environment = {
         **os.environ,
@@ -131,7 +131,13 @@ def follow(command: list[str], environment: dict[str, str], progress: Progress) 
     with (
         progress.bar("building", total=100) as bar,
         subprocess.Popen(
-            command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         ) as process,
     ):
         assert process.stdout is not None

@@ -20,6 +20,7 @@ def dataset(
     *,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
+    json_lines: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Write the labelled rows of the current build.
@@ -32,6 +33,8 @@ def dataset(
         in the catalog's order.
     home : path or Home, optional
     problem : Problem or path, optional
+    json_lines : bool
+        On standard output write JSON lines instead of CSV.
 
     Returns
     -------
@@ -51,7 +54,7 @@ def dataset(
     counts = count_rows(build, split)
     rows = labelled_rows(build, split)
     with progress.bar("dataset", len(rows)) as bar:
-        write_rows(counted(point_in_time_stream(build, rows), bar), out)
+        write_rows(counted(point_in_time_stream(build, rows), bar), out, json_lines=json_lines)
     return {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts}
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from ml.errors import TidemarkError
+from ml.errors import NotReadyError, TidemarkError
 from ml.home import Home
 from ml.problem import read_problem
 
@@ -50,6 +50,15 @@ def finding(name: str, check: Callable[[], Finding]) -> dict[str, str]:
     return {"check": name, "state": state, "detail": detail}
 
 
+def read_json(file: Path, remedy: str) -> dict[str, Any]:
+    """What a file of the home says; a damaged one is named, with the command that makes it anew."""
+    try:
+        content: dict[str, Any] = json.loads(file.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise NotReadyError(f"{file} is damaged: run '{remedy}' again") from error
+    return content
+
+
 def check_python() -> Finding:
     """The interpreter is one the lock file was made for."""
     running = ".".join(str(part) for part in sys.version_info[:3])
@@ -81,8 +90,8 @@ def package_fault(wanted: Any) -> str | None:
 
 def check_home(home: Home) -> Finding:
     """The home can be written to and has room."""
-    folder = home.root if home.root.exists() else home.root.parent
-    if not os.access(folder, os.W_OK):
+    folder = next(path for path in (home.root, *home.root.parents) if path.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
         return BROKEN, f"{folder} cannot be written to: choose another with --home"
     free = shutil.disk_usage(folder).free
     state = OK if free >= FREE_BYTES_WANTED else BROKEN
@@ -101,7 +110,7 @@ def check_load(home: Home) -> Finding:
     if not (home.raw / "current").exists():
         return NOT_YET, "run 'churn ingest PATH'"
     load = home.current_load()
-    record = json.loads((load / "load.json").read_text())
+    record = read_json(load / "load.json", "churn ingest PATH")
     read = sum(table["read"] for table in record["tables"].values())
     rejected = sum(table["rejected"] for table in record["tables"].values())
     return OK, f"{load.name}: {read:,d} rows read, {rejected:,d} rejected, data clock {record['data_clock']}"
@@ -114,7 +123,7 @@ def check_build(home: Home, problem: str | Path | None) -> Finding:
     if not (home.builds / "current").exists():
         return NOT_YET, "run 'churn build'"
     build = home.current_build()
-    record = json.loads((build / "build.json").read_text())
+    record = read_json(build / "build.json", "churn build")
     names = read_catalog(build).feature_names
     said = f"{build.name}: {len(names)} features, data clock {record['data_clock']}"
     if record["problem"] != read_problem(problem).label_terms():
@@ -131,7 +140,7 @@ def check_model(home: Home) -> Finding:
     if not (home.models / "current").exists():
         return NOT_YET, "run 'churn train'"
     model = home.current_model()
-    record = json.loads((model / "model.json").read_text())
+    record = read_json(model / "model.json", "churn train")
     if record["service_hash"] != read_catalog(home.current_build()).hash():
         return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"
     return OK, f"{model.name}, trained on {record['build_id']}"

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.errors import UsageError
+from ml.errors import TidemarkError, UsageError
 
 PARQUET, CSV, JSON_LINES = "Parquet", "CSV", "JSON lines"
 ENDINGS = {".parquet": PARQUET, ".csv": CSV, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES, ".json": JSON_LINES}
@@ -204,6 +204,8 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         os.replace(unfinished, path)
+    except OSError as error:
+        raise TidemarkError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -260,7 +262,7 @@ def copy(rows: Rows, columns: str, target: str) -> None:
         try:
             connection.execute(f"copy (select {columns} from rows) {target}")
         except duckdb.Error as error:
-            raise (failed or [error])[0] from error
+            raise (failed or [OSError(str(error).splitlines()[0])])[0] from error
 
 
 def literal(path: Path) -> str:

@@ -78,6 +78,8 @@ def open_feast(home: Home) -> "FeatureStore":
 
 def write_online(store: "FeatureStore", home: Home, instant: datetime) -> dict[str, dict[str, int]]:
     """Register the build, empty the store, fill and check it, in one transaction."""
+    import duckdb
+
     from feature_repo.registry_store import RegistryChangedError
     from feature_repo.repository import BEGINNING, apply_definitions
 
@@ -92,6 +94,9 @@ def write_online(store: "FeatureStore", home: Home, instant: datetime) -> dict[s
             return {view.name: reconciled(store, view, instant) for view in views}
     except RegistryChangedError as error:
         raise BusyError(str(error)) from error
+    except duckdb.Error as error:
+        problem = str(error).splitlines()[0]
+        raise TidemarkError(f"the build cannot be read: {problem}; run 'churn build' again") from error
 
 
 def reconciled(store: "FeatureStore", view: "FeatureView", instant: datetime) -> dict[str, int]:

@@ -1,6 +1,6 @@
 {#
     Materialization: the model's rows as Parquet files in one folder, one file per slice of customers,
-    and a view over them. The folder is emptied first; the file schema.parquet holds no rows and keeps
+    and a view over them. The folder is emptied first; the file schema0.parquet holds no rows and keeps
     the columns when there are no customers.
 #}
 {% materialization parquet_slices, adapter="duckdb" %}

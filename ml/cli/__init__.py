@@ -1,6 +1,8 @@
 """The command line: one module a command, loaded when that command is asked for."""
 
+import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -19,6 +21,21 @@ COMMANDS = {
 
 class LazyGroup(click.Group):
     """A group whose commands are imported only when run, so that ``--help`` is instant."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+        """Run; a slip on the command line ends as one sentence and status 2."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            status = super().main(*args, standalone_mode=False, **extra)
+        except click.UsageError as error:
+            where = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
+            click.echo(f"churn: {error.format_message()}{where}", err=True)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            click.echo("churn: stopped", err=True)
+            sys.exit(1)
+        sys.exit(status if isinstance(status, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -24,7 +24,7 @@ def command(run: Run, out: str, problem: str | None) -> None:
     """
     from ml.dataset import dataset
 
-    result = dataset(out, home=run.home, problem=problem, progress=run.progress)
+    result = dataset(out, home=run.home, problem=problem, json_lines=run.as_json, progress=run.progress)
     if out == "-":
         run.progress.say(summary(result))
     else:

@@ -13,6 +13,7 @@ import click
 from feature_repo.errors import FeatureError, RowsError
 from ml.errors import TidemarkError
 from ml.home import Home
+from ml.instants import format_instant
 from ml.progress import Progress
 
 
@@ -27,7 +28,7 @@ class Run:
     def finish(self, result: dict[str, Any], text: str) -> None:
         """Print the result: ``text`` for people, ``result`` as JSON when asked for."""
         if self.as_json:
-            click.echo(json.dumps(result, default=str))
+            click.echo(json.dumps(result, default=as_text))
         elif not self.progress.quiet and text:
             click.echo(text)
 
@@ -55,6 +56,11 @@ def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
             fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1, as_json)
 
     return edge
+
+
+def as_text(value: Any) -> str:
+    """What JSON has no word for: an instant as ISO 8601 with a Z, anything else as it prints."""
+    return format_instant(value) if isinstance(value, datetime) else str(value)
 
 
 def fail(message: str, status: int, as_json: bool) -> None:

@@ -29,7 +29,7 @@ def command(
     """Churn probabilities with reasons.
 
     Scores everyone with a kept order in the activity span, or the customers named, with the current model.
-    Reasons are what raises a customer's risk, the weightiest first. With --json every score is one JSON line.
+    Reasons are what raises a customer's risk, the weightiest first.
 
     \b
     Example:
@@ -41,16 +41,18 @@ def command(
     scores = score(
         customer_ids,
         as_of=as_of,
-        out="-" if run.as_json and out is None else out,
+        out=out,
         json_lines=run.as_json,
         home=run.home,
         problem=problem,
         progress=run.progress,
     )
-    if out is not None:
-        run.progress.say(f"{len(scores):,} customers scored: {out}")
-    elif not run.as_json:
-        run.finish({}, summary(scores))
+    if out is None:
+        run.finish({"customers": len(scores), "scores": scores.to_pylist()}, summary(scores))
+    elif out == "-":
+        run.progress.say(f"{len(scores):,} customers scored")
+    else:
+        run.finish({"customers": len(scores), "out": out}, f"{len(scores):,} customers scored: {out}")
 
 
 def summary(scores: "pa.Table") -> str:

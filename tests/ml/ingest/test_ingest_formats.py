@@ -210,3 +210,27 @@ def test_a_header_alone_is_an_empty_optional_table(folder, home):
     result = ingest(folder(sessions="session_id,customer_id,started_at\n"), home=home)
 
     assert result["tables"]["sessions"] == {"read": 0, "accepted": 0, "rejected": 0}
+
+
+@pytest.mark.parametrize("named", ["America/New_York", "UTC"])
+def test_a_zone_named_in_one_value_says_nothing_of_the_next(folder, home, named):
+    times = [
+        "2024-02-01 10:00:00",
+        f"2024-02-01 10:00:00 {named}",
+        "2024-02-01 10:00:00",
+        "2024-02-01T10:00Z",
+    ]
+    lines = [f"o{number},anna,{time},1" for number, time in enumerate(times)]
+    ingest(
+        folder(orders="\n".join(["order_id,customer_id,ordered_at,total_amount", *lines])),
+        home=home,
+        timezone="Europe/Berlin",
+    )
+
+    hours = {"America/New_York": 15, "UTC": 10}
+    assert read_table(home, "orders", "order_id, ordered_at") == [
+        ("o0", datetime(2024, 2, 1, 9)),
+        ("o1", datetime(2024, 2, 1, hours[named])),
+        ("o2", datetime(2024, 2, 1, 9)),
+        ("o3", datetime(2024, 2, 1, 10)),
+    ]
