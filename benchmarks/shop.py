@@ -61,7 +61,7 @@ class Shop:
         return json.loads((self.home.current_build() / "build.json").read_text())["rows"]
 
     def make_asked(self, rows: int) -> None:
-        """Write ``rows`` random customers, each with an instant since the registration, the same every time."""
+        """Write ``rows`` random customers, each at an instant since registration; the same every time."""
         clock = self.load_record()["data_clock"]
         query = f"""
             with customers as (

@@ -1,4 +1,4 @@
--- Engagement features of one slice of customers: deltas, sorted once, totalled in one pass over all of them.
+-- Engagement features of one slice of customers: deltas, one row an instant, sorted once, totalled in one pass.
 copy (
     with spans as (
         select
@@ -44,16 +44,23 @@ copy (
         from customers
         where customer_number between {first} and {last}
     ),
+    changes as (
+        select
+            customer_number,
+            changed_at,
+            sum(columns('^(\w+_\d+d)$')) as '\1',
+            max(started_at) as latest
+        from deltas
+        group by customer_number, changed_at
+    ),
     totals as (
         select
             customer_number,
             changed_at,
             sum(columns('^(\w+_\d+d)$')) over (rows unbounded preceding) as '\1',
-            max((customer_number::hugeint << 64) + epoch_us(started_at)) over (rows unbounded preceding)
-            - (customer_number::hugeint << 64) as last_session,
-            lead(customer_number) over () as next_customer_number,
-            lead(changed_at) over () as next_changed_at
-        from (from deltas order by customer_number, changed_at)
+            max((customer_number::hugeint << 64) + epoch_us(latest)) over (rows unbounded preceding)
+            - (customer_number::hugeint << 64) as last_session
+        from (from changes order by customer_number, changed_at)
     )
     select
         customers.customer_id,
@@ -62,5 +69,4 @@ copy (
         case when last_session > -(1::hugeint << 63) then make_timestamp(last_session::bigint) end as last_session_at
     from totals
     inner join customers using (customer_number)
-    where next_changed_at is distinct from changed_at or next_customer_number is distinct from customer_number
 ) to '{out}/feat_customer_engagement/{slice}.parquet' (format parquet);

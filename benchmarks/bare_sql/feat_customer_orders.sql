@@ -1,4 +1,4 @@
--- Order features of one slice of customers: deltas, sorted once, totalled in one pass over all of them.
+-- Order features of one slice of customers: deltas, one row an instant, sorted once, totalled in one pass.
 copy (
     with spans as (
         select
@@ -110,18 +110,26 @@ copy (
         where customer_number between {first} and {last}
         group by customer_number
     ),
+    changes as (
+        select
+            customer_number,
+            changed_at,
+            sum(columns('^(\w+_(?:\d+d|lifetime))$')) as '\1',
+            min(ordered_at) as earliest,
+            max(ordered_at) as latest
+        from deltas
+        group by customer_number, changed_at
+    ),
     totals as (
         select
             customer_number,
             changed_at,
             sum(columns('^(\w+_(?:\d+d|lifetime))$')) over (rows unbounded preceding) as '\1',
-            max((customer_number::hugeint << 64) - epoch_us(ordered_at)) over (rows unbounded preceding)
+            max((customer_number::hugeint << 64) - epoch_us(earliest)) over (rows unbounded preceding)
             - (customer_number::hugeint << 64) as first_order,
-            max((customer_number::hugeint << 64) + epoch_us(ordered_at)) over (rows unbounded preceding)
-            - (customer_number::hugeint << 64) as last_order,
-            lead(customer_number) over () as next_customer_number,
-            lead(changed_at) over () as next_changed_at
-        from (from deltas order by customer_number, changed_at)
+            max((customer_number::hugeint << 64) + epoch_us(latest)) over (rows unbounded preceding)
+            - (customer_number::hugeint << 64) as last_order
+        from (from changes order by customer_number, changed_at)
     )
     select
         customers.customer_id,
@@ -139,5 +147,4 @@ copy (
     from totals
     inner join customers using (customer_number)
     where changed_at < 'infinity'
-        and (next_changed_at is distinct from changed_at or next_customer_number is distinct from customer_number)
 ) to '{out}/feat_customer_orders/{slice}.parquet' (format parquet);

@@ -1,4 +1,4 @@
--- Support features of one slice of customers: deltas, sorted once, totalled in one pass over all of them.
+-- Support features of one slice of customers: deltas, one row an instant, sorted once, totalled in one pass.
 copy (
     with spans as (
         select
@@ -91,16 +91,23 @@ copy (
         from spans
         group by customer_number
     ),
+    changes as (
+        select
+            customer_number,
+            changed_at,
+            sum(columns('^(\w+_\d+d|open_tickets)$')) as '\1',
+            max(opened_at) as latest
+        from deltas
+        group by customer_number, changed_at
+    ),
     totals as (
         select
             customer_number,
             changed_at,
             sum(columns('^(\w+_\d+d|open_tickets)$')) over (rows unbounded preceding) as '\1',
-            max((customer_number::hugeint << 64) + epoch_us(opened_at)) over (rows unbounded preceding)
-            - (customer_number::hugeint << 64) as last_ticket,
-            lead(customer_number) over () as next_customer_number,
-            lead(changed_at) over () as next_changed_at
-        from (from deltas order by customer_number, changed_at)
+            max((customer_number::hugeint << 64) + epoch_us(latest)) over (rows unbounded preceding)
+            - (customer_number::hugeint << 64) as last_ticket
+        from (from changes order by customer_number, changed_at)
     )
     select
         customers.customer_id,
@@ -110,5 +117,4 @@ copy (
     from totals
     inner join customers using (customer_number)
     where changed_at < 'infinity'
-        and (next_changed_at is distinct from changed_at or next_customer_number is distinct from customer_number)
 ) to '{out}/feat_customer_support/{slice}.parquet' (format parquet);
