@@ -48,10 +48,21 @@ def draw(states: list[tuple[datetime, int, datetime]], customer: str, clock: dat
     orders = [at for at, _, last in states if at == last]
     figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
     frozen = counts[times.index(orders[-1])]
-    axis.hlines(frozen, orders[-1], clock, color="#c27c2c", linestyle="--", label="frozen at the last order (the trap)")
-    axis.step([*times, clock], [*counts, counts[-1]], where="post", color="#1b5e8c", label="orders_30d as it is")
+    axis.hlines(
+        frozen,
+        orders[-1],
+        clock,
+        color="#c27c2c",
+        linestyle="--",
+        label="frozen at the last order (the trap)",
+    )
+    axis.step(
+        [*times, clock], [*counts, counts[-1]], where="post", color="#1b5e8c", label="orders_30d as it is"
+    )
     axis.plot(orders, [0] * len(orders), "|", color="black", markersize=14, label="an order")
-    axis.set_title(f"Customer {customer} stops buying: a window must decay to the microsecond, orders or none")
+    axis.set_title(
+        f"Customer {customer} stops buying: a window must decay to the microsecond, orders or none"
+    )
     axis.set_ylabel("orders in the last 30 days")
     axis.set_ylim(bottom=-0.6)
     axis.legend(loc="upper right")

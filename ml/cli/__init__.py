@@ -1,6 +1,7 @@
 """The command line: one module a command, loaded when that command is asked for."""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -22,19 +23,33 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A group whose commands are imported only when run, so that ``--help`` is instant."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run; a slip on the command line ends as one sentence and status 2."""
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
         try:
-            status = super().main(*args, standalone_mode=False, **extra)
+            status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.UsageError as error:
+            if not standalone_mode:
+                raise
+            if isinstance(error, click.exceptions.NoArgsIsHelpError):
+                error.show()
+                sys.exit(error.exit_code)
             where = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
             click.echo(f"churn: {error.format_message()}{where}", err=True)
             sys.exit(error.exit_code)
         except click.Abort:
+            if not standalone_mode:
+                raise
             click.echo("churn: stopped", err=True)
             sys.exit(1)
+        if not standalone_mode:
+            return status
         sys.exit(status if isinstance(status, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
