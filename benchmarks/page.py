@@ -183,8 +183,8 @@ def baseline(shops: list[Shop], machine: dict[str, Any]) -> str:
 The baseline makes the same four feature tables from the same accepted raw rows by hand-written SQL
 (`benchmarks/bare_sql`): deltas by `union all`, `group by` instant, one sort, one pass, in slices of
 customers, {machine["threads"]} statements at a time; no dbt, no tests, no labels, no docs. Then the row
-counts of the four tables, and a checksum over every value in them, are compared with the build's: they were the
-same, or this page would not have been written.
+counts of the four tables, and a checksum over every value in them, are compared with the build's: they were
+the same, or this page would not have been written.
 
 Parts of the build are dbt's own account of when each model and test ran; a moment in which two ran is divided
 between them. "What both do" is staging, facts and feature tables, without the rest.
