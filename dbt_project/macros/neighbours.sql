@@ -22,16 +22,3 @@
 {% macro default__this_key(columns) -%} struct({{ columns | join(", ") }}) {%- endmacro %}
 
 {% macro duckdb__this_key(columns) -%} row({{ columns | join(", ") }}) {%- endmacro %}
-
-{# the customer of the next row #}
-{% macro next_customer() -%}
-    {{ adapter.dispatch("next_customer")() }}
-{%- endmacro %}
-
-{% macro default__next_customer() -%}
-    lead(customer_id) over (order by customer_id, event_timestamp)
-{%- endmacro %}
-
-{% macro duckdb__next_customer() -%}
-    lead(customer_id) over ()
-{%- endmacro %}

@@ -37,13 +37,15 @@
 {#
     DuckDB: sort once, then total in one pass over all customers, at about a third of the work. A
     customer starts from zero because the one before ended there: what has no end of its own is taken
-    off again at infinity, and a total that is not zero then is an error.
+    off again at infinity, and a total that is not zero then is an error. A state is complete when the
+    next row brings another instant, so each row gives the state before it, and a closing row the last.
+    (It looks back with lag: DuckDB 1.5.5 can repeat rows under an unordered lead.)
 #}
 {% macro duckdb__running_totals(deltas, contributions) %}
     {%- set columns = total_columns(contributions) %}
     select
-        customer_number,
-        changed_at,
+        previous_customer_number as customer_number,
+        previous_changed_at as changed_at,
         {%- for column in columns %}
         {{ column.name if column.kind == "total" else own_extreme(column) }} as {{ column.name }}{{ "," if not loop.last }}
         {%- endfor %}
@@ -51,27 +53,49 @@
         select
             customer_number,
             changed_at,
+            previous_customer_number,
+            previous_changed_at,
             {%- for column in columns %}
-            {{ total_in_one_pass(column) }} as {{ column.name }},
+            {{ total_before(column) }} as {{ column.name }}{{ "," if not loop.last }}
             {%- endfor %}
-            lead(changed_at) over () as next_changed_at,
-            lead(customer_number) over () as next_customer_number
         from (
-            select * from {{ deltas }}
-            {{ farewells(contributions) }}
-            order by customer_number, changed_at
-        ) as sorted_deltas
+            select
+                *,
+                {%- for column in columns if column.kind != "total" %}
+                lag({{ as_one_number(column) }}) over () as previous_{{ column.name }},
+                {%- endfor %}
+                lag(customer_number) over () as previous_customer_number,
+                lag(changed_at) over () as previous_changed_at
+            from (
+                select * from {{ deltas }}
+                {{ farewells(contributions) }}
+                {{ closing_row(columns) }}
+                order by customer_number, changed_at
+            ) as sorted_deltas
+        ) as sorted_deltas_and_previous
         window so_far as (rows between unbounded preceding and current row)
-    ) as totals
+    ) as states
     where
-        (next_changed_at is distinct from changed_at or next_customer_number is distinct from customer_number)
+        (changed_at != previous_changed_at or customer_number != previous_customer_number)
         and case
-            when changed_at < timestamp 'infinity' then true
+            when previous_changed_at < timestamp 'infinity' then true
             {%- for column in columns if column.kind == "total" %}
             when {{ column.name }} != 0 then error('{{ column.name }} is not zero after a customer''s last fact')
             {%- endfor %}
             else false
         end
+{% endmacro %}
+
+{# a row after all customers, so that the last state is followed by one too #}
+{% macro closing_row(columns) %}
+            union all
+            select
+                9223372036854775807 as customer_number,
+                timestamp 'infinity' as changed_at,
+                {%- for column in columns %}
+                cast({{ "0" if column.kind == "total" else "null" }} as {{ column.type }}) as {{ column.name }}
+                {{- "," if not loop.last }}
+                {%- endfor %}
 {% endmacro %}
 
 {# per customer, what its contributions without an end come to, taken off at infinity #}
@@ -105,25 +129,29 @@
 {% endmacro %}
 
 {#
-    A total over all rows so far. An extreme must not reach back to an earlier customer, so it is taken
-    over the customer's number and the instant as one number, of which the customer is the upper part.
+    A total over all rows before this one. An extreme must not reach back to an earlier customer, so it is
+    taken over the customer's number and the instant as one number, of which the customer is the upper part.
 #}
-{% macro total_in_one_pass(column) %}
+{% macro total_before(column) %}
     {%- if column.kind == "total" -%}
-        {{ return("cast(sum(" ~ column.name ~ ") over so_far as " ~ column.type ~ ")") }}
+        {{ return("cast(sum(" ~ column.name ~ ") over so_far - " ~ column.name ~ " as " ~ column.type ~ ")") }}
     {%- endif -%}
+    {{ return("max(previous_" ~ column.name ~ ") over so_far") }}
+{% endmacro %}
+
+{% macro as_one_number(column) %}
     {%- set sign = "" if column.kind == "max" else "-" -%}
-    {{ return("max(" ~ customer_part() ~ " + (" ~ sign ~ "epoch_us(" ~ column.name ~ "))) over so_far") }}
+    {{ return(upper_part("customer_number") ~ " + (" ~ sign ~ "epoch_us(" ~ column.name ~ "))") }}
 {% endmacro %}
 
 {% macro own_extreme(column) %}
     {%- set sign = "" if column.kind == "max" else "-" -%}
-    {%- set micros = column.name ~ " - " ~ customer_part() -%}
+    {%- set micros = column.name ~ " - " ~ upper_part("previous_customer_number") -%}
     {{ return("case when " ~ micros ~ " > -9223372036854775808 then make_timestamp(" ~ sign ~ "cast(" ~ micros ~ " as bigint)) end") }}
 {% endmacro %}
 
-{% macro customer_part() -%}
-    {{ return("cast(customer_number as hugeint) * 18446744073709551616") }}
+{% macro upper_part(customer_number) -%}
+    {{ return("cast(" ~ customer_number ~ " as hugeint) * 18446744073709551616") }}
 {%- endmacro %}
 
 {# the running totals under the customers' own keys, columns in the order they were listed #}

@@ -6,20 +6,10 @@
             {%- do leftovers.append(column.name ~ " != 0") -%}
         {%- endfor -%}
     {%- endif -%}
-    with
-
-    states as (
-
-        select
-            customer_id,
-            event_timestamp,
-            {{ leftovers | join(" or ") or "false" }} as has_leftovers,
-            {{ next_customer() }} as next_customer_id
-        from {{ model }}
-
-    )
-
-    select * from states
-    where has_leftovers and next_customer_id is distinct from customer_id
+    select
+        customer_id,
+        max(event_timestamp) as last_changed_at
+    from {{ model }}
+    group by customer_id
+    having max_by({{ leftovers | join(" or ") or "false" }}, event_timestamp)
 {% endtest %}
-
