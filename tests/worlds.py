@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import yaml
 
+from feature_repo.paths import ROOT
 from feature_repo.retrieval import point_in_time
 from ml.build import build
 from ml.home import Home
 from ml.ingest import ingest
+
+
+def declared_windows() -> tuple[int, ...]:
+    """The windows that the dbt project declares, in days."""
+    project = yaml.safe_load((ROOT / "dbt_project" / "dbt_project.yml").read_text())
+    return tuple(project["vars"]["windows"])
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,21 @@ import pytest
 
 from tests.reference.asked import asked_rows
 from tests.reference.brute_force import reference_features
-from tests.reference.compare import compare
+from tests.reference.compare import KEYS, compare
 from tests.reference.labels import data_clock, reference_labels
-from tests.worlds import Built
+from tests.worlds import Built, declared_windows
 
 
 def assert_equal_cells(made: Built, random_rows: int, edges: int, at_least: int) -> None:
     asked = asked_rows(made.raw, random_rows, seed=3, max_edges=edges)
     assert asked.num_rows >= at_least
-    expected = reference_features(made.raw, asked)
-    comparison = compare(expected, made.features(asked))
+    expected = reference_features(made.raw, asked, windows=declared_windows())
+    found = made.features(asked)
+    features = set(found.column_names) - set(KEYS)
+    assert features == set(expected.column_names) - set(KEYS), "a feature without a reference, or the reverse"
+    comparison = compare(expected, found)
     assert comparison.differences == []
-    assert comparison.cells == asked.num_rows * 61
+    assert comparison.cells == asked.num_rows * len(features)
 
 
 def labels_of(made: Built) -> set[tuple[str, datetime, int]]:

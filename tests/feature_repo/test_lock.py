@@ -8,6 +8,7 @@ import yaml
 from feature_repo.catalog import read_catalog
 from feature_repo.lock import LOCK, lock_content
 from feature_repo.paths import ROOT
+from tests.worlds import declared_windows
 
 
 def declared(windows: list[int]) -> dict[str, str]:
@@ -25,7 +26,7 @@ def test_the_lock_file_is_that_of_the_declared_features() -> None:
     locked = json.loads(LOCK.read_text())["features"]
     stored = {name: entry["sql_type"] for name, entry in locked.items() if "view" in entry}
 
-    assert stored == declared([7, 30, 90, 365])
+    assert stored == declared(list(declared_windows()))
 
 
 def test_what_a_lock_file_says(home: Path) -> None:
