@@ -66,8 +66,9 @@ Written by `make bench` (`python -m benchmarks.run`) on {machine["date"]}; every
 
 - Machine: {machine["system"]}, {machine["cores"]} cores, {machine["memory_bytes"] / GIB:.0f} GiB of memory.
 - Versions: {versions}.
-- dbt and the baseline run on {machine["threads"]} threads (`CHURN_DBT_THREADS`); DuckDB may use
-  {machine["duckdb_memory_limit"]} before it spills to disk (`CHURN_MEMORY_LIMIT`).
+- dbt makes as many models at a time as its profile says (three, or `CHURN_DBT_THREADS`), the baseline
+  {machine["threads"]} statements; DuckDB may use {machine["duckdb_memory_limit"]} before it spills to disk
+  (`CHURN_MEMORY_LIMIT`).
 - Repeats: {repeats}. A figure is the median; smallest and largest follow in brackets.
 
 Machines like this one are noisy. Ratios within one run, of steps right after each other, count most; single
