@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from feature_repo.catalog import Catalog
-
 from ml.errors import ModelError
 from ml.home import Home
 from ml.model.churn_model import ChurnModel

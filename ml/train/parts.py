@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from feature_repo.retrieval import point_in_time
 from numpy.typing import NDArray
 
+from feature_repo.retrieval import point_in_time
 from ml.errors import ModelError
 from ml.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
 from ml.model.estimators import Floats
