@@ -1,7 +1,6 @@
-{% set active_until = earliest(["kept_until", days_after("ordered_at", var("active_within_days"))]) %}
 {% set horizon_before_order = days_before("ordered_at", var("horizon_days")) %}
 {% set states = [
-    contribution("active_orders", "orders", "1", "known_at", active_until),
+    active_orders("orders"),
     contribution("orders_ahead", "finally_kept_orders", "1", horizon_before_order, "ordered_at"),
 ] %}
 

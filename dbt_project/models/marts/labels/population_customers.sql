@@ -1,5 +1,4 @@
-{% set active_until = earliest(["kept_until", days_after("ordered_at", var("active_within_days"))]) %}
-{% set activity = [contribution("active_orders", "orders", "1", "known_at", active_until)] %}
+{% set activity = [active_orders("orders")] %}
 
 with
 
