@@ -35,8 +35,13 @@
     {{ return("cast(" ~ (terms | join(" + ") or nothing) ~ " as " ~ column.type ~ ")") }}
 {% endmacro %}
 
-{# all contributions as rows (customer_number, changed_at, one delta per column) #}
+{# all contributions as rows (customer_number, changed_at, one delta per column), listed first in a comment that receipts read #}
 {% macro deltas(contributions) %}
+    /* contributions
+    {%- for part in contributions %}
+    {{ tojson(part) | replace("*/", "*\\/") }}
+    {%- endfor %}
+    */
     {%- set columns = total_columns(contributions) -%}
     {%- for (facts, instant), changes in instants_of_change(contributions).items() %}
         {%- set conditions = [] -%}

@@ -12,7 +12,12 @@
 {%- endmacro %}
 
 {% macro duckdb__previous_key(columns) -%}
-    lag(row({{ columns | join(", ") }})) over ()
+    lag({{ duckdb__this_key(columns) }}) over ()
+{%- endmacro %}
+
+{# condition: here the files of history end and those of rows to come begin #}
+{% macro starts_what_is_to_come() -%}
+    ({{ is_past("previous_key.event_timestamp") }} and not {{ is_past("this_key.event_timestamp") }})
 {%- endmacro %}
 
 {% macro this_key(columns) -%}
@@ -21,4 +26,6 @@
 
 {% macro default__this_key(columns) -%} struct({{ columns | join(", ") }}) {%- endmacro %}
 
-{% macro duckdb__this_key(columns) -%} row({{ columns | join(", ") }}) {%- endmacro %}
+{% macro duckdb__this_key(columns) -%}
+    struct_pack({% for column in columns %}{{ column }} := {{ column }}{{ ", " if not loop.last }}{% endfor %})
+{%- endmacro %}

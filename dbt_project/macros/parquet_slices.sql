@@ -1,7 +1,8 @@
 {#
-    Materialization: the model's rows as Parquet files in one folder, one file per slice of customers,
-    and a view over them. The folder is emptied first; the file schema0.parquet holds no rows and keeps
-    the columns when there are no customers.
+    Materialization: the model's rows as Parquet files in one folder, and a view over them; two files per
+    slice of customers where the variable split_at is given: rows up to that instant, which no later fact
+    can change, and rows to come. The folder is emptied first; the file schema0.parquet holds no rows and
+    keeps the columns when there are no customers.
 #}
 {% materialization parquet_slices, adapter="duckdb" %}
     {%- set folder = parquet_folder(model) -%}
@@ -17,8 +18,7 @@
     {%- for first in range(1, last + 1, per_slice) %}
         {% do run_query("set variable slice_first = " ~ first) %}
         {% do run_query("set variable slice_last = " ~ (first + per_slice - 1)) %}
-        {% do run_query("copy (" ~ sql ~ ") to '" ~ folder ~ "/slice-" ~ "%04d" % loop.index
-            ~ ".parquet' (format parquet, row_group_size 122880)") %}
+        {% do write_slice(sql, folder, "slice-%04d" % loop.index, "features" in model.fqn) %}
     {%- endfor %}
     {% do run_query("reset variable slice_first") %}
 
@@ -31,3 +31,19 @@
     {{ adapter.commit() }}
     {{ return({"relations": [target]}) }}
 {% endmaterialization %}
+
+{% macro write_slice(sql, folder, slice, has_rows_to_come) %}
+    {%- if var("split_at") is none or not has_rows_to_come -%}
+        {% do write_parquet(sql, folder ~ "/" ~ slice) %}
+    {%- else -%}
+        {%- set rows = "rows_of_" ~ model.name -%}
+        {% do run_query("create or replace temp table " ~ rows ~ " as (" ~ sql ~ ")") %}
+        {% do write_parquet("from " ~ rows ~ " where " ~ is_past("event_timestamp"), folder ~ "/past-" ~ slice) %}
+        {% do write_parquet("from " ~ rows ~ " where not " ~ is_past("event_timestamp"), folder ~ "/to-come-" ~ slice) %}
+        {% do run_query("drop table " ~ rows) %}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro write_parquet(rows, file) %}
+    {% do run_query("copy (" ~ rows ~ ") to '" ~ file ~ ".parquet' (format parquet, row_group_size 122880)") %}
+{% endmacro %}

@@ -18,6 +18,16 @@
     {%- if var("as_of") is none -%} true {%- else -%} {{ known_at }} <= {{ as_of_instant() }} {%- endif -%}
 {%- endmacro %}
 
+{# condition: a row from this instant on is history, which no fact that becomes known later can change #}
+{% macro is_past(instant) -%}
+    {{ instant }} <= cast('{{ var("split_at") }}' as timestamp)
+{%- endmacro %}
+
+{# an instant of the build before this one, or null #}
+{% macro earlier_instant(variable) -%}
+    cast({{ "null" if var(variable) is none else "'" ~ var(variable) ~ "'" }} as timestamp)
+{%- endmacro %}
+
 {# an instant inside a row, or null where it lies after the time this build looks back from #}
 {% macro if_known(instant) -%}
     {%- if var("as_of") is none -%}
@@ -43,6 +53,11 @@
 {# the earliest of several instants; one that is null never comes #}
 {% macro earliest(instants) -%}
     least({{ instants | join(", ") }})
+{%- endmacro %}
+
+{# the latest of several instants; null counts for nothing #}
+{% macro latest(instants) -%}
+    greatest({{ instants | join(", ") }})
 {%- endmacro %}
 
 {# a value that holds from an instant on, seen from another instant #}

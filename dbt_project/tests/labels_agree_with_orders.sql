@@ -8,6 +8,14 @@ finally_kept_orders as (
 
 ),
 
+labels as (
+
+    select * from {{ ref("label_customer_churn") }}
+    union all
+    select * from {{ ref("label_to_come") }}
+
+),
+
 recounted as (
 
     select
@@ -15,7 +23,7 @@ recounted as (
         labels.event_timestamp,
         labels.churned,
         count(orders.ordered_at) as orders_ahead
-    from {{ ref("label_customer_churn") }} as labels
+    from labels
     left join finally_kept_orders as orders
         on
             labels.customer_id = orders.customer_id

@@ -19,8 +19,8 @@ known_facts as (
 data_clock as (
 
     select
-        min(known_at) as first_known_at,
-        {{ "max(known_at)" if var("as_of") is none else as_of_instant() }} as data_clock
+        {{ earliest(["min(known_at)", earlier_instant("earlier_first_known_at")]) }} as first_known_at,
+        {{ latest(["max(known_at)", earlier_instant("earlier_data_clock")]) if var("as_of") is none else as_of_instant() }} as data_clock
     from known_facts
 
 )

@@ -15,6 +15,7 @@ source as (
         registered_at,
         coalesce(updated_at, registered_at) as known_at
     from {{ source("raw", "customers") }}
+    where {{ of_chosen_customers("customer_id") }}
 
 ),
 

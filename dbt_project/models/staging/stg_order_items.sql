@@ -10,6 +10,7 @@ source as (
         quantity,
         unit_price
     from {{ source("raw", "order_items") }}
+    where {{ of_chosen_orders("order_id", source("raw", "orders")) }}
 
 )
 

@@ -15,7 +15,7 @@ source as (
         coalesce(loaded_at, ordered_at) as told_at,
         {{ known_at("ordered_at", "loaded_at") }} as known_at
     from {{ source("raw", "orders") }}
-    where {{ is_known(known_at("ordered_at", "loaded_at")) }}
+    where {{ is_known(known_at("ordered_at", "loaded_at")) }} and {{ of_chosen_customers("customer_id") }}
 
 ),
 
@@ -52,6 +52,7 @@ select
     ordered_at,
     cancelled_at,
     returned_at,
+    told_at,
     known_at,
     superseded_at
 from versions_spanned

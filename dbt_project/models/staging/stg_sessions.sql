@@ -11,7 +11,7 @@ source as (
         coalesce(loaded_at, started_at) as told_at,
         {{ known_at("started_at", "loaded_at") }} as known_at
     from {{ source("raw", "sessions") }}
-    where {{ is_known(known_at("started_at", "loaded_at")) }}
+    where {{ is_known(known_at("started_at", "loaded_at")) }} and {{ of_chosen_customers("customer_id") }}
 
 ),
 
@@ -42,6 +42,7 @@ select
     page_views,
     version_number,
     started_at,
+    told_at,
     known_at,
     superseded_at
 from versions_spanned

@@ -15,7 +15,7 @@ source as (
         coalesce(loaded_at, opened_at) as told_at,
         {{ known_at("opened_at", "loaded_at") }} as known_at
     from {{ source("raw", "support_tickets") }}
-    where {{ is_known(known_at("opened_at", "loaded_at")) }}
+    where {{ is_known(known_at("opened_at", "loaded_at")) }} and {{ of_chosen_customers("customer_id") }}
 
 ),
 
@@ -68,6 +68,7 @@ select
     opened_at,
     resolved_at,
     rating_given_at as rated_at,
+    told_at,
     known_at,
     superseded_at
 from versions_spanned

@@ -15,5 +15,5 @@
     )
 
     select * from neighbours
-    where previous_key >= this_key
+    where previous_key >= this_key{{ " and not " ~ starts_what_is_to_come() if "event_timestamp" in columns and var("split_at") is not none }}
 {% endtest %}

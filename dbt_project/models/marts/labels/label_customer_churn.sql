@@ -1,9 +1,3 @@
-{% set horizon_before_order = days_before("ordered_at", var("horizon_days")) %}
-{% set states = [
-    active_orders("orders"),
-    contribution("orders_ahead", "finally_kept_orders", "1", horizon_before_order, "ordered_at"),
-] %}
-
 with
 
 customers as (
@@ -23,55 +17,14 @@ orders as (
 
 ),
 
-finally_kept_orders as (
+cutoffs as (
 
-    select * from orders
-    where superseded_at is null and lost_at is null
-
-),
-
-state_deltas as (
-    {{ deltas(states) }}
-),
-
-states_over_time as (
-    {{ running_totals("state_deltas", states) }}
-),
-
-stretches as (
-
-    select
-        customer_number,
-        active_orders,
-        orders_ahead,
-        {{ cutoff_at_or_after("changed_at") }} as first_cutoff,
-        {{ cutoff_at_or_after("lead(changed_at) over (partition by customer_number order by changed_at)") }} - 1 as last_cutoff
-    from states_over_time
+    select * from {{ ref("int_cutoffs") }}
+    where is_labelled
 
 ),
 
-population as (
-
-    select
-        customer_number,
-        {{ each_integer("first_cutoff", "last_cutoff") }} as cutoff_number,
-        case when orders_ahead > 0 then 0 else 1 end as churned
-    from stretches
-    where active_orders > 0 and first_cutoff <= last_cutoff
-
-),
-
-labels as (
-
-    select
-        customers.customer_id,
-        cutoffs.cutoff_at as event_timestamp,
-        cast(population.churned as bigint) as churned
-    from population
-    inner join {{ ref("int_cutoffs") }} as cutoffs on population.cutoff_number = cutoffs.cutoff_number
-    inner join customers on population.customer_number = customers.customer_number
-
-)
+{{ churn_at_cutoffs() }}
 
 select * from labels
 order by customer_id, event_timestamp

@@ -1,0 +1,26 @@
+{#
+    A build may be limited to some customers, named in a Parquet file: those that new facts have touched,
+    or a sample to be checked. Everything after staging sees only them. What all customers together
+    decide, the clocks, then comes from the build before.
+#}
+
+{% macro of_chosen_customers(customer_id) -%}
+    {%- if var("only_customers") is none -%} true
+    {%- else -%} {{ customer_id }} in (select customer_id from {{ parquet_rows(var("only_customers")) }})
+    {%- endif -%}
+{%- endmacro %}
+
+{# the same for a row that names an order #}
+{% macro of_chosen_orders(order_id, orders) -%}
+    {%- if var("only_customers") is none -%} true
+    {%- else -%} {{ order_id }} in (select order_id from {{ orders }} where {{ of_chosen_customers("customer_id") }})
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro parquet_rows(path) -%}
+    {{ adapter.dispatch("parquet_rows")(path) }}
+{%- endmacro %}
+
+{% macro default__parquet_rows(path) -%} parquet.`{{ path }}` {%- endmacro %}
+
+{% macro duckdb__parquet_rows(path) -%} read_parquet('{{ path }}') {%- endmacro %}
