@@ -1,6 +1,7 @@
 """``build.json``: what a finished build says of itself."""
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ def read_build_card(build: Path) -> dict[str, Any]:
 
 
 def write_build_card(build: Path, card: dict[str, Any]) -> None:
-    """Write the card, the last file of a build: one without it was never finished."""
-    (build / FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    """Write the card, the last file of a build, in one step: a build without it was never finished."""
+    fresh = build / f".{FILE}.new"
+    fresh.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    os.replace(fresh, build / FILE)
 
 
 def data_clock(build: Path) -> datetime:

@@ -11,12 +11,21 @@ from ml.cli.run import Instant, Run, churn_command
 @click.command(name="build")
 @click.option("--as-of", type=Instant(), help="The data clock: an ISO 8601 instant, not later than the data.")
 @click.option("--problem", type=click.Path(), help="Problem file (default problem.yml).")
-@click.option("--full-refresh", is_flag=True, help="Make everything anew (every build does so today).")
+@click.option(
+    "--full-refresh", is_flag=True, help="Make everything anew, not only what new facts have touched."
+)
+@click.option(
+    "--keep", type=click.IntRange(min=1), help="Builds to keep on disk (default $CHURN_KEEP_BUILDS or 3)."
+)
 @churn_command
-def command(run: Run, as_of: datetime | None, problem: str | None, full_refresh: bool) -> None:
+def command(
+    run: Run, as_of: datetime | None, problem: str | None, full_refresh: bool, keep: int | None
+) -> None:
     """Make, test and publish features and labels.
 
     dbt writes a new build beside the old one and tests it; only when every test has passed do readers see it.
+    After 'churn ingest --append' only the customers whom new facts have touched are made again, with the
+    same result.
 
     \b
     Example:
@@ -25,7 +34,12 @@ def command(run: Run, as_of: datetime | None, problem: str | None, full_refresh:
     from ml.build import build
 
     record = build(
-        home=run.home, as_of=as_of, problem=problem, full_refresh=full_refresh, progress=run.progress
+        home=run.home,
+        as_of=as_of,
+        problem=problem,
+        full_refresh=full_refresh,
+        keep=keep,
+        progress=run.progress,
     )
     run.finish(record, summary(record))
 
@@ -35,5 +49,12 @@ def summary(record: dict[str, Any]) -> str:
     rows = "\n".join(f"  {table:28s} {count:>12,d} rows" for table, count in record["rows"].items())
     return (
         f"{record['build_id']} published: data clock {record['data_clock']}, "
-        f"{record['tests']['passed']} tests passed, {record['seconds']} s\n{rows}"
+        f"{record['tests']['passed']} tests passed, {record['seconds']} s ({extent(record)})\n{rows}"
     )
+
+
+def extent(record: dict[str, Any]) -> str:
+    """What was made."""
+    if record["kind"] == "full":
+        return "everything made"
+    return f"incremental: {record['touched']:,} of {record['rows']['int_customers']:,} customers made again"

@@ -67,7 +67,7 @@ EMPTY_ROW = {
 }
 REQUIRED = {
     **dict.fromkeys(FEATURES, ("customer_id", "event_timestamp")),
-    "label_customer_churn": ("customer_id", "event_timestamp", "churned"),
+    **dict.fromkeys(("label_customer_churn", "label_to_come"), ("customer_id", "event_timestamp", "churned")),
     "population_customers": ("customer_id", "active_from", "active_until"),
     "stg_customers": ("customer_id", "version_number", "registered_at", "known_at"),
     "stg_order_items": ("order_id", "line_number", "quantity"),
@@ -91,6 +91,7 @@ WRONG_VALUES = {
         "update label_customer_churn set churned = 2 where place = 1",  # was 0
         "update label_customer_churn set churned = 1 - churned where place in (2, 5)",
     ],
+    "label_to_come": ["update label_to_come set churned = 3 where place = 1"],  # was 1
     "feat_customer_orders": [
         "update feat_customer_orders set orders_30d = -1 where place = 2",
         "update feat_customer_orders set spend_7d = -1 where customer_id = 'b' and orders_7d = 1",
@@ -112,7 +113,8 @@ WRONG_VALUES = {
 CAUGHT_WRONG_VALUES = {
     "accepted_values stg_support_tickets.satisfaction_score": 1,
     "accepted_values label_customer_churn.churned": 1,
-    "labels_agree_with_orders": 2,
+    "accepted_values label_to_come.churned": 1,
+    "labels_agree_with_orders": 3,  # two of the past, one to come
     "values_within_declared_range feat_customer_orders": 1,
     "values_within_declared_range feat_customer_support": 1,
     "values_within_declared_range feat_customer_engagement": 2,
@@ -165,6 +167,7 @@ OUT_OF_SHAPE = {
     ],
     "feat_customer_profile": ["alter table feat_customer_profile drop column city"],
     "label_customer_churn": [SWAPPED.format("label_customer_churn")],
+    "label_to_come": [SWAPPED.format("label_to_come")],
     "population_customers": [SWAPPED.format("population_customers")],
 }
 CAUGHT_OUT_OF_SHAPE = {f"columns_as_declared {model}": 1 for model in FEATURES}

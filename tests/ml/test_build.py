@@ -73,7 +73,12 @@ def published(home: Path) -> tuple[set[str], str]:
 
 def test_the_record_says_where_it_comes_from(world: Built) -> None:
     record = record_of(world.build)
-    assert list(record) == ["build_id", "load_id", "data_clock", "problem", "rows", "tests", "seconds"]
+    assert set(record) == {
+        *("build_id", "load_id", "kind", "replaces", "lineage", "published_at", "problem", "project_hash"),
+        *("first_known_at", "data_clock", "as_of", "split_at", "rows", "tests", "seconds", "seconds_of"),
+    }
+    assert (record["kind"], record["replaces"], record["lineage"]) == ("full", None, [])
+    assert (record["as_of"], record["split_at"]) == (None, record["data_clock"])
     assert (record["build_id"], record["load_id"]) == ("build-000001", "load-000001")
     assert record["data_clock"] == "2025-06-01T00:00:00Z"
     assert record["problem"] == TERMS
@@ -96,7 +101,7 @@ def test_the_record_counts_the_rows(world: Built) -> None:
     assert rows["int_cutoffs"] == len(cut_offs(first_known[1], datetime(2025, 5, 2), 7))
     assert rows["label_customer_churn"] == len(reference_labels(world.raw, CLOCK))
     files = {path.name: path for kind in ("features", "labels") for path in (world.build / kind).iterdir()}
-    assert files.keys() == FEATURE_MODELS | {"label_customer_churn", "population_customers"}
+    assert files.keys() == FEATURE_MODELS | {"label_customer_churn", "label_to_come", "population_customers"}
     found = {
         name: duckdb.sql(f"from '{path}/*.parquet'").count("*").fetchone()[0] for name, path in files.items()
     }

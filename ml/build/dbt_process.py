@@ -2,7 +2,8 @@
 
 Arguments come in as one JSON object on the command line; progress goes out as JSON lines on standard output.
 ``build`` runs first; when every model and test has passed, ``docs generate`` writes the catalog from the same
-manifest. dbt's unit tests are left out: they try the code on fixed rows and have nothing to say of the data.
+manifest, if it is wanted. dbt's unit tests are left out: they try the code on fixed rows and have nothing to
+say of the data.
 """
 
 import json
@@ -20,11 +21,15 @@ def main() -> int:
 
     end_with_parent()
     asked = json.loads(sys.argv[1])
-    command = ["build", "--exclude-resource-type", "unit_test", *asked["options"], "--vars", asked["vars"]]
+    left_out = ["unit_test"] if asked["tests"] else ["unit_test", "test"]
+    excluded = [word for kind in left_out for word in ("--exclude-resource-type", kind)]
+    command = ["build", *excluded, *asked["options"], "--vars", asked["vars"]]
     built = dbtRunner(callbacks=[tell_progress]).invoke(command)
     if not built.success:
         tell({"failed": failures(built)})
         return 1
+    if not asked["docs"]:
+        return 0
     manifest = manifest_of(asked["target"])
     docs = ["docs", "generate", "--no-compile", *asked["options"], "--vars", asked["vars"]]
     described = dbtRunner(manifest=manifest).invoke(docs)
