@@ -3,7 +3,9 @@
 FeatureError
 |-- CatalogError      the build's models, YAML and tables do not agree
 |   `-- FormulaError  an on-demand formula cannot be used
-`-- RowsError         the asked rows, or the asked features, make no sense
+|-- RowsError         the asked rows, or the asked features, make no sense
+`-- RegistryDamagedError
+                      the registry file is not whole
 """
 
 
@@ -21,3 +23,7 @@ class FormulaError(CatalogError):
 
 class RowsError(FeatureError):
     """The asked rows, or the asked features, make no sense."""
+
+
+class RegistryDamagedError(FeatureError):
+    """The registry file is not one that Feast wrote, or not all of it."""

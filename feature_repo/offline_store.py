@@ -4,6 +4,10 @@ DECIMAL becomes Float64 and instants and dates become ISO 8601 text, for Feast's
 seconds. So a value is the same offline and online, to the microsecond.
 """
 
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,8 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import RepoConfig
 from ibis.expr.types import Table, Value
 
+from feature_repo.errors import FeatureError
+from feature_repo.leases import hold
 from feature_repo.paths import feast_path
 from feature_repo.quiet import silence_known_warnings
 from feature_repo.registry_store import take_turn
@@ -50,12 +56,14 @@ class BuildOfflineStore(DuckDBOfflineStore):
     @staticmethod
     def pull_latest_from_table_or_query(config: RepoConfig, **what: Any) -> RetrievalJob:
         """The last row of each customer between two instants."""
-        return pull_latest_from_table_or_query_ibis(config=config, **what, **plumbing(config))
+        with holding(what["data_source"]) as held:
+            return held(pull_latest_from_table_or_query_ibis(config=config, **what, **plumbing(config)))
 
     @staticmethod
     def pull_all_from_table_or_query(config: RepoConfig, **what: Any) -> RetrievalJob:
         """Every row between two instants."""
-        return pull_all_from_table_or_query_ibis(config=config, **what, **plumbing(config))
+        with holding(what["data_source"]) as held:
+            return held(pull_all_from_table_or_query_ibis(config=config, **what, **plumbing(config)))
 
     @staticmethod
     def get_historical_features(
@@ -73,21 +81,48 @@ class BuildOfflineStore(DuckDBOfflineStore):
         column = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
         asked_at = pd.to_datetime(entity_df[column], utc=True).dt.tz_localize(None)
         table = ibis.memtable(entity_df.assign(**{ASKED_ORDER: range(len(entity_df)), ASKED_AT: asked_at}))
-        for view in feature_views:
-            table = with_features(table, view, feature_refs, full_feature_names)
-        return IbisRetrievalJob(
-            table=table.order_by(ASKED_ORDER).drop(ASKED_ORDER, ASKED_AT),
-            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
-            full_feature_names=full_feature_names,
-            metadata=RetrievalMetadata(
-                features=feature_refs,
-                keys=[name for name in entity_df.columns if name != column],
-                min_event_timestamp=asked_at.min(),
-                max_event_timestamp=asked_at.max(),
-            ),
-            repo_path=str(config.repo_path),
-            **writing(config),
-        )
+        with holding(*(view.batch_source for view in feature_views)) as held:
+            for view in feature_views:
+                table = with_features(table, view, feature_refs, full_feature_names)
+            job = IbisRetrievalJob(
+                table=table.order_by(ASKED_ORDER).drop(ASKED_ORDER, ASKED_AT),
+                on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
+                    feature_refs, project, registry
+                ),
+                full_feature_names=full_feature_names,
+                metadata=RetrievalMetadata(
+                    features=feature_refs,
+                    keys=[name for name in entity_df.columns if name != column],
+                    min_event_timestamp=asked_at.min(),
+                    max_event_timestamp=asked_at.max(),
+                ),
+                repo_path=str(config.repo_path),
+                **writing(config),
+            )
+            return held(job)
+
+
+@contextmanager
+def holding(*sources: DataSource) -> Iterator[Callable[[RetrievalJob], RetrievalJob]]:
+    """Keep the builds of ``sources`` from being removed; the job that is handed in keeps them from then on.
+
+    Raises
+    ------
+    FeatureError
+        A build was removed after newer ones had been published.
+    """
+    with ExitStack() as stack:
+        for build in {Path(source.path).parents[1] for source in sources}:
+            handle = hold(build)
+            if handle is None:
+                raise FeatureError(f"{build} is no longer there: run 'feast apply' to register a later build")
+            stack.callback(os.close, handle)
+
+        def held(job: RetrievalJob) -> RetrievalJob:
+            weakref.finalize(job, stack.pop_all().close)
+            return job
+
+        yield held
 
 
 def with_features(asked: Table, view: FeatureView, references: list[str], full_names: bool) -> Table:

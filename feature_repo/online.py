@@ -1,5 +1,7 @@
 """Feature values online: what the store holds, plus on-demand features at the asked instant."""
 
+import sqlite3
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -7,8 +9,10 @@ from typing import Any
 
 from feature_repo.objects import ASKED, SERVICE
 from feature_repo.online_store import stamp
-from feature_repo.paths import feast_path
+from feature_repo.paths import registry_file
 from feature_repo.repository import open_store
+
+TRIES, PAUSE = 5, 0.05
 
 
 class OnlineReader:
@@ -21,10 +25,11 @@ class OnlineReader:
     """
 
     def __init__(self, home: Path | None = None):
-        self.store = open_store(home)
-        self._registry = feast_path(self.store.config.registry.path)
+        self._registry = registry_file(home)
         self._seen = self._signature()
-        self.service = self.store.get_feature_service(SERVICE)
+        self._accepted: tuple[Any, dict[str, str]] | None = None
+        self.store = open_store(home)
+        self._look()
 
     def features(self, customer_ids: Sequence[str], asked_at: datetime) -> list[dict[str, Any]]:
         """The newest materialized features of some customers.
@@ -45,16 +50,52 @@ class OnlineReader:
         """
         if not customer_ids:
             return []
-        self._keep_current()
         asked = {"customer_id": list(customer_ids), ASKED: [stamp(asked_at)] * len(customer_ids)}
-        answer = self.store.get_online_features(features=self.service, entity_rows=asked).to_dict()
+        answer = self._answer(asked)
         return [dict(zip(answer, values, strict=True)) for values in zip(*answer.values(), strict=True)]
 
+    def _answer(self, asked: dict[str, list[str]]) -> dict[str, list[Any]]:
+        """Ask; again while registry and store, which are two files, are being changed one after the other."""
+        for _ in range(TRIES):
+            answer = self._try(asked)
+            if answer is not None:
+                return answer
+            time.sleep(PAUSE)
+        return self._ask(asked, accept=True) or {}
+
+    def _try(self, asked: dict[str, list[str]]) -> dict[str, list[Any]] | None:
+        """The answer, if definitions and values go together."""
+        try:
+            return self._ask(asked)
+        except sqlite3.OperationalError:
+            return None
+
+    def _ask(self, asked: dict[str, list[str]], accept: bool = False) -> dict[str, list[Any]] | None:
+        self._keep_current()
+        with self.store.provider.online_store.snapshot(self.store.config):
+            if not self._in_step(accept):
+                return None
+            return self.store.get_online_features(features=self.service, entity_rows=asked).to_dict()
+
+    def _in_step(self, accept: bool) -> bool:
+        """Whether the store holds what the registry describes, or did not for so long that it is meant so."""
+        held = self.store.provider.online_store.sources(self.store.config)
+        if accept or all(self._sources.get(view) == source for view, source in held.items()):
+            self._accepted = (self._seen, held)
+        return self._accepted == (self._seen, held)
+
     def _keep_current(self) -> None:
-        if self._signature() != self._seen:
-            self._seen = self._signature()
+        seen = self._signature()
+        if seen != self._seen:
+            self._seen = seen
             self.store.refresh_registry()
-            self.service = self.store.get_feature_service(SERVICE)
+            self._look()
+
+    def _look(self) -> None:
+        """Note what the registry describes."""
+        self.service = self.store.get_feature_service(SERVICE, allow_cache=True)
+        views = self.store.list_batch_feature_views(allow_cache=True)
+        self._sources = {view.name: view.batch_source.path for view in views}
 
     def _signature(self) -> tuple[int, int]:
         state = self._registry.stat()

@@ -119,12 +119,23 @@ class WholeRowOnlineStore(OnlineStore):
         return datetime.fromisoformat(row[0]).replace(tzinfo=UTC) if row else None
 
     def mark(self, config: RepoConfig, view: FeatureView, until: datetime) -> None:
-        """Note that ``view`` now holds its present source up to ``until``."""
+        """Note that ``view`` now holds its present source up to ``until``, and remember it of the source."""
+        source, text = view.batch_source.path, stamp(until)
         with self.transaction(config) as connection:
             connection.execute(
-                "insert or replace into materialized values (?, ?, ?)",
-                (view.name, view.batch_source.path, stamp(until)),
+                "insert or replace into materialized values (?, ?, ?)", (view.name, source, text)
             )
+            connection.execute("insert or replace into remembered values (?, ?)", (source, text))
+
+    def remembered(self, config: RepoConfig, source: str) -> datetime | None:
+        """The instant up to which ``source`` was held last, though another may be held now."""
+        sql = "select until from remembered where source = ?"
+        row = self._connection(config).execute(sql, (source,)).fetchone()
+        return datetime.fromisoformat(row[0]) if row else None
+
+    def sources(self, config: RepoConfig) -> dict[str, str]:
+        """View -> the source it holds, of those that hold any."""
+        return dict(self._connection(config).execute("select view, source from materialized").fetchall())
 
     def clear(self, config: RepoConfig, view: FeatureView) -> None:
         """Forget every row of ``view``; in a transaction readers notice nothing until it ends."""
@@ -183,6 +194,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute(
         "create table if not exists materialized (view text primary key, source text, until text)"
     )
+    connection.execute("create table if not exists remembered (source text primary key, until text)")
     return connection
 
 
@@ -241,10 +253,13 @@ def upsert(view: FeatureView) -> str:
 
 
 def select(view: FeatureView, names: dict[str, tuple[str, str]], keys: int) -> str:
-    """The query for ``keys`` customers of one view."""
-    key = view.join_keys[0]
-    columns, places = ", ".join(map(quoted, [key, "event_timestamp", *names])), ", ".join("?" * keys)
-    return f"select {columns} from {quoted(view.name)} where {quoted(key)} in ({places})"
+    """The query for ``keys`` customers of one view.
+
+    Columns are named with their table: SQLite takes a lone name that it does not know for a text.
+    """
+    key, table = view.join_keys[0], quoted(view.name)
+    columns = ", ".join(f"{table}.{quoted(name)}" for name in (key, "event_timestamp", *names))
+    return f"select {columns} from {table} where {table}.{quoted(key)} in ({', '.join('?' * keys)})"
 
 
 def flat(row: Row, fields: dict[str, tuple[str, str]]) -> list[Any]:

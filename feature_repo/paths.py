@@ -5,8 +5,12 @@ Everything lives under one folder, ``CHURN_HOME`` (default ``var/`` at the root 
 
 import os
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = ROOT / "feature_repo" / "feature_store.yaml"
 
 
 def churn_home() -> Path:
@@ -21,6 +25,22 @@ def published_build(home: Path | None = None) -> Path:
     while a newer one is published.
     """
     return ((home or churn_home()) / "builds" / "current").resolve()
+
+
+def online_file(home: Path | None = None) -> Path:
+    """The file of the online store; it may not exist yet."""
+    return feast_path(settings()["online_store"]["path"], home)
+
+
+def registry_file(home: Path | None = None) -> Path:
+    """The file of the registry; it may not exist yet."""
+    return feast_path(settings()["registry"]["path"], home)
+
+
+def settings() -> dict[str, Any]:
+    """What ``feature_store.yaml`` says."""
+    said: dict[str, Any] = yaml.safe_load(SETTINGS.read_text())
+    return said
 
 
 def feast_path(name: str, home: Path | None = None) -> Path:

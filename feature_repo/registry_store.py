@@ -16,7 +16,10 @@ from typing import IO
 from feast.infra.registry.registry_store import RegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import RegistryConfig
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from feature_repo.disk import sync_folder
+from feature_repo.errors import RegistryDamagedError
 from feature_repo.paths import feast_path
 
 _held: dict[Path, IO[str]] = {}
@@ -40,9 +43,20 @@ class WholeFileRegistryStore(RegistryStore):
     def __init__(self, registry_config: RegistryConfig, repo_path: Path | None):
         self.path = feast_path(registry_config.path)
         self._seen = ""
+        self._written = ""
+        self._holding = False
+        self._pending: RegistryProto | None = None
 
     def get_registry_proto(self) -> RegistryProto:
-        """The registry as it stands; empty when there is none yet."""
+        """The registry as it stands; empty when there is none yet.
+
+        Raises
+        ------
+        RegistryDamagedError
+            The file cannot be read.
+        """
+        if self._pending is not None:
+            return copy_of(self._pending)
         registry = read_registry(self.path)
         self._seen = registry.version_id
         return registry
@@ -55,15 +69,49 @@ class WholeFileRegistryStore(RegistryStore):
         RegistryChangedError
             It is no longer the one this store read or wrote last.
         """
+        if self._holding:
+            self._pending = copy_of(registry_proto)
+            return
         with locked(self.path.with_suffix(".lock")):
             if read_registry(self.path).version_id != self._seen:
                 raise RegistryChangedError(
                     f"another process changed {self.path} meanwhile: nothing was written, please try again"
                 )
-            registry_proto.version_id = str(uuid.uuid4())
+            registry_proto.version_id = self._written = str(uuid.uuid4())
             registry_proto.last_updated.FromDatetime(datetime.now(UTC))
             replace_file(self.path, registry_proto.SerializeToString())
             self._seen = registry_proto.version_id
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Write nothing before the end, then everything in one step; after an error nothing at all."""
+        self._holding = True
+        try:
+            yield
+            self._holding = False
+            if self._pending is not None:
+                pending, self._pending = self._pending, None
+                self.update_registry_proto(pending)
+        finally:
+            self._holding, self._pending = False, None
+
+    @contextmanager
+    def taken_back_on_failure(self) -> Iterator[None]:
+        """Put back what the file held at the beginning when an error ends what was done with it."""
+        before = self.path.read_bytes() if self.path.exists() else None
+        try:
+            yield
+        except BaseException:
+            with locked(self.path.with_suffix(".lock")):
+                if self._written and read_registry(self.path).version_id == self._written:
+                    self._put_back(before)
+            raise
+
+    def _put_back(self, before: bytes | None) -> None:
+        if before is None:
+            self.path.unlink(missing_ok=True)
+        else:
+            replace_file(self.path, before)
 
     def teardown(self) -> None:
         """Remove the registry."""
@@ -77,6 +125,17 @@ def read_registry(path: Path) -> RegistryProto:
         return RegistryProto.FromString(path.read_bytes())
     except FileNotFoundError:
         return RegistryProto()
+    except DecodeError as error:
+        raise RegistryDamagedError(
+            f"{path} is damaged: run 'churn materialize', or delete it and run 'feast apply' again"
+        ) from error
+
+
+def copy_of(registry: RegistryProto) -> RegistryProto:
+    """A registry that changes on its own."""
+    copy = RegistryProto()
+    copy.CopyFrom(registry)
+    return copy
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -92,15 +151,6 @@ def replace_file(path: Path, content: bytes) -> None:
     finally:
         fresh.unlink(missing_ok=True)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

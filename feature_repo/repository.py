@@ -6,22 +6,20 @@ open in one process.
 
 from pathlib import Path
 
-import yaml
 from feast import FeatureStore, RepoConfig
 
 from feature_repo.catalog import read_catalog
 from feature_repo.objects import BEGINNING, feast_objects
-from feature_repo.paths import churn_home, feast_path, published_build
-
-FOLDER = Path(__file__).parent
+from feature_repo.paths import SETTINGS, churn_home, online_file, published_build, registry_file, settings
+from feature_repo.registry_store import WholeFileRegistryStore
 
 
 def repo_config(home: Path) -> RepoConfig:
     """The settings, for ``home``."""
-    settings = yaml.safe_load((FOLDER / "feature_store.yaml").read_text())
-    for part in ("registry", "online_store"):
-        settings[part]["path"] = str(feast_path(settings[part]["path"], home))
-    return RepoConfig(**settings, repo_path=FOLDER)
+    stated = settings()
+    stated["registry"]["path"] = str(registry_file(home))
+    stated["online_store"]["path"] = str(online_file(home))
+    return RepoConfig(**stated, repo_path=SETTINGS.parent)
 
 
 def open_store(home: Path | None = None) -> FeatureStore:
@@ -29,12 +27,26 @@ def open_store(home: Path | None = None) -> FeatureStore:
     return FeatureStore(config=repo_config((home or churn_home()).resolve()))
 
 
-def apply_definitions(store: FeatureStore, home: Path | None = None) -> None:
-    """Register the published build of ``home`` and forget what it no longer has, as ``feast apply`` does."""
-    wanted = feast_objects(read_catalog(published_build(home)))
+def apply_definitions(store: FeatureStore, home: Path | None = None, build: Path | None = None) -> None:
+    """Register a build and forget what it no longer has, as ``feast apply`` does.
+
+    Parameters
+    ----------
+    store : FeatureStore
+    home : Path, optional
+        The home whose published build it is (default: ``CHURN_HOME``).
+    build : Path, optional
+        That build's folder instead.
+    """
+    wanted = feast_objects(read_catalog(build or published_build(home)))
     names = set(wanted)
     gone = [view for view in store.list_batch_feature_views() if view.name not in names]
     store.apply(list(wanted.values()), objects_to_delete=gone, partial=False)
 
 
-__all__ = ["BEGINNING", "apply_definitions", "open_store", "repo_config"]
+def registry_of(store: FeatureStore) -> WholeFileRegistryStore:
+    """The file that ``store`` keeps its objects in."""
+    return store.registry._registry_store
+
+
+__all__ = ["BEGINNING", "apply_definitions", "open_store", "registry_of", "repo_config"]

@@ -48,13 +48,13 @@ def dataset(
     """
     check_out(out)
     asked = problem_of(problem)
-    build = Home.at(home).current_build()
-    check_same_problem(build, asked)
-    split = split_by_time(read_cutoffs(build), asked)
-    counts = count_rows(build, split)
-    rows = labelled_rows(build, split)
-    with progress.bar("dataset", len(rows)) as bar:
-        write_rows(counted(point_in_time_stream(build, rows), bar), out, json_lines=json_lines)
+    with Home.at(home).reading() as build:
+        check_same_problem(build, asked)
+        split = split_by_time(read_cutoffs(build), asked)
+        counts = count_rows(build, split)
+        rows = labelled_rows(build, split)
+        with progress.bar("dataset", len(rows)) as bar:
+            write_rows(counted(point_in_time_stream(build, rows), bar), out, json_lines=json_lines)
     return {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts}
 
 

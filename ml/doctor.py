@@ -3,14 +3,17 @@
 import json
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from feature_repo.paths import online_file
 from ml.errors import NotReadyError, TidemarkError
-from ml.home import Home
+from ml.home import MODEL, Home, model_of
+from ml.instants import format_instant
 from ml.problem import read_problem
 
 Finding = tuple[str, str]
@@ -45,7 +48,7 @@ def finding(name: str, check: Callable[[], Finding]) -> dict[str, str]:
     """One check's outcome; an error it meets is what it found."""
     try:
         state, detail = check()
-    except (TidemarkError, OSError, ValueError, KeyError, PackageNotFoundError) as error:
+    except (TidemarkError, OSError, sqlite3.Error, ValueError, KeyError, PackageNotFoundError) as error:
         state, detail = BROKEN, str(error) or type(error).__name__
     return {"check": name, "state": state, "detail": detail}
 
@@ -122,9 +125,9 @@ def check_build(home: Home, problem: str | Path | None) -> Finding:
 
     if not (home.builds / "current").exists():
         return NOT_YET, "run 'churn build'"
-    build = home.current_build()
-    record = read_json(build / "build.json", "churn build")
-    names = read_catalog(build).feature_names
+    with home.reading() as build:
+        record = read_json(build / "build.json", "churn build")
+        names = read_catalog(build).feature_names
     said = f"{build.name}: {len(names)} features, data clock {record['data_clock']}"
     if record["problem"] != read_problem(problem).label_terms():
         return NOT_YET, f"{said}; the problem has changed since: run 'churn build'"
@@ -137,18 +140,26 @@ def check_model(home: Home) -> Finding:
     """The champion belongs to the features that are published."""
     from feature_repo.catalog import read_catalog
 
-    if not (home.models / "current").exists():
+    if not (home.builds / "current" / MODEL).exists():
         return NOT_YET, "run 'churn train'"
-    model = home.current_model()
+    with home.reading() as build:
+        features = read_catalog(build).hash()
+        model = model_of(build)
     record = read_json(model / "model.json", "churn train")
-    if record["service_hash"] != read_catalog(home.current_build()).hash():
+    if record["service_hash"] != features:
         return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"
     return OK, f"{model.name}, trained on {record['build_id']}"
 
 
 def check_online(home: Home) -> Finding:
-    """The online store, if any."""
-    stores = sorted(home.feast.glob("online*.db")) if home.feast.exists() else []
-    if not stores:
+    """The online store holds the values of the build that readers see."""
+    from feature_repo.online_state import online_builds
+
+    held = online_builds(home.root)
+    if not held:
         return NOT_YET, "run 'churn materialize'"
-    return OK, f"{stores[-1].name}, {stores[-1].stat().st_size / 1024**2:.1f} MiB"
+    said = " and ".join(f"{build} as of {format_instant(instant)}" for build, instant in sorted(held.items()))
+    current = home.current_build().name
+    if list(held) != [current]:
+        return NOT_YET, f"{said}, but {current} is the current build: run 'churn materialize'"
+    return OK, f"{said}, {online_file(home.root).stat().st_size / 1024**2:.1f} MiB"

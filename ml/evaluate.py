@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ml.home import Home
-from ml.model.current import current_model
+from ml.model.current import champion_of
 from ml.model.store import TEST
 from ml.problem import Problem, problem_of
 from ml.progress import SILENT, Progress
@@ -66,7 +66,8 @@ def evaluate(
         Its files were changed, or it answers another problem.
     """
     house = Home.at(home)
-    model = current_model(house, problem_of(problem), progress)
+    with house.reading() as build:
+        model = champion_of(build, problem_of(problem), progress)
     result = {name: model.facts[name] for name in KEPT}
     result["verdict"] = verdicts(model.facts)
     result["plots"] = []

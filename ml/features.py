@@ -57,10 +57,9 @@ def features(
     UsageError
         A file cannot be read or written, or the rows make no sense; ``out`` is left as it was.
     """
-    build = Home.at(home).current_build()
     check_out(out)
     asked = Count()
-    with answering(), progress.bar("Answering", 100) as bar:
+    with Home.at(home).reading() as build, answering(), progress.bar("Answering", 100) as bar:
         reader = asked.counting(read_rows(rows))
         stream = point_in_time_stream(
             build, reader, features=names, tell=lambda done, total: bar.set_to(done, total)
@@ -100,8 +99,7 @@ def features_table(
     --------
     >>> features_table(frame[["customer_id", "event_timestamp"]]).to_pandas()  # doctest: +SKIP
     """
-    build = Home.at(home).current_build()
-    with answering():
+    with Home.at(home).reading() as build, answering():
         return point_in_time(build, as_rows(rows), features=names)
 
 

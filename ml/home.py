@@ -2,21 +2,29 @@
 
 raw/current       -> the load that readers see      raw/<load>/<table>/*.parquet
 builds/current    -> the build that readers see     builds/<build>/features/<model>/*.parquet
-models/current    -> the champion                   models/<model>/
+                     and the champion with it       builds/<build>/model -> models/<model>/
 dbt/              dbt's own database, target and logs: a working place, never read by others
 feast/            registry and online store
 """
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from feature_repo.disk import sync_folder, sync_tree
+from feature_repo.leases import finish_removals, lease, remove_unless_read
 from feature_repo.paths import ROOT, churn_home
-from ml.errors import BusyError, NotReadyError
+from ml.build_card import read_build_card
+from ml.errors import BusyError, NotReadyError, UsageError
+
+KEPT_BUILDS = 3
+NO_BUILD = "nothing has been built yet: run 'churn build' first"
+MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -63,12 +71,32 @@ class Home:
         return current(self.raw, "no raw data yet: run 'churn ingest PATH' first")
 
     def current_build(self) -> Path:
-        """The build that readers see now."""
-        return current(self.builds, "nothing has been built yet: run 'churn build' first")
+        """The build that readers see now; whoever reads its files asks ``reading`` instead."""
+        return current(self.builds, NO_BUILD)
 
     def current_model(self) -> Path:
-        """The champion that readers see now."""
-        return current(self.models, "no model yet: run 'churn train' first")
+        """The champion that goes with the current build."""
+        return model_of(self.current_build())
+
+    def kept_builds(self) -> list[Path]:
+        """Every build that was published and is still there, the newest first."""
+        return [build for build in numbered(self.builds, "build") if (build / "build.json").is_file()][::-1]
+
+    @contextmanager
+    def reading(self) -> Iterator[Path]:
+        """The current build's folder, which nobody removes until the end, whatever is published meanwhile.
+
+        Raises
+        ------
+        NotReadyError
+            Nothing has been built yet.
+        """
+        while True:
+            build = self.current_build()
+            with lease(build) as held:
+                if held:
+                    yield build
+                    return
 
     def make_places(self) -> None:
         """Make the folders that dbt, run by hand, writes to and does not make itself."""
@@ -108,18 +136,100 @@ def current(folder: Path, hint: str) -> Path:
     return link.resolve()
 
 
+def model_of(build: Path) -> Path:
+    """The champion that goes with ``build``: ask once, then use one pair of build and model.
+
+    Raises
+    ------
+    NotReadyError
+        Nothing has been trained yet on this build or on one it descends from.
+    """
+    link = build / MODEL
+    if not link.exists():
+        raise NotReadyError(f"no model goes with {build.name} yet: run 'churn train' first")
+    return link.resolve()
+
+
+def set_model(build: Path, model: Path) -> None:
+    """From now on ``model`` goes with ``build``."""
+    replace_link(build / MODEL, os.path.relpath(model, build))
+
+
 def publish(folder: Path) -> None:
     """Make ``folder`` the current one among its siblings, in one step that cannot be half done."""
-    link = folder.parent / "current"
-    fresh = folder.parent / f".current-{os.getpid()}"
+    replace_link(folder.parent / "current", folder.name)
+
+
+def replace_link(link: Path, target: str) -> None:
+    """Point ``link`` to ``target``: readers see the old one or the new one, power cuts included.
+
+    Only who holds the home's write lock does so; what a killed process left is used up by the next.
+    """
+    fresh = link.with_name(f".{link.name}.new")
     fresh.unlink(missing_ok=True)
-    fresh.symlink_to(folder.name)
+    fresh.symlink_to(target)
     os.replace(fresh, link)
+    sync_folder(link.parent)
+
+
+def builds_to_keep(asked: int | None = None) -> int:
+    """How many builds stay: as ``asked``, else as ``CHURN_KEEP_BUILDS`` says, else three.
+
+    Raises
+    ------
+    UsageError
+        That is no number from 1 on.
+    """
+    said = asked if asked is not None else os.environ.get("CHURN_KEEP_BUILDS") or KEPT_BUILDS
+    if not re.fullmatch(r"0*[1-9]\d*", str(said)):
+        raise UsageError(f"builds to keep (CHURN_KEEP_BUILDS or --keep) is {said}: give a number from 1 on")
+    return int(said)
+
+
+def publish_build(home: Home, folder: Path, keep: int) -> None:
+    """Make a finished build the current one, with the model of the one before; remove the oldest.
+
+    Parameters
+    ----------
+    folder : Path
+        In ``home.builds``, with its ``build.json``.
+    keep : int
+        How many builds stay, this one among them. Those that somebody reads stay as well, until later.
+    """
+    with suppress(NotReadyError):
+        if not (folder / MODEL).exists():
+            set_model(folder, home.current_model())
+    with lease(folder):
+        sync_tree(folder)
+    sync_folder(home.builds)
+    publish(folder)
+    with suppress(OSError):
+        remove_oldest(home, keep)
+
+
+def remove_oldest(home: Home, keep: int) -> None:
+    """Remove all builds but ``keep``, first those that the current one does not descend from."""
+    finish_removals(home.builds)
+    builds = home.kept_builds()
+    present = home.current_build()
+    descent = [present.name, *(read_build_card(present).get("lineage") or [])]
+    ranks = {name: rank for rank, name in enumerate(descent)}
+    wanted = sorted(builds, key=lambda build: ranks.get(build.name, len(descent)))[: max(keep, 1)]
+    for build in builds:
+        if build not in wanted and build != present:
+            remove_unless_read(build)
+
+
+def numbered(folder: Path, kind: str) -> list[Path]:
+    """The folders ``<kind>-000001``, ``<kind>-000002``, ... in ``folder``, finished ones, in order."""
+    named = re.compile(rf"{kind}-(\d+)")
+    found = [(named.fullmatch(path.name), path) for path in folder.glob(f"{kind}-[0-9]*")]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
 def next_name(folder: Path, kind: str) -> str:
     """A name no sibling in ``folder`` has had: ``load-000001``, ``load-000002``, ..."""
-    taken = [int(path.name.split("-")[1]) for path in folder.glob(f"{kind}-[0-9]*")]
+    taken = [int(path.name.split("-")[1].split(".")[0]) for path in folder.glob(f"{kind}-[0-9]*")]
     return f"{kind}-{max(taken, default=0) + 1:06d}"
 
 
@@ -129,4 +239,18 @@ def discard_unfinished(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-__all__ = ["ROOT", "Home", "current", "discard_unfinished", "next_name", "publish"]
+__all__ = [
+    "MODEL",
+    "ROOT",
+    "Home",
+    "builds_to_keep",
+    "current",
+    "discard_unfinished",
+    "model_of",
+    "next_name",
+    "numbered",
+    "publish",
+    "publish_build",
+    "set_model",
+    "sync_tree",
+]

@@ -7,10 +7,13 @@ import contextlib
 import io
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from feature_repo.errors import RegistryDamagedError
+from feature_repo.paths import registry_file
 from ml.build_card import asked_instant
 from ml.errors import BusyError, TidemarkError
 from ml.home import Home
@@ -55,12 +58,11 @@ def materialize(
     """
     home, started = Home.at(home), time.monotonic()
     home.current_build()
-    with home.writing("materialize"), progress.bar("Loading Feast", 3) as bar:
-        build = home.current_build()
+    with home.writing("materialize"), home.reading() as build, progress.bar("Loading Feast", 3) as bar:
         instant = asked_instant(build, as_of)
         store = open_feast(home)
         bar.step("Writing feature values")
-        views = write_online(store, home, instant)
+        views = write_online(store, build, instant)
         bar.step("Done", 2)
     return {
         "build_id": build.name,
@@ -71,32 +73,65 @@ def materialize(
 
 
 def open_feast(home: Home) -> "FeatureStore":
+    """The feature store; a registry that is damaged is made anew, for all it holds comes from a build."""
+    from feature_repo.registry_store import read_registry
     from feature_repo.repository import open_store
 
+    try:
+        read_registry(registry_file(home.root))
+    except RegistryDamagedError:
+        registry_file(home.root).unlink()
     return open_store(home.root)
 
 
-def write_online(store: "FeatureStore", home: Home, instant: datetime) -> dict[str, dict[str, int]]:
-    """Register the build, empty the store, fill and check it, in one transaction."""
+def write_online(
+    store: "FeatureStore", build: Path, instant: datetime, finally_do: Callable[[], None] = lambda: None
+) -> dict[str, dict[str, int]]:
+    """Register ``build``, empty the store, fill and check it: all in one step, or nothing.
+
+    Values are written first, unseen; then the registry is replaced, then ``finally_do`` is called, then the
+    values are seen. An error in any of these leaves store and registry as they were.
+    """
+    with in_one_step(store, finally_do):
+        return fill_online(store, build, instant)
+
+
+@contextlib.contextmanager
+def in_one_step(store: "FeatureStore", finally_do: Callable[[], None]) -> Iterator[None]:
+    """Whatever is done with the registry and the online store is seen at the end, together, or not at all."""
     import duckdb
 
     from feature_repo.registry_store import RegistryChangedError
-    from feature_repo.repository import BEGINNING, apply_definitions
+    from feature_repo.repository import registry_of
 
-    online = store.provider.online_store
+    online, registry = store.provider.online_store, registry_of(store)
     try:
-        with feast_speaking_to_nobody(), online.transaction(store.config):
-            apply_definitions(store, home.root)
-            views = sorted(store.list_batch_feature_views(), key=lambda view: view.name)
-            for view in views:
-                online.clear(store.config, view)
-            store.materialize(BEGINNING, instant.replace(tzinfo=UTC))
-            return {view.name: reconciled(store, view, instant) for view in views}
+        with (
+            feast_speaking_to_nobody(),
+            registry.taken_back_on_failure(),
+            online.transaction(store.config),
+        ):
+            with registry.held_back():
+                yield
+            finally_do()
     except RegistryChangedError as error:
         raise BusyError(str(error)) from error
     except duckdb.Error as error:
         problem = str(error).splitlines()[0]
         raise TidemarkError(f"the build cannot be read: {problem}; run 'churn build' again") from error
+
+
+def fill_online(store: "FeatureStore", build: Path, instant: datetime) -> dict[str, dict[str, int]]:
+    """Empty the store, fill it from ``build``, and count what came."""
+    from feature_repo.repository import BEGINNING, apply_definitions
+
+    online = store.provider.online_store
+    apply_definitions(store, build=build)
+    views = sorted(store.list_batch_feature_views(), key=lambda view: view.name)
+    for view in views:
+        online.clear(store.config, view)
+    store.materialize(BEGINNING, instant.replace(tzinfo=UTC))
+    return {view.name: reconciled(store, view, instant) for view in views}
 
 
 def reconciled(store: "FeatureStore", view: "FeatureView", instant: datetime) -> dict[str, int]:

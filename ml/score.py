@@ -19,7 +19,7 @@ from ml.home import Home
 from ml.instants import format_instant, parse_instant
 from ml.labels import parquet, population_at
 from ml.model.churn_model import ChurnModel
-from ml.model.current import check_same_features, current_model
+from ml.model.current import champion_of, check_same_features
 from ml.problem import Problem, problem_of
 from ml.progress import SILENT, Progress
 
@@ -73,9 +73,20 @@ def score(
     """
     if out is not None:
         check_out(out)
-    house = Home.at(home)
-    build = house.current_build()
-    model = current_model(house, problem_of(problem), progress)
+    stated = problem_of(problem)
+    with Home.at(home).reading() as build:
+        model = champion_of(build, stated, progress)
+        scores = score_asked(build, model, customer_ids, as_of, progress)
+    if out is not None:
+        lists = holds_lists(out) or json_lines
+        write_rows(scores if lists else with_json_reasons(scores), out, json_lines=json_lines)
+    return scores
+
+
+def score_asked(
+    build: Path, model: ChurnModel, customer_ids: Sequence[str], as_of: datetime | None, progress: Progress
+) -> pa.Table:
+    """Scores of everyone eligible, or the named, by one model on one build."""
     catalog = read_catalog(build)
     check_same_features(model, catalog, build)
     asked = asked_instant(build, as_of)
@@ -85,11 +96,7 @@ def score(
         if customer_ids
         else population_at(build, asked)
     )
-    scores = score_rows(build, rows, model, catalog, progress)
-    if out is not None:
-        lists = holds_lists(out) or json_lines
-        write_rows(scores if lists else with_json_reasons(scores), out, json_lines=json_lines)
-    return scores
+    return score_rows(build, rows, model, catalog, progress)
 
 
 def warn_of_hindsight(model: ChurnModel, asked: datetime, progress: Progress) -> None:

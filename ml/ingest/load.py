@@ -4,13 +4,15 @@ raw/load-000002.unfinished/ -> raw/load-000002/{<table>,rejected_rows}/*.parquet
 """
 
 import os
-import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from feature_repo.leases import finish_removals, remove
+from ml.build_card import read_build_card
 from ml.errors import SourceError, UsageError
-from ml.home import Home, publish
+from ml.home import Home, numbered, publish
 from ml.ingest.contract import TABLES
 from ml.ingest.fill import fill, link_earlier
 from ml.ingest.part import literal
@@ -84,7 +86,8 @@ def ingest(
             write_record(load.folder, record)
         publish(where.raw / load.name)
         (where.raw / LAST_FAILURE).unlink(missing_ok=True)
-        prune(where.raw)
+        with suppress(OSError):
+            prune(where)
     this = record["ingests"][-1]
     return {**this, "data_clock": record["data_clock"], "total": record["tables"]}
 
@@ -133,8 +136,21 @@ def newest_instant(load: Load) -> datetime | None:
     return max((clock for clock in clocks if clock), default=None)
 
 
-def prune(raw: Path) -> None:
-    """Remove all loads but the last ones; files that a kept load shares with them stay."""
-    loads = sorted(raw.glob("load-[0-9]*"), key=lambda path: int(path.name.split("-")[1]))
-    for old in loads[:-LOADS_KEPT]:
-        shutil.rmtree(old)
+def prune(home: Home) -> None:
+    """Remove all loads but the last ones and those that a kept build was made from.
+
+    Files that a load which stays shares with them stay.
+    """
+    finish_removals(home.raw)
+    built = {load_of(build) for build in home.kept_builds()}
+    for old in numbered(home.raw, "load")[:-LOADS_KEPT]:
+        if old.name not in built:
+            remove(old)
+
+
+def load_of(build: Path) -> str | None:
+    """The load that a build was made from; None when its card is damaged."""
+    try:
+        return read_build_card(build).get("load_id")
+    except ValueError:
+        return None

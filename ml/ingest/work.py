@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from feature_repo.disk import sync_folder, sync_tree
 from ml.errors import TidemarkError, UsageError
 from ml.home import Home, discard_unfinished, next_name
 from ml.ingest.checks import Rules
@@ -60,7 +61,9 @@ def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
         with closing(working_database(work, zone)) as connection:
             yield Load(name, folder, earlier, connection, rules)
         shutil.rmtree(work)
+        sync_tree(folder)
         folder.rename(home.raw / name)
+        sync_folder(home.raw)
     except duckdb.Error as error:
         said = str(error).splitlines()[0]
         raise TidemarkError(f"the load could not be made, nothing was published: {said}") from error

@@ -1,18 +1,18 @@
-"""The model that readers see, checked against the problem and the build it is asked about."""
+"""The model that goes with a build, checked against the problem and the build it is asked about."""
 
 from pathlib import Path
 
 from feature_repo.catalog import Catalog
 from ml.errors import ModelError
-from ml.home import Home
+from ml.home import model_of
 from ml.model.churn_model import ChurnModel
 from ml.model.store import read_model
 from ml.problem import Problem
 from ml.progress import Progress
 
 
-def current_model(home: Home, problem: Problem, progress: Progress) -> ChurnModel:
-    """The current champion, if it answers ``problem``.
+def champion_of(build: Path, problem: Problem, progress: Progress) -> ChurnModel:
+    """The champion that goes with ``build``, if it answers ``problem``.
 
     A threshold, band or other setting that changed since training is said; it holds from the next one on.
 
@@ -23,7 +23,7 @@ def current_model(home: Home, problem: Problem, progress: Progress) -> ChurnMode
     ModelError
         Its files were changed, or it was trained for another horizon, activity span or delay.
     """
-    model = read_model(home.current_model())
+    model = read_model(model_of(build))
     check_answers(model.problem, problem, model.version)
     changed = settings_changed(model.problem, problem)
     if changed:

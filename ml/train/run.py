@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from feature_repo.catalog import Catalog, read_catalog
-from ml.home import Home, discard_unfinished, next_name, publish
+from feature_repo.disk import sync_folder
+from ml.home import Home, discard_unfinished, next_name, set_model, sync_tree
 from ml.labels import read_build_card
 from ml.model.calibration import choose_threshold
 from ml.model.churn_model import ChurnModel
@@ -61,19 +62,17 @@ def train(
     house = Home.at(home)
     stated = problem_of(problem)
     asked = stated if seed is None else replace(stated, seed=seed)
-    with house.writing("train"):
-        build = house.current_build()
-        with progress.bar("reading rows", 8) as bar:
-            parts = read_parts(build, asked)
-            catalog = read_catalog(build)
-            inputs, left_out = choose_inputs(parts.train.table, catalog.feature_names)
-            ready = fit_all(candidates(inputs, asked, len(parts.train.table)), parts, inputs, bar)
-            bar.step("choosing")
-            choice = choose(ready, parts.selection, frame_of(parts.selection, inputs), asked)
-            bar.step("judging")
-            model = make_champion(ready, choice, parts, inputs, asked)
-            facts = origin(build, catalog, parts, left_out) | model.facts
-            return keep(replace(model, facts=facts), ready, parts, house)
+    with house.writing("train"), house.reading() as build, progress.bar("reading rows", 8) as bar:
+        parts = read_parts(build, asked)
+        catalog = read_catalog(build)
+        inputs, left_out = choose_inputs(parts.train.table, catalog.feature_names)
+        ready = fit_all(candidates(inputs, asked, len(parts.train.table)), parts, inputs, bar)
+        bar.step("choosing")
+        choice = choose(ready, parts.selection, frame_of(parts.selection, inputs), asked)
+        bar.step("judging")
+        model = make_champion(ready, choice, parts, inputs, asked)
+        facts = origin(build, catalog, parts, left_out) | model.facts
+        return keep(replace(model, facts=facts), ready, parts, house, build)
 
 
 def frame_of(part: Part, inputs: list[Input]) -> pd.DataFrame:
@@ -132,8 +131,8 @@ def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]
     }
 
 
-def keep(model: ChurnModel, ready: list[Fitted], parts: Parts, home: Home) -> dict[str, Any]:
-    """Judge on the test part, write everything beside the older models, then make it the current one."""
+def keep(model: ChurnModel, ready: list[Fitted], parts: Parts, home: Home, build: Path) -> dict[str, Any]:
+    """Judge on the test part, write everything beside the older models, then let it go with the build."""
     frame = frame_of(parts.test, list(model.inputs))
     probabilities = {each.candidate.name: each.probability(frame) for each in ready}
     verdict = judge(parts.test, probabilities, model.kind, model.threshold, model.problem.seed)
@@ -145,6 +144,8 @@ def keep(model: ChurnModel, ready: list[Fitted], parts: Parts, home: Home) -> di
     pq.write_table(test_table(parts.test, probabilities), unfinished / TEST)
     facts = {"model_version": name, "champion": model.kind} | model.facts | {"test": verdict}
     write_model(replace(model, facts=facts), unfinished)
+    sync_tree(unfinished)
     unfinished.rename(home.models / name)
-    publish(home.models / name)
+    sync_folder(home.models)
+    set_model(build, home.models / name)
     return facts | {"threshold": model.threshold, "problem": model.problem.as_dict()}

@@ -1,6 +1,7 @@
 """A build of two feature models made by hand, with every type, nulls, microseconds and rows to come."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -74,22 +75,26 @@ def write_build(
 ) -> Path:
     """Write and publish a build in ``home``."""
     build = home / "builds" / name
-    build.mkdir(parents=True)
-    write_model(build, ORDERS, order_rows)
-    write_model(build, PROFILE, profile_rows)
-    write_json(
-        build / "manifest.json",
-        {"nodes": {unique_id(model): in_manifest(model) for model in (ORDERS, PROFILE)}},
-    )
-    write_json(
-        build / "catalog.json",
-        {"nodes": {unique_id(model): in_catalog(model) for model in (ORDERS, PROFILE)}},
-    )
-    write_json(build / "build.json", {"build_id": name, "load_id": "load-000001", "data_clock": CLOCK})
+    fill_build(build, [(ORDERS, order_rows), (PROFILE, profile_rows)])
     link = home / "builds" / "current"
     link.unlink(missing_ok=True)
     link.symlink_to(name)
     return build
+
+
+def fill_build(build: Path, models: Sequence[tuple[dict, list[tuple]]], **card) -> None:
+    """Write the folder of a build of ``models`` and their rows; ``card`` adds to its ``build.json``."""
+    build.mkdir(parents=True)
+    for model, rows in models:
+        write_model(build, model, rows)
+    described = [model for model, _ in models]
+    nodes = {unique_id(model): in_manifest(model) for model in described}
+    write_json(build / "manifest.json", {"nodes": nodes})
+    write_json(
+        build / "catalog.json", {"nodes": {unique_id(model): in_catalog(model) for model in described}}
+    )
+    known = {"build_id": build.name, "load_id": "load-000001", "data_clock": CLOCK}
+    write_json(build / "build.json", known | card)
 
 
 def write_model(build: Path, model: dict, rows: list[tuple]) -> None:

@@ -1,11 +1,17 @@
 """The registry file is whole at any time, and nobody's change is undone in silence."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from feature_repo.registry_store import RegistryChangedError, WholeFileRegistryStore
+from feature_repo.errors import RegistryDamagedError
+from feature_repo.registry_store import RegistryChangedError, WholeFileRegistryStore, read_registry
+from feature_repo.repository import apply_definitions, open_store
+from tests.feature_repo.small_build import write_build
 
 
 class Unwritable:
@@ -69,3 +75,151 @@ def test_the_registry_says_what_the_catalog_says(home: Path, store) -> None:
         str(home / "builds/build-000001/features/feat_customer_orders"),
         str(home / "builds/build-000001/features/feat_customer_profile"),
     }
+
+
+def test_what_is_held_back_is_written_once_at_the_end(store) -> None:
+    registry = WholeFileRegistryStore(store.config.registry, None)
+    before, copy = registry.path.read_bytes(), registry.get_registry_proto()
+    with registry.held_back():
+        del copy.feature_services[:]
+        registry.update_registry_proto(copy)
+        assert len(registry.get_registry_proto().feature_services) == 0
+        assert registry.path.read_bytes() == before
+
+    assert len(read_registry(registry.path).feature_services) == 0
+
+
+def write_and_fail(*registries: WholeFileRegistryStore) -> None:
+    """Write the registry anew through each of them, then meet a full disk."""
+    for registry in registries:
+        registry.update_registry_proto(registry.get_registry_proto())
+    raise OSError("disk full")
+
+
+def test_what_is_held_back_is_forgotten_after_an_error(store) -> None:
+    registry = WholeFileRegistryStore(store.config.registry, None)
+    before, seen = registry.path.read_bytes(), registry.get_registry_proto()
+    with pytest.raises(OSError, match="disk full"), registry.held_back():
+        write_and_fail(registry)
+
+    assert registry.path.read_bytes() == before
+    assert registry.get_registry_proto() == seen
+
+
+def test_what_was_written_before_a_failure_is_taken_back_but_nobody_elses_change(store) -> None:
+    one = WholeFileRegistryStore(store.config.registry, None)
+    other = WholeFileRegistryStore(store.config.registry, None)
+    before = one.path.read_bytes()
+    with pytest.raises(OSError, match="disk full"), one.taken_back_on_failure():
+        write_and_fail(one)
+    assert one.path.read_bytes() == before
+
+    with pytest.raises(OSError, match="disk full"), one.taken_back_on_failure():
+        write_and_fail(one, other)
+    assert read_registry(one.path).version_id == other.get_registry_proto().version_id
+    assert one.path.read_bytes() != before
+
+
+def test_a_registry_cut_off_in_the_middle_is_named(home: Path, store) -> None:
+    from feature_repo.online import OnlineReader
+
+    path = home / "feast" / "registry.db"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RegistryDamagedError, match=r"registry\.db is damaged: run 'churn materialize'"):
+        OnlineReader(home)
+
+
+@pytest.mark.parametrize("left", [0, 1, 1000])
+def test_materializing_makes_a_damaged_registry_anew(left: int, home: Path, store) -> None:
+    from ml.materialize import materialize
+
+    path = home / "feast" / "registry.db"
+    path.write_bytes(path.read_bytes()[:left])
+    materialize(home=home)
+
+    assert objects_of(path) == WHOLE
+
+
+WHOLE = (["__dummy", "customer"], ["feat_customer_orders", "feat_customer_profile"], ["derived"], ["churn"])
+APPLIER = """
+import sys
+from pathlib import Path
+from feature_repo.registry_store import RegistryChangedError
+from feature_repo.repository import apply_definitions, open_store
+
+home, build = map(Path, sys.argv[1:])
+print("ready", flush=True)
+sys.stdin.readline()
+done = 0
+while done < 3:
+    try:
+        apply_definitions(open_store(home), build=build)
+        done += 1
+    except RegistryChangedError:
+        print("refused", flush=True)
+"""
+
+
+def objects_of(path: Path) -> tuple[list[str], ...]:
+    """Names of the entities, views, on-demand views and services in a registry file."""
+    registry = read_registry(path)
+    kinds = (
+        registry.entities,
+        registry.feature_views,
+        registry.on_demand_feature_views,
+        registry.feature_services,
+    )
+    return tuple(sorted(thing.spec.name for thing in kind) for kind in kinds)
+
+
+def builds_in(path: Path) -> set[str]:
+    """The builds whose files the views of a registry file read."""
+    sources = [view.spec.batch_source.file_options.uri for view in read_registry(path).feature_views]
+    return {Path(source).parents[1].name for source in sources}
+
+
+def test_appliers_of_two_builds_at_once_leave_the_registry_of_one(home: Path, store) -> None:
+    """Whoever reads meanwhile sees the registry of the one or the other, never a mixture or half of it."""
+    builds = [home / "builds" / "build-000001", write_build(home, "build-000002")]
+    path, seen = home / "feast" / "registry.db", set()
+    appliers = [
+        subprocess.Popen(
+            [sys.executable, "-c", APPLIER, str(home), str(build)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for build in builds
+    ]
+    for applier in appliers:
+        assert applier.stdout.readline() == "ready\n"
+    for applier in appliers:
+        applier.stdin.write("go\n")
+        applier.stdin.flush()
+    while any(applier.poll() is None for applier in appliers):
+        assert objects_of(path) == WHOLE
+        seen.add(frozenset(builds_in(path)))
+    for applier in appliers:
+        applier.communicate()
+
+    assert [applier.returncode for applier in appliers] == [0, 0]
+    assert seen <= {frozenset({"build-000001"}), frozenset({"build-000002"})}
+    assert objects_of(path) == WHOLE
+
+
+def test_an_applier_killed_while_it_writes_leaves_the_registry_as_it_was(home: Path, store) -> None:
+    path, build = home / "feast" / "registry.db", write_build(home, "build-000002")
+    before = path.read_bytes()
+    program = f"""
+import os, signal
+from pathlib import Path
+import feature_repo.registry_store
+from feature_repo.repository import apply_definitions, open_store
+feature_repo.registry_store.os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+apply_definitions(open_store(Path({str(home)!r})), build=Path({str(build)!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False)
+
+    assert (done.returncode, path.read_bytes()) == (-signal.SIGKILL, before)
+    apply_definitions(open_store(home), home)
+    assert builds_in(path) == {"build-000002"}

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from ml.cli import main
 from ml.home import Home, publish
+from ml.materialize import materialize
+from tests.ml.three_builds import EARLIER, publish_next
 from tests.worlds import Built
 
 NEW_HOME = {
@@ -159,3 +161,31 @@ def test_a_model_for_other_features_is_broken(trained_home: Path) -> None:
         "broken",
         "model-000001 was trained on other features than are published: run 'churn train'",
     )
+
+
+def online_store(home: Path) -> tuple[str, str]:
+    return examined(home)[1]["online store"]
+
+
+def test_the_online_store_says_which_build_it_holds_and_of_when(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    publish_next(home, 10)
+    materialize(home=home, as_of=EARLIER)
+    state, detail = online_store(home.root)
+    assert (state, detail.rsplit(", ", 1)[0]) == ("ok", "build-000001 as of 2024-03-01T10:11:12.500000Z")
+
+    publish_next(home, 20)
+    assert online_store(home.root) == (
+        "not yet",
+        "build-000001 as of 2024-03-01T10:11:12.500000Z, but build-000002 is the current build: "
+        "run 'churn materialize'",
+    )
+
+
+def test_an_online_store_that_is_none_is_broken(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    publish_next(home, 10)
+    materialize(home=home)
+    for file in home.feast.glob("online_store.db*"):
+        file.write_text("no database" * 1000)
+    assert online_store(home.root) == ("broken", "file is not a database")

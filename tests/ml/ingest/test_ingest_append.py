@@ -1,15 +1,19 @@
 """Replacing, appending, and that nothing changes when an ingest fails."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from ml.errors import SourceError, TidemarkError
-from ml.ingest import ingest, work
+from ml.home import Home
+from ml.ingest import ingest, load, work
 from ml.ingest.record import read_record
 from tests.ml.ingest.worlds import read_rejected, read_table, write_folder
 
@@ -124,6 +128,48 @@ def test_the_last_two_loads_are_kept_and_appended_rows_outlive_theirs(clean, tmp
     loads = sorted(path.name for path in home.raw.glob("load-*"))
     assert loads == ["load-000003", "load-000004"]
     assert [row[0] for row in read_table(home, "orders", "order_id")] == ["n0", "n1", "n2", "o1", "o2"]
+
+
+def test_loads_that_a_kept_build_was_made_from_are_kept(clean, home):
+    for number in range(1, 5):
+        ingest(clean, home=home)
+        if number in (1, 3):
+            made_from(home, f"load-{number:06d}", home.builds / f"build-{number:06d}")
+    assert loads_of(home) == ["load-000001", "load-000003", "load-000004"]
+
+    shutil.rmtree(home.builds / "build-000001")
+    (home.builds / "build-000003" / "build.json").write_text("{")
+    ingest(clean, home=home)
+    assert loads_of(home) == ["load-000004", "load-000005"]
+
+
+def made_from(home: Home, load: str, build: Path) -> None:
+    """A build that is nothing but its card."""
+    build.mkdir(parents=True)
+    (build / "build.json").write_text(json.dumps({"build_id": build.name, "load_id": load}))
+
+
+def loads_of(home: Home) -> list[str]:
+    """Every load that is there, whole or not."""
+    return sorted(path.name for path in home.raw.glob("load-*"))
+
+
+def test_a_load_whose_removal_was_interrupted_is_gone_with_the_next_ingest(clean, home, monkeypatch):
+    for _ in range(2):
+        ingest(clean, home=home)
+    monkeypatch.setattr("feature_repo.leases.shutil.rmtree", fail)
+    monkeypatch.setattr("ml.ingest.load.LOADS_KEPT", 1)
+    with pytest.raises(OSError, match="interrupted"):
+        load.prune(home)
+    monkeypatch.undo()
+    assert loads_of(home) == ["load-000001.removing", "load-000002"]
+
+    ingest(clean, home=home)
+    assert loads_of(home) == ["load-000002", "load-000003"]
+
+
+def fail(*_, **__):
+    raise OSError("interrupted")
 
 
 def test_too_many_rejected_rows_leave_the_previous_data(clean, folder, home):
