@@ -1,0 +1,188 @@
+"""One customer's tables: the build's own SQL over the raw rows of that customer alone, in memory.
+
+Only what is asked for is made, each model once, after those it reads; milliseconds, however many customers
+the load has.
+"""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ml.errors import BuildError, NotReadyError, SourceError, UsageError
+from ml.ingest.contract import ORDER_ITEMS, TABLES
+from ml.receipt.models import Model, Models
+
+DATABASE = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
+CHOSEN_CUSTOMERS = re.compile(r"read_parquet\('(?:[^']|'')*'\)")
+ALIKE = 0.85
+OF_CUSTOMER = "customer_id = $customer"
+OF_ORDERS = "order_id in (select order_id from receipt.orders)"
+Row = dict[str, Any]
+
+
+class CustomerTables:
+    """Tables of one customer, made when first needed.
+
+    Parameters
+    ----------
+    models : Models
+        The build's models.
+    load : Path
+        The raw load that the build was made from.
+    customer : str
+    with_items : bool
+        Whether to read the items of orders; without, every order seems to have none.
+
+    Raises
+    ------
+    NotReadyError
+        The load is no longer there.
+    """
+
+    def __init__(self, models: Models, load: Path, customer: str, *, with_items: bool) -> None:
+        if not load.is_dir():
+            raise NotReadyError(
+                f"the raw rows of this build, {load.name}, are no longer in {load.parent}: run "
+                "'churn build' to build from the rows that are there, then ask again"
+            )
+        self.models, self.load, self.customer, self.with_items = models, load, customer, with_items
+        self.made: set[str] = set()
+        self.connection = duckdb.connect()
+        self.connection.execute("set TimeZone = 'UTC'")
+        self.connection.execute("create schema receipt")
+        self.connection.execute(
+            "create table receipt.chosen as select $customer as customer_id", {"customer": customer}
+        )
+
+    def __enter__(self) -> "CustomerTables":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def rows(self, sql: str, **values: Any) -> list[Row]:
+        """What ``sql`` gives, each row by column."""
+        return self.fetched(sql, values)[1]
+
+    def fetched(self, sql: str, values: Row | None = None) -> tuple[set[str], list[Row]]:
+        """The columns of what ``sql`` gives, and its rows by column.
+
+        Raises
+        ------
+        BuildError
+            The SQL of the build does not run over these rows.
+        """
+        try:
+            cursor = self.connection.execute(sql, values or {})
+            names = [column[0] for column in cursor.description or ()]
+            return {*names}, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except duckdb.Error as error:
+            raise BuildError(
+                f"the SQL of this build cannot be run over the rows of {self.customer}: "
+                f"{str(error).splitlines()[0]}; run 'churn build' again"
+            ) from error
+
+    def check_customer(self) -> None:
+        """UsageError unless the customer is among the raw customers."""
+        if self.rows(f"from {self.raw('customers')} limit 1"):
+            return
+        files = self.files("customers")
+        sql = f"""
+            select customer_id
+            from (select distinct customer_id from read_parquet({files}, union_by_name = true))
+            where jaro_winkler_similarity(lower(customer_id), lower($customer)) > {ALIKE}
+            order by jaro_winkler_similarity(lower(customer_id), lower($customer)) desc, customer_id
+            limit 1
+        """
+        near = [f": did you mean {row['customer_id']}?" for row in self.rows(sql, customer=self.customer)]
+        raise UsageError(f"there is no customer {self.customer!r}{''.join(near)}")
+
+    def files(self, table: str) -> str:
+        """The files of one raw table, as SQL text."""
+        return "'" + str(self.load / table / "*.parquet").replace("'", "''") + "'"
+
+    def raw(self, table: str) -> str:
+        """The name of a raw table, which is there from now on."""
+        name = f"receipt.{table}"
+        if name not in self.made:
+            self.made.add(name)
+            self.load_raw(table)
+        return name
+
+    def load_raw(self, table: str) -> None:
+        """Read this customer's rows of one raw table."""
+        columns = next(one.names for one in TABLES if one.name == table)
+        wanted = OF_CUSTOMER
+        if table == ORDER_ITEMS.name:
+            self.raw("orders")
+            wanted = OF_ORDERS if self.with_items else "false"
+        sql = f"""
+            create table receipt.{table} as
+            select {", ".join(columns)}, _file, _row
+            from read_parquet({self.files(table)}, union_by_name = true)
+            where {wanted}
+        """
+        try:
+            self.connection.execute(sql, {"customer": self.customer} if wanted == OF_CUSTOMER else {})
+        except duckdb.Error as error:
+            raise SourceError(
+                f"the raw rows in {self.load / table} cannot be read: {str(error).splitlines()[0]}; ingest "
+                "them again, then run 'churn build'"
+            ) from error
+
+    def model(self, name: str) -> str:
+        """The table of the model called ``name``, which is there from now on."""
+        return self.make(self.models.named(name))
+
+    def make(self, model: Model) -> str:
+        """The table of ``model``, made from this customer's rows."""
+        if model.name not in self.made:
+            self.made.add(model.name)
+            self.fetched(f"create table {self.place(model.table)} as ({self.sql(model)})")
+        return model.table
+
+    def place(self, table: str) -> str:
+        """``table``, with the database and schema it names there to hold it."""
+        found = DATABASE.fullmatch(table)
+        if found and found[1] not in self.made:
+            self.made.add(found[1])
+            self.connection.execute(f"attach ':memory:' as {found[1]}")
+            self.connection.execute(f"create schema if not exists {found[1]}.{found[2]}")
+        return table
+
+    def sql(self, model: Model) -> str:
+        """The SQL of ``model`` over this customer's tables, all that it reads being there."""
+        for parent in model.parents:
+            if parent in self.models.models:
+                self.make(self.models.models[parent])
+        return self.over_raw(model, model.sql)
+
+    def over_raw(self, model: Model, sql: str) -> str:
+        """``sql`` reading this customer's raw rows instead of everyone's."""
+        for parent in model.parents:
+            if parent in self.models.raw_tables:
+                table, place = self.models.raw_tables[parent]
+                sql = sql.replace(place, self.raw(table))
+        return CHOSEN_CUSTOMERS.sub("receipt.chosen", sql)
+
+    def facts(self, model: Model, facts: str, columns: str) -> tuple[set[str], list[Row]]:
+        """The columns and rows of the CTE ``facts`` of a feature model, as ``columns`` asks for them."""
+        for parent in self.models.reads(model, facts):
+            self.make(parent)
+        return self.fetched(f"{model.definitions}\nselect {columns} from {facts}")
+
+    def columns(self, name: str) -> set[str]:
+        """The columns of the model called ``name``."""
+        return self.fetched(f"from {self.model(name)} limit 0")[0]
+
+    def zero(self, sql_type: str) -> Any:
+        """Nothing, as a value of ``sql_type``."""
+        return self.rows(f"select cast(0 as {sql_type}) as zero")[0]["zero"]
+
+    def first_known_at(self) -> datetime | None:
+        """When the first fact about the customer became known; None if none had by the data clock."""
+        found = self.rows(f"select first_known_at from {self.model('int_customers')}")
+        return found[0]["first_known_at"] if found else None

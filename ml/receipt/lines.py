@@ -1,0 +1,230 @@
+"""What a receipt is made of: lines, each a raw row with its two clocks, and what is said about them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from feature_repo.catalog import Feature, OnDemand
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a raw row came from: its file, as the ingest named it, and its row in there, from 1."""
+
+    file: str
+    row: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One version of one subject, as one fact behind a feature.
+
+    Parameters
+    ----------
+    table : str
+        The raw table.
+    key : dict
+        What names the subject in it, such as ``order_id``.
+    version : int, optional
+        1 for the earliest version; None in a table without versions.
+    places : tuple of Place
+        The raw row, then exact copies of it, which count for nothing.
+    occurred : dict
+        Its own instants, by column: when it was ordered, cancelled, resolved, ...
+    known_at : datetime, optional
+        From when the company held this version.
+    amount : Any
+        What it adds; for an extreme or a version, the value it says.
+    starts_at, ends_at : datetime, optional
+        From when and until when it counts; it never counts where the end is not after the start.
+    start, end : str
+        What makes it count from then ("known"), and no longer than that ("30 days since ordered").
+    edge : str
+        Over which edge it goes when it ends.
+    label : str
+        What the line is about, where the key does not say it.
+    raw : dict
+        The columns of the raw row.
+    below : tuple of Line
+        Rows of another table that belong to it: the items of an order, the order of an item.
+    """
+
+    table: str
+    key: dict[str, Any]
+    version: int | None = None
+    places: tuple[Place, ...] = ()
+    occurred: dict[str, datetime] = field(default_factory=dict)
+    known_at: datetime | None = None
+    amount: Any = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    start: str = ""
+    end: str = ""
+    edge: str = ""
+    label: str = ""
+    raw: dict[str, Any] = field(default_factory=dict)
+    below: tuple["Line", ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """What the line is about, in words: "order O1", "order O1 version 2"."""
+        if self.label:
+            return self.label
+        kind = {"support_tickets": "ticket", "order_items": "item"}.get(
+            self.table, self.table.removesuffix("s")
+        )
+        version = f" version {self.version}" if (self.version or 1) > 1 else ""
+        return f"{kind} {' line '.join(map(str, self.key.values()))}{version}"
+
+    @property
+    def name(self) -> tuple[Any, ...]:
+        """What tells it from all other lines."""
+        return (self.table, *self.key.values(), self.version)
+
+    @property
+    def next_name(self) -> tuple[Any, ...]:
+        """The name of the subject's next version."""
+        return (*self.name[:-1], (self.version or 0) + 1)
+
+    @property
+    def ever_counts(self) -> bool:
+        """Whether there is any instant at which it counts."""
+        return self.starts_at is not None and (self.ends_at is None or self.starts_at < self.ends_at)
+
+    def counts_at(self, instant: datetime) -> bool:
+        """Whether it counts at ``instant``."""
+        return self.ever_counts and self.has_started(instant) and not self.has_ended(instant)
+
+    def has_started(self, instant: datetime) -> bool:
+        return self.starts_at is not None and self.starts_at <= instant
+
+    def has_ended(self, instant: datetime) -> bool:
+        return self.ends_at is not None and self.ends_at <= instant
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A line that does not count at the asked instant: over which edge it lies, why, and until when."""
+
+    edge: str
+    why: str
+    at: datetime | None
+    line: Line
+
+
+@dataclass(frozen=True)
+class Change:
+    """An instant at which a value changed or will change, and what does it."""
+
+    instant: datetime
+    because: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the raw rows say of one feature at one instant.
+
+    Parameters
+    ----------
+    kind : str
+        total, earliest, latest, version (of the customer) or formula.
+    value : Any
+        What the rows come to; None is null.
+    counted, outside : tuple
+        The rows that make it, and the nearest that do not.
+    since, until : Change, optional
+        When the value, or what a formula uses, last changed and will next change, by all that is known.
+    moves : bool
+        Whether the value changes from instant to instant by itself, as days since an order do.
+    """
+
+    kind: str
+    value: Any
+    counted: tuple[Line, ...] = ()
+    outside: tuple[Outside, ...] = ()
+    since: Change | None = None
+    until: Change | None = None
+    moves: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value, with what makes it.
+
+    Parameters
+    ----------
+    feature : Feature or OnDemand
+    findings : Findings
+        What the raw rows come to.
+    published : Any
+        What the build says.
+    parts : tuple of Entry
+        What a formula uses.
+    """
+
+    feature: Feature | OnDemand
+    findings: Findings
+    published: Any
+    parts: tuple["Entry", ...] = ()
+
+    @property
+    def formula(self) -> str | None:
+        return self.feature.formula if isinstance(self.feature, OnDemand) else None
+
+    @property
+    def matches(self) -> bool:
+        """Whether the raw rows come to the published value, here and in every part."""
+        return same(self.findings.value, self.published) and all(part.matches for part in self.parts)
+
+    def wrong(self) -> "Entry":
+        """The entry, this or a part's, in which the two values first differ."""
+        return next((part.wrong() for part in self.parts if not part.matches), self)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One value of one customer at one instant, and what it was read from.
+
+    Parameters
+    ----------
+    as_of : datetime
+        The asked instant.
+    build_id, load_id, data_clock
+        The build that says so, the raw load that it was made from, and its "now".
+    first_known_at : datetime, optional
+        When the first fact about the customer became known; None if none had by the data clock.
+    """
+
+    customer_id: str
+    as_of: datetime
+    build_id: str
+    load_id: str
+    data_clock: datetime
+    first_known_at: datetime | None
+    entry: Entry
+
+    @property
+    def matches(self) -> bool:
+        """Whether everything the raw rows come to is what the build says."""
+        return self.entry.matches
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything about the customer was known at the asked instant."""
+        return self.first_known_at is not None and self.first_known_at <= self.as_of
+
+    def breach(self) -> str:
+        """What is wrong where the two values differ, in a sentence."""
+        wrong = self.entry.wrong()
+        return (
+            f"{self.build_id} says {wrong.published} for {wrong.feature.name} of {self.customer_id}, but the "
+            f"raw rows of {self.load_id} come to {wrong.findings.value}: a file of one of them was changed; "
+            "run 'churn build --full-refresh', then 'churn audit'"
+        )
+
+
+def same(value: Any, published: Any) -> bool:
+    """Equal; fractions of on-demand features up to rounding."""
+    if isinstance(value, float) and isinstance(published, float):
+        return abs(value - published) <= 1e-12 * abs(published)
+    return bool(value == published) and (value is None) == (published is None)
