@@ -1,0 +1,148 @@
+"""Shuffled labels must score at chance: what a model learns of labels that mean nothing, it was shown.
+
+Labels change places within each cut-off, a quick model that can learn rows by heart is fitted on the
+training part, and judged by AUC on the validation part. Rows that are in both parts show at once.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from feature_repo.retrieval import point_in_time
+from ml.audit.findings import Audit
+from ml.labels import count_rows, labelled_rows
+from ml.model.inputs import TEXT, choose_inputs, make_frame
+from ml.split import TimeSplit
+
+MOST_ROWS = 5_000
+SHUFFLES = 4
+FLOOR, STANDARD_ERRORS = 0.02, 4.0
+KEYS = ["customer_id", "event_timestamp"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How models of shuffled labels scored.
+
+    Parameters
+    ----------
+    rows : int
+        Rows that were scored, in each shuffle.
+    auc : float
+        Mean over the shuffles.
+    allowed : float
+        How far from 0.5 it may be: four standard errors, at least 0.02. Without a fault it is farther off in
+        fewer than one run in ten thousand.
+    """
+
+    rows: int
+    auc: float
+    allowed: float
+
+    @property
+    def holds(self) -> bool:
+        return abs(self.auc - 0.5) <= self.allowed
+
+
+def chance(audit: Audit, split: TimeSplit) -> Chance | None:
+    """Fit and judge a few shuffles; None where a part has too few rows or one class.
+
+    Raises
+    ------
+    ModelError
+        No feature varies.
+    """
+    counts = count_rows(audit.build, split)
+    rows = labelled_rows(audit.build, split, most=MOST_ROWS, rows=counts, seed=audit.seed)
+    rows = rows.filter(pc.is_in(rows["split"], pa.array(["train", "validation"])))
+    table = point_in_time(audit.build, rows)
+    train = pc.equal(table["split"], "train").to_numpy()
+    cutoffs = table["event_timestamp"].to_numpy()
+    frame = numbers(table, audit.catalog.feature_names, table.filter(train))
+    identity = table.select(KEYS).to_pandas().groupby(KEYS, sort=False).ngroup().to_numpy()
+    draw = np.random.default_rng([audit.seed, SHUFFLES])
+    scores, errors = [], []
+    for _ in range(SHUFFLES):
+        churned = shuffled(table["churned"].to_numpy(), identity, cutoffs, draw)
+        if len(np.unique(churned[train])) < 2:
+            return None
+        auc, error = within_cutoffs(
+            churned[~train], fitted(frame, churned, train, audit.seed), cutoffs[~train]
+        )
+        if np.isnan(auc):
+            return None
+        scores.append(auc)
+        errors.append(error)
+    standard_error = sqrt(float(np.mean(np.square(errors))) / SHUFFLES)
+    allowed = max(FLOOR, STANDARD_ERRORS * standard_error)
+    return Chance(int((~train).sum()), float(np.mean(scores)), allowed)
+
+
+def numbers(table: pa.Table, names: tuple[str, ...], train: pa.Table) -> Floats:
+    """The features that vary in training, as a matrix; a text is the number of its category."""
+    inputs, _ = choose_inputs(train, names)
+    frame = make_frame(table, inputs)
+    columns = [
+        pd.factorize(frame[each.name])[0] if each.kind == TEXT else frame[each.name].to_numpy()
+        for each in inputs
+    ]
+    return np.column_stack(columns).astype(np.float64)
+
+
+def shuffled(
+    churned: NDArray[np.int64],
+    identity: NDArray[np.int64],
+    cutoffs: NDArray[np.datetime64],
+    draw: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Labels that changed places within their cut-off; a row that is there twice keeps one label."""
+    first_seen = np.unique(identity, return_index=True)[1]
+    labels, places = churned[first_seen].copy(), cutoffs[first_seen]
+    for cutoff in np.unique(places):
+        there = np.flatnonzero(places == cutoff)
+        labels[there] = labels[draw.permutation(there)]
+    return labels[identity]
+
+
+def fitted(frame: Floats, churned: NDArray[np.int64], train: NDArray[np.bool_], seed: int) -> Floats:
+    """Scores of the rows that are not ``train`` by a model fitted on those that are."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    model = HistGradientBoostingClassifier(
+        max_iter=30,
+        max_leaf_nodes=63,
+        min_samples_leaf=2,
+        learning_rate=0.3,
+        early_stopping=False,
+        random_state=seed,
+    )
+    with threadpool_limits(1):  # beside other work, threads that wait for one another take ten times as long
+        model.fit(frame[train], churned[train])
+        return np.asarray(model.predict_proba(frame[~train])[:, 1], dtype=np.float64)
+
+
+def within_cutoffs(
+    churned: NDArray[np.int64], scores: Floats, cutoffs: NDArray[np.datetime64]
+) -> tuple[float, float]:
+    """AUC over pairs of rows of one cut-off, and its standard error when scores mean nothing.
+
+    Pairs across cut-offs would tell that churn was more frequent at some of them, which is no fault.
+    """
+    from scipy.stats import rankdata
+
+    won, variance, pairs = 0.0, 0.0, 0.0
+    for cutoff in np.unique(cutoffs):
+        there = cutoffs == cutoff
+        gone = churned[there] == 1
+        ones, zeros = int(gone.sum()), int((~gone).sum())
+        won += rankdata(scores[there])[gone].sum() - ones * (ones + 1) / 2
+        variance += ones * zeros * (ones + zeros + 1) / 12
+        pairs += ones * zeros
+    return (won / pairs, sqrt(variance) / pairs) if pairs else (float("nan"), float("nan"))

@@ -1,0 +1,157 @@
+"""Customers whose label turns on one microsecond, built by the same dbt graph and compared with the rule.
+
+The user's own data may have no order exactly at a cut-off or at the end of its horizon; this little world has
+one on each side of every edge. What each label must be is worked out here, order by order.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ml.audit.findings import Audit, Breach
+from ml.audit.recount import FIRST_MONDAY, MODEL
+from ml.build.dbt import run_dbt, variables
+from ml.ingest.contract import TABLES, Table
+from ml.ingest.part import identifier, literal
+from ml.instants import format_instant
+from ml.labels import LABELS, parquet
+from ml.problem import Problem
+
+MICROSECOND, HALF_A_DAY = timedelta(microseconds=1), timedelta(hours=12)
+SINCE = datetime(2024, 1, 1) - FIRST_MONDAY
+AROUND = {"a microsecond before": -MICROSECOND, "at": timedelta(0), "a microsecond after": MICROSECOND}
+Label = tuple[str, datetime]
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order as raw data has it."""
+
+    ordered_at: datetime
+    loaded_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    returned_at: datetime | None = None
+
+    def counts_at(self, instant: datetime) -> bool:
+        """Whether it is known and kept then."""
+        known = max(self.ordered_at, self.loaded_at or self.ordered_at) <= instant
+        return known and not any(lost and lost <= instant for lost in (self.cancelled_at, self.returned_at))
+
+
+World = dict[str, list[Order]]
+
+
+def edge_world(problem: Problem) -> tuple[World, datetime, datetime]:
+    """Customers named after what they are, the cut-off that they turn on, and the data clock."""
+    step = timedelta(days=problem.cutoff_every_days)
+    cutoff = FIRST_MONDAY + (SINCE // step) * step
+    active, horizon = timedelta(days=problem.active_within_days), timedelta(days=problem.horizon_days)
+    clock = cutoff + step + horizon + timedelta(days=problem.label_delay_days)
+    before = Order(cutoff - HALF_A_DAY)
+    world: World = {"order and nothing after": [before]}
+    for words, distance in AROUND.items():
+        moment = cutoff + distance
+        world[f"next order {words} the cut-off"] = [before, Order(moment)]
+        world[f"next order {words} the end of the horizon"] = [before, Order(moment + horizon)]
+        world[f"only order {words} the beginning of the activity span"] = [Order(moment - active)]
+        world[f"only order {words} the cut-off"] = [Order(moment)]
+        world[f"order known {words} the cut-off"] = [Order(before.ordered_at, loaded_at=moment)]
+        world[f"order cancelled {words} the cut-off"] = [Order(before.ordered_at, cancelled_at=moment)]
+        world[f"order returned {words} the cut-off"] = [Order(before.ordered_at, returned_at=moment)]
+    world["next order cancelled in the end"] = [before, Order(cutoff + HALF_A_DAY, cancelled_at=clock)]
+    world["next order known in the end"] = [before, Order(cutoff + HALF_A_DAY, loaded_at=clock)]
+    return world, cutoff, clock
+
+
+def labels_of(world: World, cutoff: datetime, clock: datetime, problem: Problem) -> dict[Label, int]:
+    """What the rule says: (customer, cut-off) -> churned, at every cut-off that is settled by the clock."""
+    step, found = timedelta(days=problem.cutoff_every_days), dict[Label, int]()
+    active, horizon = timedelta(days=problem.active_within_days), timedelta(days=problem.horizon_days)
+    for customer, orders in world.items():
+        instant = cutoff - step * (active // step + 2)
+        while instant + horizon + timedelta(days=problem.label_delay_days) <= clock:
+            if any(
+                instant - active < order.ordered_at <= instant and order.counts_at(instant)
+                for order in orders
+            ):
+                stays = any(
+                    instant < order.ordered_at <= instant + horizon and order.counts_at(clock)
+                    for order in orders
+                )
+                found[customer, instant] = 0 if stays else 1
+            instant += step
+    return found
+
+
+def wrong_edges(audit: Audit) -> tuple[int, list[Breach]]:
+    """Build the world with the audit's dbt project; how many labels were looked at, and which are wrong."""
+    world, cutoff, clock = edge_world(audit.problem)
+    expected = labels_of(world, cutoff, clock, audit.problem)
+    built = built_labels(audit, world, clock)
+    return len(expected), list(wrong(expected, built, audit.problem))
+
+
+def wrong(expected: dict[Label, int], built: dict[Label, int], problem: Problem) -> Iterator[Breach]:
+    """A breach for each customer of the world with a wrong label."""
+    told = set[str]()
+    for customer, instant in sorted(expected.keys() | built.keys(), key=lambda label: (label[1], label[0])):
+        should, is_ = expected.get((customer, instant)), built.get((customer, instant))
+        if should != is_ and customer not in told:
+            told.add(customer)
+            yield Breach(
+                f"{MODEL}: a customer with '{customer}' has {in_words(is_)}, by the rule {in_words(should)}",
+                {"instant": format_instant(instant), "label": is_, "by the rule": should},
+            )
+
+
+def in_words(label: int | None) -> str:
+    return "no row" if label is None else f"churned = {label}"
+
+
+def built_labels(audit: Audit, world: World, clock: datetime) -> dict[Label, int]:
+    """The labels that the dbt graph gives to the world."""
+    place = audit.scratch / "edges"
+    write_load(place / "raw", world, clock)
+    values = variables(audit.problem)
+    run_dbt(place, place / "raw", place / "build", values, project=audit.project, tests=False, docs=False)
+    query = f"select customer_id, event_timestamp, churned from {parquet(place / 'build' / LABELS)}"
+    with duckdb.connect() as connection:
+        return {
+            (customer, instant): churned
+            for customer, instant, churned in connection.execute(query).fetchall()
+        }
+
+
+def write_load(folder: Path, world: World, clock: datetime) -> None:
+    """The world as a load; one session at the data clock makes it so."""
+    registered = min(order.ordered_at for orders in world.values() for order in orders) - HALF_A_DAY
+    rows: dict[str, list[dict[str, Any]]] = {
+        "customers": [{"customer_id": name, "registered_at": registered} for name in world],
+        "orders": [
+            {"order_id": f"{name} {number}", "customer_id": name, "total_amount": 1, **vars(order)}
+            for name, orders in world.items()
+            for number, order in enumerate(orders)
+        ],
+        "sessions": [{"session_id": "last", "customer_id": next(iter(world)), "started_at": clock}],
+    }
+    with duckdb.connect() as connection:
+        for table in TABLES:
+            write_table(connection, folder, table, rows.get(table.name, []))
+
+
+def write_table(
+    connection: duckdb.DuckDBPyConnection, folder: Path, table: Table, rows: list[dict[str, Any]]
+) -> None:
+    """One table of a load, with every column of the contract."""
+    columns = ", ".join(f"{identifier(column.name)} {column.kind.sql_type}" for column in table.columns)
+    connection.execute(f"create table {table.name} ({columns}, _file varchar, _row bigint)")
+    for row in rows:
+        names, places = ", ".join(row), ", ".join("?" * len(row))
+        connection.execute(f"insert into {table.name} ({names}) values ({places})", list(row.values()))
+    (folder / table.name).mkdir(parents=True)
+    target = literal(folder / table.name / "edges.parquet")
+    connection.execute(f"copy {table.name} to {target} (format parquet)")

@@ -1,0 +1,142 @@
+"""What a check hands back, and what it is given.
+
+``Audit`` goes into every check, a ``Finding`` comes out; ``run`` collects them, ``page`` shows them.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from feature_repo.catalog import Catalog
+from ml.home import Home
+from ml.problem import Problem
+from ml.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One way in which the contract does not hold.
+
+    Parameters
+    ----------
+    what : str
+        One sentence that names the model and column, or the table, file and row.
+    example : dict
+        One case of it: customer_id, instant, feature, before, after, whatever tells most.
+    count : int
+        Cells or rows it was seen in.
+    """
+
+    what: str
+    example: dict[str, Any] = field(default_factory=dict)
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Parameters
+    ----------
+    check : str
+        Its name in ``CHECKS``.
+    compared : int
+        How much was looked at, in units of ``what``.
+    what : str
+        The unit, as a word: "cells", "rows", "customers".
+    detail : str
+        One sentence for people: what was proved, or what is wrong.
+    breaches : tuple of Breach
+    sampled : str
+        How the sample was drawn; empty when everything was looked at.
+    notes : tuple of str
+        Sentences worth knowing that are no breach.
+    seconds : float
+        Set by whoever runs the check.
+    skipped : str
+        Why it could not be made; empty when it was. A check that was not made is no pass.
+    """
+
+    check: str
+    compared: int = 0
+    what: str = "cells"
+    detail: str = ""
+    breaches: tuple[Breach, ...] = ()
+    sampled: str = ""
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    skipped: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return not self.breaches and not self.skipped
+
+    def timed(self, seconds: float) -> "Finding":
+        """The same, having taken so long."""
+        return replace(self, seconds=round(seconds, 2))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        breaches = [asdict(breach) for breach in self.breaches]
+        return {"passed": self.passed, **asdict(self), "breaches": breaches, "notes": list(self.notes)}
+
+
+def not_checked(check: str, why: str) -> Finding:
+    """A check that could not be made."""
+    return Finding(check, skipped=why, detail=why)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What every check is given.
+
+    Parameters
+    ----------
+    home : Home
+    build : Path
+        The published build, leased: it stays while the audit runs.
+    load : Path
+        The raw tables it was made from; the folder may be gone.
+    card : dict
+        The build's ``build.json``.
+    catalog : Catalog
+        The build's features.
+    problem : Problem
+    project : Path
+        The dbt project that made the build, and makes it again.
+    scratch : Path
+        A folder of one's own on the home's file system, removed when the audit ends.
+    seed : int
+    seconds : float
+        What the check may take. Samples follow it, not the clock, so that they are the same again.
+    deadline : float
+        ``time.monotonic()`` by which the check should be done.
+    progress : Progress
+    """
+
+    home: Home
+    build: Path
+    load: Path
+    card: dict[str, Any]
+    catalog: Catalog
+    problem: Problem
+    project: Path
+    scratch: Path
+    seed: int
+    seconds: float
+    deadline: float
+    progress: Progress = SILENT
+
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; never negative."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def within(self, seconds: float, deadline: float) -> "Audit":
+        """The same, for one check."""
+        return replace(self, seconds=seconds, deadline=deadline)
+
+    def random(self, purpose: str) -> Random:
+        """A generator of one's own, the same for the same seed and purpose."""
+        return Random(f"{self.seed}|{purpose}")

@@ -1,0 +1,188 @@
+"""Labels counted a second time, by SQL that joins raw orders with cut-offs and knows nothing of deltas.
+
+Raw orders, the terms of the problem and the published labels come in; every label that should be another goes
+out. A cut-off ``t`` asks about ``(t - active_within, t]`` and tells about ``(t, t + horizon]``.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+
+from ml.audit.facts import becoming_known, known_at, one
+from ml.audit.findings import Audit, Breach
+from ml.audit.sample import clock_of
+from ml.ingest.part import relation_of
+from ml.instants import format_instant
+from ml.labels import LABELS, parquet, read_cutoffs
+from ml.problem import Problem
+
+MOST_CUSTOMERS = 50_000
+FIRST_MONDAY = datetime(1970, 1, 5)
+MODEL = "label_customer_churn"
+
+CHOSEN = """
+create temp table chosen as
+select customer_id from (select distinct customer_id from {orders})
+order by md5_number_lower(concat_ws('|', $1, customer_id)), customer_id
+limit {most}
+"""
+VERSIONS = """
+create temp table versions as
+with told as (
+    select distinct
+        order_id, customer_id, ordered_at, cancelled_at, returned_at,
+        coalesce(loaded_at, ordered_at) as told_at, {known_at} as known_at
+    from {orders} semi join chosen using (customer_id)
+)
+select *, lead(known_at) over (partition by order_id order by told_at) as superseded_at
+from told
+where known_at <= $clock
+"""
+# In the population: some version in force at t, of an order placed in time, that nothing known then undoes.
+POPULATION = """
+create temp table population as
+select distinct versions.customer_id, cutoffs.cutoff
+from versions
+inner join cutoffs
+    on versions.known_at <= cutoffs.cutoff and versions.ordered_at > cutoffs.cutoff - interval {active} day
+where
+    (superseded_at > cutoff or superseded_at is null)
+    and (cancelled_at > cutoff or cancelled_at is null)
+    and (returned_at > cutoff or returned_at is null)
+"""
+KEPT = """
+create temp table kept as
+select customer_id, ordered_at
+from versions
+where
+    superseded_at is null
+    and (cancelled_at > $clock or cancelled_at is null)
+    and (returned_at > $clock or returned_at is null)
+"""
+RECOUNTED = """
+create temp table recounted as
+select population.*, min(kept.ordered_at) as next_order_at, if(next_order_at is null, 1, 0) as churned
+from population
+left join kept
+    on population.customer_id = kept.customer_id
+    and kept.ordered_at > cutoff and kept.ordered_at <= cutoff + interval {horizon} day
+group by all
+"""
+PUBLISHED = """
+create temp table published as
+select customer_id, event_timestamp as cutoff, churned, count(*) as times
+from {labels} semi join chosen using (customer_id)
+group by all
+"""
+FAULTS = {
+    "lacks {count:,} rows of customers with a kept order of the last {active} days at the cut-off": """
+        from recounted anti join published using (customer_id, cutoff)
+    """,
+    "has {count:,} rows of customers without a kept order of the last {active} days at the cut-off": """
+        from published anti join recounted using (customer_id, cutoff)
+    """,
+    "says churned = 1 in {count:,} rows although a kept order was placed within {horizon} days": """
+        from published join recounted using (customer_id, cutoff)
+        where published.churned is distinct from recounted.churned and recounted.churned = 0
+    """,
+    "says churned = 0 in {count:,} rows although no kept order was placed within {horizon} days": """
+        from published join recounted using (customer_id, cutoff)
+        where published.churned is distinct from recounted.churned and recounted.churned = 1
+    """,
+    "has {count:,} rows more than once": "from published where times > 1",
+}
+# Orders for which one microsecond decides: at t, at its horizon's end, or just beyond either.
+AT_AN_EDGE = """
+with edges as (
+    select *, cutoff + edge as ordered_at
+    from recounted, unnest([
+        interval 0 day, interval 1 microsecond,
+        interval {horizon} day, interval {horizon} day + interval 1 microsecond
+    ]) as edges(edge)
+)
+select count(distinct (customer_id, cutoff)) from edges semi join kept using (customer_id, ordered_at)
+"""
+
+
+def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Make the tables ``recounted`` and ``published`` for the chosen customers.
+
+    Returns
+    -------
+    dict
+        ``customers`` chosen, ``all_customers``, ``labels`` recounted, ``at_an_edge`` among them.
+    """
+    orders, clock, problem = relation_of(audit.load / "orders"), clock_of(audit), audit.problem
+    connection.execute(CHOSEN.format(orders=orders, most=MOST_CUSTOMERS), [str(audit.seed)])
+    connection.execute(VERSIONS.format(orders=orders, known_at=known_at("orders")), {"clock": clock})
+    first = one(connection, f"select min(known_at) from ({becoming_known(audit.load)})")
+    connection.execute("create temp table cutoffs (cutoff timestamp)")
+    for cutoff in cutoffs(first, clock, problem):
+        connection.execute("insert into cutoffs values (?)", [cutoff])
+    connection.execute(POPULATION.format(active=problem.active_within_days))
+    connection.execute(KEPT, {"clock": clock})
+    connection.execute(RECOUNTED.format(horizon=problem.horizon_days))
+    connection.execute(PUBLISHED.format(labels=parquet(audit.build / LABELS)))
+    return {
+        "customers": one(connection, "select count(*) from chosen"),
+        "all_customers": one(connection, f"select count(distinct customer_id) from {orders}"),
+        "labels": one(connection, "select count(*) from recounted"),
+        "at_an_edge": one(connection, AT_AN_EDGE.format(horizon=problem.horizon_days)),
+    }
+
+
+def cutoffs(first_known_at: datetime | None, clock: datetime, problem: Problem) -> list[datetime]:
+    """The cut-offs that may have a label: in step from the first Monday of 1970, and settled by the clock."""
+    if first_known_at is None:
+        return []
+    step = timedelta(days=problem.cutoff_every_days)
+    last = clock - timedelta(days=problem.horizon_days + problem.label_delay_days)
+    place = -((FIRST_MONDAY - first_known_at) // step)
+    found = []
+    while FIRST_MONDAY + place * step <= last:
+        found.append(FIRST_MONDAY + place * step)
+        place += 1
+    return found
+
+
+def differences(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
+    """Every kind of label that is not as recounted, with its first case."""
+    problem = audit.problem
+    for sentence, rows in FAULTS.items():
+        count = one(connection, f"select count(*) {rows}")
+        if count:
+            words = {"count": count, "active": problem.active_within_days, "horizon": problem.horizon_days}
+            yield Breach(f"{MODEL} {sentence.format(**words)}", case(connection, rows), count)
+
+
+def case(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, Any]:
+    """Whose label at which cut-off, and the kept order that decides it, if there is one."""
+    found = connection.execute(f"select customer_id, cutoff {rows} order by all limit 1").fetchone()
+    customer, cutoff = found or (None, None)
+    query = "select min(ordered_at) from kept where customer_id = $1 and ordered_at > $2"
+    following = one(connection, query, [customer, cutoff])
+    return {
+        "customer_id": customer,
+        "instant": format_instant(cutoff) if cutoff else None,
+        "next kept order": format_instant(following) if following else "none known",
+    }
+
+
+def unsettled(audit: Audit, first_known_at: datetime | None) -> Iterator[Breach]:
+    """Cut-offs in the published labels that may have none."""
+    problem, clock = audit.problem, clock_of(audit)
+    allowed = set(cutoffs(first_known_at, clock, problem))
+    gap = timedelta(days=problem.horizon_days + problem.label_delay_days)
+    for cutoff in read_cutoffs(audit.build):
+        if cutoff in allowed:
+            continue
+        ends = format_instant(cutoff + gap)
+        why = f"they are settled only at {ends}, after the data clock {format_instant(clock)}"
+        if cutoff + gap <= clock:
+            why = f"it is out of step with every {problem.cutoff_every_days} days, or before the first fact"
+        yield Breach(
+            f"{MODEL} has labels at the cut-off {format_instant(cutoff)}, but {why}",
+            {"instant": format_instant(cutoff)},
+        )

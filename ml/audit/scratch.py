@@ -1,0 +1,108 @@
+"""Builds of a few customers, made beside the published one by the same dbt graph.
+
+The raw rows of the customers in ``chosen`` are copied once; ``rebuild`` runs dbt over such a copy.
+"""
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from ml.audit.compare import Table, files_of, rows_of
+from ml.audit.findings import Audit
+from ml.audit.wall import set_wall_clock
+from ml.build.dbt import CATALOG, project_hash, run_dbt, variables
+from ml.errors import NotReadyError
+from ml.ingest.contract import TABLES
+from ml.ingest.part import literal, relation_of
+from ml.ingest.record import RECORD
+from ml.instants import parse_instant
+
+OF_CHOSEN = "semi join chosen using (customer_id)"
+OF_CHOSEN_ORDERS = (
+    "semi join (select order_id from {orders} semi join chosen using (customer_id)) using (order_id)"
+)
+
+
+def check_repeatable(audit: Audit) -> None:
+    """Only what made the published build can make it again.
+
+    Raises
+    ------
+    NotReadyError
+        The raw tables of the build are gone, or its dbt project has changed since.
+    """
+    if not (audit.load / RECORD).is_file():
+        raise NotReadyError(
+            f"{audit.load.name}, which {audit.build.name} was made from, is gone: build again"
+        )
+    made_by = audit.card.get("project_hash")
+    if made_by is not None and made_by != project_hash(audit.project):
+        raise NotReadyError(f"the dbt project has changed since {audit.build.name} was made: build again")
+
+
+def copy_raw(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
+    """Write the raw rows of the customers in ``chosen`` to ``folder``, laid out as a load; how many."""
+    orders = relation_of(audit.load / "orders")
+    rows = 0
+    for table in TABLES:
+        (folder / table.name).mkdir(parents=True)
+        of_chosen = OF_CHOSEN if "customer_id" in table.names else OF_CHOSEN_ORDERS.format(orders=orders)
+        query = f"select * from {relation_of(audit.load / table.name)} {of_chosen}"
+        target = literal(folder / table.name / "raw.parquet")
+        rows += connection.execute(f"copy ({query}) to {target} (format parquet)").fetchall()[0][0]
+    shutil.copy2(audit.load / RECORD, folder / RECORD)
+    return rows
+
+
+def copy_published(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Write the published rows of the customers in ``chosen`` to ``folder``, laid out as a build."""
+    for source in sorted([*(audit.build / "features").iterdir(), *(audit.build / "labels").iterdir()]):
+        target = folder / source.parent.name / source.name
+        target.mkdir(parents=True)
+        rows = f"select * from {rows_of(sorted(source.glob('*.parquet')))} {OF_CHOSEN}"
+        ordered = f"{rows} order by customer_id"
+        connection.execute(f"copy ({ordered}) to {literal(target / 'rows.parquet')} (format parquet)")
+    describe(audit, folder)
+
+
+def rebuild(
+    audit: Audit, name: str, load: Path, *, as_of: datetime | None = None, wall_clock: datetime | None = None
+) -> Path:
+    """Run the published build's dbt graph over ``load``; the folder of what it made.
+
+    Parameters
+    ----------
+    name : str
+        Of a folder of its own in the scratch folder.
+    as_of : datetime, optional
+        By default the one that the published build was made with, if any.
+    wall_clock : datetime, optional
+        What SQL is told when it asks for the present instant.
+    """
+    place, output = audit.scratch / name, audit.scratch / name / "build"
+    if wall_clock:
+        set_wall_clock(place / "dbt" / "warehouse.duckdb", wall_clock)
+    made_as_of = audit.card.get("as_of")
+    as_of = as_of or (parse_instant(made_as_of) if made_as_of else None)
+    values = variables(audit.problem, as_of=as_of)
+    run_dbt(place, load, output, values, project=audit.project, tests=False, docs=False)
+    describe(audit, output)
+    return output
+
+
+def tables_of(audit: Audit) -> list[Table]:
+    """All feature models with their columns."""
+    return [Table(view.name, tuple(one.name for one in view.features)) for view in audit.catalog.views]
+
+
+def feature_files(audit: Audit, folder: Path) -> list[Path]:
+    """All files of feature tables in a build; they have customer_id and event_timestamp in common."""
+    return [file for table in tables_of(audit) for file in files_of(folder / "features", table)]
+
+
+def describe(audit: Audit, folder: Path) -> None:
+    """Let the features of a scratch build be read as those of the published one are."""
+    for name in ("manifest.json", CATALOG):
+        shutil.copyfile(audit.build / name, folder / name)

@@ -1,0 +1,154 @@
+"""Stand-ins: a feature that alone tells the label as good as says it, and was perhaps made from it.
+
+Labelled rows of the test part with every feature come in; each feature's own ROC-AUC goes out, whichever way
+round it points. The usual fault is a label made from the same recency that is a feature.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from feature_repo.catalog import Catalog, Feature
+from feature_repo.retrieval import point_in_time
+from ml.audit.findings import Audit, Breach, Finding, not_checked
+from ml.audit.pictures import Bar, Bars, PicturedFinding
+from ml.errors import NotReadyError
+from ml.labels import count_rows, labelled_rows, read_cutoffs
+from ml.model.inputs import UNKNOWN_TEXT, doubles
+from ml.split import TimeSplit, split_by_time
+
+CHECK = "stand-ins"
+# No honest behaviour tells so well who will leave; models with all features reach 0.8 to 0.9.
+LIMIT = 0.95
+MOST_ROWS = 30_000
+FEWEST_OF_A_CLASS = 25
+SHOWN = 12
+Floats = NDArray[np.float64]
+
+
+def check(audit: Audit) -> Finding:
+    """Whether any single feature separates who churned from who stayed better than ``LIMIT``."""
+    split, part = judged_on(audit)
+    counts = count_rows(audit.build, split)
+    rows = labelled_rows(audit.build, split, most=MOST_ROWS, rows=counts, seed=audit.seed)
+    churned = rows["churned"].to_numpy() == 1
+    fewest = int(min(churned.sum(), (~churned).sum()))
+    if fewest < FEWEST_OF_A_CLASS:
+        return not_checked(
+            CHECK,
+            f"{fewest} rows of one class are too few, {FEWEST_OF_A_CLASS} are needed: load more customers",
+        )
+    found = areas(point_in_time(audit.build, rows), audit.catalog, churned, audit.seed)
+    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    name, best = ranked[0]
+    return PicturedFinding(
+        CHECK,
+        compared=len(found),
+        what="features",
+        detail=f"the best single feature, {name}, has ROC-AUC {best:.3f} on {len(rows):,} {part}; the "
+        f"limit is {LIMIT}",
+        breaches=tuple(breach(audit.catalog, name, area, part) for name, area in ranked if area > LIMIT),
+        sampled=f"{len(rows):,} of {sum(counts.values()) - counts['left_out']:,} {part}, by a seeded hash"
+        if len(rows) < sum(counts.values()) - counts["left_out"]
+        else "",
+        picture=Bars(
+            f"ROC-AUC of single features, the best {min(SHOWN, len(ranked))} of {len(ranked)}",
+            tuple(Bar(name, round(area, 4), area > LIMIT) for name, area in ranked[:SHOWN]),
+            start=0.5,
+            limit=LIMIT,
+        ),
+    )
+
+
+def judged_on(audit: Audit) -> tuple[TimeSplit, str]:
+    """The test part alone, or all cut-offs where they are too few to be split; and how to call its rows."""
+    cutoffs = read_cutoffs(audit.build)
+    if not cutoffs:
+        raise NotReadyError("there is no labelled cut-off: the history is shorter than the horizon")
+    try:
+        split = split_by_time(cutoffs, audit.problem)
+    except NotReadyError:
+        return TimeSplit((), (), tuple(cutoffs), ()), "labelled rows (too few cut-offs for a test part)"
+    return TimeSplit((), (), split.test, ()), "test rows"
+
+
+def breach(catalog: Catalog, name: str, area: float, part: str) -> Breach:
+    """What to say of a feature that tells too much."""
+    where = {feature.name: f"{feature.view}.{feature.name}" for feature in catalog.stored}
+    formula = f" = {catalog.formulas[name]}" if name in catalog.formulas else ""
+    return Breach(
+        f"{where.get(name, name)}{formula} alone tells the label: ROC-AUC {area:.3f} on {part}, above "
+        f"{LIMIT}; perhaps the label was made from it, or it is known only later",
+        {"feature": name, "auc": round(area, 4)},
+    )
+
+
+def areas(table: pa.Table, catalog: Catalog, churned: NDArray[np.bool_], seed: int) -> dict[str, float]:
+    """Feature -> its own ROC-AUC, 0.5 or more."""
+    asked, half = table["event_timestamp"], halves(table["customer_id"], seed)
+    return {
+        feature.name: of_text(table[feature.name], churned, half)
+        if is_text(feature)
+        else of_numbers(as_numbers(table[feature.name], asked), churned)
+        for feature in catalog.features
+    }
+
+
+def is_text(feature: Any) -> bool:
+    return isinstance(feature, Feature) and feature.kind == "text"
+
+
+def as_numbers(column: pa.ChunkedArray, asked: pa.ChunkedArray) -> Floats:
+    """A feature as numbers, NaN where null; an instant as its age when asked, in days."""
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        age = asked.to_numpy() - column.cast(pa.timestamp("us")).to_numpy()
+        return np.where(np.isnat(age), np.nan, age / np.timedelta64(1, "D"))
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    return doubles(column).to_numpy().astype(np.float64)
+
+
+def of_numbers(values: Floats, churned: NDArray[np.bool_]) -> float:
+    """ROC-AUC of one feature, whichever way round; a null is below or above all else, whatever tells more."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return either_way(area(values, churned))
+    below, above = np.where(missing, -np.inf, values), np.where(missing, np.inf, values)
+    return max(either_way(area(below, churned)), either_way(area(above, churned)))
+
+
+def of_text(column: pa.ChunkedArray, churned: NDArray[np.bool_], half: NDArray[np.bool_]) -> float:
+    """ROC-AUC of the churn rate of each text, learned on one half of the customers, judged on the other."""
+    texts = np.asarray(column.fill_null(UNKNOWN_TEXT).to_pylist(), dtype=object)
+    _, codes = np.unique(texts, return_inverse=True)
+    seen, gone = (
+        np.bincount(codes[half], minlength=codes.max() + 1),
+        np.bincount(codes[half], weights=churned[half], minlength=codes.max() + 1),
+    )
+    overall = churned[half].mean() if half.any() else 0.5
+    rates = np.where(seen > 0, gone / np.maximum(seen, 1), overall)
+    return either_way(area(rates[codes[~half]], churned[~half]))
+
+
+def area(values: Floats, churned: NDArray[np.bool_]) -> float:
+    """ROC-AUC by ranks, ties sharing the middle one; 0.5 where one class is missing."""
+    from scipy.stats import rankdata
+
+    ones, zeros = int(churned.sum()), int((~churned).sum())
+    if not ones or not zeros:
+        return 0.5
+    return float((rankdata(values)[churned].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def either_way(auc: float) -> float:
+    """The same whether high or low values churn."""
+    return max(auc, 1 - auc)
+
+
+def halves(customers: pa.ChunkedArray, seed: int) -> NDArray[np.bool_]:
+    """A coin for each customer, the same in every row."""
+    codes = customers.combine_chunks().dictionary_encode()
+    coins = np.random.default_rng([seed, len(CHECK)]).integers(0, 2, len(codes.dictionary)) == 1
+    return coins[codes.indices.to_numpy()]

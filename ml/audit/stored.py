@@ -1,0 +1,135 @@
+"""The online store's file as it is on disk: what it says it holds, and its rows as Parquet, chunk by chunk.
+
+Read from one state while it may be written to; nothing here goes through Feast.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from feature_repo.carried_types import feast_type_name
+from feature_repo.catalog import Feature, View
+from feature_repo.held import quoted
+from feature_repo.paths import ROOT, feast_path
+from ml.audit.findings import Breach
+from ml.errors import TidemarkError
+from ml.home import Home
+
+AT_ONCE = 50_000
+BUSY_SECONDS = 60
+KEYS = ("customer_id", "event_timestamp")
+HELD_AS = {"Int64": pa.int64(), "Float64": pa.float64(), "Bool": pa.int64(), "String": pa.string()}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """That the store holds ``view`` from a build, as it was at ``until``."""
+
+    view: str
+    build: Path
+    until: datetime
+
+
+def store_file(home: Home) -> Path:
+    """Where the online store is."""
+    settings = yaml.safe_load((ROOT / "feature_repo" / "feature_store.yaml").read_text())
+    return feast_path(settings["online_store"]["path"], home.root)
+
+
+@contextmanager
+def one_state(file: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that changes nothing and sees one state of the store, whatever is written meanwhile.
+
+    Raises
+    ------
+    TidemarkError
+        The file cannot be read as a store.
+    """
+    store = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        store.execute("begin")
+        yield store
+    except sqlite3.Error as error:
+        raise TidemarkError(f"{file} cannot be read: {error}; run 'churn materialize' again") from error
+    finally:
+        store.close()
+
+
+def marks(store: sqlite3.Connection, home: Home) -> list[Mark]:
+    """What the store says it holds; a build goes by its name, for a home may have been moved."""
+    if not store.execute("select 1 from sqlite_master where name = 'materialized'").fetchone():
+        return []
+    rows = store.execute("select view, source, until from materialized order by view").fetchall()
+    return [
+        Mark(view, home.builds / Path(source).parent.parent.name, datetime.fromisoformat(until))
+        for view, source, until in rows
+    ]
+
+
+def missing_columns(store: sqlite3.Connection, view: View) -> list[str]:
+    """Features of ``view`` that its table in the store has no column for."""
+    there = {row[1] for row in store.execute(f"pragma table_info({quoted(view.name)})")}
+    return [feature.name for feature in view.features if feature.name not in there]
+
+
+def copy_rows(store: sqlite3.Connection, view: View, file: Path) -> list[Breach]:
+    """Write the store's rows of ``view`` to a Parquet file; a strange value is null there, and a breach."""
+    types = {name: pa.string() for name in KEYS} | {each.name: held_as(each) for each in view.features}
+    columns = ", ".join(map(quoted, types))
+    cursor = store.execute(f"select {columns} from {quoted(view.name)}")
+    strange: dict[str, list[tuple[str, Any]]] = {}
+    with pq.ParquetWriter(file, pa.schema(list(types.items()))) as writer:
+        while rows := cursor.fetchmany(AT_ONCE):
+            by_column = dict(zip(types, zip(*rows, strict=True), strict=True))
+            arrays = [array(by_column, name, type_, strange) for name, type_ in types.items()]
+            writer.write_table(pa.table(arrays, names=list(types)))
+    return [misfit(view, name, cells) for name, cells in strange.items()]
+
+
+def held_as(feature: Feature) -> pa.DataType:
+    """The type of a feature's values in the store."""
+    return HELD_AS[feast_type_name(feature.sql_type)]
+
+
+def array(
+    columns: Mapping[str, Sequence[Any]],
+    name: str,
+    type_: pa.DataType,
+    strange: dict[str, list[tuple[str, Any]]],
+) -> pa.Array:
+    """Values of one column; what is of another type goes to ``strange``, with its customer."""
+    try:
+        return pa.array(columns[name], type_)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        found = [value if fits(value, type_) else None for value in columns[name]]
+        for customer, value, kept in zip(columns["customer_id"], columns[name], found, strict=True):
+            if value is not None and kept is None:
+                strange.setdefault(name, []).append((customer, value))
+        return pa.array(found, type_)
+
+
+def fits(value: Any, type_: pa.DataType) -> bool:
+    """Whether a value is of a type."""
+    try:
+        pa.scalar(value, type_)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return False
+    return True
+
+
+def misfit(view: View, name: str, cells: list[tuple[str, Any]]) -> Breach:
+    """What to say of values of a wrong type."""
+    customer, value = cells[0]
+    return Breach(
+        f"{view.name}.{name} holds {value!r} online, which is no value of its type",
+        {"customer_id": str(customer), "feature": name, "online": repr(value)},
+        len(cells),
+    )

@@ -1,0 +1,95 @@
+"""``churn audit``."""
+
+import sys
+from typing import Any
+
+import click
+
+from ml.cli.run import Run, as_text, churn_command
+
+
+@click.command(name="audit")
+@click.option("--seconds", type=float, default=120, show_default=True, help="What all checks may take.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same samples.")
+@click.option("--check", "only", multiple=True, metavar="NAME", help="Make this check only; may be repeated.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Page to write (default audit/<build>.html).")
+@click.option("--problem", type=click.Path(), help="Problem file (default problem.yml).")
+@churn_command
+def command(
+    run: Run, seconds: float, seed: int, only: tuple[str, ...], out: str | None, problem: str | None
+) -> None:
+    """Prove on the data at hand that features keep to the past and nothing is lost.
+
+    Builds samples again with a poisoned future, and as of past instants, and compares cell by cell; compares
+    with the build before, and offline with online; checks labels, windows and counts. Ends with status 1 on
+    a breach.
+
+    \b
+    Example:
+      churn audit --seconds 300 --seed 1
+    """
+    from ml.audit.run import audit
+
+    result = audit(
+        home=run.home,
+        seconds=seconds,
+        seed=seed,
+        problem=problem,
+        only=only,
+        out=out,
+        progress=run.progress,
+    )
+    run.finish(result, summary(result))
+    sys.exit(1 if any(check["breaches"] for check in result["checks"]) else 0)
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The checks as a table, then every breach and note in a sentence."""
+    head = (
+        f"{result['build_id']}, data clock {result['data_clock']}, seed {result['seed']}, "
+        f"{result['seconds']:.0f} s"
+    )
+    lines = [head, "", *(line_of(check) for check in result["checks"]), ""]
+    for check in result["checks"]:
+        lines += block(check)
+    return "\n".join([*lines, "", verdict(result), f"wrote {result['page']}"])
+
+
+def line_of(check: dict[str, Any]) -> str:
+    """One check: its state, how much was compared, how the sample was drawn, its seconds."""
+    compared = "" if check["skipped"] else f"{check['compared']:,d} {check['what']}"
+    said = check["skipped"] or check["sampled"] or "everything"
+    return f"{check['check']:<10s} {state(check):<12s} {compared:>24s} {check['seconds']:>7.1f} s  {said}"
+
+
+def state(check: dict[str, Any]) -> str:
+    """passed, BREACH or NOT CHECKED."""
+    if check["breaches"]:
+        return "BREACH"
+    return "NOT CHECKED" if check["skipped"] else "passed"
+
+
+def block(check: dict[str, Any]) -> list[str]:
+    """What one check has to say beyond its line."""
+    said = [f"  BREACH: {breach['what']}{example_of(breach)}" for breach in check["breaches"]]
+    said += [f"  note: {note}" for note in check["notes"]]
+    return [f"{check['check']}: {check['detail']}", *said] if said or not check["skipped"] else []
+
+
+def example_of(breach: dict[str, Any]) -> str:
+    """One case of a breach, in brackets."""
+    said = ", ".join(f"{name} {word_of(value)}" for name, value in breach["example"].items())
+    return f" ({said})" if said else ""
+
+
+def word_of(value: Any) -> str:
+    """A value as people read it."""
+    return "null" if value is None else as_text(value)
+
+
+def verdict(result: dict[str, Any]) -> str:
+    """The last word."""
+    broken = [check["check"] for check in result["checks"] if check["breaches"]]
+    said = f"BREACH in {', '.join(broken)}" if broken else "no breach"
+    left = result["not_checked"]
+    return said + (f"; NOT CHECKED: {', '.join(left)}" if left else "")

@@ -1,0 +1,60 @@
+"""What a check is given, over a home; and published files changed by hand."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from feature_repo.catalog import read_catalog
+from ml.audit.findings import Audit, Finding
+from ml.audit.run import PROJECT
+from ml.build_card import read_build_card
+from ml.home import Home
+from ml.problem import Problem
+
+
+def given(home: Path, scratch: Path, **changes: Any) -> Audit:
+    """An audit of the published build of ``home``, with all the time in the world."""
+    house = Home.at(home)
+    build = house.current_build()
+    card = read_build_card(build)
+    scratch.mkdir(parents=True, exist_ok=True)
+    usual = {
+        "home": house,
+        "build": build,
+        "load": house.raw / card["load_id"],
+        "card": card,
+        "catalog": read_catalog(build),
+        "problem": Problem(),
+        "project": PROJECT,
+        "scratch": scratch,
+        "seed": 0,
+        "deadline": time.monotonic() + 3600,
+        "seconds": 3600,
+    }
+    return Audit(**{**usual, **changes})
+
+
+def copied(home: Path, folder: Path) -> Path:
+    """The home again, to be spoiled."""
+    return shutil.copytree(home, folder, symlinks=True)
+
+
+def rewrite(folder: Path, select: str) -> None:
+    """Replace what the Parquet files of ``folder`` hold by a query over ``rows``."""
+    files = sorted(folder.glob("*.parquet"))
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"create table rows as from read_parquet('{folder}/*.parquet', union_by_name = true)"
+        )
+        for file in files[1:]:
+            file.unlink()
+        files[0].unlink()
+        connection.execute(f"copy ({select}) to '{files[0]}' (format parquet)")
+
+
+def told(finding: Finding) -> list[tuple[str, int]]:
+    """What is wrong, and how often."""
+    return [(breach.what, breach.count) for breach in finding.breaches]
