@@ -9,7 +9,7 @@ READY := .venv/.ready
 export CHURN_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types sql imports docs bench clean
+.PHONY: help setup demo test check lint types sql imports docs bench chaos clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -57,6 +57,9 @@ docs: $(READY) ## Write docs/features.md and the service's lock file anew, from 
 
 bench: $(READY) ## Measure seconds and peak memory (minutes; writes docs/benchmarks.md).
 	$(BIN)/python -m benchmarks.run
+
+chaos: $(READY) ## Kill, starve and crowd every command (half an hour; writes docs/chaos.md; QUICK=1 for a taste).
+	$(BIN)/python -m tests.chaos $(if $(QUICK),--quick)
 
 clean: ## Remove the environment; state under CHURN_HOME stays.
 	rm -rf .venv

@@ -4,19 +4,14 @@ Example: python -m benchmarks.run --sizes 50000 --repeats 1
 """
 
 import json
-import os
-import platform
 import sys
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
-import psutil  # type: ignore[import-untyped]
 
-from benchmarks import bare_duckdb
 from benchmarks.build_parts import build_parts
+from benchmarks.machine import machine, memory, threads
 from benchmarks.measure import Measured, measure
 from benchmarks.page import write_page
 from benchmarks.plot import draw
@@ -24,6 +19,7 @@ from benchmarks.shop import Shop
 from benchmarks.sums import differences, table_sums
 from feature_repo.paths import ROOT, churn_home
 from ml.errors import TidemarkError
+from ml.home import MODEL
 from ml.progress import Progress
 
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -51,7 +47,7 @@ def run_shop(shop: Shop, repeats: int, rows: int, keep_model: bool, progress: Pr
         step("bare", *bare_command(shop))
         shop.make_asked(rows)
         step("features", *features_command(shop))
-        if figures["train"] is None and not (keep_model and (shop.home.models / "current").exists()):
+        if figures["train"] is None and not (keep_model and (shop.home.builds / "current" / MODEL).exists()):
             figures["train"] = step("train", *CHURN, "train", "--home", shop.home.root)[0].as_dict()
             del runs["train"]
         step("score", *score_command(shop))
@@ -74,14 +70,6 @@ def score_command(shop: Shop) -> list[object]:
     return [*CHURN, "score", "--out", shop.folder / "scores.parquet", "--home", shop.home.root]
 
 
-def threads() -> int:
-    return int(os.environ.get("CHURN_DBT_THREADS", bare_duckdb.THREADS))
-
-
-def memory() -> str:
-    return os.environ.get("CHURN_MEMORY_LIMIT", bare_duckdb.MEMORY)
-
-
 def answers(shop: Shop) -> dict[str, int]:
     """How many features were asked for, and how many customers scored."""
     import pyarrow.parquet as pq
@@ -98,24 +86,6 @@ def same_tables(shop: Shop) -> dict[str, dict[str, Any]]:
     if found:
         raise TidemarkError(f"bare DuckDB made other tables than the build: {'; '.join(found)}")
     return {name: {"rows": one["rows"], "checksum": one["checksum"]} for name, one in built.items()}
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    return {
-        "date": date.today().isoformat(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "versions": {
-            "python": platform.python_version(),
-            **{
-                name: version(name) for name in ("duckdb", "dbt-core", "dbt-duckdb", "pyarrow", "xgboost-cpu")
-            },
-        },
-        "threads": threads(),
-        "duckdb_memory_limit": memory(),
-    }
 
 
 def write_all(results: dict[str, Any]) -> None:

@@ -39,7 +39,8 @@ def row(feature: Feature | OnDemand) -> str:
 
 def write_dictionary(home: Home | str | None = None, file: Path = FILE) -> Path:
     """Write the dictionary of the published build of ``home`` to ``file``."""
-    file.write_text(dictionary(read_catalog(Home.at(home).current_build())))
+    with Home.at(home).reading() as build:
+        file.write_text(dictionary(read_catalog(build)))
     return file
 
 

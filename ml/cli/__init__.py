@@ -10,12 +10,16 @@ import click
 COMMANDS = {
     "ingest": "Load a folder or database schema of raw tables.",
     "build": "Make, test and publish features and labels.",
+    "builds": "What was published when.",
+    "rollback": "Go back to an earlier build and its model.",
     "features": "Point-in-time features for any rows.",
     "dataset": "The labelled rows, for your own notebook.",
     "train": "Choose, calibrate and save a model.",
     "evaluate": "The held-out report.",
     "materialize": "Put feature values into the online store.",
     "score": "Churn probabilities with reasons.",
+    "receipt": "The raw rows behind one value, and their total.",
+    "audit": "Prove on the data at hand that features keep to the past.",
     "doctor": "Check that everything is in place.",
 }
 
