@@ -139,9 +139,12 @@ def copy_of(registry: RegistryProto) -> RegistryProto:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put ``content`` in ``path``: readers see all of it or what was there before, power cuts included."""
+    """Put ``content`` in ``path``: readers see all of it or what was there before, power cuts included.
+
+    Whoever calls holds the file's lock. What a killed writer left has the same name and is written over.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}-{os.getpid()}-{uuid.uuid4().hex}")
+    fresh = path.with_name(f".{path.name}.new")
     try:
         with fresh.open("wb") as file:
             file.write(content)

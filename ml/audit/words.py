@@ -31,7 +31,7 @@ def breaches_of(found: Comparison, what: str, clocks: Mapping[str, str] = NO_CLO
 def notes_on(found: Comparison) -> tuple[str, ...]:
     """A sentence for each model that has other rows but no other value."""
     return tuple(
-        f"{moved.model} has {counted(moved.cells, 'row')} on one side only that change no value at any instant"
+        f"{moved.model} has {counted(moved.cells, 'row')} on one side only, which change no value"
         for moved in found.idle
     )
 

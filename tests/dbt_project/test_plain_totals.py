@@ -18,12 +18,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """One random world, its feature and label tables made in each way."""
     hand = ingested(tmp_path_factory.mktemp("totals"), random_world(13, customers=CUSTOMERS))
     ways = {"fast": {}, "plain": {"plain_totals": True}, "sliced": {"customers_per_slice": 7}}
+    all_active = {"active_within_days": 2 * 365}
     folders = {way: hand.folder / way for way in ways}
     for way, variables in ways.items():
         for kind in ("features", "labels"):
             (folders[way] / kind).mkdir(parents=True)
         chosen = [] if way == "fast" else ["--select", "marts"]
-        ran = hand.dbt("run", *chosen, output=folders[way], **variables)
+        ran = hand.dbt("run", *chosen, output=folders[way], **variables, **all_active)
         assert ran.returncode == 0, ran.stdout
         shutil.copyfile(hand.target / ORDERS, folders[way] / "orders.sql")
     return folders
@@ -35,7 +36,7 @@ def test_rows_are_the_same_and_in_the_same_order(way: str, model: str, made: Mad
     fast, other = (rows_of(made[name], model) for name in ("fast", way))
     assert (other.columns, other.types) == (fast.columns, fast.types)
     rows = fast.fetchall()
-    assert len(rows) >= CUSTOMERS - 10
+    assert len(rows) > CUSTOMERS / 2
     assert other.fetchall() == rows
 
 

@@ -20,7 +20,11 @@ data_clock as (
 
     select
         {{ earliest(["min(known_at)", earlier_instant("earlier_first_known_at")]) }} as first_known_at,
-        {{ latest(["max(known_at)", earlier_instant("earlier_data_clock")]) if var("as_of") is none else as_of_instant() }} as data_clock
+        {% if var("as_of") is none %}
+            {{ latest(["max(known_at)", earlier_instant("earlier_data_clock")]) }} as data_clock
+        {% else %}
+            {{ as_of_instant() }} as data_clock
+        {% endif %}
     from known_facts
 
 )

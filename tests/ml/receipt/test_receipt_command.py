@@ -25,7 +25,7 @@ Rows that make it:
 holds since  2023-01-13T00:00:00Z  order late-o1: known
 exact until  2023-02-10T00:00:00Z  order late-o1: 30 days since ordered
 build-000001 says 2, and so do the rows of load-000001: they match.
-"""
+"""  # noqa: E501
 
 
 def run(home: Path, *arguments: str, width: int = 140) -> Result:
