@@ -17,6 +17,19 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# whether a feature row is written: history that the build before has, and no new fact changes, is not #}
+{% macro is_made_anew(customer_id, instant) -%}
+    {%- if var("earlier_split_at") is none -%} true
+    {%- else -%} ({{ instant }} > {{ earlier_instant("earlier_split_at") }} or {{ is_restated(customer_id) }})
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro is_restated(customer_id) -%}
+    {%- if var("earlier_split_at") is none -%} true
+    {%- else -%} {{ customer_id }} in (select customer_id from {{ parquet_rows(var("only_customers")) }} where is_restated)
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro parquet_rows(path) -%}
     {{ adapter.dispatch("parquet_rows")(path) }}
 {%- endmacro %}

@@ -6,6 +6,6 @@ select
 from {{ ref("int_customers") }} as customers
 left join {{ ref(table) }} as feat
     on customers.customer_id = feat.customer_id and customers.first_known_at = feat.event_timestamp
-where feat.customer_id is null
+where feat.customer_id is null and {{ is_restated("customers.customer_id") }}
 {{ "union all" if not loop.last }}
 {% endfor %}

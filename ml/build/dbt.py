@@ -45,7 +45,7 @@ def variables(
         A Parquet file with the column customer_id: make only these.
     earlier : dict, optional
         ``first_known_at`` and ``data_clock`` of all customers together, ISO 8601 without a zone, when only
-        some are made.
+        some are made; ``split_at`` when the build before has their rows up to it.
     """
     clocks = {f"earlier_{name}": instant for name, instant in (earlier or {}).items()}
     return {

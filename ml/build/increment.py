@@ -19,7 +19,8 @@ from ml.instants import parse_instant
 
 TOUCHED_SHARE_MAX = 0.5
 MEMORY_LIMIT = "3GB"
-NEEDED = ("split_at", "project_hash", "first_known_at")
+CLOCKS = ("first_known_at", "data_clock", "split_at")
+NEEDED = (*CLOCKS, "project_hash")
 
 # A row told again word for word changes nothing. No earlier row was told after the split, so only rows told
 # before it can be such copies, and only with rows of the same key are they compared.
@@ -97,10 +98,7 @@ class Increment:
     @property
     def earlier(self) -> dict[str, str | None]:
         """The clocks of all customers together, as the build before knew them, for dbt."""
-        return {
-            name: parse_instant(self.card[name]).isoformat(sep=" ")
-            for name in ("first_known_at", "data_clock")
-        }
+        return {name: parse_instant(self.card[name]).isoformat(sep=" ") for name in CLOCKS}
 
 
 def find_increment(

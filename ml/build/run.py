@@ -21,7 +21,6 @@ from ml.problem import Problem, read_problem
 from ml.progress import SILENT, Progress
 
 ANCESTORS_MAX = 1000
-ANCESTORS_MAX = 1000
 WORK = "work"
 
 
