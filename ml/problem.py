@@ -3,7 +3,7 @@
 ``problem.yml`` comes in, a checked ``Problem`` goes out; build, dataset, train, evaluate and score read it.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +11,68 @@ import yaml
 
 from feature_repo.paths import ROOT
 from ml.errors import ProblemError
-from ml.schema import Choice, Names, Shape, Share, Whole, read_shape
+from ml.problem_checks import actions_file, check_together
+from ml.problem_shape import CANDIDATES, SHAPE, USUAL_VALUE
+from ml.schema import read_shape
 
-METRICS = ("log_loss", "brier", "roc_auc", "average_precision")
-THRESHOLD_RULES = ("recall_at_least", "precision_at_least", "fixed")
 
-SHAPE: Shape = {
-    "horizon_days": Whole(1, 3650),
-    "active_within_days": Whole(1, 3650),
-    "cutoff_every_days": Whole(1, 3650),
-    "label_delay_days": Whole(0, 3650),
-    "metric": Choice(METRICS),
-    "threshold": {"rule": Choice(THRESHOLD_RULES), "value": Share()},
-    "bands": {"medium": Share(), "high": Share()},
-    "baseline": Names(),
-    "constraints": {"latency_ms": Whole(1, 60_000), "reasons": Whole(1, 20)},
-    "split": {"validation": Share(), "test": Share()},
-    "training_rows_max": Whole(100, 50_000_000),
-    "seed": Whole(0, 2**31 - 1),
-}
+@dataclass(frozen=True)
+class Success:
+    """What makes the model good enough: a metric on the test part, and the value it must reach."""
+
+    metric: str = "roc_auc"
+    target: float = 0.8
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Money of one contact, in any currency; the defaults are those of Verbraken et al. (2013).
+
+    Parameters
+    ----------
+    contact : float
+        Cost of contacting one customer.
+    offer : float
+        Cost of the offer to one who takes it. A customer who would have stayed takes it for sure.
+    value_kept : float
+        Worth of a churner who is kept.
+    take_up : float
+        Share of contacted churners who take the offer and stay.
+    """
+
+    contact: float = 1.0
+    offer: float = 10.0
+    value_kept: float = 200.0
+    take_up: float = 0.3
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How long to search for better settings of the candidates; no trials, no search."""
+
+    trials: int = 10
+    seconds: int = 120
+    search: str = "tpe"
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """How the probability from which a customer counts as churning is set."""
+    """How the probability from which a customer counts as churning is set.
+
+    Parameters
+    ----------
+    rule : str
+    value : float, optional
+        The recall, precision, beta or probability that the rule names; a rule's usual one by default.
+        ``capacity`` and ``profit`` have none: they follow the problem's capacity and costs.
+    """
 
     rule: str = "recall_at_least"
-    value: float = 0.8
+    value: float | None = None
+
+    def __post_init__(self) -> None:
+        usual = USUAL_VALUE.get(self.rule)
+        object.__setattr__(self, "value", usual if usual is None or self.value is None else self.value)
 
 
 @dataclass(frozen=True)
@@ -66,16 +101,29 @@ class Split:
 
 @dataclass(frozen=True)
 class Problem:
-    """One churn problem; the defaults are those of the ``problem.yml`` in the repository."""
+    """One churn problem; the defaults are those of the ``problem.yml`` in the repository.
+
+    ``capacity`` is contacts a week, None without limit; ``refresh_days`` the days from one scoring of
+    everyone to the next; ``actions`` a file, by its whole path or relative to the repository.
+    """
 
     horizon_days: int = 30
     active_within_days: int = 90
     cutoff_every_days: int = 7
     label_delay_days: int = 0
+    refresh_days: int = 7
     metric: str = "log_loss"
+    success: Success = Success()
+    costs: Costs = Costs()
+    capacity: int | None = None
     threshold: Threshold = Threshold()
+    calibration: str = "auto"
     bands: Bands = Bands()
+    actions: str = "actions.yml"
     baseline: tuple[str, ...] = ("overdue_ratio", "days_since_last_order")
+    candidates: tuple[str, ...] = CANDIDATES
+    selection: str = "none"
+    tuning: Tuning = Tuning()
     constraints: Constraints = Constraints()
     split: Split = Split()
     training_rows_max: int = 200_000
@@ -91,6 +139,11 @@ class Problem:
         """Days after a cut-off until its label is settled."""
         return self.horizon_days + self.label_delay_days
 
+    @property
+    def contacts(self) -> float | None:
+        """Customers that can be contacted from one scoring to the next; None without limit."""
+        return None if self.capacity is None else self.capacity * self.refresh_days / 7
+
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         return asdict(self)
@@ -101,7 +154,16 @@ def problem_of(given: "Problem | str | Path | None") -> Problem:
     return given if isinstance(given, Problem) else read_problem(given)
 
 
-GROUPS = {"threshold": Threshold, "bands": Bands, "constraints": Constraints, "split": Split}
+GROUPS: dict[str, Any] = {
+    "success": Success,
+    "costs": Costs,
+    "threshold": Threshold,
+    "bands": Bands,
+    "tuning": Tuning,
+    "constraints": Constraints,
+    "split": Split,
+}
+LISTS = ("baseline", "candidates")
 
 
 def read_problem(path: str | Path | None = None) -> Problem:
@@ -120,16 +182,14 @@ def read_problem(path: str | Path | None = None) -> Problem:
     file = Path(path) if path else ROOT / "problem.yml"
     values, lines = read_shape(compose(file), SHAPE, str(file))
     problem = from_values(values)
-    check_together(problem, file, lines)
-    return problem
+    check_together(problem, str(file), lines)
+    return replace(problem, actions=actions_file(problem.actions, file, lines))
 
 
 def from_values(values: dict[str, Any]) -> Problem:
     """A Problem from plain checked values, as ``as_dict`` gives them."""
     made = {name: GROUPS[name](**value) if name in GROUPS else value for name, value in values.items()}
-    if "baseline" in made:
-        made["baseline"] = tuple(made["baseline"])
-    return Problem(**made)
+    return Problem(**made | {name: tuple(made[name]) for name in LISTS if name in made})
 
 
 def compose(file: Path) -> yaml.Node | None:
@@ -145,17 +205,3 @@ def compose(file: Path) -> yaml.Node | None:
         line = mark.line + 1 if mark else 1
         what = getattr(error, "problem", None) or "the text cannot be read"
         raise ProblemError(f"{file}, line {line}: is no YAML ({what}); correct that line") from error
-
-
-def check_together(problem: Problem, file: Path, lines: dict[str, int]) -> None:
-    """What no key can tell alone."""
-    if problem.bands.medium >= problem.bands.high:
-        raise ProblemError(
-            f"{file}, line {lines.get('bands.high', 1)}: bands.high must be above bands.medium "
-            f"({problem.bands.medium:g}); raise it"
-        )
-    if problem.split.validation + problem.split.test >= 1:
-        raise ProblemError(
-            f"{file}, line {lines.get('split', 1)}: split.validation + split.test leave nothing to train on; "
-            "make their sum less than 1"
-        )

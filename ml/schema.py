@@ -25,6 +25,20 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class Number:
+    """A number from ``low`` to ``high``; a whole one will do."""
+
+    low: float
+    high: float
+
+    def wanted(self) -> str:
+        return f"a number from {self.low:,.15g} to {self.high:,.15g}"
+
+    def accepts(self, value: Any) -> bool:
+        return type(value) is float and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
 class Share:
     """A number above 0 and below 1."""
 
@@ -59,7 +73,38 @@ class Names:
         return isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
 
 
-Rule = Whole | Share | Choice | Names
+@dataclass(frozen=True)
+class Some:
+    """A list of one or more of a few words, none twice."""
+
+    words: tuple[str, ...]
+
+    def wanted(self) -> str:
+        return "a list of one or more, none twice, of " + ", ".join(self.words)
+
+    def accepts(self, value: Any) -> bool:
+        return (
+            isinstance(value, list)
+            and bool(value)
+            and all(isinstance(word, str) and word in self.words for word in value)
+            and len(set(value)) == len(value)
+        )
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words on one line; ``what`` says of what."""
+
+    what: str
+
+    def wanted(self) -> str:
+        return self.what
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+
+
+Rule = Whole | Number | Share | Choice | Names | Some | Text
 Shape = dict[str, Union[Rule, "Shape"]]
 
 
@@ -110,7 +155,7 @@ def checked(node: yaml.Node, rule: Rule, file: str, name: str) -> Any:
         value = SafeConstructor().construct_document(node)
     except yaml.YAMLError as error:
         raise wrong(file, node, f"{name} cannot be read", f"it must be {rule.wanted()}") from error
-    if isinstance(rule, Share) and type(value) is int:
+    if isinstance(rule, Share | Number) and type(value) is int:
         value = float(value)
     if not rule.accepts(value):
         raise wrong(file, node, f"{name} is {value!r}", f"it must be {rule.wanted()}")

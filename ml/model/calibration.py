@@ -61,12 +61,13 @@ def choose_threshold(churned: Floats, probability: Floats, rule: Threshold) -> t
     ``recall_at_least`` takes the highest that still finds enough churners; ``precision_at_least`` the lowest
     that is right often enough, or the one that is right most often when none is; ``fixed`` its own value.
     """
+    value = float(rule.value or 0)
     if rule.rule == "fixed":
-        return rule.value, True
+        return value, True
     levels, recall, precision = curves(churned, probability)
     if rule.rule == "recall_at_least":
-        return float(levels[np.argmax(recall >= rule.value - 1e-12)]), True
-    good = np.flatnonzero(precision >= rule.value - 1e-12)
+        return float(levels[np.argmax(recall >= value - 1e-12)]), True
+    good = np.flatnonzero(precision >= value - 1e-12)
     return float(levels[good[-1] if len(good) else np.argmax(precision)]), bool(len(good))
 
 
