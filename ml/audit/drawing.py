@@ -1,43 +1,39 @@
-"""Pictures of findings as HTML with inline SVG; labels and numbers stay text, for a phone to show."""
+"""Pictures of findings, as ``pictures`` describes them, drawn with what all pages share."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from html import escape
 from typing import Any
 
-from ml.instants import parse_instant
+from markupsafe import Markup
 
-BOX = '<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{inside}</svg>'
-ROW = '<div class="row"><span>{label}</span>{box}<span class="value">{value}</span></div>'
+from ml.instants import parse_instant
+from ml.page.rows import NONE, bar_rows, figure, rectangle, row, vertical
+
 POINT = 0.8
 SHOWN = 12
 
 
-def draw(picture: Mapping[str, Any]) -> str:
+def draw(picture: Mapping[str, Any]) -> Markup:
     """A picture as ``pictures`` describes it, in plain values."""
     rows, line = {"bars": bars, "timeline": timeline}[picture["kind"]](picture)
-    caption = escape(picture["title"]) + (f"; dashed: {escape(line)}" if line else "")
-    return f"<figure><figcaption>{caption}</figcaption>{''.join(rows)}</figure>"
+    return figure(picture["title"] + (f"; dashed: {line}" if line else ""), rows)
 
 
-def bars(picture: Mapping[str, Any]) -> tuple[list[str], str]:
+def bars(picture: Mapping[str, Any]) -> tuple[Markup, str]:
     """Rows of bars, and what the dashed line is."""
-    start, limit = picture["start"], picture["limit"]
-    most = max([start, limit or start, *(bar["value"] for bar in picture["bars"])])
-    span = most - start or 1.0
-    line = vertical(100 * (limit - start) / span) if limit is not None else ""
-    rows = [
-        row(
-            bar["label"],
-            rectangle(0, 100 * (bar["value"] - start) / span, "marked" if bar["marked"] else "bar") + line,
-            number(bar["value"]),
-        )
-        for bar in picture["bars"]
-    ]
+    limit = picture["limit"]
+    rows = bar_rows(
+        [
+            (bar["label"], bar["value"], number(bar["value"]), "marked" if bar["marked"] else "bar")
+            for bar in picture["bars"]
+        ],
+        picture["start"],
+        limit,
+    )
     return rows, f"the limit, {limit:g}" if limit is not None else ""
 
 
-def timeline(picture: Mapping[str, Any]) -> tuple[list[str], str]:
+def timeline(picture: Mapping[str, Any]) -> tuple[Markup, str]:
     """Rows of spans, and what the dashed line is."""
     now = parse_instant(picture["now"])
     spans = picture["spans"]
@@ -55,7 +51,7 @@ def timeline(picture: Mapping[str, Any]) -> tuple[list[str], str]:
         if span["until"]:
             shape += rectangle(stops, place(span["until"]) - stops, "faint")
         rows.append(row(span["label"], shape + vertical(place(picture["now"])), dates(span)))
-    return rows, f"the data clock, {picture['now']}"
+    return NONE.join(rows), f"the data clock, {picture['now']}"
 
 
 def of_breaches(breaches: Sequence[Mapping[str, Any]], now: str) -> Mapping[str, Any] | None:
@@ -83,22 +79,6 @@ def as_instant(value: Any) -> str | None:
         return value if value and parse_instant(value) else None
     except (AttributeError, ValueError):
         return None
-
-
-def row(label: str, shapes: str, value: str) -> str:
-    """One row: what it is, its picture, its number."""
-    box = BOX.format(inside=rectangle(0, 100, "ground") + shapes)
-    return ROW.format(label=escape(label), box=box, value=escape(value))
-
-
-def rectangle(begins: float, width: float, kind: str) -> str:
-    return f'<rect class="{kind}" x="{begins:.3f}" y="0" width="{max(width, 0):.3f}" height="10"/>'
-
-
-def vertical(place: float) -> str:
-    """A dashed line, kept inside the picture."""
-    place = min(max(place, 0.3), 99.7)
-    return f'<line class="limit" x1="{place:.3f}" y1="0" x2="{place:.3f}" y2="10"/>'
 
 
 def number(value: float) -> str:

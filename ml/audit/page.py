@@ -3,14 +3,14 @@
 The result of ``run.audit`` comes in, as plain values; a file goes out.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from ml.audit.drawing import draw, of_breaches
-from ml.audit.style import CSS
+from ml.page.document import write_whole
+from ml.page.style import CSS
 
 Result = Mapping[str, Any]
 PROVES = {
@@ -60,9 +60,7 @@ SECTION = """
 
 def write_page(result: Result, file: Path) -> None:
     """Write the page; it is there whole or not at all."""
-    fresh = file.with_name(f".{file.name}-{os.getpid()}")
-    fresh.write_text(page(result), encoding="utf-8")
-    os.replace(fresh, file)
+    write_whole(file, page(result))
 
 
 def page(result: Result) -> str:
