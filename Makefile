@@ -55,8 +55,9 @@ docs: $(READY) ## Write docs/features.md and the service's lock file anew, from 
 	$(BIN)/python -m ml.dictionary
 	$(BIN)/python -m feature_repo.lock
 
-bench: $(READY) ## Measure seconds and peak memory (minutes; writes docs/benchmarks.md).
+bench: $(READY) ## Measure seconds and peak memory (half an hour; writes docs/benchmarks.md and docs/increments.md).
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.increments
 
 chaos: $(READY) ## Kill, starve and crowd every command (half an hour; writes docs/chaos.md; QUICK=1 for a taste).
 	$(BIN)/python -m tests.chaos $(if $(QUICK),--quick)
