@@ -1,90 +1,113 @@
-"""How much each input raises or lowers one customer's risk.
+"""How much each input raises or lowers one customer's risk: exact Shapley values of the raw score.
 
-Exact for every champion but the forest: a linear model's terms, a booster's Shapley values, the recency
-rule's own step, all in log-odds and adding up to the score. A forest's are by occlusion: how much the
-probability falls when the input takes its typical value instead.
+Checked to add up to the score the customer got. Calibration rises, so signs and order hold after it.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from xgboost import DMatrix
+from scipy.special import expit
 
+from ml.errors import ModelError
+from ml.explain import shapley
+from ml.explain.shapley import LOG_ODDS, Added
 from ml.model.churn_model import ChurnModel, raw_probability
-from ml.model.estimators import Floats, log_odds
+from ml.model.estimators import Floats
 from ml.model.preparation import sources
 
-OCCLUDED = 12
+LARGEST_GAP = 1e-4
 
 
-def contributions(model: ChurnModel, frame: pd.DataFrame) -> Floats:
-    """What each input adds to each row's risk; calibration rises, so signs and order hold after it.
+@dataclass(frozen=True)
+class Explanation:
+    """What each input adds to each row's raw score.
 
     Parameters
     ----------
-    model : ChurnModel
-    frame : DataFrame of shape (rows, inputs)
-        From ``model.frame``.
+    values : array of shape (rows, inputs)
+    base : float
+        The score of knowing nothing.
+    scale : str
+        ``log-odds`` or ``probability``: what the values add up to.
+    largest_gap : float
+        Greatest distance between the probability they add up to and the pipeline's own.
+    """
 
-    Returns
-    -------
-    array of shape (rows, inputs)
+    values: Floats
+    base: float
+    scale: str
+    largest_gap: float
+
+    @property
+    def scores(self) -> Floats:
+        """Base and all values together, shape (rows,)."""
+        return self.base + self.values.sum(axis=1)
+
+
+def contributions(model: ChurnModel, frame: pd.DataFrame) -> Floats:
+    """What each input adds to each row's risk, shape (rows, inputs); see ``explain``."""
+    return explain(model, frame).values
+
+
+def explain(model: ChurnModel, frame: pd.DataFrame) -> Explanation:
+    """Shapley values of each input, for the rows of a frame from ``model.frame``.
+
+    Raises
+    ------
+    ModelError
+        They do not add up to the model's own score.
     """
     if frame.empty:
-        return np.zeros(frame.shape)
-    return METHODS[model.kind](model, frame)
+        return Explanation(np.zeros(frame.shape), 0.0, LOG_ODDS, 0.0)
+    prepared = np.asarray(model.pipeline.named_steps["prepare"].transform(frame), dtype=np.float64)
+    added = added_by(model, prepared)
+    gap = check_adds_up(model, frame, added)
+    return Explanation(by_input(model, frame, added.values), added.base, added.scale, gap)
 
 
-def nothing(model: ChurnModel, frame: pd.DataFrame) -> Floats:
-    """The prior looks at nothing."""
-    return np.zeros(frame.shape)
+def added_by(model: ChurnModel, prepared: Floats) -> Added:
+    """What each prepared column adds, by the kind of estimator.
+
+    Raises
+    ------
+    ModelError
+        There is no exact method for the kind.
+    """
+    estimator = model.pipeline.named_steps["model"]
+    match type(estimator).__name__:
+        case "DummyClassifier":
+            return shapley.of_nothing(estimator, prepared)
+        case "RecencyRule":
+            return shapley.of_rule(estimator, prepared)
+        case "RowwiseLogistic":
+            return shapley.of_linear(estimator, prepared, model.prepared_means)
+        case "XGBClassifier":
+            return shapley.of_booster(estimator, prepared)
+        case "LGBMClassifier":
+            return shapley.of_lightgbm(estimator, prepared)
+        case "DecisionTreeClassifier" | "RandomForestClassifier" | "HistGradientBoostingClassifier":
+            return shapley.of_trees(estimator, prepared)
+    raise ModelError(f"{model.kind} has no exact reasons: add a method for it in ml/explain/shapley.py")
 
 
-def step_of_rule(model: ChurnModel, frame: pd.DataFrame) -> Floats:
-    """The recency rule's log-odds over the overall rate's, at the input that spoke."""
-    prepare, rule = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
-    lateness = np.asarray(prepare.transform(frame), dtype=np.float64)
-    step = log_odds(rule.predict_proba(lateness)[:, 1]) - log_odds(np.array([rule.rate_]))
-    found = np.zeros(frame.shape)
-    places = [frame.columns.get_loc(name) for name in sources(prepare)]
-    spoke = rule.spoke(lateness)
-    for column, place in enumerate(places):
-        found[spoke == column, place] = step[spoke == column]
-    return found
+def check_adds_up(model: ChurnModel, frame: pd.DataFrame, added: Added) -> float:
+    """The largest distance between what the values add up to and the pipeline's own probability.
 
-
-def linear_terms(model: ChurnModel, frame: pd.DataFrame) -> Floats:
-    """Coefficient times distance from the training mean."""
-    prepare, linear = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
-    prepared = np.asarray(prepare.transform(frame), dtype=np.float64)
-    return by_input(model, frame, (prepared - model.prepared_means) * linear.coef_[0])
-
-
-def shapley_values(model: ChurnModel, frame: pd.DataFrame) -> Floats:
-    """Tree SHAP, exact for the booster (Lundberg et al., 2020)."""
-    prepare, boosted = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
-    prepared = DMatrix(np.asarray(prepare.transform(frame), dtype=np.float64))
-    values = boosted.get_booster().predict(prepared, pred_contribs=True)
-    return by_input(model, frame, values[:, :-1].astype(np.float64))
-
-
-def occlusion(model: ChurnModel, frame: pd.DataFrame) -> Floats:
-    """Probability lost when an input takes its typical value; only the inputs that matter most are tried."""
-    found = np.zeros(frame.shape)
-    before = raw_probability(model.pipeline, frame)
-    for place in most_important(model, frame):
-        changed = frame.copy()
-        changed.isetitem(place, [model.inputs[place].typical] * len(frame))
-        found[:, place] = before - raw_probability(model.pipeline, changed)
-    return found
-
-
-def most_important(model: ChurnModel, frame: pd.DataFrame) -> NDArray[np.intp]:
-    """Places of the inputs a forest splits on most."""
-    importances = by_input(model, frame, model.pipeline.named_steps["model"].feature_importances_[None, :])[0]
-    return np.argsort(-importances, kind="stable")[:OCCLUDED]
+    Raises
+    ------
+    ModelError
+        It is more than rounding can explain.
+    """
+    total = added.base + added.values.sum(axis=1)
+    said = expit(total) if added.scale == LOG_ODDS else total
+    gap = float(np.abs(said - raw_probability(model.pipeline, frame)).max())
+    if not gap <= LARGEST_GAP:
+        raise ModelError(
+            f"the reasons of {model.version or model.kind} do not add up to its scores (they are off by "
+            f"{gap:.2g}): run 'churn train' again"
+        )
+    return gap
 
 
 def by_input(model: ChurnModel, frame: pd.DataFrame, prepared: Floats) -> Floats:
@@ -93,12 +116,3 @@ def by_input(model: ChurnModel, frame: pd.DataFrame, prepared: Floats) -> Floats
     for column, name in enumerate(sources(model.pipeline.named_steps["prepare"])):
         found[:, frame.columns.get_loc(name)] += prepared[:, column]
     return found
-
-
-METHODS: dict[str, Callable[[ChurnModel, pd.DataFrame], Floats]] = {
-    "prior": nothing,
-    "recency_rule": step_of_rule,
-    "logistic_regression": linear_terms,
-    "random_forest": occlusion,
-    "xgboost": shapley_values,
-}

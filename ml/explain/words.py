@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from feature_repo.catalog import Catalog
+from ml.explain.subjects import by_subject, subjects_of
 from ml.model.estimators import Floats
 from ml.model.inputs import FLAG, NUMBER, UNKNOWN_TEXT, Input
 
 NEGLIGIBLE = 1e-9
+WORTH_A_REASON = 0.1
 NOT_KNOWN = "not known"
 
 
@@ -24,6 +27,7 @@ class Wording:
     input: Input
     description: str
     sentence: str | None = None
+    subject: str = ""
 
     def tell(self, row: Mapping[str, Any]) -> str:
         """The reason for one customer: ``row`` holds every input's value."""
@@ -40,23 +44,26 @@ class Wording:
 def wordings(inputs: Sequence[Input], catalog: Catalog) -> list[Wording]:
     """The wording of each input: ``meta.reason`` of its definition, else its description."""
     definitions = {feature.name: feature for feature in catalog.features}
-    names = {each.name for each in inputs}
-    return [wording(each, definitions[each.name], names) for each in inputs]
+    names, subjects = {each.name for each in inputs}, subjects_of(catalog)
+    return [wording(each, definitions[each.name], names, subjects[each.name]) for each in inputs]
 
 
-def wording(each: Input, definition: Any, names: set[str]) -> Wording:
+def wording(each: Input, definition: Any, names: set[str], subject: str) -> Wording:
     """The wording of one input; the description, where a sentence needs more than inputs."""
     description = " ".join((definition.description or each.name).split()).rstrip(".")
     sentence = (definition.meta or {}).get("reason")
     if sentence and not {field for _, field, _, _ in Formatter().parse(sentence) if field} <= names:
         sentence = None
-    return Wording(each, description, sentence)
+    return Wording(each, description, sentence, subject)
 
 
 def reasons(frame: pd.DataFrame, added: Floats, words: Sequence[Wording], most: int) -> list[list[str]]:
-    """For each row, up to ``most`` reasons that raise the risk, the weightiest first.
+    """For each row, up to ``most`` reasons that raise the risk.
 
-    What lowers the risk is no reason; a customer whom nothing makes riskier than usual has an empty list.
+    The subjects that raise it as a whole come first, the weightiest in front, each with its weightiest
+    feature, if they add a tenth of what the first adds; then whatever else in them raises it. So three
+    reasons are not one fact told three times. What lowers the risk is no reason; a customer whom nothing
+    makes riskier than usual has an empty list.
 
     Parameters
     ----------
@@ -66,12 +73,38 @@ def reasons(frame: pd.DataFrame, added: Floats, words: Sequence[Wording], most: 
     words : sequence of Wording
         One an input.
     """
-    first = np.argsort(-added, axis=1, kind="stable")[:, :most]
-    records = frame.to_dict("records")
+    records: list[dict[Any, Any]] = frame.to_dict("records")
+    places = chosen(added, [each.subject for each in words], most)
     return [
-        [words[place].tell(record) for place in places if row[place] > NEGLIGIBLE]
-        for record, row, places in zip(records, added, first, strict=True)
+        [words[place].tell(record) for place in told_of]
+        for record, told_of in zip(records, places, strict=True)
     ]
+
+
+def chosen(added: Floats, subjects: Sequence[str], most: int) -> list[list[int]]:
+    """Places of the inputs that are told, for each row, in the order in which they are told."""
+    totals = by_subject(added, subjects)
+    names = list(totals)
+    weights = np.column_stack(list(totals.values())) if names else np.zeros((len(added), 0))
+    codes = np.array([names.index(subject) for subject in subjects], dtype=np.intp)
+    return [pick(row, total, codes, most) for row, total in zip(added, weights, strict=True)]
+
+
+def pick(row: Floats, totals: Floats, codes: NDArray[np.intp], most: int) -> list[int]:
+    """The inputs told of one row."""
+    raising = [
+        int(place)
+        for place in np.argsort(-row, kind="stable")
+        if row[place] > NEGLIGIBLE and totals[codes[place]] > NEGLIGIBLE
+    ]
+    leading: dict[int, int] = {}
+    for place in raising:
+        leading.setdefault(int(codes[place]), place)
+    weighty = [
+        place for place in leading.values() if totals[codes[place]] >= WORTH_A_REASON * max(totals, default=0)
+    ]
+    first = sorted(weighty, key=lambda place: -totals[codes[place]])
+    return [*first, *(place for place in raising if place not in first)][:most]
 
 
 def told(value: Any, kind: str = NUMBER) -> str:

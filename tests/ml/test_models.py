@@ -92,15 +92,6 @@ def test_the_rule_gives_its_whole_step_to_one_input(workshop: Workshop) -> None:
     assert used <= {"days_since_last_order", "overdue_ratio"}
 
 
-def test_a_forest_occludes_one_input_at_a_time(workshop: Workshop) -> None:
-    model = workshop.champion("random_forest")
-    frame = model.frame(workshop.parts.test.table)[:5]
-    place = [each.name for each in model.inputs].index("days_since_last_order")
-    changed = frame.assign(days_since_last_order=model.inputs[place].typical)
-    expected = raw_probability(model.pipeline, frame) - raw_probability(model.pipeline, changed)
-    np.testing.assert_array_equal(contributions(model, frame)[:, place], expected)
-
-
 @pytest.mark.parametrize("name", ["pipeline.skops", "booster.json", "model.json"])
 def test_a_changed_file_is_refused(workshop: Workshop, tmp_path: Path, name: str) -> None:
     write_model(workshop.champion("xgboost"), tmp_path)

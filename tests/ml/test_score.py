@@ -160,8 +160,8 @@ def test_reasons_are_what_raises_the_risk_the_weightiest_first() -> None:
     import pandas as pd
 
     words = [
-        Wording(LATE, "Days late", "no order for {days_late} days, usual gap {usual_gap}"),
-        Wording(GAP, "Usual gap in days"),
+        Wording(LATE, "Days late", "no order for {days_late} days, usual gap {usual_gap}", "orders"),
+        Wording(GAP, "Usual gap in days", subject="rhythm"),
     ]
     frame = pd.DataFrame({"days_late": [47.0, 47.0, np.nan], "usual_gap": [12.0, 12.5, np.nan]})
     added = np.array([[0.2, 0.5], [0.2, -0.5], [0.0, 0.1]])

@@ -1,0 +1,74 @@
+"""Exact Shapley values of each prepared column, by the estimator that read it.
+
+Prepared columns and a fitted estimator come in, what each column adds to the raw score goes out, with the
+score of knowing nothing. Trees use the path-dependent values of Lundberg et al. (2020); boosters compute
+their own, in log-odds; scikit-learn's trees and forests vote with probabilities, so theirs are probabilities.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ml.model.estimators import Floats, log_odds
+
+LOG_ODDS, PROBABILITY = "log-odds", "probability"
+
+
+class Added(NamedTuple):
+    """What columns add: ``values`` of shape (rows, columns), from ``base`` on, on ``scale``."""
+
+    values: Floats
+    base: float
+    scale: str = LOG_ODDS
+
+
+def of_booster(model: Any, prepared: Floats) -> Added:
+    """XGBoost's own values; float32, as its scores are."""
+    from xgboost import DMatrix
+
+    booster = model.get_booster()
+    best = booster.attr("best_iteration")
+    rounds = (0, int(best) + 1) if best is not None else (0, 0)
+    values = booster.predict(DMatrix(prepared), pred_contribs=True, iteration_range=rounds).astype(np.float64)
+    return Added(values[:, :-1], float(values[0, -1]))
+
+
+def of_lightgbm(model: Any, prepared: Floats) -> Added:
+    """LightGBM's own values."""
+    values = model.booster_.predict(prepared, pred_contrib=True, num_threads=1)
+    return Added(values[:, :-1], float(values[0, -1]))
+
+
+def of_linear(model: Any, prepared: Floats, means: Floats) -> Added:
+    """Coefficient times distance from the training mean, which is exact for a sum."""
+    weights = model.coef_[0]
+    return Added((prepared - means) * weights, float(means @ weights + model.intercept_[0]))
+
+
+def of_trees(model: Any, prepared: Floats) -> Added:
+    """Values of scikit-learn's trees by the ``shap`` package."""
+    from shap import TreeExplainer
+
+    explainer = TreeExplainer(model, feature_perturbation="tree_path_dependent")
+    values = np.asarray(explainer.shap_values(prepared, check_additivity=False))
+    base = float(np.ravel(explainer.expected_value)[-1])
+    if values.ndim == 3:
+        return Added(values[:, :, 1], base, PROBABILITY)
+    return Added(values, base)
+
+
+def of_rule(model: Any, prepared: Floats) -> Added:
+    """The recency rule's step from the overall rate, all of it by the column that spoke."""
+    base = float(log_odds(np.array([model.rate_]))[0])
+    step = log_odds(model.predict_proba(prepared)[:, 1]) - base
+    values = np.zeros(prepared.shape)
+    spoke = model.spoke(prepared)
+    for column in range(prepared.shape[1]):
+        values[spoke == column, column] = step[spoke == column]
+    return Added(values, base)
+
+
+def of_nothing(model: Any, prepared: Floats) -> Added:
+    """The prior looks at nothing."""
+    base = float(log_odds(model.predict_proba(prepared[:1])[:, 1])[0])
+    return Added(np.zeros(prepared.shape), base)

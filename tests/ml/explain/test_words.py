@@ -1,0 +1,90 @@
+"""Reasons by subject, in the order in which they are told, and which subject a feature speaks of."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from feature_repo.catalog import Catalog, Feature, OnDemand, View, read_catalog
+from ml.explain.subjects import by_subject, subjects_of
+from ml.explain.words import Wording, chosen, reasons
+from ml.home import Home
+from ml.model.inputs import Input
+from tests.ml.conftest import Workshop
+
+SUBJECTS = ["orders", "orders", "support", "profile"]
+
+
+def order(*added: float) -> list[int]:
+    return chosen(np.array([added]), SUBJECTS, 3)[0]
+
+
+def test_each_subject_speaks_once_before_one_speaks_twice() -> None:
+    assert order(0.9, 0.8, 0.3, 0.2) == [0, 2, 3]
+    assert order(0.4, 0.8, 0.0, 0.0) == [1, 0]
+
+
+def test_subjects_come_by_their_sum_not_by_their_greatest_feature() -> None:
+    """Orders add 0.5 in all, support 0.6."""
+    assert order(0.7, -0.2, 0.6, 0.0) == [2, 0]
+
+
+def test_a_subject_that_lowers_the_risk_as_a_whole_is_no_reason() -> None:
+    assert order(0.5, -0.9, 0.3, 0.0) == [2]
+    assert order(-0.5, -0.9, -0.3, 0.0) == []
+
+
+def test_a_subject_that_hardly_counts_comes_last() -> None:
+    """0.05 is less than a tenth of 1.7."""
+    assert order(0.9, 0.8, 0.05, 0.0) == [0, 1, 2]
+
+
+def test_reasons_are_told_in_that_order_with_the_customers_own_values() -> None:
+    inputs = [Input(name, "number", "double", 3.0) for name in ("late", "gap", "tickets", "age")]
+    words = [
+        Wording(each, each.name.title(), subject=subject)
+        for each, subject in zip(inputs, SUBJECTS, strict=True)
+    ]
+    frame = pd.DataFrame({"late": [47.0], "gap": [12.0], "tickets": [2.0], "age": [30.0]})
+    assert reasons(frame, np.array([[0.9, 0.8, 0.3, -0.2]]), words, 3) == [
+        [
+            "Late: 47, typically 3 (late = 47)",
+            "Tickets: 2, typically 3 (tickets = 2)",
+            "Gap: 12, typically 3 (gap = 12)",
+        ]
+    ]
+
+
+def test_subjects_share_what_their_features_add() -> None:
+    sums = by_subject(np.array([[1.0, 2.0, 4.0, 8.0], [0.0, -1.0, 0.5, 0.0]]), SUBJECTS)
+    assert {name: values.tolist() for name, values in sums.items()} == {
+        "orders": [3.0, -1.0],
+        "support": [4.0, 0.5],
+        "profile": [8.0, 0.0],
+    }
+
+
+def test_a_computed_feature_speaks_of_its_first_part() -> None:
+    orders = Feature("orders_365d", "BIGINT", "Orders.", "feat_orders")
+    tickets = Feature("tickets_365d", "BIGINT", "Tickets.", "feat_support")
+    ratio = OnDemand("tickets_per_order", "tickets_365d / orders_365d", "Ratio.")
+    twice = OnDemand("twice", "2 * (tickets_per_order + orders_365d)", "Twice.")
+    catalog = Catalog(
+        (
+            View("feat_orders", Path(), "orders", (orders,)),
+            View("feat_support", Path(), "support", (tickets,)),
+        ),
+        (ratio, twice),
+    )
+    assert subjects_of(catalog) == {
+        "orders_365d": "orders",
+        "tickets_365d": "support",
+        "tickets_per_order": "support",
+        "twice": "support",
+    }
+
+
+def test_subjects_of_a_build(workshop: Workshop) -> None:
+    subjects = subjects_of(read_catalog(Home.at(workshop.home).current_build()))
+    assert subjects["overdue_ratio"] == subjects["spend_90d"] == "orders"
+    assert subjects["city"] == "profile"
