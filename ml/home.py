@@ -3,6 +3,7 @@
 raw/current       -> the load that readers see      raw/<load>/<table>/*.parquet
 builds/current    -> the build that readers see     builds/<build>/features/<model>/*.parquet
                      and the champion with it       builds/<build>/model -> models/<model>/
+                     and who may follow it          builds/<build>/challenger -> models/<model>/
 dbt/              dbt's own database, target and logs: a working place, never read by others
 feast/            registry and online store
 """
@@ -24,7 +25,7 @@ from ml.errors import BusyError, NotReadyError, UsageError
 
 KEPT_BUILDS = 3
 NO_BUILD = "nothing has been built yet: run 'churn build' first"
-MODEL = "model"
+MODEL, CHALLENGER = "model", "challenger"
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,29 @@ def model_of(build: Path) -> Path:
 
 
 def set_model(build: Path, model: Path) -> None:
-    """From now on ``model`` goes with ``build``."""
+    """From now on ``model`` goes with ``build``; whoever challenged the one before challenges no longer."""
     replace_link(build / MODEL, os.path.relpath(model, build))
+    (build / CHALLENGER).unlink(missing_ok=True)
+
+
+def challenger_of(build: Path) -> Path | None:
+    """The newest model that was not found better than the champion of ``build``, if there is one."""
+    link = build / CHALLENGER
+    return link.resolve() if link.exists() else None
+
+
+def set_challenger(build: Path, model: Path) -> None:
+    """``model`` was trained for ``build`` and does not go with it, or not yet."""
+    replace_link(build / CHALLENGER, os.path.relpath(model, build))
+
+
+def take_over_models(build: Path, older: Path) -> None:
+    """Let the champion and the challenger of ``older`` go with ``build``, unless it has its own."""
+    if not (build / MODEL).exists():
+        challenger = challenger_of(older)
+        set_model(build, model_of(older))
+        if challenger is not None:
+            set_challenger(build, challenger)
 
 
 def publish(folder: Path) -> None:
@@ -187,7 +209,7 @@ def builds_to_keep(asked: int | None = None) -> int:
 
 
 def publish_build(home: Home, folder: Path, keep: int) -> None:
-    """Make a finished build the current one, with the model of the one before; remove the oldest.
+    """Make a finished build the current one, with the models of the one before; remove the oldest.
 
     Parameters
     ----------
@@ -197,8 +219,7 @@ def publish_build(home: Home, folder: Path, keep: int) -> None:
         How many builds stay, this one among them. Those that somebody reads stay as well, until later.
     """
     with suppress(NotReadyError):
-        if not (folder / MODEL).exists():
-            set_model(folder, home.current_model())
+        take_over_models(folder, home.current_build())
     with lease(folder):
         sync_tree(folder)
     sync_folder(home.builds)
@@ -240,10 +261,12 @@ def discard_unfinished(folder: Path) -> None:
 
 
 __all__ = [
+    "CHALLENGER",
     "MODEL",
     "ROOT",
     "Home",
     "builds_to_keep",
+    "challenger_of",
     "current",
     "discard_unfinished",
     "model_of",
@@ -251,6 +274,8 @@ __all__ = [
     "numbered",
     "publish",
     "publish_build",
+    "set_challenger",
     "set_model",
     "sync_tree",
+    "take_over_models",
 ]

@@ -10,6 +10,8 @@ from ml.model.store import read_model
 from ml.problem import Problem
 from ml.progress import Progress
 
+QUESTION = ("horizon_days", "active_within_days", "label_delay_days")
+
 
 def champion_of(build: Path, problem: Problem, progress: Progress) -> ChurnModel:
     """The champion that goes with ``build``, if it answers ``problem``.
@@ -36,12 +38,16 @@ def champion_of(build: Path, problem: Problem, progress: Progress) -> ChurnModel
 
 def check_answers(trained_for: Problem, asked: Problem, version: str) -> None:
     """A probability for one horizon is no answer for another."""
-    for name in ("horizon_days", "active_within_days", "label_delay_days"):
-        if getattr(trained_for, name) != getattr(asked, name):
-            raise ModelError(
-                f"{version} was trained with {name} {getattr(trained_for, name)}, the problem says "
-                f"{getattr(asked, name)}: run 'churn build' and 'churn train' with the same problem"
-            )
+    for name in other_question(trained_for, asked)[:1]:
+        raise ModelError(
+            f"{version} was trained with {name} {getattr(trained_for, name)}, the problem says "
+            f"{getattr(asked, name)}: run 'churn build' and 'churn train' with the same problem"
+        )
+
+
+def other_question(trained_for: Problem, asked: Problem) -> list[str]:
+    """Names of the terms that make the two problems ask different things."""
+    return [name for name in QUESTION if getattr(trained_for, name) != getattr(asked, name)]
 
 
 def settings_changed(trained_for: Problem, asked: Problem) -> list[str]:

@@ -1,0 +1,9 @@
+"""The record: what was trained, on which rows, by which code, and how good it was; kept in MLflow.
+
+code         which code trains
+fingerprint  which rows it learned from and was judged on
+entries      a model's card as parameters, metrics and tags
+place        where the record is: a file in the home, or any tracking server
+database     that file, made in one step
+mirror       the home's models, sent there; champion and challenger by their aliases
+"""
