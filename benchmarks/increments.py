@@ -37,6 +37,7 @@ CHURN = (sys.executable, "-m", "ml")
 EXTRACTS = tuple(datetime(2024, 12, day) for day in (2, 9, 16, 23, 30))
 DAY_BEGINS, DAY_ENDS = datetime(2024, 12, 30), datetime(2024, 12, 31)
 ALMOST_NOBODY = 5
+REPEATS = 3
 FEATURES, LABELS = "features", "labels"
 
 
@@ -98,17 +99,20 @@ def run_extracts(folder: Path, customers: int, progress: Progress) -> dict[str, 
 
 
 def run_day(folder: Path, customers: int, progress: Progress) -> dict[str, Any]:
-    """Build up to a day, add the day's facts, build what they touch, then everything."""
-    home = folder / "home"
+    """Build up to a day, add the day's facts, then build what they touch and everything, by turns."""
+    home, keep = folder / "home", ("--keep", 2 * REPEATS + 1)
     write_day(folder, customers)
     churn(home, "ingest", folder / "before" / "raw")
     first = churn(home, "build")
     progress.say(f"{customers:,} customers up to {DAY_BEGINS:%Y-%m-%d}: {first['took']['seconds']:.1f} s")
     loaded = churn(home, "ingest", folder / "day", "--append")
-    added = churn(home, "build")
-    progress.say(f"the day after: {added['took']['seconds']:.1f} s")
-    whole = churn(home, "build", "--full-refresh")
-    progress.say(f"everything: {whole['took']['seconds']:.1f} s")
+    runs: dict[str, list[dict[str, Any]]] = {"full": [], "increment": []}
+    for _ in range(REPEATS):
+        runs["full"].append(churn(home, "build", *keep, "--full-refresh"))
+        churn(home, "rollback", first["said"]["build_id"])
+        runs["increment"].append(churn(home, "build", *keep))
+        progress.say(", ".join(f"{kind} {made[-1]['took']['seconds']:.1f} s" for kind, made in runs.items()))
+    whole, added = (median_of(made) for made in runs.values())
     builds = Home(home).builds
     found = compared(builds / added["said"]["build_id"], builds / whole["said"]["build_id"])
     return {
@@ -117,6 +121,7 @@ def run_day(folder: Path, customers: int, progress: Progress) -> dict[str, Any]:
         "ingest": loaded["took"],
         "increment": added,
         "full": whole,
+        "all_seconds": {kind: [each["took"]["seconds"] for each in made] for kind, made in runs.items()},
         "start_up": run_start_up(folder / "nobody"),
         "against_full": found,
     }
@@ -127,9 +132,19 @@ def run_start_up(folder: Path) -> dict[str, Any]:
     home = folder / "home"
     write_day(folder, ALMOST_NOBODY)
     churn(home, "ingest", folder / "before" / "raw")
-    full = churn(home, "build")
+    first = churn(home, "build")
     churn(home, "ingest", folder / "day", "--append")
-    return {"full": full["took"], "increment": churn(home, "build")["took"]}
+    runs: dict[str, list[dict[str, Any]]] = {"full": [], "increment": []}
+    for _ in range(REPEATS):
+        runs["full"].append(churn(home, "build", "--full-refresh"))
+        churn(home, "rollback", first["said"]["build_id"])
+        runs["increment"].append(churn(home, "build"))
+    return {kind: median_of(made)["took"] for kind, made in runs.items()}
+
+
+def median_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run that took neither the longest nor the shortest."""
+    return sorted(runs, key=lambda run: run["took"]["seconds"])[len(runs) // 2]
 
 
 def write_day(folder: Path, customers: int) -> None:
