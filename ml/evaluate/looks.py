@@ -1,11 +1,11 @@
 """The ledger of looks at the test part: ``<home>/looks.jsonl``, one line a look, appended and never changed.
 
-A test part is honest once. Whoever sees its figures, changes the model and looks again has chosen by them, and
-the second figures are too good. So every look is written down before its figures are told.
+A test part is honest once. Whoever sees its figures, changes the model and looks again has chosen by them,
+and the second figures are too good. So every look is written down before its figures are told.
 
 A LOOK is ``{"look": 1, "model_version", "build_id", "data_clock", "first", "last", "cutoffs", "why"}``: the
-cut-offs looked at, by which model, on which build and data clock; ``why`` is ``verdict`` (the end of a training)
-or ``evidence`` (the deep evidence of that model).
+cut-offs looked at, by which model, on which build and data clock; ``why`` is ``verdict`` (the end of a
+training) or ``evidence`` (the deep evidence of that model).
 """
 
 import fcntl
@@ -75,14 +75,12 @@ def sentence(earlier: Sequence[dict[str, Any]], look: dict[str, Any]) -> str:
     others = list(dict.fromkeys(each["model_version"] for each in earlier))
     others = [name for name in others if name != look["model_version"]]
     times = "once" if len(earlier) == 1 else f"{len(earlier)} times"
+    seen = f"these test cut-offs were looked at {times} before"
     if not others:
-        return (
-            f"these test cut-offs were looked at {times} before, by {look['model_version']} itself; nothing was "
-            "chosen in between"
-        )
+        return f"{seen}, by {look['model_version']} itself; nothing was chosen in between"
     return (
-        f"these test cut-offs were looked at {times} before, also by {named(others)}: if anything was changed "
-        "because of what was seen then, these figures are too good; new cut-offs come with new data"
+        f"{seen}, also by {named(others)}: if anything was changed because of what was seen then, these "
+        "figures are too good; new cut-offs come with new data"
     )
 
 
