@@ -33,7 +33,8 @@ def mounted(place: Path, size: int) -> bool:
 
 
 def resize(place: Path, size: int) -> None:
-    command = ["mount", "-o", f"remount,size={size}", str(place)]
+    """Change its size; a page at least, for 0 would mean no limit."""
+    command = ["mount", "-o", f"remount,size={max(size, PAGE)}", str(place)]
     subprocess.run(command, check=True, capture_output=True)
 
 
