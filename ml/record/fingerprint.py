@@ -16,8 +16,8 @@ def fingerprint(tables: Iterable[pa.Table]) -> str:
     Parameters
     ----------
     tables : iterable of Table
-        Columns of numbers, flags, instants, dates and texts; how they are cut into chunks makes no difference,
-        nor does what lies in memory behind a null.
+        Columns of numbers, flags, instants, dates and texts; how they are cut into chunks makes no
+        difference, nor does what lies in memory behind a null.
     """
     digest = hashlib.sha256()
     for table in tables:

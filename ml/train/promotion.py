@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ml.errors import ModelError, NotReadyError
 from ml.home import model_of, set_challenger, set_model
-from ml.instants import format_instant, parse_instant
+from ml.instants import parse_instant
 from ml.model.churn_model import ChurnModel
 from ml.model.current import other_question, settings_changed
 from ml.model.store import read_model

@@ -1,0 +1,73 @@
+"""A model's card as MLflow keeps it: parameters (what was asked), metrics (what came out), tags (whence)."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+LONGEST = 500
+CARD_TAG = "tidemark.card"
+
+
+def parameters(card: Mapping[str, Any]) -> dict[str, str]:
+    """The problem, the choice and how it was trained, as flat text."""
+    asked = {
+        "candidate": card["kind"],
+        "seed": card.get("seed"),
+        "inputs": len(card["inputs"]),
+        "problem": card["problem"],
+        "calibration": card["calibration"],
+        "tuning": card.get("tuning"),
+    }
+    return {name: str(value)[:LONGEST] for name, value in flat(asked) if value is not None}
+
+
+def metrics(card: Mapping[str, Any]) -> dict[str, float]:
+    """Every number of the evidence; those of the champion on the test part also under their plain names."""
+    test = card.get("test", {})
+    own = test.get("candidates", {}).get(card["kind"], {})
+    found = {name: measured["value"] for name, measured in own.items() if isinstance(measured, Mapping)}
+    groups = {
+        "test": test,
+        "selection": {row["candidate"]: row for row in card.get("selection", [])},
+        "parts": card.get("parts", {}),
+        "threshold": card["threshold"],
+        "promotion": (card.get("promotion") or {}).get("difference"),
+    }
+    numbers = {name: value for name, value in flat(groups, "/") if is_number(value)}
+    return {metric_name(name): float(value) for name, value in (found | numbers).items()}
+
+
+def tags(card: Mapping[str, Any], version: str) -> dict[str, str]:
+    """Where the model comes from: what one needs to repeat it, or to find it again."""
+    known = {
+        "model_version": version,
+        "card": card["card"],
+        "build_id": card.get("build_id"),
+        "data_clock": card.get("data_clock"),
+        "service_hash": card.get("service_hash"),
+        "dataset": card.get("dataset"),
+        "code": card.get("code"),
+        "versions": card.get("versions"),
+        "promotion": (card.get("promotion") or {}).get("why"),
+    }
+    return {f"tidemark.{name}": str(value) for name, value in flat(known) if value is not None}
+
+
+def flat(values: Any, between: str = ".", above: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings with their whole names; a list stays one value."""
+    if not isinstance(values, Mapping):
+        yield above, values
+        return
+    for name, value in values.items():
+        yield from flat(value, between, f"{above}{between}{name}" if above else str(name))
+
+
+def is_number(value: Any) -> bool:
+    """Whether MLflow can draw it."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def metric_name(name: str) -> str:
+    """A name that MLflow accepts."""
+    return re.sub(r"[^\w./ :-]", "_", name, flags=re.ASCII)
