@@ -37,7 +37,10 @@ def check_threshold(problem: "Problem", file: str, lines: Lines) -> None:
         raise at(file, lines, "threshold.value", f"threshold.value means nothing to {rule}; remove it")
     if rule == "capacity" and problem.capacity is None:
         raise at(
-            file, lines, "threshold.rule", "threshold.rule capacity needs the contacts a week; add capacity"
+            file,
+            lines,
+            "threshold.rule",
+            "capacity is missing, which threshold.rule asks for; add the contacts a week",
         )
     if rule == "f_beta" and not value:
         raise at(file, lines, "threshold.value", f"threshold.value is {value!r}; beta must be above 0")
@@ -87,14 +90,12 @@ def check_split(problem: "Problem", file: str, lines: Lines) -> None:
 
 
 def actions_file(name: str, file: Path, lines: Lines) -> str:
-    """Where the recommended actions are: beside the problem file, or in the repository, whose name stays short."""
-    beside = (file.parent / name).resolve()
-    if "actions" not in lines or beside == ROOT / name or (not beside.is_file() and (ROOT / name).is_file()):
+    """Where the recommended actions are: beside the problem file, else in the repository (then by name)."""
+    beside, ours = (file.parent / name).resolve(), (ROOT / name).resolve()
+    if "actions" not in lines or beside == ours or (not beside.is_file() and ours.is_file()):
         return name
     if not beside.is_file():
-        raise at(
-            str(file), lines, "actions", f"actions: there is no file {beside}; write it or correct the name"
-        )
+        raise at(str(file), lines, "actions", f"there is no file {beside}; write it or correct the name")
     return str(beside)
 
 

@@ -5,15 +5,21 @@ not rows: a customer's rows at neighbouring cut-offs are nearly the same row and
 narrow.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-METRIC_NAMES = ("roc_auc", "average_precision", "log_loss", "brier", "lift_at_10", "precision_at_80_recall")
-LOWER_IS_BETTER = frozenset({"log_loss", "brier"})
+from ml.decision.lists import Lists
+from ml.decision.maximum_profit import empc_of
+from ml.decision.profit import profit_by_costs
+from ml.problem import Costs
+
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
+NOISE_ADDS = frozenset({"ece"})
+ECE_BINS = 15
 REPLICATES = 200
 CELLS_AT_ONCE = 4_000_000
 CLIP = 1e-15
@@ -38,8 +44,39 @@ class Ranking:
         return cls(churned[order].astype(float), sorted_probability, order, ends)
 
 
-def measure(churned: Floats, probability: Floats, weights: Floats | None = None) -> dict[str, Floats]:
-    """Every metric, once for each row of ``weights``.
+@dataclass(frozen=True)
+class Given:
+    """What a metric looks at: rows from the highest probability on, their weights, the lists they close."""
+
+    ranking: Ranking
+    weight: Floats
+    lists: Lists
+    costs: Costs
+
+
+MEASURES: dict[str, Callable[[Given], Floats]] = {
+    "roc_auc": lambda given: roc_auc(given.lists.hits, given.lists.listed),
+    "average_precision": lambda given: average_precision(given.lists.hits, given.lists.listed),
+    "log_loss": lambda given: average(log_losses(given.ranking), given.weight),
+    "brier": lambda given: average((given.ranking.probability - given.ranking.churned) ** 2, given.weight),
+    "ece": lambda given: calibration_error(given.lists),
+    "lift_at_10": lambda given: lift(given.lists.hits, given.lists.listed, 0.1),
+    "precision_at_80_recall": lambda given: precision_at_recall(given.lists.hits, given.lists.listed, 0.8),
+    "empc": lambda given: empc_of(given.lists),
+    "profit_per_customer": lambda given: profit_by_costs(given.lists, given.costs),
+}
+METRIC_NAMES = tuple(MEASURES)
+
+
+def measure(
+    churned: Floats,
+    probability: Floats,
+    weights: Floats | None = None,
+    *,
+    costs: Costs | None = None,
+    names: Sequence[str] = METRIC_NAMES,
+) -> dict[str, Floats]:
+    """Each metric, once for each row of ``weights``.
 
     Parameters
     ----------
@@ -48,26 +85,27 @@ def measure(churned: Floats, probability: Floats, weights: Floats | None = None)
     probability : array of shape (rows,)
     weights : array of shape (replicates, rows), optional
         Ones by default. In each replicate both classes must have weight.
+    costs : Costs, optional
+        Of the profit; the default costs without.
+    names : sequence of str
+        The metrics that are wanted.
 
     Returns
     -------
     dict of arrays of shape (replicates,)
-        ROC-AUC, average precision (step-wise, as in scikit-learn), log-loss, Brier score, lift among the top
-        tenth (ties shared), and precision of the shortest list that holds 80 % of the churners.
+        ROC-AUC, average precision (step-wise, as in scikit-learn), log-loss, Brier score, expected
+        calibration error (15 bins of equal weight), lift among the top tenth (ties shared), precision of the
+        shortest list that holds 80 % of the churners, EMPC with the published parameters, and the profit per
+        customer when everyone is contacted from the probability on at which the costs break even.
     """
     ranking = Ranking.of(churned, probability)
     weight = np.ones((1, len(churned))) if weights is None else weights
-    sorted_weight = weight[:, ranking.order]
-    hits = np.cumsum(sorted_weight * ranking.churned, axis=1)[:, ranking.ends]
-    listed = np.cumsum(sorted_weight, axis=1)[:, ranking.ends]
-    return {
-        "roc_auc": roc_auc(hits, listed),
-        "average_precision": average_precision(hits, listed),
-        "log_loss": average(log_losses(ranking), sorted_weight),
-        "brier": average((ranking.probability - ranking.churned) ** 2, sorted_weight),
-        "lift_at_10": lift(hits, listed, 0.1),
-        "precision_at_80_recall": precision_at_recall(hits, listed, 0.8),
-    }
+    weight = weight[:, ranking.order]
+    hits = np.cumsum(weight * ranking.churned, axis=1)[:, ranking.ends]
+    listed = np.cumsum(weight, axis=1)[:, ranking.ends]
+    lists = Lists(ranking.probability[ranking.ends], hits, listed)
+    given = Given(ranking, weight, lists, costs or Costs())
+    return {name: MEASURES[name](given) for name in names}
 
 
 def roc_auc(hits: Floats, listed: Floats) -> Floats:
@@ -86,9 +124,12 @@ def average_precision(hits: Floats, listed: Floats) -> Floats:
 def lift(hits: Floats, listed: Floats, share: float) -> Floats:
     """Churn rate among the top ``share`` of rows over that of all; a tie at the edge counts in part."""
     wanted = share * listed[:, -1]
-    reached = np.array(
-        [np.interp(want, [0.0, *x], [0.0, *y]) for want, x, y in zip(wanted, listed, hits, strict=True)]
-    )
+    rows, edge = np.arange(len(hits)), (listed >= wanted[:, None]).argmax(axis=1)
+    before = np.maximum(edge - 1, 0)
+    hits_before = np.where(edge > 0, hits[rows, before], 0.0)
+    listed_before = np.where(edge > 0, listed[rows, before], 0.0)
+    part = (wanted - listed_before) / (listed[rows, edge] - listed_before)
+    reached = hits_before + part * (hits[rows, edge] - hits_before)
     return (reached / wanted) / (hits[:, -1] / listed[:, -1])
 
 
@@ -98,6 +139,17 @@ def precision_at_recall(hits: Floats, listed: Floats, recall: float) -> Floats:
     first = enough.argmax(axis=1)
     rows = np.arange(len(hits))
     return hits[rows, first] / listed[rows, first]
+
+
+def calibration_error(lists: Lists, bins: int = ECE_BINS) -> Floats:
+    """Mean distance of predicted and seen churn rate over bins of about equal weight; a tie is in one bin."""
+    weight = steps(lists.listed)
+    gap = weight * lists.levels - steps(lists.hits)
+    all_weight = lists.listed[:, -1:]
+    middle = (lists.listed - weight / 2) / all_weight
+    place = np.minimum((middle * bins).astype(np.intp), bins - 1) + bins * np.arange(len(weight))[:, None]
+    gaps = np.bincount(place.ravel(), weights=gap.ravel(), minlength=bins * len(weight))
+    return np.abs(gaps.reshape(-1, bins)).sum(axis=1) / all_weight[:, 0]
 
 
 def log_losses(ranking: Ranking) -> Floats:
@@ -137,9 +189,15 @@ def customer_weights(
 
 
 def bootstrap(
-    churned: Floats, probabilities: Mapping[str, Floats], customers: NDArray[Any], seed: int
+    churned: Floats,
+    probabilities: Mapping[str, Floats],
+    customers: NDArray[Any],
+    seed: int,
+    *,
+    costs: Costs | None = None,
+    names: Sequence[str] = METRIC_NAMES,
 ) -> dict[str, dict[str, Floats]]:
-    """Every metric of every candidate in the same replicates, so that differences are paired.
+    """Each metric of every candidate in the same replicates, so that differences are paired.
 
     Returns
     -------
@@ -149,14 +207,22 @@ def bootstrap(
     slices: dict[str, list[dict[str, Floats]]] = {name: [] for name in probabilities}
     for weights in customer_weights(customers, churned, seed):
         for name, probability in probabilities.items():
-            slices[name].append(measure(churned, probability, weights))
+            slices[name].append(measure(churned, probability, weights, costs=costs, names=names))
     return {
-        name: {metric: np.concatenate([part[metric] for part in parts]) for metric in METRIC_NAMES}
+        name: {metric: np.concatenate([part[metric] for part in parts]) for metric in names}
         for name, parts in slices.items()
     }
 
 
-def with_interval(value: float, replicates: Floats) -> dict[str, float]:
-    """A value with the middle 95 % of its bootstrap replicates."""
+def with_interval(value: float, replicates: Floats, metric: str = "") -> dict[str, float]:
+    """A value with the middle 95 % of its bootstrap replicates.
+
+    Chance can only add to a calibration error, in the value and once more in every replicate. What it adds
+    there is taken off the value, and the interval is mirrored at the value (basic bootstrap; Davison and
+    Hinkley, 1997); neither is below 0.
+    """
+    if metric in NOISE_ADDS:
+        value, replicates = 2 * value - float(replicates.mean()), 2 * value - replicates
+        value, replicates = max(value, 0.0), np.maximum(replicates, 0.0)
     low, high = np.quantile(replicates, (0.025, 0.975))
     return {"value": float(value), "low": float(low), "high": float(high)}

@@ -11,17 +11,22 @@ import pyarrow.parquet as pq
 
 from feature_repo.catalog import Catalog, read_catalog
 from feature_repo.disk import sync_folder
-from ml.home import Home, discard_unfinished, next_name, set_model, sync_tree
+from ml.decision.threshold import choose_threshold
+from ml.home import Home, discard_unfinished, next_name, sync_tree
 from ml.labels import read_build_card
-from ml.model.calibration import choose_threshold
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input, choose_inputs, make_frame
 from ml.model.store import TEST, write_model
 from ml.problem import Problem, problem_of
 from ml.progress import SILENT, Progress
-from ml.train.candidates import Candidate, candidates, use_threads
+from ml.record.code import code_version
+from ml.record.fingerprint import fingerprint
+from ml.record.mirror import record
+from ml.record.place import record_place
+from ml.train.candidates import Candidate, candidates, needed, use_threads
 from ml.train.choice import Choice, Fitted, choose, fitted
 from ml.train.parts import Part, Parts, read_parts
+from ml.train.promotion import BETTER, decide, promote
 from ml.train.verdict import judge, test_table
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost-cpu")
@@ -32,6 +37,8 @@ def train(
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
     seed: int | None = None,
+    promotion: str = BETTER,
+    tracking: str | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Train every candidate on the current build, choose and calibrate a champion, save it with its evidence.
@@ -43,12 +50,18 @@ def train(
         By default ``problem.yml`` of the repository.
     seed : int, optional
         Instead of the problem's.
+    promotion : str
+        ``better``: the model becomes champion only when it is better than the present one on the same later
+        cut-offs; ``always``: whatever they say.
+    tracking : str, optional
+        Address of a tracking server; else ``MLFLOW_TRACKING_URI``, else a file in the home.
     progress : Progress
 
     Returns
     -------
     dict
-        What ``model.json`` says of where the model comes from and how good it is.
+        What ``model.json`` says of where the model comes from and how good it is, whether it was promoted
+        (``promotion``), and where it was recorded (``record``).
 
     Raises
     ------
@@ -60,19 +73,22 @@ def train(
         Another process writes to this home.
     """
     house = Home.at(home)
+    record_place(house, tracking)
     stated = problem_of(problem)
     asked = stated if seed is None else replace(stated, seed=seed)
-    with house.writing("train"), house.reading() as build, progress.bar("reading rows", 8) as bar:
+    with house.writing("train"), house.reading() as build, progress.bar("reading rows", 9) as bar:
         parts = read_parts(build, asked)
         catalog = read_catalog(build)
-        inputs, left_out = choose_inputs(parts.train.table, catalog.feature_names)
+        inputs, left_out = choose_inputs(parts.train.table, catalog.feature_names, needed(catalog.feature_names, asked))
         ready = fit_all(candidates(inputs, asked, len(parts.train.table)), parts, inputs, bar)
         bar.step("choosing")
         choice = choose(ready, parts.selection, frame_of(parts.selection, inputs), asked)
         bar.step("judging")
         model = make_champion(ready, choice, parts, inputs, asked)
         facts = origin(build, catalog, parts, left_out) | model.facts
-        return keep(replace(model, facts=facts), ready, parts, house, build)
+        said = keep(replace(model, facts=facts), ready, parts, house, build, promotion)
+        bar.step("recording")
+        return said | {"record": record(house, tracking=tracking, progress=progress)}
 
 
 def frame_of(part: Part, inputs: list[Input]) -> pd.DataFrame:
@@ -98,7 +114,8 @@ def make_champion(
     """The chosen candidate with its threshold."""
     chosen = next(each for each in ready if each.candidate.name == choice.champion)
     probability = chosen.probability(frame_of(parts.calibration, inputs))
-    threshold, met = choose_threshold(parts.calibration.churned, probability, problem.threshold)
+    population = parts.labelled["validation"] / len(parts.split.validation)
+    threshold, met = choose_threshold(parts.calibration.churned, probability, problem, population)
     prepared = chosen.candidate.pipeline.named_steps["prepare"].transform(frame_of(parts.train, inputs))
     return ChurnModel(
         kind=choice.champion,
@@ -124,6 +141,10 @@ def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]
         "left_out": left_out,
         "split": parts.split.as_dict(),
         "labelled_rows": parts.labelled,
+        "dataset": fingerprint(
+            part.table for part in (parts.train, parts.selection, parts.calibration, parts.test)
+        ),
+        "code": code_version(),
         "parts": {
             part.name: part.facts() for part in (parts.train, parts.selection, parts.calibration, parts.test)
         },
@@ -131,21 +152,25 @@ def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]
     }
 
 
-def keep(model: ChurnModel, ready: list[Fitted], parts: Parts, home: Home, build: Path) -> dict[str, Any]:
+def keep(
+    model: ChurnModel, ready: list[Fitted], parts: Parts, home: Home, build: Path, promotion: str
+) -> dict[str, Any]:
     """Judge on the test part, write everything beside the older models, then let it go with the build."""
     frame = frame_of(parts.test, list(model.inputs))
     probabilities = {each.candidate.name: each.probability(frame) for each in ready}
     verdict = judge(parts.test, probabilities, model.kind, model.threshold, model.problem.seed)
+    decision = decide(build, model, parts.test, promotion)
     home.models.mkdir(parents=True, exist_ok=True)
     discard_unfinished(home.models)
     name = next_name(home.models, "model")
     unfinished = home.models / f"{name}.unfinished"
     unfinished.mkdir()
     pq.write_table(test_table(parts.test, probabilities), unfinished / TEST)
-    facts = {"model_version": name, "champion": model.kind} | model.facts | {"test": verdict}
+    facts = {"model_version": name, "champion": model.kind} | model.facts
+    facts |= {"test": verdict, "promotion": decision.as_dict()}
     write_model(replace(model, facts=facts), unfinished)
     sync_tree(unfinished)
     unfinished.rename(home.models / name)
     sync_folder(home.models)
-    set_model(build, home.models / name)
+    promote(build, home.models / name, decision)
     return facts | {"threshold": model.threshold, "problem": model.problem.as_dict()}
