@@ -1,6 +1,7 @@
-"""The held-out report: what the champion and every other candidate did on the test part, once, when trained.
+"""The held-out report: what every candidate did on the test part, where, and how far to trust it.
 
-Nothing is computed again: numbers come from ``model.json``, plots from the test probabilities kept beside it.
+The metrics come from ``model.json``, written when the model was trained; the deep evidence is computed once a
+model and kept. ``churn evaluate`` prints both, ``churn report`` draws them.
 """
 
 from pathlib import Path
@@ -8,13 +9,17 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from feature_repo.leases import lease
+from ml.evaluate.compute import deep_evidence, steps
+from ml.evaluate.kept import read_evidence, write_evidence
+from ml.evaluate.looks import EVIDENCE, record_look
+from ml.evaluate.words import verdicts
 from ml.home import Home
+from ml.model.churn_model import ChurnModel
 from ml.model.current import champion_of
 from ml.model.store import TEST
 from ml.problem import Problem, problem_of
 from ml.progress import SILENT, Progress
-from ml.train.candidates import BASELINE
-from ml.train.verdict import COMPARED
 
 KEPT = (
     "model_version",
@@ -27,36 +32,31 @@ KEPT = (
     "threshold",
     "test",
 )
-BETTER_BELOW = ("log_loss",)
-LABELS = {
-    "roc_auc": "ROC-AUC",
-    "average_precision": "average precision",
-    "log_loss": "log-loss",
-    "brier": "Brier",
-    "lift_at_10": "lift at 10 %",
-    "precision_at_80_recall": "precision at 80 % recall",
-}
 
 
 def evaluate(
     *,
     plots: str | Path | None = None,
+    anew: bool = False,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """The evidence the current model was saved with.
+    """The evidence of the current model.
 
     Parameters
     ----------
     plots : path, optional
         Folder for ``reliability.png`` and ``gain.png``.
+    anew : bool
+        Compute the deep evidence again, though it is there.
 
     Returns
     -------
     dict
         Where the model comes from, ``test`` (every candidate's metrics with 95 % intervals, base rate,
-        champion minus recency rule, what the threshold does), ``verdict`` (sentences), ``plots`` (files).
+        champion minus recency rule, what the threshold does), ``verdict`` (sentences), ``evidence`` (as
+        ``ml.evaluate.evidence`` describes it), ``plots`` (files).
 
     Raises
     ------
@@ -68,8 +68,10 @@ def evaluate(
     house = Home.at(home)
     with house.reading() as build:
         model = champion_of(build, problem_of(problem), progress)
+        evidence = evidence_of(house, model, anew=anew, progress=progress)
     result = {name: model.facts[name] for name in KEPT}
     result["verdict"] = verdicts(model.facts)
+    result["evidence"] = evidence
     result["plots"] = []
     if plots is not None:
         from ml.plots import draw_evidence
@@ -79,22 +81,20 @@ def evaluate(
     return result
 
 
-def verdicts(facts: dict[str, Any]) -> list[str]:
-    """For each compared metric one sentence: better, worse or not told apart from the recency rule."""
-    if facts["champion"] == BASELINE:
-        return ["The champion is the recency rule itself: no other candidate was better by more than chance."]
-    found = facts["test"][f"champion_minus_{BASELINE}"]
-    return [sentence(facts["champion"], metric, found[metric]) for metric in COMPARED]
-
-
-def sentence(champion: str, metric: str, difference: dict[str, float]) -> str:
-    """What the interval of one difference says."""
-    low, high = sorted((difference["low"], difference["high"]))
-    interval = f"{difference['value']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
-    if low <= 0 <= high:
-        return (
-            f"{LABELS[metric]}: {champion} cannot be told from the recency rule ({interval}; zero included)."
-        )
-    better = (high < 0) if metric in BETTER_BELOW else (low > 0)
-    word = "better" if better else "worse"
-    return f"{LABELS[metric]}: {champion} is {word} than the recency rule ({interval}; zero excluded)."
+def evidence_of(
+    home: Home, model: ChurnModel, *, anew: bool = False, progress: Progress = SILENT
+) -> dict[str, Any]:
+    """The deep evidence of a model of this home: as kept, or computed, written down as a look, and kept."""
+    kept = None if anew else read_evidence(home, model)
+    if kept is not None:
+        return kept
+    looks = record_look(home, model.facts, EVIDENCE)
+    if looks["sentence"]:
+        progress.say(f"note: {looks['sentence']}")
+    build = home.builds / model.facts["build_id"]
+    with progress.bar("reading rows", steps(model)) as bar, lease(build) as held:
+        there = build if held and (build / "build.json").is_file() else None
+        evidence = deep_evidence(model, home.models / model.version, there, bar.step)
+    evidence |= {"looks": looks}
+    write_evidence(home, evidence)
+    return evidence

@@ -1,0 +1,114 @@
+"""What can be drawn of held-out probabilities: points of curves, few enough for a page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ml.decision.lists import Lists
+from ml.decision.profit import profit
+from ml.evaluate.measured import Rows
+from ml.model.estimators import Floats
+
+MOST_POINTS = 200
+GROUPS = 15
+Points = dict[str, list[float]]
+
+
+def curves(rows: Rows, probabilities: Mapping[str, Floats], champion: str) -> dict[str, Any]:
+    """Every curve of every candidate; see CURVES in ``ml.evaluate.evidence``."""
+    lists = {name: Lists.of(rows.churned, given) for name, given in probabilities.items()}
+    return {
+        "roc": {name: roc(each) for name, each in lists.items()},
+        "precision_recall": {name: precision_recall(each) for name, each in lists.items()},
+        "reliability": {name: reliability(rows, given) for name, given in probabilities.items()},
+        "gain": {name: gain(each) for name, each in lists.items()},
+        "lift": {name: lift(each) for name, each in lists.items()},
+        "profit": profit_points(rows, probabilities[champion]),
+    }
+
+
+def roc(lists: Lists) -> Points:
+    """Recall against the share of stayers listed."""
+    misses = lists.listed - lists.hits
+    return points(false_alarms=from_zero(misses / misses[-1]), recall=from_zero(lists.recall))
+
+
+def precision_recall(lists: Lists) -> Points:
+    """Precision against recall."""
+    return points(recall=lists.recall, precision=lists.precision)
+
+
+def gain(lists: Lists) -> Points:
+    """Share of churners found against share listed; a tie is one straight step."""
+    return points(listed=from_zero(lists.share), found=from_zero(lists.recall))
+
+
+def lift(lists: Lists) -> Points:
+    """Churn rate of the list over that of all."""
+    return points(listed=lists.share, lift=lists.recall / lists.share)
+
+
+def reliability(rows: Rows, probability: Floats, groups: int = GROUPS) -> Points:
+    """Mean probability and churn rate in groups of about equal size, with the rate's interval by customer."""
+    _, codes, sizes = np.unique(probability, return_inverse=True, return_counts=True)
+    middles = (np.cumsum(sizes) - sizes / 2) / len(probability)
+    _, group = np.unique(np.minimum((middles * groups).astype(int), groups - 1)[codes], return_inverse=True)
+    member = group[:, None] == np.arange(group.max() + 1)
+    ones, drawn = rows.sums(
+        np.column_stack([member, member * rows.churned[:, None], member * probability[:, None]]).astype(float)
+    )
+    size, churned, said = np.split(ones, 3)
+    drawn_size, drawn_churned, _ = np.split(drawn, 3, axis=1)
+    rates = np.divide(drawn_churned, drawn_size, out=np.full_like(drawn_size, np.nan), where=drawn_size > 0)
+    low, high = np.nanquantile(rates, (0.025, 0.975), axis=0)
+    return {
+        "said": (said / size).tolist(),
+        "seen": (churned / size).tolist(),
+        "low": low.tolist(),
+        "high": high.tolist(),
+        "rows": size.astype(int).tolist(),
+    }
+
+
+def profit_points(rows: Rows, probability: Floats) -> Points:
+    """What contacting everyone from each threshold on earns, all rows together, with its interval."""
+    lists = Lists.of(rows.churned, probability)
+    kept = thinned(len(lists.levels))
+    costs, levels = rows.problem.costs, lists.levels[kept]
+    order = np.argsort(-probability, kind="stable")
+    ends = lists.listed[kept].astype(int) - 1
+    drawn = np.concatenate([drawn_profit(rows, weights, order, ends) for weights in rows.weights()])
+    low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
+    return {
+        "threshold": levels.tolist(),
+        "listed": lists.share[kept].tolist(),
+        "profit": profit(lists.hits[kept], lists.listed[kept], costs).tolist(),
+        "low": low.tolist(),
+        "high": high.tolist(),
+    }
+
+
+def drawn_profit(rows: Rows, weights: Floats, order: Any, ends: Any) -> Floats:
+    """Profit of the lists that end at ``ends`` in each replicate."""
+    ordered = weights[:, order]
+    hits = np.cumsum(ordered * rows.churned[order], axis=1)[:, ends]
+    return profit(hits, np.cumsum(ordered, axis=1)[:, ends], rows.problem.costs)
+
+
+def points(**columns: Floats) -> Points:
+    """At most MOST_POINTS of the points, ends included."""
+    kept = thinned(len(next(iter(columns.values()))))
+    return {name: values[kept].tolist() for name, values in columns.items()}
+
+
+def thinned(number: int) -> Any:
+    """Places of evenly spread points."""
+    if number <= MOST_POINTS:
+        return np.arange(number)
+    return np.unique(np.linspace(0, number - 1, MOST_POINTS).round().astype(int))
+
+
+def from_zero(values: Floats) -> Floats:
+    """The same curve from the origin on."""
+    return np.append(0.0, values)

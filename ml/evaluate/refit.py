@@ -1,0 +1,95 @@
+"""The champion's recipe with less: fewer customers (learning curve), or without one subject (ablation).
+
+Fitted on training rows, calibrated on the calibration rows, measured on the selection rows; the test part is
+not touched, so that what these figures tempt one to change can still be judged there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ml.errors import ModelError
+from ml.evaluate.measured import Rows
+from ml.evaluate.sample import share_of_customers
+from ml.model.calibration import calibrate
+from ml.model.churn_model import ChurnModel, raw_probability
+from ml.model.estimators import Floats
+from ml.model.inputs import Input, make_frame
+from ml.train.candidates import candidates, use_threads
+from ml.train.parts import Part, Parts
+
+SHARES = (0.1, 0.25, 0.5, 1.0)
+WHOLE = ""
+
+
+def learning(model: ChurnModel, parts: Parts, step: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The recipe on a growing share of the training customers; each smaller one lies in the next."""
+    rows, found = Rows.of(parts.selection, model.problem), []
+    for share in SHARES:
+        part = share_of_customers(parts.train, share, model.problem.seed)
+        step(f"learning from {len(part.table):,} rows")
+        probability = refitted(model, model.inputs, part, parts)
+        if probability is not None:
+            size = {"share": share, "customers": int(part.facts()["customers"]), "rows": len(part.table)}
+            found.append(size | {"measures": rows.measures(probability)})
+    return found
+
+
+def ablation(
+    model: ChurnModel, parts: Parts, subjects: dict[str, str], step: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The recipe without one subject's features after the other, against the whole."""
+    of_input = [subjects[each.name] for each in model.inputs]
+    names = [WHOLE, *dict.fromkeys(of_input)]
+    probabilities: dict[str, Floats | None] = {}
+    for name in names:
+        step(f"without {name}" if name else "with everything")
+        kept = [each for each, subject in zip(model.inputs, of_input, strict=True) if subject != name]
+        probabilities[name] = refitted(model, kept, parts.train, parts)
+    done = {name: given for name, given in probabilities.items() if given is not None}
+    if WHOLE not in done:
+        return []
+    replicated = Rows.of(parts.selection, model.problem).replicated(done)
+    return [
+        {
+            "subject": name,
+            "features": len(of_input) if name == WHOLE else of_input.count(name),
+            "measures": replicated.measures(name) if name in done else None,
+            "change": replicated.change(name, WHOLE) if name in done else None,
+        }
+        for name in names
+    ]
+
+
+def refitted(model: ChurnModel, inputs: Sequence[Input], part: Part, parts: Parts) -> Floats | None:
+    """Calibrated probabilities of the selection rows by the recipe; None where so little is not enough."""
+    pipeline = recipe(model, inputs, len(part.table)) if has_both_classes(part) and inputs else None
+    if pipeline is None:
+        return None
+    pipeline.fit(frame(part, inputs), part.churned.astype(int))
+    use_threads(pipeline, 1)
+    raw = raw_probability(pipeline, frame(parts.calibration, inputs))
+    held_out = parts.calibration
+    calibration = calibrate(held_out.churned, raw, model.problem.calibration, held_out.customers)
+    return calibration.apply(raw_probability(pipeline, frame(parts.selection, inputs)))
+
+
+def has_both_classes(part: Part) -> bool:
+    """Whether there is anything to learn."""
+    return len(np.unique(part.churned)) == 2
+
+
+def recipe(model: ChurnModel, inputs: Sequence[Input], rows: int) -> Any:
+    """The champion's pipeline, unfitted, for some of its inputs; None where it needs what is left out."""
+    try:
+        found = candidates(list(inputs), model.problem, rows)
+    except ModelError:
+        return None
+    return next((each.pipeline for each in found if each.name == model.kind), None)
+
+
+def frame(part: Part, inputs: Sequence[Input]) -> pd.DataFrame:
+    """The inputs of a part."""
+    return make_frame(part.table, inputs)
