@@ -14,6 +14,7 @@ COMMANDS = {
     "rollback": "Go back to an earlier build and its model.",
     "features": "Point-in-time features for any rows.",
     "dataset": "The labelled rows, for your own notebook.",
+    "explore": "Look at the labelled rows before you train.",
     "train": "Choose, calibrate and save a model.",
     "evaluate": "The held-out report.",
     "materialize": "Put feature values into the online store.",

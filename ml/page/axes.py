@@ -35,13 +35,21 @@ def linear(
     high: float | None = None,
     said: Callable[[float], str] = compact,
     most: int = 5,
+    whole: bool = False,
 ) -> Axis:
-    """An axis that holds all finite ``values``, with round ticks; ``low`` and ``high`` fix its ends."""
+    """An axis that holds all finite ``values``, with round ticks; ``low`` and ``high`` fix its ends.
+
+    Parameters
+    ----------
+    whole : bool
+        Ticks at whole numbers only.
+    """
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     begins, ends = (min(finite) if low is None else low), (max(finite) if high is None else high)
     if ends <= begins:
         begins, ends = (begins, begins + 1.0) if low is not None else (begins - 0.5, begins + 0.5)
     step = step_of(ends - begins, most)
+    step = math.ceil(step) if whole else step
     begins = begins if low is not None else math.floor(begins / step + EPSILON) * step
     ends = ends if high is not None else math.ceil(ends / step - EPSILON) * step
     first, last = math.ceil(begins / step - EPSILON), math.floor(ends / step + EPSILON)
@@ -58,6 +66,24 @@ def step_of(span: float, most: int) -> float:
 def shares(label: str = "", *, high: float = 1.0, most: int = 5) -> Axis:
     """From nothing to ``high``, in percent."""
     return linear([0, high], label, low=0.0, high=high, said=lambda share: f"{100 * share:.3g} %", most=most)
+
+
+def logarithmic(low: float, high: float, label: str = "") -> Axis:
+    """Steps of log(1 + x), from ``low``, 0 or more, to ``high``; values are to be given as log(1 + x)."""
+    powers = [10.0**power for power in range(0, 16)]
+    ticks = [value for value in (0.0, *powers) if low <= value <= high]
+    every = -(-len(ticks) // 5)
+    return Axis(
+        math.log1p(low),
+        math.log1p(high),
+        tuple((math.log1p(value), compact(value)) for value in ticks[::every]),
+        label,
+    )
+
+
+def bare(low: float, high: float) -> Axis:
+    """An axis without a word."""
+    return Axis(low, high, ())
 
 
 def days_from(first: datetime, instant: datetime) -> float:

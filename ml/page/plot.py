@@ -177,17 +177,20 @@ def plot(
     Parameters
     ----------
     keys : sequence of (tone, kind, label), optional
-        Beyond those that the shapes' own labels make; kind is line, dashed, area or dot.
+        Beyond those that the shapes' own labels make; see ``legend``.
     """
     labelled = [(tone_of(shape), kind_of(shape), shape.label) for shape in shapes if shape.label]
-    legend = NONE.join(
-        KEY.format(tone=tone, kind=kind, label=label) for tone, kind, label in [*labelled, *keys]
-    )
     caption = Markup("<b>{}</b>{}").format(title, f" {note}" if note else "") if title else NONE
-    inside = Markup('<div class="keys">{}</div>').format(legend) if legend else NONE
+    inside = legend([*labelled, *keys])
     if y.label:
         inside += Markup('<div class="ylabel">↑ {}</div>').format(y.label)
     return FIGURE.format(caption=caption, inside=inside + canvas(title, shapes, x, y, square, height))
+
+
+def legend(keys: Sequence[tuple[str, str, str]]) -> Markup:
+    """What the colours mean: tone, kind (line, dashed, solid, area or dot) and label of each."""
+    said = NONE.join(KEY.format(tone=tone, kind=kind, label=label) for tone, kind, label in keys)
+    return Markup('<div class="keys">{}</div>').format(said) if said else NONE
 
 
 def canvas(title: str, shapes: Sequence[Shape], x: Axis, y: Axis, square: bool, height: float) -> Markup:
@@ -197,7 +200,7 @@ def canvas(title: str, shapes: Sequence[Shape], x: Axis, y: Axis, square: bool, 
         for value in {y.low, *(value for value, _ in y.ticks)}
     )
     return CANVAS.format(
-        left=max([len(text) for _, text in y.ticks], default=1) + 0.5,
+        left=max([len(text) + 0.5 for _, text in y.ticks], default=0),
         height=SQUARE if square else f"{height}rem",
         yticks=NONE.join(
             Markup('<span style="bottom:{:.2f}%">{}</span>').format(y.place(value), text)

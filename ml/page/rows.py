@@ -11,7 +11,11 @@ from markupsafe import Markup, escape
 BOX = Markup('<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{inside}</svg>')
 ROW = Markup('<div class="row"><span>{label}</span>{box}<span class="value">{value}</span></div>')
 FIGURE = Markup("<figure><figcaption>{caption}</figcaption>{inside}</figure>")
+ROWS = Markup('<div style="--value:{width}ch">{rows}</div>')
 NONE = Markup("")
+
+
+Bar = tuple[str | Markup, float, str, str]
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,16 @@ class Interval:
 def row(label: str | Markup, shapes: Markup, value: str | Markup) -> Markup:
     """One row: what it is, its picture, its number."""
     return ROW.format(label=label, box=BOX.format(inside=rectangle(0, 100, "ground") + shapes), value=value)
+
+
+def beside(rows: Markup, said: Sequence[str | Markup]) -> Markup:
+    """Rows whose pictures end at one place, whatever stands beside them."""
+    return ROWS.format(width=max([6, *(len(each) + 1 for each in said)]), rows=rows) if rows else rows
+
+
+def name_of(name: str) -> Markup:
+    """A long name that breaks, if at all, after an underscore."""
+    return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
 
 
 def figure(caption: str | Markup, inside: Markup) -> Markup:
@@ -59,16 +73,20 @@ def interval(low: float, value: float, high: float, tone: str) -> Markup:
 
 
 def bar_rows(
-    bars: Sequence[tuple[str | Markup, float, str, str]], start: float = 0.0, limit: float | None = None
+    bars: Sequence[Bar],
+    start: float = 0.0,
+    limit: float | None = None,
+    end: float | None = None,
 ) -> Markup:
-    """Bars from ``start`` on, each with label, value, what is written beside it and the class of its bar."""
-    most = max([start, limit or start, *(value for _, value, _, _ in bars)])
+    """Bars from ``start`` to ``end``, each with label, value, what is written beside it, and its class."""
+    most = max([start, limit or start, end or start, *(value for _, value, _, _ in bars)])
     scale = 100 / (most - start or 1.0)
     line = vertical((limit - start) * scale) if limit is not None else NONE
-    return NONE.join(
+    rows = [
         row(label, rectangle(0, (value - start) * scale, kind) + line, said)
         for label, value, said, kind in bars
-    )
+    ]
+    return beside(NONE.join(rows), [said for _, _, said, _ in bars])
 
 
 def interval_rows(intervals: Sequence[Interval], limit: float | None = None) -> Markup:
@@ -78,18 +96,12 @@ def interval_rows(intervals: Sequence[Interval], limit: float | None = None) -> 
     margin = 0.04 * (last - first) or 1.0
     scale = 100 / (last - first + 2 * margin)
 
-    def place(value: float) -> float:
-        return (value - first + margin) * scale
+    def drawn(each: Interval) -> Markup:
+        places = [(value - first + margin) * scale for value in (each.low, each.value, each.high)]
+        return row(each.label, line + interval(places[0], places[1], places[2], each.tone), each.said)
 
-    line = NONE if limit is None else vertical(place(limit))
-    return NONE.join(
-        row(
-            each.label,
-            line + interval(place(each.low), place(each.value), place(each.high), each.tone),
-            each.said,
-        )
-        for each in intervals
-    )
+    line = NONE if limit is None else vertical((limit - first + margin) * scale)
+    return beside(NONE.join(drawn(each) for each in intervals), [each.said for each in intervals])
 
 
 def strip(label: str | Markup, shares: Sequence[tuple[float, str, str]]) -> Markup:

@@ -31,10 +31,12 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .75rem; m
   font-size: .9rem; }
 dt { color: var(--soft); } dd { margin: 0; font-family: ui-monospace, monospace; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9rem; margin-bottom: .5rem; }
-.row { display: grid; grid-template-columns: 13rem 1fr max-content; gap: .1rem .75rem; align-items: center;
+.row { display: grid; grid-template-columns: var(--label, 13rem) 1fr var(--value, max-content);
+  gap: .1rem .75rem; align-items: center;
   font-size: .9rem; margin: .15rem 0; }
 .row svg { width: 100%; height: 1rem; display: block; }
-.row .value { text-align: right; white-space: nowrap; min-width: 5rem; font-variant-numeric: tabular-nums; }
+.row .value { text-align: right; white-space: nowrap; min-width: var(--value, 5rem);
+  font-variant-numeric: tabular-nums; }
 .ground { fill: var(--panel); } .bar { fill: var(--bar); } .faint { fill: var(--faint); }
 .marked { fill: var(--bad); }
 .limit { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 3 2; vector-effect: non-scaling-stroke; }
@@ -51,7 +53,7 @@ figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9rem; ma
 """
 
 PLOTS = """
-body.wide { max-width: 72rem; }
+body.wide { max-width: 72rem; --label: 15rem; }
 body.wide p, body.wide li { max-width: 46rem; }
 nav { font-size: .9rem; margin: 1rem 0; } nav a { margin-right: 1rem; white-space: nowrap; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem;
@@ -66,15 +68,17 @@ figcaption b { color: var(--ink); font-weight: 600; }
 .keys { font-size: .85rem; display: flex; flex-wrap: wrap; gap: 0 1rem; margin-bottom: .25rem; }
 .keys i { display: inline-block; width: 1rem; border-top: .2rem solid var(--tone); vertical-align: middle;
   margin-right: .35rem; }
-.keys i.dashed { border-top-style: dashed; } .keys i.area { border-top-width: .7rem; opacity: .45; }
+.keys i.dashed { border-top-style: dashed; } .keys i.area, .keys i.solid { border-top-width: .7rem; }
+.keys i.area { opacity: .45; }
 .keys i.dot { width: .6rem; height: .6rem; border: 0; border-radius: 50%; background: var(--tone); }
 .a { --tone: var(--a); } .b { --tone: var(--b); } .c { --tone: var(--c); } .d { --tone: var(--d); }
 .e { --tone: var(--e); } .ink { --tone: var(--ink); } .good-tone { --tone: var(--good); }
 .canvas { position: relative; display: grid; grid-template-columns: var(--left) minmax(0, 1fr);
-  grid-template-rows: var(--height) 1.3rem auto; column-gap: .4rem; font-size: .78rem; line-height: 1.1;
+  grid-template-rows: var(--height) auto auto; column-gap: .4rem; font-size: .78rem; line-height: 1.1;
   color: var(--soft); font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 .canvas svg { width: 100%; height: 100%; display: block; overflow: visible; }
 .yticks, .xticks { position: relative; }
+.xticks:not(:empty) { height: 1.3rem; }
 .yticks span { position: absolute; right: 0; transform: translateY(50%); white-space: nowrap; }
 .xticks { grid-column: 2; }
 .xticks span { position: absolute; top: .25rem; transform: translateX(-50%); white-space: nowrap; }
@@ -84,7 +88,7 @@ figcaption b { color: var(--ink); font-weight: 600; }
 .grid-line { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; }
 .trace { fill: none; stroke: var(--tone); stroke-width: 2; vector-effect: non-scaling-stroke;
   stroke-linejoin: round; }
-.trace.thin { stroke-width: 1; opacity: .6; } .trace.dashed { stroke-dasharray: 4 3; }
+.trace.thin { stroke-width: 1.3; opacity: .85; } .trace.dashed { stroke-dasharray: 4 3; }
 .band { fill: var(--tone); opacity: .22; }
 .column { fill: var(--tone); } .column.area { opacity: .4; }
 .mark { fill: none; stroke: var(--tone); stroke-width: 7; stroke-linecap: round;
@@ -107,6 +111,8 @@ pre code { padding: 0; }
 .card h3 { margin: .5rem 0 .1rem; font-size: .95rem; } .card .soft { font-size: .8rem; margin: 0 0 .3rem;
   line-height: 1.35; }
 .card figure { margin: .25rem 0; }
+.card .row { grid-template-columns: minmax(0, 9rem) 1fr 3.2rem; margin: .1rem 0; font-size: .82rem; }
+.card .row svg { grid-column: auto; grid-row: auto; } .card .row .value { min-width: 3.2rem; }
 details summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
 @media (max-width: 40rem) {
   body.wide { padding: .75rem; }

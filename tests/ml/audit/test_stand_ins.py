@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.audit.stand_ins import area, check, halves, of_numbers, of_text
+from ml.areas import area, halves, of_numbers, of_text
+from ml.audit.stand_ins import check
 from ml.labels import LABELS
 from tests.ml.audit.given import copied, given, rewrite
 from tests.ml.synthetic_build import write_build

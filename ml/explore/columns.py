@@ -1,0 +1,99 @@
+"""Each feature of a table as an array, with what it is: a number, a flag, a text or an instant.
+
+Whatever column a table has beyond its keys counts as a feature, be it in the catalog or not.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from feature_repo.catalog import Catalog
+from ml.areas import Floats, as_numbers
+from ml.explore.rows import KEYS
+from ml.model.inputs import FLAG, TEXT, UNKNOWN_TEXT, kind_of
+
+INSTANT = "instant"
+COMPUTED = "computed when asked"
+STRANGE = "in no feature model"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature in all rows.
+
+    Parameters
+    ----------
+    kind : str
+        number, flag, text or instant.
+    numbers : array of shape (rows,)
+        NaN where null; a flag is 0 or 1, an instant its age in days when asked. Empty for a text.
+    texts : array of shape (rows,)
+        Empty but for a text.
+    """
+
+    name: str
+    kind: str
+    type: str
+    subject: str
+    description: str
+    numbers: Floats
+    texts: NDArray[np.object_]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Where it is null."""
+        return self.texts == UNKNOWN_TEXT if self.kind == TEXT else np.isnan(self.numbers)
+
+    @property
+    def labels(self) -> NDArray[np.object_]:
+        """A text's or flag's values as words."""
+        if self.kind == TEXT:
+            return self.texts
+        words = np.where(self.numbers >= 0.5, "yes", "no").astype(object)
+        return np.where(np.isnan(self.numbers), UNKNOWN_TEXT, words)
+
+    def only(self, rows: NDArray[np.bool_]) -> "Column":
+        """The same feature in some of the rows."""
+        numbers = self.numbers[rows] if len(self.numbers) else self.numbers
+        texts = self.texts[rows] if len(self.texts) else self.texts
+        return replace(self, numbers=numbers, texts=texts)
+
+
+def columns_of(table: pa.Table, catalog: Catalog) -> Iterator[Column]:
+    """Every feature of ``table``, one at a time."""
+    types = {feature.name: feature.sql_type.lower() for feature in catalog.features}
+    told = {feature.name: feature.description for feature in catalog.features}
+    subjects = {feature.name: view.subject for view in catalog.views for feature in view.features}
+    subjects |= dict.fromkeys(catalog.formulas, COMPUTED)
+    empty = np.empty(0)
+    for name in table.column_names:
+        if name in KEYS:
+            continue
+        column = table[name]
+        kind = kind_of(column.type) or INSTANT
+        is_text = kind == TEXT
+        yield Column(
+            name=name,
+            kind=kind,
+            type=types.get(name, str(column.type)),
+            subject=subjects.get(name, STRANGE),
+            description=told.get(name, ""),
+            numbers=empty if is_text else as_numbers(column, table["event_timestamp"]),
+            texts=texts_of(column) if is_text else empty.astype(object),
+        )
+
+
+def texts_of(column: pa.ChunkedArray) -> NDArray[np.object_]:
+    """Texts, nulls said in words."""
+    return np.asarray(column.fill_null(UNKNOWN_TEXT).to_pylist(), dtype=object)
+
+
+def is_input(column: Column) -> bool:
+    """Whether a model could read it: instants go in as their age, which is a feature of its own."""
+    return column.kind != INSTANT
+
+
+__all__ = ["FLAG", "INSTANT", "TEXT", "Column", "columns_of", "is_input"]

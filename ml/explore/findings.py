@@ -1,0 +1,204 @@
+"""What to look at first: leaks, then what keeps a model from learning, then what is merely worth knowing.
+
+Each finding is a tone (bad: training would be wrong; dull: look twice; good: nothing to do), what it is, the
+features, a sentence.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.areas import LIMIT, Flags
+from ml.explore.columns import FLAG, INSTANT, TEXT, Column
+from ml.explore.shape import bin_codes
+from ml.page.figures import counted, percent
+
+SUSPICIOUS = 0.9
+MOSTLY = 0.95
+SHIFTED = 0.25
+MANY_TEXTS = 50
+FAR_OUT = 0.1
+FEWEST_CHURNERS = 100
+FEWEST_CUSTOMERS = 30
+FEWEST_VISITS = 5
+SHOWN = 8
+NEAR_DUPLICATES = "near-duplicates"
+Finding = dict[str, Any]
+
+
+def finding(tone: str, what: str, features: Sequence[str], said: str) -> Finding:
+    """One finding, as plain values."""
+    return {"tone": tone, "what": what, "features": list(features), "said": said}
+
+
+def of_column(
+    column: Column,
+    shape: Mapping[str, Any],
+    churned: Flags,
+    customers: NDArray[np.intp],
+) -> Iterator[Finding]:
+    """What the training rows say against one feature."""
+    name, auc = column.name, shape["auc"]
+    if auc is not None and auc > LIMIT:
+        said = (
+            f"{name} alone tells who churned: ROC-AUC {auc:.3f} on training rows, above {LIMIT}. Perhaps the "
+            "label was made from it, or it is known only later: look where it comes from before you train."
+        )
+        yield finding("bad", "tells the label", [name], said)
+    elif auc is not None and auc > SUSPICIOUS:
+        said = f"{name} alone reaches ROC-AUC {auc:.3f} on training rows; honest features seldom do."
+        yield finding("dull", "tells very much", [name], said)
+    elif group := certain_group(column, churned, customers):
+        yield finding("dull", "a sure sign", [name], group)
+    if after := int((column.numbers < 0).sum()) if column.kind == INSTANT else 0:
+        said = (
+            f"{name} lies after the instant that was asked about in {counted(after, 'training row')} "
+            f"({percent(after / len(churned))}): a fact from the future. Correct its feature model."
+        )
+        yield finding("bad", "from the future", [name], said)
+    if shape["infinite"]:
+        said = (
+            f"{name} is infinite in {counted(shape['infinite'], 'row')}, which training refuses: make its "
+            "definition null there."
+        )
+        yield finding("bad", "infinite", [name], said)
+    if column.kind == TEXT and shape["distinct"] > MANY_TEXTS:
+        said = f"{name} has {shape['distinct']:,} different texts; single ones are seldom worth a column."
+        yield finding("dull", "many texts", [name], said)
+
+
+def certain_group(column: Column, churned: Flags, customers: NDArray[np.intp]) -> str | None:
+    """A tenth, a text or the nulls of a feature, in which every row of many customers churned."""
+    if churned.all():
+        return None
+    codes = bin_codes(column, column)
+    rows, gone = np.bincount(codes), np.bincount(codes, weights=churned)
+    for code in np.flatnonzero((rows == gone) & (rows > 0)):
+        inside = codes == code
+        number = len(np.unique(customers[inside]))
+        if number >= FEWEST_CUSTOMERS:
+            return (
+                f"where {column.name} is {range_of(column, inside)}, all {counted(number, 'customer')} "
+                f"({counted(int(inside.sum()), 'training row')}) churned: perhaps it is only written down "
+                "afterwards."
+            )
+    return None
+
+
+def range_of(column: Column, inside: Flags) -> str:
+    """The values of some rows in words."""
+    if column.missing[inside].all():
+        return "null"
+    if column.kind in (TEXT, FLAG):
+        return str(column.labels[inside][0])
+    low, high = column.numbers[inside].min(), column.numbers[inside].max()
+    return f"{low:g}" if low == high else f"{low:.4g} to {high:.4g}"
+
+
+def stands_still(column: Column, customers: NDArray[np.intp]) -> bool:
+    """Whether a number never changes for any customer seen often, although customers differ.
+
+    A state known only at the end, joined to every row, looks like that whatever it tells.
+    """
+    if column.kind in (TEXT, FLAG, INSTANT):
+        return False
+    order = np.argsort(customers, kind="stable")
+    values, who = column.numbers[order], customers[order]
+    starts = np.flatnonzero(np.append(True, np.diff(who) != 0))
+    often = np.diff(np.append(starts, len(who))) >= FEWEST_VISITS
+    if often.sum() < FEWEST_CUSTOMERS:
+        return False
+    known = np.isfinite(values)
+    highest = np.maximum.reduceat(np.where(known, values, -np.inf), starts)[often]
+    lowest = np.minimum.reduceat(np.where(known, values, np.inf), starts)[often]
+    nulls = np.add.reduceat((~known).astype(int), starts)[often]
+    visits = np.diff(np.append(starts, len(who)))[often]
+    steady = ((highest == lowest) & (nulls == 0)) | (nulls == visits)
+    return bool(steady.all() and len(np.unique(highest)) > 1)
+
+
+def of_all(
+    shapes: Sequence[Mapping[str, Any]],
+    still: Sequence[str],
+    families: Sequence[Mapping[str, Any]],
+    churned: Flags,
+) -> Iterator[Finding]:
+    """What can be said of several features at once, or of the label; instants go in as their age only."""
+    shapes = [shape for shape in shapes if shape["kind"] != INSTANT]
+    yield from of_label(churned)
+    if still:
+        yield finding(
+            "dull",
+            "stands still",
+            still,
+            f"{listed(still)}: never changes at any cut-off of any customer, as a final state would that was "
+            "joined to every row. A number that is known at the time mostly moves.",
+        )
+    empty = [shape["name"] for shape in shapes if shape["missing"] == 1]
+    if empty:
+        yield finding("dull", "always null", empty, f"{listed(empty)}: null in every training row, left out.")
+    same = [shape["name"] for shape in shapes if shape["missing"] < 1 and one_value(shape)]
+    if same:
+        yield finding(
+            "good", "always the same", same, f"{listed(same)}: one value in every training row, left out."
+        )
+    rare = [shape["name"] for shape in shapes if MOSTLY <= shape["missing"] < 1]
+    if rare:
+        yield finding(
+            "dull", "mostly null", rare, f"{listed(rare)}: known in fewer than 5 % of the training rows."
+        )
+    moved = sorted(
+        (shape for shape in shapes if (shape["psi"] or 0) > SHIFTED), key=lambda each: -each["psi"]
+    )
+    if moved:
+        names = [shape["name"] for shape in moved]
+        said = (
+            f"{listed(names)}: distributed otherwise in the test part than in training (stability index "
+            f"above {SHIFTED}, at most {moved[0]['psi']:.2f}). A model meets values there that it seldom saw."
+        )
+        yield finding("dull", "moves with time", names, said)
+    for family in families:
+        how = "identical" if family["identical"] else f"rank correlation {family['least']:.2f} or more"
+        said = f"{listed(family['features'])}: {how}. Their importance is shared among them."
+        yield finding("good", NEAR_DUPLICATES, family["features"], said)
+    far = [shape["name"] for shape in shapes if shape["outliers"] and shape["outliers"]["share"] > FAR_OUT]
+    if far:
+        said = f"{listed(far)}: more than 10 % of the known values lie outside Tukey's fences."
+        yield finding("good", "long tails", far, said)
+
+
+def of_label(churned: Flags) -> Iterator[Finding]:
+    """What is wrong with the label itself."""
+    ones, zeros = int(churned.sum()), int((~churned).sum())
+    if not ones or not zeros:
+        word = "nobody churned" if not ones else "everybody churned"
+        said = (
+            f"In the training rows {word}: nothing can be learned. Load more customers or a longer history."
+        )
+        yield finding("bad", "one class only", [], said)
+    elif min(ones, zeros) < FEWEST_CHURNERS:
+        few, name = min((ones, "churned"), (zeros, "stayed"))
+        said = f"Only {counted(few, 'training row')} {name}: what is measured on so few is mostly chance."
+        yield finding("dull", "few of a class", [], said)
+
+
+def one_value(shape: Mapping[str, Any]) -> bool:
+    """Whether nothing varies, nulls counted as a value."""
+    return int(shape["distinct"]) + (shape["missing"] > 0) < 2
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names, the first few of many."""
+    if len(names) > SHOWN:
+        return f"{', '.join(names[:SHOWN])} and {len(names) - SHOWN} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+TONES = ("bad", "dull", "good")
+
+
+def by_weight(findings: Sequence[Finding]) -> list[Finding]:
+    """The worst first, otherwise in their order."""
+    return sorted(findings, key=lambda each: TONES.index(each["tone"]))

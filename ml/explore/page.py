@@ -1,0 +1,330 @@
+"""The exploration as one HTML page that needs nothing else; pictures first, readable on a phone.
+
+What ``run.explore`` found comes in, as plain values.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from markupsafe import Markup
+
+from ml.areas import LIMIT
+from ml.explore.cards import card
+from ml.explore.columns import INSTANT
+from ml.explore.findings import NEAR_DUPLICATES
+from ml.explore.together import NEAR
+from ml.instants import parse_instant
+from ml.page.axes import calendar, days_from, linear, shares
+from ml.page.document import (
+    contents,
+    document,
+    folded,
+    grid,
+    header,
+    joined,
+    notes,
+    paragraph,
+    section,
+    table,
+    tiles,
+)
+from ml.page.figures import NOTHING, counted, day, decimals, number, percent
+from ml.page.plot import Across, Band, Columns, Dots, Line, Shape, legend, plot
+from ml.page.rows import NONE, Bar, bar_rows, figure, name_of, strip
+
+Result = Mapping[str, Any]
+PART_TONES = {"train": "a", "validation": "c", "test": "d", "left out": "e", "no label yet": "e"}
+BEST_SHOWN, GAPS_SHOWN = 30, 12
+MOST_DOTS = 40
+FAINT = 0.1
+COLUMNS = (
+    "feature",
+    "type",
+    "null",
+    "values",
+    "least",
+    "median",
+    "mean",
+    "greatest",
+    "outside fences",
+    "ROC-AUC",
+    "stability index",
+)
+
+
+def page(result: Result) -> str:
+    """The page as text."""
+    parts = {
+        "findings": ("What to look at first", findings),
+        "time": ("Who is asked, and who churns", over_time),
+        "alone": ("What each feature tells alone", alone),
+        "gaps": ("Nulls and outliers", gaps),
+        "together": ("Features that go together", together),
+        "features": ("Every feature", features),
+        "made": ("How this page was made", made),
+    }
+    body = joined(
+        header(f"Exploration of {result['build_id']}", about(result), tone(result)),
+        tiles(at_a_glance(result)),
+        contents([(name, heading) for name, (heading, _) in parts.items()]),
+        *(section(name, heading, *make(result)) for name, (heading, make) in parts.items()),
+    )
+    return document(f"Exploration of {result['build_id']}", body)
+
+
+def tone(result: Result) -> str:
+    """As bad as the worst finding."""
+    tones = [each["tone"] for each in result["findings"]]
+    return "bad" if "bad" in tones else "dull" if "dull" in tones else "good"
+
+
+def about(result: Result) -> str:
+    """Of what, and which question."""
+    problem = result["problem"]
+    return (
+        f"Will a customer with an order in the last {problem['active_within_days']} days place none in the "
+        f"next {problem['horizon_days']}? Asked every {counted(problem['cutoff_every_days'], 'day')}; data "
+        f"clock {result['data_clock']}, from {result['load_id']}. Whatever looks at the label looks at "
+        "training rows only."
+    )
+
+
+def at_a_glance(result: Result) -> list[tuple[str, str]]:
+    """The tiles."""
+    looked, kinds = result["looked_at"], [each["kind"] for each in result["features"]]
+    cutoffs = sum(1 for each in result["population"] if each["part"] != "no label yet")
+    sampled = f"; {looked['rows']:,} looked at" if looked["rows"] < looked["of"] else ""
+    different = ", ".join(counted(kinds.count(kind), kind) for kind in dict.fromkeys(kinds))
+    return [
+        (f"{sum(result['rows'].values()):,}", f"labelled rows at {counted(cutoffs, 'cut-off')}"),
+        (f"{looked['of']:,}", f"of them for training{sampled}"),
+        (f"{looked['customers']:,}", "customers in the training rows"),
+        (percent(looked["churn_rate"]), "of the training rows churned"),
+        (f"{len(kinds)}", f"features: {different}"),
+    ]
+
+
+def findings(result: Result) -> list[Markup]:
+    """The list of findings; families of near-duplicates are told one by one below."""
+    families = families_of(result)
+    told: list[tuple[str, str, str | Markup]] = [
+        (each["tone"], f"{each['what']}.", each["said"])
+        for each in result["findings"]
+        if each["what"] != NEAR_DUPLICATES
+    ]
+    if families:
+        number_of = counted(len(families), "family", "families")
+        said = Markup('{} of features that nearly repeat each other, <a href="#together">below</a>.')
+        told.append(("good", f"{NEAR_DUPLICATES}.", said.format(number_of)))
+    return [notes(told)] if told else [paragraph("Nothing stands out.")]
+
+
+def families_of(result: Result) -> list[Result]:
+    """The findings of near-duplicates."""
+    return [each for each in result["findings"] if each["what"] == NEAR_DUPLICATES]
+
+
+def over_time(result: Result) -> list[Markup]:
+    """Population and churn rate by cut-off."""
+    said = (
+        "" if result["is_split"] else " There are too few cut-offs for a split: all are taken for training."
+    )
+    return [
+        paragraph(
+            "Parts follow each other in time; the cut-offs between them are left out, for their labels would "
+            f"look into the next part. The churn rate of later parts stays unseen here.{said}",
+            soft=True,
+        ),
+        grid(population(result), churn_rate(result), two=True),
+    ]
+
+
+def population(result: Result) -> Markup:
+    """Customers asked about at each cut-off, coloured by part."""
+    asked, every = result["population"], result["problem"]["cutoff_every_days"]
+    instants = [parse_instant(each["cutoff"]) for each in asked]
+    shapes: list[Shape] = []
+    for each, instant in zip(asked, instants, strict=True):
+        place = days_from(instants[0], instant)
+        said = f"{day(each['cutoff'])}: {each['customers']:,} customers, {each['part']}"
+        edges = [place - 0.45 * every, place + 0.45 * every]
+        shapes.append(Columns(edges, [each["customers"]], PART_TONES[each["part"]], said=[said]))
+    there = {each["part"] for each in asked}
+    tones = [(PART_TONES[part], "solid", part) for part in ("train", "validation", "test") if part in there]
+    if there & {"left out", "no label yet"}:
+        tones.append(("e", "solid", "left out, or no label yet"))
+    up = linear([each["customers"] for each in asked], "customers asked about", low=0, whole=True)
+    return plot("Population by cut-off", shapes, calendar(instants, margin=every / 2), up, keys=tones)
+
+
+def churn_rate(result: Result) -> Markup:
+    """Churn rate of the training cut-offs with its interval."""
+    rates = result["base_rates"]
+    instants = [parse_instant(each["cutoff"]) for each in rates]
+    across = [days_from(instants[0], instant) for instant in instants]
+    overall = result["looked_at"]["churn_rate"]
+    values = {name: [each[name] for each in rates] for name in ("churn_rate", "low", "high")}
+    said = [f"{day(each['cutoff'])}: {percent(each['churn_rate'])} of {each['rows']:,}" for each in rates]
+    shapes: list[Shape] = [
+        Band(across, values["low"], values["high"], "b", "95 % interval"),
+        Line(across, values["churn_rate"], "b", "churn rate"),
+        Across(y=overall, label=f"all together, {percent(overall)}"),
+    ]
+    if len(rates) < MOST_DOTS:
+        shapes.append(Dots(across, values["churn_rate"], "b", said=said))
+    up = shares("share that churned", high=min(1.0, 1.15 * max(values["high"])))
+    return plot("Churn rate by training cut-off", shapes, calendar(instants), up)
+
+
+def link(name: str) -> Markup:
+    """A feature's name, leading to its card."""
+    return Markup('<a href="#f-{}">{}</a>').format(name, name_of(name))
+
+
+def first_bars(bars: Sequence[Bar], shown: int, start: float = 0.0, limit: float | None = None) -> Markup:
+    """The first of many bars; the others, on one scale with them, can be unfolded."""
+    if len(bars) <= shown + 2:
+        return bar_rows(bars, start, limit)
+    most = max(value for _, value, _, _ in bars)
+    rest = bar_rows(bars[shown:], start, limit, most)
+    return bar_rows(bars[:shown], start, limit, most) + folded(f"the other {len(bars) - shown}", rest)
+
+
+def alone(result: Result) -> list[Markup]:
+    """ROC-AUC of every input, the best first."""
+    known = [each for each in result["features"] if each["auc"] is not None and each["distinct"] > 1]
+    if not known:
+        return [paragraph("Only one class is in the training rows: nothing can be told apart.")]
+    inputs = [each for each in known if each["kind"] != INSTANT or each["auc"] > LIMIT]
+    inputs.sort(key=lambda each: (-each["auc"], each["name"]))
+    bars = [
+        (link(each["name"]), each["auc"], decimals(each["auc"]), "marked" if each["auc"] > LIMIT else "bar")
+        for each in inputs
+    ]
+    said = (
+        "ROC-AUC of each feature by itself, whichever way round it points, on training rows; 0.5 tells "
+        "nothing. A null counts as a value; texts by their churn rate in the other half of the customers. "
+        f"Dashed: {LIMIT}, above which no honest feature is expected. Instants go into models as their age "
+        "and stand with the cards below."
+    )
+    return [paragraph(said, soft=True), figure(NONE, first_bars(bars, BEST_SHOWN, start=0.5, limit=LIMIT))]
+
+
+def gaps(result: Result) -> list[Markup]:
+    """What is null, and what lies outside the fences."""
+    inputs = [each for each in result["features"] if each["kind"] != INSTANT]
+    missing = [each for each in inputs if each["missing"]]
+    missing.sort(key=lambda each: -each["missing"])
+    far = [each for each in inputs if each["outliers"] and each["outliers"]["share"]]
+    far.sort(key=lambda each: -each["outliers"]["share"])
+    nulls = [(link(each["name"]), each["missing"], percent(each["missing"]), "bar") for each in missing]
+    outside = [(link(each["name"]), each["outliers"]["share"], farthest(each), "bar") for each in far]
+    return [
+        grid(
+            figure(
+                "Share of nulls among the training rows",
+                first_bars(nulls, GAPS_SHOWN) if nulls else paragraph("No input is ever null."),
+            ),
+            figure(
+                "Share of the known values outside Tukey's fences (1.5 quartile distances beyond the "
+                "quartiles), and the farthest; features whose quartiles are equal cannot be measured so",
+                first_bars(outside, GAPS_SHOWN) if outside else paragraph("Nothing lies outside."),
+            ),
+            two=True,
+        )
+    ]
+
+
+def farthest(shape: Result) -> str:
+    """How many lie outside, and how far."""
+    found = shape["outliers"]
+    return f"{percent(found['share'])}, {number(found['farthest'])}"
+
+
+def together(result: Result) -> list[Markup]:
+    """The matrix of correlations, and the families of near-duplicates."""
+    names, values = result["correlations"]["names"], result["correlations"]["values"]
+    if len(names) < 2:
+        return [paragraph("Fewer than two numbers vary.")]
+    families = families_of(result)
+    said = (
+        "Spearman's rank correlation, the stronger the darker; columns stand in the order of the rows, alike "
+        f"features beside each other. {counted(len(families), 'family', 'families')} of near-duplicates "
+        f"({NEAR} or more){':' if families else '.'}"
+    )
+    rows = NONE.join(
+        strip(name_of(names[place]), cells(names, place, row)) for place, row in enumerate(values)
+    )
+    meaning = legend([("a", "solid", "rise together"), ("b", "solid", "one rises, the other falls")])
+    listed = notes([(each["tone"], "", each["said"]) for each in families]) if families else NONE
+    return [paragraph(said, soft=True), listed, figure(meaning, rows)]
+
+
+def cells(names: Sequence[str], place: int, row: Sequence[float | None]) -> list[tuple[float, str, str]]:
+    """One row of the matrix; what is faint is left out."""
+    return [
+        (0.0, "a", "")
+        if value is None or abs(value) < FAINT
+        else (abs(value) ** 1.5, "a" if value > 0 else "b", f"{names[place]}, {other}: {value:.2f}")
+        for other, value in zip(names, row, strict=True)
+    ]
+
+
+def features(result: Result) -> list[Markup]:
+    """All cards, by subject, and all numbers as a table."""
+    base = result["looked_at"]["churn_rate"]
+    parts = [each["part"] for each in result["cutoffs"]]
+    said = (
+        "Share of each class by value, among training rows where the value is known; the first and last "
+        "column hold what lies beyond the middle 99 %. For texts and flags: share of rows and churn rate, "
+        "dashed the overall one. Below, the mean from cut-off to cut-off, the ends cut off."
+    )
+    meaning = legend(
+        [
+            ("a", "area", "stayed"),
+            ("b", "line", "churned"),
+            ("ink", "line", "by cut-off, training"),
+            ("d", "line", "by cut-off, later parts"),
+        ]
+    )
+    made = [paragraph(said, soft=True), meaning]
+    for subject, shapes in groupby(result["features"], key=lambda each: each["subject"]):
+        made.append(Markup("<h3>{}</h3>").format(f"{subject[:1].upper()}{subject[1:]}"))
+        made.append(grid(*(card(shape, base, parts) for shape in shapes)))
+    rows = [table_row(shape) for shape in result["features"]]
+    return [*made, folded("All features in numbers", table(COLUMNS, rows))]
+
+
+def table_row(shape: Result) -> list[str | Markup]:
+    """One feature in numbers."""
+    numbers = shape["numbers"] or {}
+    return [
+        link(shape["name"]),
+        shape["type"],
+        percent(shape["missing"]),
+        f"{shape['distinct']:,}",
+        *(number(numbers.get(name)) for name in ("minimum", "median", "mean", "maximum")),
+        percent(shape["outliers"]["share"]) if shape["outliers"] else NOTHING,
+        decimals(shape["auc"]),
+        decimals(shape["psi"], 2),
+    ]
+
+
+def made(result: Result) -> list[Markup]:
+    """What was read, and how to have it again."""
+    looked, seed = result["looked_at"], result["problem"]["seed"]
+    sampled = (
+        f"{looked['rows']:,} of {looked['of']:,} training rows, drawn by a hash with seed {seed}"
+        if looked["rows"] < looked["of"]
+        else f"all {looked['rows']:,} training rows"
+    )
+    return [
+        paragraph(
+            f"Read from {result['build_id']}: {sampled}. How features move by cut-off, and the stability "
+            "index, also read the features of later parts, never their labels. The index compares tenths of "
+            "the training values with the test part: below 0.1 the same, above 0.25 another distribution. "
+            "The same build and seed give the same page."
+        ),
+        Markup("<pre><code>churn explore</code></pre>"),
+    ]

@@ -1,0 +1,91 @@
+"""The rows that are looked at: labelled rows of every part, where only training rows keep their label."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_repo.catalog import Catalog, read_catalog
+from feature_repo.retrieval import point_in_time
+from ml.build_card import read_build_card
+from ml.errors import NotReadyError
+from ml.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
+from ml.problem import Problem
+from ml.split import TimeSplit, split_by_time
+
+KEYS = ("customer_id", "event_timestamp", "churned", "split")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of customer_id, event_timestamp, churned (null beyond training), split, then every feature.
+
+    Parameters
+    ----------
+    split : TimeSplit
+        All cut-offs are for training when they are too few to be split; ``is_split`` then is False.
+    counts : dict
+        Labelled rows of each part, before any were sampled.
+    """
+
+    build: Path
+    card: dict[str, Any]
+    catalog: Catalog
+    problem: Problem
+    split: TimeSplit
+    is_split: bool
+    counts: dict[str, int]
+    table: pa.Table
+
+    @property
+    def train(self) -> pa.Table:
+        """The training rows."""
+        return self.table.filter(pc.equal(self.table["split"], "train"))
+
+
+def read_labelled(build: Path, problem: Problem) -> Rows:
+    """The rows of one build.
+
+    Raises
+    ------
+    NotReadyError
+        The build is for another problem, or has no labelled cut-off yet.
+    """
+    check_same_problem(build, problem)
+    split, is_split = split_of(build, problem)
+    counts = count_rows(build, split)
+    labelled = labelled_rows(build, split, most=problem.training_rows_max, rows=counts, seed=problem.seed)
+    return Rows(
+        build=build,
+        card=read_build_card(build),
+        catalog=read_catalog(build),
+        problem=problem,
+        split=split,
+        is_split=is_split,
+        counts=counts,
+        table=point_in_time(build, without_later_labels(labelled)),
+    )
+
+
+def split_of(build: Path, problem: Problem) -> tuple[TimeSplit, bool]:
+    """The split, and whether there are cut-offs enough for one."""
+    cutoffs = read_cutoffs(build)
+    if not cutoffs:
+        raise NotReadyError(
+            f"{build.name} has no labelled cut-off yet, for its history is shorter than the horizon of "
+            f"{problem.gap_days} days: load a longer history and build again"
+        )
+    try:
+        return split_by_time(cutoffs, problem), True
+    except NotReadyError:
+        return TimeSplit(tuple(cutoffs), (), (), ()), False
+
+
+def without_later_labels(rows: pa.Table) -> pa.Table:
+    """The same rows, ``churned`` null where they are not for training: nothing later can look at it."""
+    known = pc.if_else(
+        pc.equal(rows["split"], "train"), rows["churned"], pa.scalar(None, rows["churned"].type)
+    )
+    return rows.set_column(rows.column_names.index("churned"), "churned", known)
