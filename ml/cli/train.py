@@ -10,13 +10,28 @@ from ml.cli.run import Run, churn_command
 @click.command()
 @click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed (default: the problem's).")
+@click.option(
+    "--promote",
+    type=click.Choice(["better", "always"]),
+    default="better",
+    show_default=True,
+    help="When the new model takes the champion's place.",
+)
+@click.option(
+    "--tracking",
+    metavar="URL",
+    help="MLflow server to record to (default $MLFLOW_TRACKING_URI, else mlflow.db in the home).",
+)
 @churn_command
-def command(run: Run, problem: str | None, seed: int | None) -> None:
+def command(run: Run, problem: str | None, seed: int | None, promote: str, tracking: str | None) -> None:
     """Choose, calibrate and save a model.
 
     Candidates are fitted on the training part. One half of the validation customers chooses among them by the
     problem's metric, the simpler one when two are as good; the other half calibrates and sets the threshold.
     The test part is read once, at the end.
+
+    Where there is a champion already, the new model takes its place only when it is better on the same later
+    cut-offs by an interval that excludes zero; else it is kept as challenger.
 
     \b
     Example:
@@ -24,7 +39,14 @@ def command(run: Run, problem: str | None, seed: int | None) -> None:
     """
     from ml.train import train
 
-    result = train(home=run.home, problem=problem, seed=seed, progress=run.progress)
+    result = train(
+        home=run.home,
+        problem=problem,
+        seed=seed,
+        promotion=promote,
+        tracking=tracking,
+        progress=run.progress,
+    )
     run.finish(result, summary(result))
 
 
@@ -41,7 +63,21 @@ def summary(result: dict[str, Any]) -> str:
     ]
     if not result["threshold_rule_met"]:
         lines.append("note: no threshold meets the rule on the calibration rows; the nearest one was taken")
-    return "\n".join([*lines, "'churn evaluate' shows how it did on the test part"])
+    return "\n".join([*lines, *standing(result)])
+
+
+def standing(result: dict[str, Any]) -> list[str]:
+    """Whether the model is champion now, and where it is recorded."""
+    model, promotion = result["model_version"], result["promotion"]
+    place = "is the champion now" if promotion["promoted"] else "stays a challenger"
+    lines = [f"{model} {place}: {promotion['why']}"]
+    if promotion["promoted"]:
+        lines.append("'churn evaluate' shows how it did on the test part")
+    else:
+        lines.append(f"{promotion['against']} remains the champion; '--promote always' would replace it")
+    if result["record"]["error"] is None:
+        lines.append(f"recorded in {result['record']['tracking']}")
+    return lines
 
 
 def part_line(name: str, facts: dict[str, Any]) -> str:

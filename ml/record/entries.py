@@ -10,7 +10,7 @@ CARD_TAG = "tidemark.card"
 
 
 def parameters(card: Mapping[str, Any]) -> dict[str, str]:
-    """The problem, the choice and how it was trained, as flat text."""
+    """The problem, the choice and how it was trained, as flat text; long lists are in the card alone."""
     asked = {
         "candidate": card["kind"],
         "seed": card.get("seed"),
@@ -19,7 +19,8 @@ def parameters(card: Mapping[str, Any]) -> dict[str, str]:
         "calibration": card["calibration"],
         "tuning": card.get("tuning"),
     }
-    return {name: str(value)[:LONGEST] for name, value in flat(asked) if value is not None}
+    texts = {name: str(value) for name, value in flat(asked) if value is not None}
+    return {name: text for name, text in texts.items() if len(text) <= LONGEST}
 
 
 def metrics(card: Mapping[str, Any]) -> dict[str, float]:
@@ -51,7 +52,9 @@ def tags(card: Mapping[str, Any], version: str) -> dict[str, str]:
         "versions": card.get("versions"),
         "promotion": (card.get("promotion") or {}).get("why"),
     }
-    return {f"tidemark.{name}": str(value) for name, value in flat(known) if value is not None}
+    found = {f"tidemark.{name}": str(value) for name, value in flat(known) if value is not None}
+    commit = found.get("tidemark.code.commit")
+    return found | ({"mlflow.source.git.commit": commit.removesuffix("-dirty")} if commit else {})
 
 
 def flat(values: Any, between: str = ".", above: str = "") -> Iterator[tuple[str, Any]]:

@@ -100,6 +100,17 @@ def speaking(place: RecordPlace) -> Iterator["MlflowClient"]:
                 yield client
         finally:
             utils.MAX_RETRY_COUNT = attempts
+            let_go(place.url)
+
+
+def let_go(url: str) -> None:
+    """Close the connections that MLflow keeps to a database for the life of the process."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
+
+    for store in (Registry, Tracking):
+        if (engine := store._engine_map.get(url)) is not None:
+            engine.dispose()
 
 
 @contextmanager
