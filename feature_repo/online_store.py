@@ -150,7 +150,7 @@ class WholeRowOnlineStore(OnlineStore):
     @contextmanager
     def transaction(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
         """All or nothing; inside another transaction it is part of that one."""
-        with self._within(config, "begin immediate") as connection:
+        with within(self._connection(config), "begin immediate") as connection:
             yield connection
 
     @contextmanager
@@ -160,27 +160,19 @@ class WholeRowOnlineStore(OnlineStore):
             raise FileNotFoundError(
                 f"nothing is online yet in {self._path(config)}: run 'churn materialize' first"
             )
-        with self._within(config, "begin") as connection:
+        with within(self._connection_to_read(config), "begin") as connection:
             yield connection
-
-    @contextmanager
-    def _within(self, config: RepoConfig, begin: str) -> Iterator[sqlite3.Connection]:
-        connection = self._connection(config)
-        if connection.in_transaction:
-            yield connection
-            return
-        connection.execute(begin)
-        try:
-            yield connection
-            connection.execute("commit")
-        finally:
-            if connection.in_transaction:
-                connection.execute("rollback")
 
     def _connection(self, config: RepoConfig) -> sqlite3.Connection:
         if not hasattr(self._open, "connection"):
             self._open.connection = connect(self._path(config))
         return self._open.connection
+
+    def _connection_to_read(self, config: RepoConfig) -> sqlite3.Connection:
+        try:
+            return self._connection(config)
+        except sqlite3.OperationalError:
+            return connect_at_rest(self._path(config))
 
     def _path(self, config: RepoConfig) -> Path:
         return feast_path(config.online_store.path)
@@ -196,6 +188,36 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     connection.execute("create table if not exists remembered (source text primary key, until text)")
     return connection
+
+
+def connect_at_rest(path: Path) -> sqlite3.Connection:
+    """A connection that only reads and writes no file at all, not even the index of the log: for a full disk.
+
+    Raises
+    ------
+    OperationalError
+        The log holds changes that are not in the file yet.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise sqlite3.OperationalError(f"{path} cannot be read while the disk is full: free some space")
+    address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(address, uri=True, isolation_level=None)
+
+
+@contextmanager
+def within(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Connection]:
+    """A transaction, or a part of the one that has begun."""
+    if connection.in_transaction:
+        yield connection
+        return
+    connection.execute(begin)
+    try:
+        yield connection
+        connection.execute("commit")
+    finally:
+        if connection.in_transaction:
+            connection.execute("rollback")
 
 
 def kinds(view: FeatureView) -> dict[str, tuple[str, str]]:

@@ -17,10 +17,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# whether a feature row is written: history that the build before has, and no new fact changes, is not #}
-{% macro is_made_anew(customer_id, instant) -%}
-    {%- if var("earlier_split_at") is none -%} true
-    {%- else -%} ({{ instant }} > {{ earlier_instant("earlier_split_at") }} or {{ is_restated(customer_id) }})
+{#
+    The feature rows that are written: not the history that the build before has and no new fact changes.
+    (Sorted again, for the look-up of a customer may lose the order.)
+#}
+{% macro made_anew(rows) -%}
+    {%- if var("earlier_split_at") is none -%} {{ rows }}
+    {%- else -%}
+        select * from ({{ rows }}) as made
+        where event_timestamp > {{ earlier_instant("earlier_split_at") }} or {{ is_restated("customer_id") }}
+        order by customer_id, event_timestamp
     {%- endif -%}
 {%- endmacro %}
 

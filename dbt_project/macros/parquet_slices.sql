@@ -37,8 +37,7 @@
         {% do write_parquet(sql, folder ~ "/" ~ slice) %}
     {%- else -%}
         {%- set rows = "rows_of_" ~ model.name -%}
-        {% do run_query("create or replace temp table " ~ rows ~ " as (select * from (" ~ sql ~ ") as made where "
-            ~ is_made_anew("customer_id", "event_timestamp") ~ ")") %}
+        {% do run_query("create or replace temp table " ~ rows ~ " as (" ~ made_anew(sql) ~ ")") %}
         {% do write_parquet("from " ~ rows ~ " where " ~ is_past("event_timestamp"), folder ~ "/past-" ~ slice) %}
         {% do write_parquet("from " ~ rows ~ " where not " ~ is_past("event_timestamp"), folder ~ "/to-come-" ~ slice) %}
         {% do run_query("drop table " ~ rows) %}

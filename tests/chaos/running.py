@@ -214,7 +214,9 @@ def unclear(ended: Ended) -> str | None:
         return f"a traceback: {ended.errors.strip().splitlines()[-1][:200]}"
     if ended.status == 0 or ended.killed:
         return None
-    sentences = [line for line in ended.errors.splitlines() if not line.startswith("note:")]
+    sentences = [
+        line for line in ended.errors.splitlines() if not line.startswith(("note:", "making everything:"))
+    ]
     if ended.status != 1:
         return f"status {ended.status}: {ended.errors[-200:]}"
     if len(sentences) != 1 or not sentences[0].startswith("churn: "):

@@ -7,6 +7,7 @@ see, or could go back to, is not whole.
 import hashlib
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from feature_repo.online import online_features
+from feature_repo.online_store import connect_at_rest
 from feature_repo.registry_store import read_registry
 from feature_repo.retrieval import point_in_time
 from ml.build_card import data_clock, read_build_card
@@ -168,12 +170,11 @@ def online_digest(home: Home) -> str | None:
     path = home.feast / "online_store.db"
     if not path.exists():
         return None
-    with sqlite3.connect(path) as connection:
+    with closing(opened(path)) as connection:
         if not connection.execute("select 1 from sqlite_master where name = 'materialized'").fetchall():
             return None
         marks = connection.execute("select view, source, until from materialized").fetchall()
         stored = {view: connection.execute(f'select * from "{view}"').fetchall() for view, _, _ in marks}
-    connection.close()
     if not marks:
         return None
     builds, instants = {Path(source).parents[1] for _, source, _ in marks}, {until for _, _, until in marks}
@@ -182,6 +183,16 @@ def online_digest(home: Home) -> str | None:
     check_registry(home, set(stored))
     check_sample(home, builds.pop(), datetime.fromisoformat(instants.copy().pop()), stored)
     return digest_of({"until": instants.pop(), **{view: rows_digest(rows) for view, rows in stored.items()}})
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """The store as a reader opens it, on a full disk too."""
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("select 1 from sqlite_master").fetchall()
+    except sqlite3.OperationalError:
+        return connect_at_rest(path)
+    return connection
 
 
 def check_registry(home: Home, views: set[str]) -> None:

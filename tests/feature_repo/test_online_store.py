@@ -1,14 +1,34 @@
 """The SQLite file under the online store: whole states, columns that come and go, many keys."""
 
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from feature_repo.online_store import WholeRowOnlineStore
+from feature_repo.online_store import WholeRowOnlineStore, connect_at_rest
 from tests.feature_repo.asking import online
 
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654, tzinfo=UTC)
+
+
+@pytest.fixture
+def no_room() -> Callable[[], AbstractContextManager[None]]:
+    """While it holds no file can grow."""
+
+    @contextmanager
+    def limited() -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 def test_a_reader_sees_the_state_before_until_the_writer_is_done(home: Path, store) -> None:
@@ -35,6 +55,21 @@ def test_one_request_reads_one_state_of_all_views(home: Path, store) -> None:
         assert [reader.count(store.config, view) for view in views] == [3, 3]
 
     assert [reader.count(store.config, view) for view in views] == [0, 0]
+
+
+def test_a_full_disk_hinders_no_reader(home: Path, store, no_room) -> None:
+    store.materialize_incremental(CLOCK)
+    store.provider.online_store._open.connection.close()
+    with no_room(), WholeRowOnlineStore().snapshot(store.config) as connection:
+        assert connection.execute('select count(*) from "feat_customer_orders"').fetchone() == (3,)
+
+
+def test_a_full_disk_hides_no_change_that_is_still_in_the_log(home: Path, store) -> None:
+    store.materialize_incremental(CLOCK)
+    path = WholeRowOnlineStore()._path(store.config)
+    assert path.with_name(f"{path.name}-wal").stat().st_size
+    with pytest.raises(sqlite3.OperationalError, match="free some space"):
+        connect_at_rest(path)
 
 
 def test_asking_before_anything_is_online_says_what_to_do(home: Path) -> None:
