@@ -42,7 +42,7 @@ def about(shape: Mapping[str, Any]) -> str:
     if shape["auc"] is not None and shape["distinct"] > 1:
         said.append(f"ROC-AUC {shape['auc']:.3f}{way(shape)}")
     text = "; ".join(said)
-    return f"{shape['description']} {text[:1].upper()}{text[1:]}."
+    return f"{shape['description']} {text[:1].upper()}{text[1:]}.".strip()
 
 
 def way(shape: Mapping[str, Any]) -> str:

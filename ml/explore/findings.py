@@ -161,7 +161,7 @@ def of_all(
         yield finding("dull", "moves with time", names, said)
     for family in families:
         how = "identical" if family["identical"] else f"rank correlation {family['least']:.2f} or more"
-        said = f"{listed(family['features'])}: {how}. Their importance is shared among them."
+        said = f"{listed(family['features'])}: {how}."
         yield finding("good", NEAR_DUPLICATES, family["features"], said)
     far = [shape["name"] for shape in shapes if shape["outliers"] and shape["outliers"]["share"] > FAR_OUT]
     if far:

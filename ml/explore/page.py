@@ -251,7 +251,7 @@ def together(result: Result) -> list[Markup]:
     said = (
         "Spearman's rank correlation, the stronger the darker; columns stand in the order of the rows, alike "
         f"features beside each other. {counted(len(families), 'family', 'families')} of near-duplicates "
-        f"({NEAR} or more){':' if families else '.'}"
+        f"({NEAR} or more), which share their importance{':' if families else '.'}"
     )
     rows = NONE.join(
         strip(name_of(names[place]), cells(names, place, row)) for place, row in enumerate(values)
@@ -291,9 +291,32 @@ def features(result: Result) -> list[Markup]:
     made = [paragraph(said, soft=True), meaning]
     for subject, shapes in groupby(result["features"], key=lambda each: each["subject"]):
         made.append(Markup("<h3>{}</h3>").format(f"{subject[:1].upper()}{subject[1:]}"))
-        made.append(grid(*(card(shape, base, parts) for shape in shapes)))
+        shown = list(shapes)
+        varied = [shape for shape in shown if varies(shape)]
+        made.append(grid(*(card(shape, base, parts) for shape in varied)))
+        made += same_always([shape for shape in shown if shape not in varied])
     rows = [table_row(shape) for shape in result["features"]]
     return [*made, folded("All features in numbers", table(COLUMNS, rows))]
+
+
+def varies(shape: Result) -> bool:
+    """Whether there is anything to see; a value and nulls are two things."""
+    return shape["missing"] < 1 and (shape["distinct"] > 1 or shape["missing"] > 0)
+
+
+def same_always(shapes: Sequence[Result]) -> list[Markup]:
+    """The features of which there is nothing to see, in one paragraph."""
+    if not shapes:
+        return []
+    said = Markup(", ").join(
+        Markup('<span id="f-{}">{} ({})</span>').format(
+            shape["name"],
+            name_of(shape["name"]),
+            "always null" if shape["missing"] == 1 else "always the same",
+        )
+        for shape in shapes
+    )
+    return [paragraph(Markup("Nothing to see of {}.").format(said), soft=True)]
 
 
 def table_row(shape: Result) -> list[str | Markup]:

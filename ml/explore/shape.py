@@ -160,7 +160,8 @@ def bins_of(known: Floats) -> tuple[str, Floats]:
         return "linear", np.array([low - 0.5, low + 0.5])
     middle = np.median(known[known > 0]) if (known > 0).any() else 1.0
     if low >= 0 and high > SKEWED * middle:
-        return "log", np.expm1(np.linspace(np.log1p(low), np.log1p(high), BINS + 1))
+        edges = np.expm1(np.linspace(np.log1p(low), np.log1p(high), BINS + 1))
+        return "log", np.unique(np.append(np.round(edges), np.round(high) + 1)) - 0.5 if whole else edges
     if whole:
         step = np.ceil((high - low + 1) / BINS)
         return "linear", np.arange(low, high + 1 + step, step) - 0.5

@@ -10,8 +10,8 @@ NOTHING = "–"
 def number(value: float | None, digits: int = 3) -> str:
     """Whole numbers with commas, others with about so many digits that matter.
 
-    >>> [number(each) for each in (1234567, 1234.5, 12.3456, 0.012345, None)]
-    ['1,234,567', '1,234', '12.3', '0.0123', '–']
+    >>> [number(each) for each in (1234567, 1234.5, 12.3456, 99.96, 0.012345, None)]
+    ['1,234,567', '1,234', '12.3', '100', '0.0123', '–']
     """
     if value is None or math.isnan(value):
         return NOTHING
@@ -22,7 +22,8 @@ def number(value: float | None, digits: int = 3) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(places, 9)}f}".rstrip("0").rstrip(".")
+    said = f"{value:.{min(places, 9)}f}"
+    return said.rstrip("0").rstrip(".") if "." in said else said
 
 
 def compact(value: float) -> str:

@@ -95,7 +95,8 @@ figcaption b { color: var(--ink); font-weight: 600; }
   vector-effect: non-scaling-stroke; }
 .whisker { stroke: var(--tone); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
 .tinted { fill: var(--tone); }
-.row.slim { margin: 0; font-size: .78rem; line-height: .95rem; grid-template-columns: 12rem 1fr; }
+.row.slim { margin: 0; font-size: .78rem; line-height: .95rem; grid-template-columns: 13rem 1fr; }
+.row.slim span { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .row.slim svg { height: .95rem; }
 .scroll { overflow-x: auto; }
 table.rows td { font-variant-numeric: tabular-nums; } table.rows td:first-child { white-space: normal; }
@@ -116,7 +117,7 @@ pre code { padding: 0; }
 details summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
 @media (max-width: 40rem) {
   body.wide { padding: .75rem; }
-  .row.slim { grid-template-columns: 9.5rem 1fr; font-size: .68rem; margin: 0; }
+  .row.slim { grid-template-columns: 10.4rem 1fr; font-size: .68rem; margin: 0; }
   .row.slim svg { grid-column: 2; grid-row: 1; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   table.rows thead { display: none; }
