@@ -16,7 +16,7 @@ from ml.model.estimators import Floats
 from ml.model.inputs import FLAG, NUMBER, UNKNOWN_TEXT, Input
 
 NEGLIGIBLE = 1e-9
-WORTH_A_REASON = 0.1
+WORTH_A_REASON, WORTH_TELLING = 0.1, 0.05
 NOT_KNOWN = "not known"
 
 
@@ -61,9 +61,9 @@ def reasons(frame: pd.DataFrame, added: Floats, words: Sequence[Wording], most: 
     """For each row, up to ``most`` reasons that raise the risk.
 
     The subjects that raise it as a whole come first, the weightiest in front, each with its weightiest
-    feature, if they add a tenth of what the first adds; then whatever else in them raises it. So three
-    reasons are not one fact told three times. What lowers the risk is no reason; a customer whom nothing
-    makes riskier than usual has an empty list.
+    feature, if they add a tenth of what the most does; then whatever else raises it. So three reasons are not
+    one fact told three times. What lowers the risk, or hardly raises it, is no reason; a customer whom
+    nothing makes riskier than usual has an empty list.
 
     Parameters
     ----------
@@ -92,17 +92,17 @@ def chosen(added: Floats, subjects: Sequence[str], most: int) -> list[list[int]]
 
 def pick(row: Floats, totals: Floats, codes: NDArray[np.intp], most: int) -> list[int]:
     """The inputs told of one row."""
+    greatest = max(row, default=0.0)
     raising = [
         int(place)
         for place in np.argsort(-row, kind="stable")
-        if row[place] > NEGLIGIBLE and totals[codes[place]] > NEGLIGIBLE
+        if row[place] > max(NEGLIGIBLE, WORTH_TELLING * greatest)
     ]
     leading: dict[int, int] = {}
     for place in raising:
         leading.setdefault(int(codes[place]), place)
-    weighty = [
-        place for place in leading.values() if totals[codes[place]] >= WORTH_A_REASON * max(totals, default=0)
-    ]
+    least = WORTH_A_REASON * max([greatest, *totals])
+    weighty = [place for place in leading.values() if totals[codes[place]] >= least]
     first = sorted(weighty, key=lambda place: -totals[codes[place]])
     return [*first, *(place for place in raising if place not in first)][:most]
 

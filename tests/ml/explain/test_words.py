@@ -29,14 +29,20 @@ def test_subjects_come_by_their_sum_not_by_their_greatest_feature() -> None:
     assert order(0.7, -0.2, 0.6, 0.0) == [2, 0]
 
 
-def test_a_subject_that_lowers_the_risk_as_a_whole_is_no_reason() -> None:
-    assert order(0.5, -0.9, 0.3, 0.0) == [2]
+def test_a_subject_that_lowers_the_risk_as_a_whole_comes_after_those_that_raise_it() -> None:
+    assert order(0.5, -0.9, 0.3, 0.0) == [2, 0]
     assert order(-0.5, -0.9, -0.3, 0.0) == []
 
 
-def test_a_subject_that_hardly_counts_comes_last() -> None:
-    """0.05 is less than a tenth of 1.7."""
+def test_a_subject_that_hardly_counts_comes_after_what_counts() -> None:
+    """0.05 is less than a tenth of 1.7, the sum of the orders."""
     assert order(0.9, 0.8, 0.05, 0.0) == [0, 1, 2]
+    assert order(0.9, -2.0, 0.0, 0.08) == [0, 3]
+
+
+def test_what_hardly_raises_the_risk_is_no_reason() -> None:
+    """0.04 is less than a twentieth of 0.9."""
+    assert order(0.9, 0.04, 0.0, 0.0) == [0]
 
 
 def test_reasons_are_told_in_that_order_with_the_customers_own_values() -> None:
