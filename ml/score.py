@@ -6,11 +6,13 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from feature_repo.catalog import Catalog, read_catalog
 from feature_repo.retrieval import point_in_time_stream
 from ml.build_card import asked_instant
+from ml.decision.actions import read_actions, recommended
 from ml.errors import TidemarkError
 from ml.explain.contributions import contributions
 from ml.explain.words import Wording, reasons, wordings
@@ -35,6 +37,7 @@ SCORES = pa.schema(
         ("build_id", pa.string()),
     ]
 )
+ACTION = pa.field("recommended_action", pa.string())
 
 
 def score(
@@ -42,6 +45,7 @@ def score(
     *,
     as_of: datetime | None = None,
     out: str | Path | None = None,
+    actions: bool = False,
     json_lines: bool = False,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
@@ -58,11 +62,14 @@ def score(
     out : path, optional
         File to write the scores to as well: Parquet, CSV (reasons as JSON text) or JSON lines; ``-`` is
         standard output, as CSV unless ``json_lines``.
+    actions : bool
+        Add ``recommended_action``, what the problem's file of actions says for each risk band.
 
     Returns
     -------
     Table
-        Columns of ``SCORES``; ``reasons`` holds what raises the risk, the weightiest first, and may be empty.
+        Columns of ``SCORES``, and that one; ``reasons`` holds what raises the risk, the weightiest first, and
+        may be empty.
 
     Raises
     ------
@@ -74,9 +81,12 @@ def score(
     if out is not None:
         check_out(out)
     stated = problem_of(problem)
+    said = read_actions(stated.actions) if actions else None
     with Home.at(home).reading() as build:
         model = champion_of(build, stated, progress)
         scores = score_asked(build, model, customer_ids, as_of, progress)
+    if said is not None:
+        scores = with_actions(scores, said)
     if out is not None:
         lists = holds_lists(out) or json_lines
         write_rows(scores if lists else with_json_reasons(scores), out, json_lines=json_lines)
@@ -175,6 +185,12 @@ def score_features(
         [build_id] * len(frame),
     ]
     return pa.table(dict(zip(SCORES.names, columns, strict=True)), schema=SCORES)
+
+
+def with_actions(scores: pa.Table, actions: dict[str, str]) -> pa.Table:
+    """The scores with the action of each band."""
+    bands = np.asarray(scores.column("risk_band").to_pylist(), dtype=object)
+    return scores.append_column(ACTION, pa.array(recommended(bands, actions), pa.string()))
 
 
 def holds_lists(out: str | Path) -> bool:

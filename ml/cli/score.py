@@ -21,10 +21,16 @@ SHOWN = 10
     "--as-of", type=Instant(), help="The instant asked about (default: the data clock of the build)."
 )
 @click.option("--out", help="File to write: .parquet, .csv or .jsonl; - is standard output.")
+@click.option("--actions", is_flag=True, help="Add what to do with each customer, by risk band.")
 @click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
 @churn_command
 def command(
-    run: Run, customer_ids: tuple[str, ...], as_of: datetime | None, out: str | None, problem: str | None
+    run: Run,
+    customer_ids: tuple[str, ...],
+    as_of: datetime | None,
+    out: str | None,
+    actions: bool,
+    problem: str | None,
 ) -> None:
     """Churn probabilities with reasons.
 
@@ -33,7 +39,7 @@ def command(
 
     \b
     Example:
-      churn score --out scores.parquet
+      churn score --out scores.parquet --actions
       churn score --customer-id C0000042 --as-of 2024-06-30T00:00:00Z
     """
     from ml.score import score
@@ -42,6 +48,7 @@ def command(
         customer_ids,
         as_of=as_of,
         out=out,
+        actions=actions,
         json_lines=run.as_json,
         home=run.home,
         problem=problem,
@@ -72,4 +79,5 @@ def summary(scores: "pa.Table") -> str:
     for row in rows[:SHOWN]:
         lines.append(f"{row['churn_probability']:7.1%}  {row['risk_band']:<7} {row['customer_id']}")
         lines += [f"{'':17}{reason}" for reason in row["reasons"]]
+        lines += [f"{'':17}-> {row['recommended_action']}"] if "recommended_action" in row else []
     return "\n".join(lines + ([f"... and {len(rows) - SHOWN:,} more"] if len(rows) > SHOWN else []))

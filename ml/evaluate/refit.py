@@ -17,7 +17,7 @@ from ml.model.calibration import calibrate
 from ml.model.churn_model import ChurnModel, raw_probability
 from ml.model.estimators import Floats
 from ml.model.inputs import Input, make_frame
-from ml.train.candidates import candidates, use_threads
+from ml.train.candidates import THREADS, WORTH_THREADS, has_order_history, made, use_threads
 from ml.train.parts import Part, Parts
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -83,11 +83,14 @@ def has_both_classes(part: Part) -> bool:
 
 def recipe(model: ChurnModel, inputs: Sequence[Input], rows: int) -> Any:
     """The champion's pipeline, unfitted, for some of its inputs; None where it needs what is left out."""
+    if model.kind == "repeat_purchase" and not has_order_history(inputs):
+        return None
     try:
-        found = candidates(list(inputs), model.problem, rows)
+        pipeline = made(model.kind, inputs, model.problem, rows).pipeline
     except ModelError:
         return None
-    return next((each.pipeline for each in found if each.name == model.kind), None)
+    use_threads(pipeline, THREADS if rows >= WORTH_THREADS else 1)
+    return pipeline
 
 
 def frame(part: Part, inputs: Sequence[Input]) -> pd.DataFrame:

@@ -1,0 +1,177 @@
+"""The evidence as lines of text, for a terminal."""
+
+from typing import Any
+
+from ml.evaluate.words import LABELS
+
+SHOWN = 12
+
+
+def report(result: dict[str, Any]) -> list[str]:
+    """Everything ``churn evaluate`` says."""
+    evidence = result["evidence"]
+    return [
+        *heading(result),
+        *metric_tables(evidence["candidates"], result["champion"]),
+        "",
+        *decision_lines(evidence["decision"]),
+        *segment_lines(evidence["segments"]),
+        *group_lines("month of the cut-off", evidence["months"]),
+        *staleness_lines(evidence["staleness"]),
+        *learning_lines(evidence["learning"]),
+        *ablation_lines(evidence["ablation"]),
+        *importance_lines(evidence["importance"]),
+        *reason_lines(evidence["reasons"]),
+        "",
+        *evidence["verdict"],
+        *(f"note: {note}" for note in evidence["notes"]),
+        *(f"wrote {file}" for file in result["plots"]),
+    ]
+
+
+def heading(result: dict[str, Any]) -> list[str]:
+    """Which model, which rows."""
+    test, span = result["test"], result["split"]["test"]
+    size = f"{test['rows']:,} rows of {test['customers']:,} customers"
+    return [
+        f"{result['model_version']} ({result['champion']}), trained on {result['build_id']}",
+        f"test part: {span['cutoffs']} cut-offs from {span['first']} to {span['last']}, {size}, "
+        f"churn rate {test['base_rate']:.3f}",
+        "",
+    ]
+
+
+def metric_tables(candidates: dict[str, Any], champion: str) -> list[str]:
+    """One block a metric, one line a candidate, with its interval."""
+    lines = []
+    for metric, label in LABELS.items():
+        lines.append(label)
+        for name, measures in candidates.items():
+            mark = "  champion" if name == champion else ""
+            lines.append(f"  {name:<24}{figure(measures[metric])}{mark}")
+    return lines
+
+
+def decision_lines(decision: dict[str, Any]) -> list[str]:
+    """What the threshold does."""
+    table, profit = decision["confusion"], decision["profit"]
+    precision = decision["precision"]
+    right = "no one" if precision is None else f"{precision['value']:.1%} of them churned"
+    lines = [
+        f"threshold {decision['threshold']:.4f} lists {decision['listed']['value']:.1%} of the customers; "
+        f"{right}; it finds {decision['recall']['value']:.1%} of the churners",
+        f"  {'':<12}{'churned':>12}{'stayed':>12}",
+        f"  {'listed':<12}{table['churned_listed']:>12,}{table['stayed_listed']:>12,}",
+        f"  {'not listed':<12}{table['churned_not_listed']:>12,}{table['stayed_not_listed']:>12,}",
+    ]
+    if profit is not None:
+        each = decision["profit_per_listed"]
+        lines.append(
+            f"  profit {money(profit)}" + ("" if each is None else f", {each:,.2f} a customer listed")
+        )
+    return lines
+
+
+def segment_lines(segments: list[dict[str, Any]]) -> list[str]:
+    """One table a segment."""
+    return [
+        line for each in segments for line in group_lines(f"{each['by']}: {each['label']}", each["groups"])
+    ]
+
+
+def group_lines(title: str, groups: list[dict[str, Any]]) -> list[str]:
+    """One line a group."""
+    lines = ["", f"{title:<46.46}{'rows':>8}{'churn':>8}{'said':>8}  ROC-AUC"]
+    for each in groups:
+        auc = figure(each["measures"]["roc_auc"]) if each["measures"] else "  too few of a class"
+        rates = f"{each['base_rate']:>8.3f}{each['mean_probability']:>8.3f}"
+        lines.append(f"  {named(each):<44.44}{each['rows']:>8,}{rates}{auc}")
+    return lines
+
+
+def named(group: dict[str, Any]) -> str:
+    """A group's name with its limits."""
+    low, high = group["low"], group["high"]
+    if low is None and high is None:
+        return str(group["name"])
+    if low is None:
+        return f"{group['name']}, up to {high:,.4g}"
+    return f"{group['name']}, above {low:,.4g}" + ("" if high is None else f" up to {high:,.4g}")
+
+
+def staleness_lines(entries: list[dict[str, Any]]) -> list[str]:
+    """What old features cost."""
+    if not entries:
+        return []
+    lines = ["", f"{'price of staleness: age of the features':<46}ROC-AUC"]
+    for each in entries:
+        auc = figure(each["measures"]["roc_auc"])
+        lines.append(f"  {counted(each['days'], 'day'):<44}{auc}  profit {money(each['profit'])}")
+    return lines
+
+
+def learning_lines(entries: list[dict[str, Any]]) -> list[str]:
+    """What more customers bring."""
+    if not entries:
+        return []
+    lines = ["", f"{'learning curve, on the validation part':<46}ROC-AUC"]
+    return lines + [
+        f"  {share_of(each):<44.44}{figure(each['measures']['roc_auc'])}"
+        f"  log-loss {each['measures']['log_loss']['value']:.4f}"
+        for each in entries
+    ]
+
+
+def share_of(entry: dict[str, Any]) -> str:
+    """How much was learned from."""
+    return f"{entry['share']:.0%} of the customers, {entry['rows']:,} rows"
+
+
+def ablation_lines(entries: list[dict[str, Any]]) -> list[str]:
+    """What each subject is worth."""
+    if not entries:
+        return []
+    lines = ["", f"{'left out, on the validation part':<46}change of ROC-AUC"]
+    for each in entries:
+        if not each["subject"]:
+            continue
+        change = "  cannot do without" if each["change"] is None else signed(each["change"]["roc_auc"])
+        lines.append(f"  {each['subject'] + ', ' + counted(each['features'], 'feature'):<44}{change}")
+    return lines
+
+
+def importance_lines(entries: list[dict[str, Any]]) -> list[str]:
+    """What each feature is worth by itself."""
+    if not entries:
+        return []
+    lines = ["", f"{'shuffled, on the validation part':<46}log-loss added"]
+    lines += [f"  {each['feature']:<44}{signed(each['loss'])}" for each in entries[:SHOWN]]
+    return lines + ([f"  ... and {len(entries) - SHOWN} more"] if len(entries) > SHOWN else [])
+
+
+def reason_lines(reasons: dict[str, Any] | None) -> list[str]:
+    """What moves the scores."""
+    if reasons is None:
+        return []
+    lines = ["", f"{'what moves the scores (mean absolute value)':<46}{reasons['scale']}"]
+    return lines + [f"  {each['subject']:<44}{each['mean']:>8.4f}" for each in reasons["subjects"]]
+
+
+def figure(interval: dict[str, float]) -> str:
+    """A value with its interval."""
+    return f"{interval['value']:>8.4f}  [{interval['low']:.4f}, {interval['high']:.4f}]"
+
+
+def signed(interval: dict[str, float]) -> str:
+    """A difference with its interval."""
+    return f"{interval['value']:>+8.4f}  [{interval['low']:+.4f}, {interval['high']:+.4f}]"
+
+
+def money(interval: dict[str, float]) -> str:
+    """An amount with its interval."""
+    return f"{interval['value']:,.0f} [{interval['low']:,.0f}, {interval['high']:,.0f}]"
+
+
+def counted(number: int, noun: str) -> str:
+    """1 day, 7 days."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
