@@ -1,7 +1,7 @@
 """Rollback: an earlier build becomes the current one again, with the model in its line and its online values.
 
-The online values are written first, unseen; then link, registry and values change within a moment. The raw
-data stays as it is.
+The online values are written first, unseen; then link, registry and values change within a moment, and the
+record of models follows. The raw data stays as it is.
 """
 
 import json
@@ -23,6 +23,7 @@ from ml.home import Home, publish
 from ml.instants import format_instant
 from ml.materialize import in_one_step, open_feast, write_online
 from ml.progress import SILENT, Progress
+from ml.record.place import has_record
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -72,8 +73,17 @@ def rollback(
             if home.current_build() != before:
                 publish(before)
             raise
+        let_record_follow(home, progress)
         bar.step("Done", 2)
     return result | {"before": before.name, "seconds": round(time.monotonic() - started, 1)}
+
+
+def let_record_follow(home: Home, progress: Progress) -> None:
+    """Let the aliases of the record lead to the models that go with the build gone back to."""
+    if has_record(home):
+        from ml.record.mirror import record
+
+        record(home, progress=progress)
 
 
 def named_build(home: Home, name: str) -> Path:

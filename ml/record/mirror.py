@@ -61,8 +61,8 @@ def record(home: Home, *, tracking: str | None = None, progress: Progress = SILE
         except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
             said["error"] = reason(error)
             progress.say(
-                f"note: the record at {place.shown} could not be written ({said['error']}); the model is "
-                "saved, and the next 'churn train' records it"
+                f"note: the record at {place.shown} could not be written ({said['error']}); nothing else is "
+                "lost, and the next 'churn train' makes up for it"
             )
     return said
 

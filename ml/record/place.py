@@ -84,6 +84,12 @@ def record_place(home: Home, tracking: str | None = None) -> RecordPlace:
     return RecordPlace(url, name, file.with_suffix("").as_uri(), file)
 
 
+def has_record(home: Home) -> bool:
+    """Whether a record is kept where it is kept by default, or a server is named by the environment."""
+    file = record_place(home).file
+    return file is None or file.exists()
+
+
 @contextmanager
 def speaking(place: RecordPlace) -> Iterator["MlflowClient"]:
     """MLflow's client for ``place``, once a first request was answered; silent and patient within reason."""

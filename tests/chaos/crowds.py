@@ -55,7 +55,7 @@ def crowds(place: Place) -> list[Crowd]:
         ("a-appended", (build, other)),
         ("a", (other, later)),
         ("a-rebuilt", (materialize, materialize)),
-        ("a", (build, ("train", "--seed", "2"))),
+        ("a", (build, ("train", "--seed", "2", "--promote", "always"))),
         ("three", (back, materialize)),
         ("three", (back, ("ingest", str(place.raw("a"))))),
     ]

@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from feature_repo.online import online_features
 from feature_repo.online_store import connect_at_rest
@@ -24,12 +25,21 @@ from feature_repo.registry_store import read_registry
 from feature_repo.retrieval import point_in_time
 from ml.build_card import data_clock, read_build_card
 from ml.errors import NotReadyError
-from ml.home import Home
+from ml.home import Home, challenger_of
 from ml.ingest.record import read_record
 from ml.instants import parse_instant
+from ml.model.store import TEST, read_card
 from ml.score import score
 
 SAMPLED = 25
+ALIASES = """
+select alias, tags.value, runs.status
+from registered_model_aliases as aliases
+inner join model_versions as versions using (name, version)
+inner join runs on runs.run_uuid = versions.run_id
+inner join model_version_tags as tags
+    on tags.name = versions.name and tags.version = versions.version and tags.key = 'tidemark.model_version'
+"""
 DIGITS = 9
 
 
@@ -51,12 +61,18 @@ class State:
         Every score of the current model on the current build.
     online : str
         The online store's rows, and the instant they hold at.
+    challenger : str
+        What the challenger of the current build says of the test part.
+    record : str
+        The same of the models that the record's aliases lead to.
     """
 
     load: str | None = None
     build: str | None = None
     scores: str | None = None
     online: str | None = None
+    challenger: str | None = None
+    record: str | None = None
 
 
 def read_state(root: Path) -> State:
@@ -76,6 +92,8 @@ def read_state(root: Path) -> State:
             build=followed(home.builds, lambda folder: build_digest(home, folder)),
             scores=scores_digest(home),
             online=online_digest(home),
+            challenger=challenger_digest(home),
+            record=record_digest(home),
         )
     except Damage:
         raise
@@ -163,6 +181,36 @@ def scored(home: Home) -> list[tuple[Any, ...]]:
         )
         for row in score(home=home).to_pylist()
     ]
+
+
+def challenger_digest(home: Home) -> str | None:
+    """The challenger's evidence; its files are checked by hash."""
+    try:
+        folder = challenger_of(home.current_build())
+    except NotReadyError:
+        return None
+    return evidence_digest(folder) if folder else None
+
+
+def evidence_digest(model: Path) -> str:
+    """What a model says of the test part, whatever its number."""
+    kind = read_card(model)["kind"]
+    return digest_of([kind, pq.read_table(model / TEST).to_pylist()])
+
+
+def record_digest(home: Home) -> str | None:
+    """The models behind the aliases; each is registered with a finished run."""
+    file = home.root / "mlflow.db"
+    if not file.exists():
+        return None
+    with sqlite3.connect(file) as connection:
+        if connection.execute("pragma quick_check").fetchall() != [("ok",)]:
+            raise Damage(f"{file} is damaged")
+        found = connection.execute(ALIASES).fetchall()
+    connection.close()
+    if unfinished := [model for _, model, status in found if status != "FINISHED"]:
+        raise Damage(f"the run of {unfinished[0]} is not finished")
+    return digest_of({alias: evidence_digest(home.models / model) for alias, model, _ in found})
 
 
 def online_digest(home: Home) -> str | None:

@@ -16,6 +16,8 @@ from tests.chaos.running import Ended, run
 from tests.chaos.states import State, read_state
 
 KEEP_ONE = {"CHURN_KEEP_BUILDS": "1"}
+TRAIN_ANOTHER = ("train", "--seed", "2")
+WITH_THE_BUILD = ("build", "scores", "challenger")
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,9 @@ def stories(place: Place) -> list[Story]:
         Story("build, incremental", "a-appended", ("build",), dbt=True),
         Story("build, removing builds", "three", ("build",), dbt=True, environment=KEEP_ONE, kin=True),
         Story("materialize", "a-rebuilt", ("materialize",)),
-        Story("train", "a", ("train", "--seed", "2")),
-        Story("rollback", "three", ("rollback",), steps=(("build", "scores"), ("online",))),
+        Story("train", "a", (*TRAIN_ANOTHER, "--promote", "always"), steps=(("scores",), ("record",))),
+        Story("train, a challenger", "a", TRAIN_ANOTHER, steps=(("challenger",), ("record",)), kin=True),
+        Story("rollback", "three", ("rollback",), steps=(WITH_THE_BUILD, ("online",), ("record",))),
     ]
     return [story for story in everything if story.command[0] in COMMANDS]
 
@@ -140,7 +143,17 @@ CHAIN: list[tuple[str, str | None, Sequence[str]]] = [
     ("b-loaded", "a", ["ingest @b"]),
     ("a-appended", "a", ["ingest @a-later --append"]),
     ("a-rebuilt", "a-appended", ["build"]),
-    ("three", "a-rebuilt", ["train --seed 2", "ingest @b", "build", "train --seed 3", "materialize"]),
+    (
+        "three",
+        "a-rebuilt",
+        [
+            "train --seed 2 --promote always",
+            "ingest @b",
+            "build",
+            "train --seed 3 --promote always",
+            "materialize",
+        ],
+    ),
 ]
 
 

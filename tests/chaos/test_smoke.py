@@ -59,6 +59,8 @@ def test_a_switch_in_two_steps_is_noticed(bench: Bench) -> None:
             "build: None/None/None but None",
             "scores: None/None/None but None",
             "online: None/None/None but None",
+            "challenger: None/None/None but None",
+            "record: None/None/None but None",
         ]
     )
 

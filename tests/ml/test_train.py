@@ -69,7 +69,7 @@ def test_again_gives_the_same_model(trained: tuple[Path, dict[str, Any]], tmp_pa
     again = train(home=tmp_path, problem=PROBLEM)
     for name in ("champion", "threshold", "test", "split", "parts", "service_hash"):
         assert again[name] == first[name], name
-    second = train(home=tmp_path, problem=PROBLEM, seed=5)
+    second = train(home=tmp_path, problem=PROBLEM, seed=5, promotion="always")
     assert (second["model_version"], second["seed"]) == ("model-000002", 5)
     assert Home.at(tmp_path).current_model().name == "model-000002"
 
