@@ -1,21 +1,21 @@
 """Pictures of findings, as ``pictures`` describes them, drawn with what all pages share."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
 
 from ml.instants import parse_instant
-from ml.page.rows import NONE, bar_rows, figure, rectangle, row, vertical
+from ml.page.rows import bar_rows, figure
+from ml.page.spans import timeline
 
-POINT = 0.8
 SHOWN = 12
 
 
 def draw(picture: Mapping[str, Any]) -> Markup:
     """A picture as ``pictures`` describes it, in plain values."""
-    rows, line = {"bars": bars, "timeline": timeline}[picture["kind"]](picture)
+    rows, line = {"bars": bars, "timeline": spans}[picture["kind"]](picture)
     return figure(picture["title"] + (f"; dashed: {line}" if line else ""), rows)
 
 
@@ -33,25 +33,9 @@ def bars(picture: Mapping[str, Any]) -> tuple[Markup, str]:
     return rows, f"the limit, {limit:g}" if limit is not None else ""
 
 
-def timeline(picture: Mapping[str, Any]) -> tuple[Markup, str]:
+def spans(picture: Mapping[str, Any]) -> tuple[Markup, str]:
     """Rows of spans, and what the dashed line is."""
-    now = parse_instant(picture["now"])
-    spans = picture["spans"]
-    ends = [parse_instant(span[key]) for span in spans for key in ("first", "last", "until") if span[key]]
-    first, last = min([now, *ends]), max([now, *ends])
-    scale = 100 / ((last - first) / timedelta(days=1) or 1.0)
-
-    def place(instant: str) -> float:
-        return (parse_instant(instant) - first) / timedelta(days=1) * scale
-
-    rows = []
-    for span in spans:
-        begins, stops = place(span["first"]), place(span["last"])
-        shape = rectangle(begins, max(stops - begins, POINT), "marked" if span["marked"] else "bar")
-        if span["until"]:
-            shape += rectangle(stops, place(span["until"]) - stops, "faint")
-        rows.append(row(span["label"], shape + vertical(place(picture["now"])), dates(span)))
-    return NONE.join(rows), f"the data clock, {picture['now']}"
+    return timeline(picture["spans"], picture["now"]), f"the data clock, {picture['now']}"
 
 
 def of_breaches(breaches: Sequence[Mapping[str, Any]], now: str) -> Mapping[str, Any] | None:
@@ -84,9 +68,3 @@ def as_instant(value: Any) -> str | None:
 def number(value: float) -> str:
     """Counts with commas, measures with three digits."""
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-
-
-def dates(span: Mapping[str, Any]) -> str:
-    """First and last day of a span."""
-    first, last = span["first"][:10], span["last"][:10]
-    return first if first == last else f"{first} to {last}"

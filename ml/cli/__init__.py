@@ -17,6 +17,7 @@ COMMANDS = {
     "explore": "Look at the labelled rows before you train.",
     "train": "Choose, calibrate and save a model.",
     "evaluate": "The held-out report.",
+    "report": "The model card, as one page.",
     "materialize": "Put feature values into the online store.",
     "score": "Churn probabilities with reasons.",
     "receipt": "The raw rows behind one value, and their total.",

@@ -104,6 +104,34 @@ def interval_rows(intervals: Sequence[Interval], limit: float | None = None) -> 
     return beside(NONE.join(drawn(each) for each in intervals), [each.said for each in intervals])
 
 
+def diverging_rows(bars: Sequence[tuple[str | Markup, float, str]], most: float) -> Markup:
+    """Bars to the right for what adds, to the left for what takes; one of ``most`` reaches the edge."""
+    scale = 50 / (most or 1.0)
+    rows = [
+        row(
+            label,
+            rectangle(
+                50 if value >= 0 else 50 + value * scale,
+                abs(value) * scale,
+                f"tinted {'b' if value >= 0 else 'a'}",
+            )
+            + Markup('<line class="middle" x1="50" y1="0" x2="50" y2="10"/>'),
+            said,
+        )
+        for label, value, said in bars
+    ]
+    return beside(NONE.join(rows), [said for _, _, said in bars])
+
+
+def split_row(label: str | Markup, shares: Sequence[tuple[float, str]], said: str) -> Markup:
+    """One row cut into shares of its whole, each with its colour."""
+    shapes, begins = NONE, 0.0
+    for share, tone in shares:
+        shapes += rectangle(begins, 100 * share, f"tinted {tone}")
+        begins += 100 * share
+    return row(label, shapes, said)
+
+
 def strip(label: str | Markup, shares: Sequence[tuple[float, str, str]]) -> Markup:
     """A slim row of cells of equal width: opacity from 0 to 1, the class of its colour, what it says."""
     width = 100 / max(len(shares), 1)

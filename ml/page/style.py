@@ -94,11 +94,15 @@ figcaption b { color: var(--ink); font-weight: 600; }
 .mark { fill: none; stroke: var(--tone); stroke-width: 7; stroke-linecap: round;
   vector-effect: non-scaling-stroke; }
 .whisker { stroke: var(--tone); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
-.tinted { fill: var(--tone); }
+.tinted { fill: var(--tone); } .tinted.pale { opacity: .35; }
+.middle { stroke: var(--soft); stroke-width: 1; vector-effect: non-scaling-stroke; }
+.grid.two .row { --label: 10.5rem; }
 .row.slim { margin: 0; font-size: .78rem; line-height: .95rem; grid-template-columns: 13rem 1fr; }
 .row.slim span { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .row.slim svg { height: .95rem; }
 .scroll { overflow-x: auto; }
+td small { display: block; color: var(--soft); font-size: .78rem; font-weight: 400; white-space: nowrap; }
+table.rows th { font-size: .85rem; line-height: 1.25; vertical-align: bottom; }
 table.rows td { font-variant-numeric: tabular-nums; } table.rows td:first-child { white-space: normal; }
 tr.chosen td { font-weight: 600; }
 .notes { list-style: none; padding: 0; margin: .5rem 0; }

@@ -1,0 +1,44 @@
+"""Spans of time below each other: from a first to a last instant, and on, more faintly, to a third."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from markupsafe import Markup
+
+from ml.instants import parse_instant
+from ml.page.rows import NONE, rectangle, row, vertical
+
+POINT = 0.8
+
+
+def timeline(spans: Sequence[Mapping[str, Any]], now: str) -> Markup:
+    """Rows of spans with a dashed line at ``now``.
+
+    Parameters
+    ----------
+    spans : sequence of mapping
+        label, first, last, until (or None), marked (whether it breaks a rule); instants as ISO 8601 text.
+    """
+    clock = parse_instant(now)
+    ends = [parse_instant(span[key]) for span in spans for key in ("first", "last", "until") if span[key]]
+    first, last = min([clock, *ends]), max([clock, *ends])
+    scale = 100 / ((last - first) / timedelta(days=1) or 1.0)
+
+    def place(instant: str) -> float:
+        return (parse_instant(instant) - first) / timedelta(days=1) * scale
+
+    rows = []
+    for span in spans:
+        begins, stops = place(span["first"]), place(span["last"])
+        shape = rectangle(begins, max(stops - begins, POINT), "marked" if span["marked"] else "bar")
+        if span["until"]:
+            shape += rectangle(stops, place(span["until"]) - stops, "faint")
+        rows.append(row(span["label"], shape + vertical(place(now)), dates(span)))
+    return NONE.join(rows)
+
+
+def dates(span: Mapping[str, Any]) -> str:
+    """First and last day of a span."""
+    first, last = span["first"][:10], span["last"][:10]
+    return first if first == last else f"{first} to {last}"

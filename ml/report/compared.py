@@ -1,0 +1,117 @@
+"""Every candidate on the test part, and how the champion was chosen before."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from ml.page.document import grid, paragraph, table
+from ml.page.figures import decimals, number, readable
+from ml.page.rows import Interval, figure, interval_rows
+from ml.report.told import Told, Values
+
+PICTURED = (
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "ece",
+    "profit_per_customer",
+    "precision_at_80_recall",
+)
+MOST_PICTURES = 4
+
+
+def candidates(told: Told) -> list[Markup]:
+    """Pictures of the metrics that matter, then all of them as a table."""
+    test = told.evidence["test"]
+    said = (
+        f"On {test['rows']:,} rows of {test['customers']:,} customers at {test['cutoffs']} cut-offs, "
+        f"{test['first'][:10]} to {test['last'][:10]}, after all training. Intervals hold the middle 95 % "
+        "of replicates that draw customers, not rows. Dashed: the recency rule."
+    )
+    first = [told.problem["metric"], *(metric for metric in PICTURED if metric != told.problem["metric"])]
+    shown = [metric for metric in first if metric in told.measures][:MOST_PICTURES]
+    return [
+        paragraph(said, soft=True),
+        grid(*(pictured(told, metric) for metric in shown), two=True),
+        Markup("<h3>All metrics</h3>"),
+        metric_table(told, told.evidence["candidates"]),
+        *differences(told),
+        Markup("<h3>How the choice was made</h3>"),
+        *choice(told),
+    ]
+
+
+def pictured(told: Told, metric: str) -> Markup:
+    """One metric of every candidate."""
+    found = {name: each[metric] for name, each in told.evidence["candidates"].items() if metric in each}
+    baseline = found.get(told.evidence["baseline"])
+    rows = [
+        Interval(
+            Markup("<b>{}</b>").format(readable(name)) if name == told.champion else readable(name),
+            each["value"],
+            each["low"],
+            each["high"],
+            told.figure(metric, each["value"]),
+            told.tone(name),
+        )
+        for name, each in found.items()
+    ]
+    caption = Markup("<b>{}</b>, {}").format(told.label(metric), told.better(metric))
+    return figure(caption, interval_rows(rows, baseline["value"] if baseline else None))
+
+
+def metric_table(told: Told, measures: Values, sign: bool = False) -> Markup:
+    """A row a candidate, a column a metric."""
+    metrics = [metric for metric in told.evidence["metrics"] if metric in told.measures]
+    rows: list[Sequence[str | Markup]] = [
+        [readable(name), *(told.cell(metric, each.get(metric), sign) for metric in metrics)]
+        for name, each in measures.items()
+    ]
+    chosen = [place for place, name in enumerate(measures) if name == told.champion]
+    return Markup('<div class="scroll">{}</div>').format(
+        table(("candidate", *(told.label(metric) for metric in metrics)), rows, chosen)
+    )
+
+
+def differences(told: Told) -> list[Markup]:
+    """The champion minus each other candidate."""
+    found = told.evidence.get("differences")
+    if not found:
+        return []
+    return [
+        Markup("<h3>{} minus each other candidate</h3>").format(readable(told.champion)),
+        paragraph(
+            "In the same replicates; an interval without zero is a difference beyond chance.", soft=True
+        ),
+        metric_table(told, found, sign=True),
+    ]
+
+
+def choice(told: Told) -> list[Markup]:
+    """The table from which the champion was chosen."""
+    metric = told.problem["metric"]
+    said = (
+        f"By {told.label(metric)} on validation rows, the simplest first: the simplest candidate within "
+        "one standard error of the best, among those that score a customer within "
+        f"{told.problem['constraints']['latency_ms']} ms. The test part had no say."
+    )
+    rows = [
+        [
+            readable(row["candidate"]),
+            told.figure(metric, row.get("value")),
+            decimals(row.get("standard_error_to_best"), 4),
+            number(row.get("milliseconds")),
+            "best" if row.get("best") else "",
+            "champion" if row.get("champion") else "",
+        ]
+        for row in told.card["selection"]
+    ]
+    names = ("candidate", told.label(metric), "standard error to the best", "milliseconds", "", "")
+    chosen = [place for place, row in enumerate(told.card["selection"]) if row.get("champion")]
+    return [paragraph(said, soft=True), table(names, rows, chosen), *promotion(told)]
+
+
+def promotion(told: Told) -> list[Markup]:
+    """Why it is champion, as training said."""
+    found = told.card.get("promotion") or {}
+    return [paragraph(f"Promotion: {found['why']}", soft=True)] if found.get("why") else []
