@@ -65,11 +65,11 @@ def test_auto_takes_the_curve_only_where_it_is_needed_and_can_be_learned(
     assert calibrate(churned, raw, "auto").kind == kind
 
 
-def test_auto_counts_customers_and_not_their_copies() -> None:
-    """Copies of 51 customers are 5100 rows; left out row by row, the copies left in give them away."""
-    churned, raw, _ = world(straight, 51)
-    churned, raw = np.tile(churned, 100), np.tile(raw, 100)
-    assert calibrate(churned, raw, "auto", np.tile(np.arange(51), 100)).kind == "platt"
+def test_auto_leaves_all_rows_of_a_customer_out_together() -> None:
+    """Twelve copies of 501 customers: left out row by row, the copies left in give the others away."""
+    churned, raw, _ = world(straight, 501, seed=3)
+    churned, raw, customers = np.tile(churned, 12), np.tile(raw, 12), np.tile(np.arange(501), 12)
+    assert calibrate(churned, raw, "auto", customers).kind == "platt"
     assert calibrate(churned, raw, "auto").kind == "isotonic"
 
 
@@ -116,6 +116,14 @@ def test_the_card_of_an_older_model_is_read() -> None:
 @pytest.mark.parametrize("raw", [np.full(10, 0.3), 1 - PROBABILITY], ids=["constant", "upside down"])
 def test_a_score_that_says_nothing_becomes_the_churn_rate(raw: np.ndarray, how: str) -> None:
     np.testing.assert_allclose(calibrate(CHURNED, raw, how).apply(raw), 0.4)
+
+
+def test_no_curve_is_drawn_through_noise_that_falls() -> None:
+    """A rising curve would find steps in any noise; the line falls, so the score says nothing."""
+    random = np.random.default_rng(4)
+    raw = random.uniform(0.1, 0.9, 3000)
+    churned = (random.random(3000) < 0.35 - 0.1 * raw).astype(float)
+    np.testing.assert_allclose(calibrate(churned, raw, "isotonic").apply(raw), churned.mean())
 
 
 def test_one_class_cannot_be_calibrated() -> None:
