@@ -25,7 +25,7 @@ from ml.evaluate.sample import in_sample, sampled
 from ml.evaluate.staleness import staleness
 from ml.evaluate.told import customers, drivers, telling_rows
 from ml.evaluate.words import metrics, success, verdicts
-from ml.explain.subjects import subjects_of
+from ml.explain.subjects import aspects_of, subjects_of
 from ml.explain.words import wordings
 from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
@@ -97,7 +97,7 @@ def deep_evidence(model: ChurnModel, folder: Path, build: Path | None, step: Ste
 
 def steps(model: ChurnModel) -> int:
     """How many steps the evidence takes, for a progress bar."""
-    return len(model.inputs) + len(model.facts["test"]["candidates"]) + 20
+    return len(model.inputs) + 20
 
 
 def origin(model: ChurnModel, held: Held) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def on_validation(model: ChurnModel, parts: Parts, catalog: Catalog, step: Step)
     frame, rows = model.frame(parts.selection.table), Rows.of(parts.selection, model.problem)
     return {
         "learning": learning(model, parts, step),
-        "ablation": ablation(model, parts, subjects, step),
+        "ablation": ablation(model, parts, subjects, aspects_of(catalog), step),
         "importance": importance(model, frame, rows, told, step),
     }
 

@@ -41,8 +41,10 @@ lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``
                      loses (log-loss up, ROC-AUC down, both positive when the feature matters) when the
                      feature is shuffled among rows, the most important first
 ``ablation``         ``[{"subject", "features": int, "measures": MEASURES, "change": MEASURES}]``: the recipe
-                     without one subject, and that minus the whole one. The first entry has subject ``""``
-                     (nothing left out, no change); with ``"measures": None`` it cannot do without
+                     without one group of features, and that minus the whole one; a group is a subject such
+                     as ``orders``, or one aspect of a large one, ``orders: money``. The first entry has
+                     subject ``""`` (nothing left out, no change); with ``"measures": None`` (and change)
+                     it cannot do without
 ``staleness``        ``[{"days", "rows", "unknown", "measures": MEASURES, "change": MEASURES,
                      "profit": INTERVAL | None}]`` for features as of 0, 1, 7 and 30 days before the
                      cut-off whose label is asked; ``change`` is against 0 days; ``unknown`` counts rows of

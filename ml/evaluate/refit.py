@@ -1,10 +1,10 @@
-"""The champion's recipe with less: fewer customers (learning curve), or without one subject (ablation).
+"""The champion's recipe with less: fewer customers (learning curve), or without some features (ablation).
 
 Fitted on training rows, calibrated on the calibration rows, measured on the selection rows; the test part is
 not touched, so that what these figures tempt one to change can still be judged there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ml.train.candidates import THREADS, WORTH_THREADS, has_order_history, made,
 from ml.train.parts import Part, Parts
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
-WHOLE = ""
+WHOLE, MANY = "", 10
 
 
 def learning(model: ChurnModel, parts: Parts, step: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -38,29 +38,47 @@ def learning(model: ChurnModel, parts: Parts, step: Callable[[str], None]) -> li
 
 
 def ablation(
-    model: ChurnModel, parts: Parts, subjects: dict[str, str], step: Callable[[str], None]
+    model: ChurnModel,
+    parts: Parts,
+    subjects: Mapping[str, str],
+    aspects: Mapping[str, str],
+    step: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """The recipe without one subject's features after the other, against the whole."""
-    of_input = [subjects[each.name] for each in model.inputs]
-    names = [WHOLE, *dict.fromkeys(of_input)]
-    probabilities: dict[str, Floats | None] = {}
-    for name in names:
+    """The recipe without one group of features after the other, against the whole."""
+    groups = {WHOLE: set[str]()} | groups_of([each.name for each in model.inputs], subjects, aspects)
+    probabilities: dict[str, Floats] = {}
+    for name, left_out in groups.items():
         step(f"without {name}" if name else "with everything")
-        kept = [each for each, subject in zip(model.inputs, of_input, strict=True) if subject != name]
-        probabilities[name] = refitted(model, kept, parts.train, parts)
-    done = {name: given for name, given in probabilities.items() if given is not None}
-    if WHOLE not in done:
+        kept = [each for each in model.inputs if each.name not in left_out]
+        given = refitted(model, kept, parts.train, parts)
+        if given is not None:
+            probabilities[name] = given
+    if WHOLE not in probabilities:
         return []
-    replicated = Rows.of(parts.selection, model.problem).replicated(done)
+    replicated = Rows.of(parts.selection, model.problem).replicated(probabilities)
     return [
         {
             "subject": name,
-            "features": len(of_input) if name == WHOLE else of_input.count(name),
-            "measures": replicated.measures(name) if name in done else None,
-            "change": replicated.change(name, WHOLE) if name in done else None,
+            "features": len(left_out) or len(model.inputs),
+            "measures": replicated.measures(name) if name in probabilities else None,
+            "change": replicated.change(name, WHOLE) if name in probabilities else None,
         }
-        for name in names
+        for name, left_out in groups.items()
     ]
+
+
+def groups_of(
+    names: Sequence[str], subjects: Mapping[str, str], aspects: Mapping[str, str]
+) -> dict[str, set[str]]:
+    """Each subject with its features, then each aspect of the subjects that have many."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        found.setdefault(subjects[name], set()).add(name)
+    for subject, features in list(found.items()):
+        if len(features) >= MANY:
+            for name in (name for name in names if name in features):
+                found.setdefault(f"{subject}: {aspects[name]}", set()).add(name)
+    return found
 
 
 def refitted(model: ChurnModel, inputs: Sequence[Input], part: Part, parts: Parts) -> Floats | None:

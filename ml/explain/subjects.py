@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from feature_repo.catalog import Catalog
-from feature_repo.formulas import operands, parsed
+from feature_repo.catalog import Catalog, Feature
+from feature_repo.formulas import INSTANT, NUMBER, operands, parsed
 from ml.model.estimators import Floats
 
 OTHER = "other"
+TIMES, MONEY, COUNTS, FACTS = "times", "money", "counts", "facts"
 
 
 def subjects_of(catalog: Catalog) -> dict[str, str]:
@@ -33,6 +34,33 @@ def subject_of(name: str, stored: dict[str, str], formulas: dict[str, str]) -> s
 def in_order(name: str, formula: str) -> list[str]:
     """The names in a formula, from left to right."""
     return [node.id for node in operands(parsed(name, formula)) if isinstance(node, ast.Name)]
+
+
+def aspects_of(catalog: Catalog) -> dict[str, str]:
+    """Feature to aspect: times where an instant is part of it, money where an amount is; counts; facts.
+
+    It follows from types, units and formulas, as subjects do from views.
+    """
+    stored = {feature.name: aspect_of(feature) for feature in catalog.stored}
+    return {name: aspect_within(name, stored, catalog.formulas) for name in catalog.feature_names}
+
+
+def aspect_of(feature: Feature) -> str:
+    """The aspect of a stored feature."""
+    if feature.kind == INSTANT:
+        return TIMES
+    if feature.meta.get("unit") == MONEY:
+        return MONEY
+    return COUNTS if feature.kind == NUMBER and feature.sql_type != "BOOLEAN" else FACTS
+
+
+def aspect_within(name: str, stored: dict[str, str], formulas: dict[str, str]) -> str:
+    """The first of times, money and counts that is among a feature's parts."""
+    if name in stored:
+        return stored[name]
+    parts = [part for part in in_order(name, formulas.get(name, "0")) if part in stored or part in formulas]
+    found = {aspect_within(part, stored, formulas) for part in parts}
+    return next((aspect for aspect in (TIMES, MONEY, COUNTS) if aspect in found), FACTS)
 
 
 def by_subject(values: Floats, subjects: Sequence[str]) -> dict[str, Floats]:

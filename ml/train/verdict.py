@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.model.estimators import Floats
+from ml.problem import Costs
 from ml.train.candidates import BASELINE
 from ml.train.metrics import METRIC_NAMES, bootstrap, measure, with_interval
 from ml.train.parts import Part
@@ -15,9 +16,28 @@ COMPARED = ("roc_auc", "average_precision", "log_loss")
 
 
 def judge(
-    part: Part, probabilities: Mapping[str, Floats], champion: str, threshold: float, seed: int
+    part: Part,
+    probabilities: Mapping[str, Floats],
+    champion: str,
+    threshold: float,
+    seed: int,
+    costs: Costs | None = None,
 ) -> dict[str, Any]:
     """The evidence on held-out rows.
+
+    Parameters
+    ----------
+    part : Part
+        The test part.
+    probabilities : mapping
+        Candidate to the probability of each row.
+    champion : str
+    threshold : float
+        Probability from which a customer counts as churning.
+    seed : int
+        Of the replicates.
+    costs : Costs, optional
+        Of the profit; the default costs without.
 
     Returns
     -------
@@ -25,12 +45,13 @@ def judge(
         ``base_rate``, ``rows``, ``customers``; ``candidates``: name to metric to value, low, high;
         ``champion_minus_recency_rule``: metric to the same; ``decision``: what the threshold does.
     """
-    values = {name: measure(part.churned, given) for name, given in probabilities.items()}
-    drawn = bootstrap(part.churned, probabilities, part.customers, seed)
+    values = {name: measure(part.churned, given, costs=costs) for name, given in probabilities.items()}
+    drawn = bootstrap(part.churned, probabilities, part.customers, seed, costs=costs)
     return part.facts() | {
         "candidates": {
             name: {
-                metric: with_interval(values[name][metric][0], drawn[name][metric]) for metric in METRIC_NAMES
+                metric: with_interval(values[name][metric][0], drawn[name][metric], metric)
+                for metric in METRIC_NAMES
             }
             for name in probabilities
         },

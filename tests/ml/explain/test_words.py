@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from feature_repo.catalog import Catalog, Feature, OnDemand, View, read_catalog
-from ml.explain.subjects import by_subject, subjects_of
+from ml.explain.subjects import aspects_of, by_subject, subjects_of
 from ml.explain.words import Wording, chosen, reasons
 from ml.home import Home
 from ml.model.inputs import Input
@@ -87,6 +87,33 @@ def test_a_computed_feature_speaks_of_its_first_part() -> None:
         "tickets_365d": "support",
         "tickets_per_order": "support",
         "twice": "support",
+    }
+
+
+def test_aspects_follow_from_types_units_and_formulas() -> None:
+    stored = [
+        Feature("spend", "DECIMAL(18,4)", "Spend.", "o", meta={"unit": "money"}),
+        Feature("orders", "BIGINT", "Orders.", "o"),
+        Feature("last_at", "TIMESTAMP", "Last.", "o"),
+        Feature("city", "VARCHAR", "City.", "o"),
+        Feature("verified", "BOOLEAN", "Verified.", "o"),
+    ]
+    computed = [
+        OnDemand("value", "spend / orders", "Value."),
+        OnDemand("days", "days(last_at, asked_at)", "Days."),
+        OnDemand("late", "days / value", "Late."),
+        OnDemand("trend", "orders / 3", "Trend."),
+    ]
+    assert aspects_of(Catalog((View("o", Path(), "orders", tuple(stored)),), tuple(computed))) == {
+        "spend": "money",
+        "orders": "counts",
+        "last_at": "times",
+        "city": "facts",
+        "verified": "facts",
+        "value": "money",
+        "days": "times",
+        "late": "times",
+        "trend": "counts",
     }
 
 
