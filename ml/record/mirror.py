@@ -17,6 +17,8 @@ from ml.model.store import CARD, read_card
 from ml.progress import SILENT, Progress
 from ml.record.database import damaged, make_database
 from ml.record.entries import CARD_TAG, metrics, parameters, tags
+from ml.record.flavor import FILE as MLMODEL
+from ml.record.flavor import mlmodel
 from ml.record.place import RecordPlace, hushed, record_place, speaking
 
 if TYPE_CHECKING:
@@ -137,6 +139,7 @@ def send(
     log_numbers(client, run, card)
     log_dataset(client, run, card)
     client.log_artifacts(run.info.run_id, str(folder), FILES)
+    client.log_text(run.info.run_id, mlmodel(run.info.run_id), f"{FILES}/{MLMODEL}")
     client.set_terminated(run.info.run_id, end_time=saved_at(folder))
     source = f"{run.info.artifact_uri}/{FILES}"
     made = client.create_model_version(

@@ -119,8 +119,10 @@ def compare(champion: ChurnModel, model: ChurnModel, test: Part) -> Decision:
         name: each.probability(each.frame(fair.table))
         for name, each in (("champion", champion), ("model", model))
     }
-    drawn = bootstrap(churned, given, fair.customers, model.problem.seed)
-    value = measure(churned, given["model"])[metric][0] - measure(churned, given["champion"])[metric][0]
+    costs, seed = model.problem.costs, model.problem.seed
+    drawn = bootstrap(churned, given, fair.customers, seed, costs=costs, names=[metric])
+    values = [measure(churned, given[name], costs=costs, names=[metric])[metric][0] for name in given]
+    value = values[1] - values[0]
     difference = with_interval(value, drawn["model"][metric] - drawn["champion"][metric])
     better = verdict(difference, metric)
     return Decision(

@@ -13,17 +13,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from ml.errors import UsageError
+from ml.errors import ModelError, UsageError
 from ml.home import Home, publish, publish_build, set_challenger, set_model
-from ml.model.store import card_hash
+from ml.model.store import card_hash, write_model
 from ml.progress import SILENT, Progress
 from ml.record import database, place
 from ml.record.entries import metrics, parameters
 from ml.record.mirror import reason, record
 from ml.record.place import hushed, record_place
 from ml.rollback import let_record_follow
+from tests.ml.conftest import Workshop
 
 VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_HTTP_REQUEST_TIMEOUT")
 CARD: dict[str, Any] = {
@@ -138,6 +141,37 @@ def test_a_run_has_what_was_asked_what_came_out_and_where_it_comes_from(home: Ho
     fetched = client_at(home).download_artifacts(run.info.run_id, "model", str(tmp_path))
     for file in ("model.json", "pipeline.skops"):
         assert (Path(fetched) / file).read_bytes() == (home.current_model() / file).read_bytes()
+
+
+def test_mlflow_itself_loads_the_champion_and_refuses_changed_files(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    home, model = Home(tmp_path / "home"), workshop.champion("xgboost")
+    folder, build = home.models / "model-000001", home.builds / "build-000001"
+    folder.mkdir(parents=True)
+    build.mkdir(parents=True)
+    (home.builds / "current").symlink_to(build.name)
+    write_model(model, folder)
+    set_model(build, folder)
+    record(home)
+    features, out = workshop.parts.test.table.slice(0, 300), tmp_path / "out.parquet"
+    pq.write_table(features, tmp_path / "in.parquet")
+    code = f"""
+import mlflow, pandas
+loaded = mlflow.pyfunc.load_model("models:/churn@champion", dst_path={str(tmp_path)!r})
+loaded.predict(pandas.read_parquet({str(tmp_path / "in.parquet")!r})).to_parquet({str(out)!r})
+"""
+    environment = os.environ | {"MLFLOW_TRACKING_URI": record_place(home).url, "DO_NOT_TRACK": "true"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
+    expected = model.probability(model.frame(features))
+    np.testing.assert_array_equal(pq.read_table(out)["churn_probability"], expected)
+
+    (tmp_path / "booster.json").write_bytes(b"{}")
+    with hushed():
+        from mlflow.pyfunc import load_model
+
+        with pytest.raises(ModelError, match=r"booster\.json is not the file that training wrote"):
+            load_model(str(tmp_path))
 
 
 def test_numbers_of_the_card_and_no_others_become_metrics() -> None:
@@ -395,5 +429,5 @@ def test_a_real_server_gets_the_same(
     run = runs(home, server)[0]
     assert run.data.metrics["roc_auc"] == 0.83
     fetched = client_at(home, server).download_artifacts(run.info.run_id, "model", str(tmp_path))
-    assert {path.name for path in Path(fetched).iterdir()} == {"model.json", "pipeline.skops"}
+    assert {path.name for path in Path(fetched).iterdir()} == {"MLmodel", "model.json", "pipeline.skops"}
     assert capsys.readouterr().out == ""
