@@ -13,7 +13,8 @@ from ml.page.plot import Columns, Line, Shape, plot
 from ml.page.rows import NONE, bar_rows, figure, name_of
 
 CARD = Markup(
-    '<div class="card" id="f-{name}"><h3>{heading}</h3><p class="soft">{about}</p>{picture}{moved}</div>'
+    '<div class="card compact" id="f-{name}"><h3>{heading}</h3><p class="soft">{about}</p>'
+    "{picture}{moved}</div>"
 )
 SPARK = 1.6
 WORDS = {INSTANT: "age in days when asked", FLAG: "yes or no", TEXT: "text", "number": "number"}

@@ -76,6 +76,11 @@ def tiles(entries: Sequence[tuple[str, str]]) -> Markup:
     )
 
 
+def stacked(*parts: Markup) -> Markup:
+    """Below each other in one place of a grid."""
+    return Markup("<div>{}</div>").format(joined(*parts))
+
+
 def grid(*parts: Markup, two: bool = False) -> Markup:
     """Beside each other where there is room, below each other where not."""
     return Markup('<div class="grid{}">{}</div>').format(" two" if two else "", joined(*parts))
@@ -96,22 +101,31 @@ def notes(entries: Sequence[tuple[str, str, Text]]) -> Markup:
     )
 
 
-def table(names: Sequence[str], rows: Sequence[Sequence[Text]], chosen: Sequence[int] = ()) -> Markup:
-    """A table whose rows become blocks on a phone; the first column is text, the others are numbers.
+def table(
+    names: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    chosen: Sequence[int] = (),
+    texts: Sequence[int] = (0,),
+) -> Markup:
+    """A table whose rows become blocks on a phone.
 
     Parameters
     ----------
     chosen : sequence of int, optional
         Rows to stand out.
+    texts : sequence of int, optional
+        Columns that are no numbers; the first by default.
     """
-    head = NONE.join(
-        Markup("<th{}>{}</th>").format(Markup(number_class(place)), name) for place, name in enumerate(names)
-    )
+
+    def kind(place: int) -> Markup:
+        return Markup("" if place in texts else ' class="number"')
+
+    head = NONE.join(Markup("<th{}>{}</th>").format(kind(place), name) for place, name in enumerate(names))
     body = NONE.join(
         Markup("<tr{}>{}</tr>").format(
             Markup(' class="chosen"' if place in chosen else ""),
             NONE.join(
-                Markup('<td{} data-name="{}">{}</td>').format(Markup(number_class(at)), names[at], cell)
+                Markup('<td{} data-name="{}">{}</td>').format(kind(at), names[at], cell)
                 for at, cell in enumerate(row)
             ),
         )
@@ -120,18 +134,14 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Text]], chosen: Sequence
     return TABLE.format(head=head, body=body)
 
 
-def number_class(place: int) -> str:
-    """All columns but the first hold numbers."""
-    return ' class="number"' if place else ""
-
-
 def folded(summary: str, inside: Markup) -> Markup:
     """What only some readers want."""
     return Markup("<details><summary>{}</summary>{}</details>").format(summary, inside)
 
 
-def definitions(entries: Sequence[tuple[str, Text]]) -> Markup:
-    """Names and what they are."""
-    return Markup("<dl>{}</dl>").format(
-        NONE.join(Markup("<dt>{}</dt><dd>{}</dd>").format(name, said) for name, said in entries)
+def definitions(entries: Sequence[tuple[str, Text]], words: bool = False) -> Markup:
+    """Names and what they are: codes, or words."""
+    return Markup("<dl{}>{}</dl>").format(
+        Markup(' class="words"' if words else ""),
+        NONE.join(Markup("<dt>{}</dt><dd>{}</dd>").format(name, said) for name, said in entries),
     )

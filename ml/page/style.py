@@ -96,13 +96,18 @@ figcaption b { color: var(--ink); font-weight: 600; }
 .whisker { stroke: var(--tone); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
 .tinted { fill: var(--tone); } .tinted.pale { opacity: .35; }
 .middle { stroke: var(--soft); stroke-width: 1; vector-effect: non-scaling-stroke; }
-.grid.two .row { --label: 10.5rem; }
+.grid.two .row { --label: 12.6rem; font-size: .85rem; }
+.card ul { margin: .25rem 0 .5rem; padding-left: 1.2rem; font-size: .9rem; }
+dl.words dd { font-family: inherit; }
 .row.slim { margin: 0; font-size: .78rem; line-height: .95rem; grid-template-columns: 13rem 1fr; }
 .row.slim span { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .row.slim svg { height: .95rem; }
 .scroll { overflow-x: auto; }
-td small { display: block; color: var(--soft); font-size: .78rem; font-weight: 400; white-space: nowrap; }
-table.rows th { font-size: .85rem; line-height: 1.25; vertical-align: bottom; }
+td small { display: block; color: var(--soft); font-size: .78rem; line-height: 1.25; font-weight: 400; }
+table.rows { overflow-wrap: normal; }
+table.rows th { font-size: .82rem; line-height: 1.25; vertical-align: bottom; }
+table.rows th.number { white-space: normal; }
+table.rows td.number { white-space: normal; }
 table.rows td { font-variant-numeric: tabular-nums; } table.rows td:first-child { white-space: normal; }
 tr.chosen td { font-weight: 600; }
 .notes { list-style: none; padding: 0; margin: .5rem 0; }
@@ -116,8 +121,8 @@ pre code { padding: 0; }
 .card h3 { margin: .5rem 0 .1rem; font-size: .95rem; } .card .soft { font-size: .8rem; margin: 0 0 .3rem;
   line-height: 1.35; }
 .card figure { margin: .25rem 0; }
-.card .row { grid-template-columns: minmax(0, 9rem) 1fr 3.2rem; margin: .1rem 0; font-size: .82rem; }
-.card .row svg { grid-column: auto; grid-row: auto; } .card .row .value { min-width: 3.2rem; }
+.card.compact .row { grid-template-columns: minmax(0, 9rem) 1fr 3.2rem; margin: .1rem 0; font-size: .82rem; }
+.card.compact .row svg { grid-column: auto; grid-row: auto; } .card.compact .row .value { min-width: 3.2rem; }
 details summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
 @media (max-width: 40rem) {
   body.wide { padding: .75rem; }
@@ -129,6 +134,8 @@ details summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
   table.rows td { display: grid; grid-template-columns: 10rem minmax(0, 1fr); gap: .5rem; border: 0;
     padding: .1rem 0; text-align: left; white-space: normal; }
   table.rows td:first-child { display: block; font-weight: 600; }
+  table.rows td small { grid-column: 2; }
+  table.rows td:empty { display: none; }
   table.rows td:not(:first-child)::before { content: attr(data-name); color: var(--soft); font-weight: 400; }
 }
 @media print { nav { display: none; } figure, .card { break-inside: avoid; } }

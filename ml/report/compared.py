@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from ml.page.document import grid, paragraph, table
+from ml.page.document import folded, grid, paragraph, table
 from ml.page.figures import decimals, number, readable
 from ml.page.rows import Interval, figure, interval_rows
 from ml.report.told import Told, Values
@@ -28,17 +28,39 @@ def candidates(told: Told) -> list[Markup]:
         f"{test['first'][:10]} to {test['last'][:10]}, after all training. Intervals hold the middle 95 % "
         "of replicates that draw customers, not rows. Dashed: the recency rule."
     )
-    first = [told.problem["metric"], *(metric for metric in PICTURED if metric != told.problem["metric"])]
-    shown = [metric for metric in first if metric in told.measures][:MOST_PICTURES]
     return [
         paragraph(said, soft=True),
-        grid(*(pictured(told, metric) for metric in shown), two=True),
+        grid(*(pictured(told, metric) for metric in first_metrics(told)), two=True),
         Markup("<h3>All metrics</h3>"),
         metric_table(told, told.evidence["candidates"]),
         *differences(told),
         Markup("<h3>How the choice was made</h3>"),
         *choice(told),
     ]
+
+
+def first_metrics(told: Told) -> list[str]:
+    """Those that are drawn, the problem's own before the others."""
+    first = [told.problem["metric"], *(metric for metric in PICTURED if metric != told.problem["metric"])]
+    return [metric for metric in first if metric in told.measures][:MOST_PICTURES]
+
+
+def minus(told: Told, found: Values, metric: str) -> Markup:
+    """The champion minus each other candidate, by one metric."""
+    rows = [
+        Interval(
+            readable(name),
+            each[metric]["value"],
+            each[metric]["low"],
+            each[metric]["high"],
+            told.figure(metric, each[metric]["value"], True),
+            told.tone(name),
+        )
+        for name, each in found.items()
+        if metric in each
+    ]
+    caption = Markup("<b>{}</b>, {}").format(told.label(metric), told.better(metric))
+    return figure(caption, interval_rows(rows, 0.0))
 
 
 def pictured(told: Told, metric: str) -> Markup:
@@ -81,9 +103,11 @@ def differences(told: Told) -> list[Markup]:
     return [
         Markup("<h3>{} minus each other candidate</h3>").format(readable(told.champion)),
         paragraph(
-            "In the same replicates; an interval without zero is a difference beyond chance.", soft=True
+            "In the same replicates; dashed: no difference. An interval without zero is beyond chance.",
+            soft=True,
         ),
-        metric_table(told, found, sign=True),
+        grid(*(minus(told, found, metric) for metric in first_metrics(told)[:2]), two=True),
+        folded("All differences", metric_table(told, found, sign=True)),
     ]
 
 
@@ -108,7 +132,7 @@ def choice(told: Told) -> list[Markup]:
     ]
     names = ("candidate", told.label(metric), "standard error to the best", "milliseconds", "", "")
     chosen = [place for place, row in enumerate(told.card["selection"]) if row.get("champion")]
-    return [paragraph(said, soft=True), table(names, rows, chosen), *promotion(told)]
+    return [paragraph(said, soft=True), table(names, rows, chosen, texts=(0, 4, 5)), *promotion(told)]
 
 
 def promotion(told: Told) -> list[Markup]:

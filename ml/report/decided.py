@@ -101,4 +101,4 @@ def bands(told: Told) -> Markup:
         ]
         for each in told.evidence["decision"]["bands"]
     ]
-    return table(("band", "probability", "test rows", "said", "churned", "action"), rows)
+    return table(("band", "probability", "test rows", "said", "churned", "action"), rows, texts=(0, 5))

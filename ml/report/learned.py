@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ml.page.axes import linear
-from ml.page.document import folded, grid, paragraph
+from ml.page.document import folded, grid, paragraph, stacked
 from ml.page.figures import compact, counted, decimals, number
 from ml.page.plot import Dots, Line, Shape, legend, plot
 from ml.page.rows import NONE, Interval, bar_rows, figure, interval_rows, name_of
@@ -25,8 +25,10 @@ def learned(told: Told) -> list[Markup]:
         "repeat each other hide each other's. Without one subject, or on fewer customers, the champion's "
         "recipe is fitted anew."
     )
-    pictures = [maker(told) for maker in (importance, ablation, learning)]
-    return [paragraph(said, soft=True), grid(*(each for each in pictures if each), two=True)]
+    return [
+        paragraph(said, soft=True),
+        grid(importance(told), stacked(ablation(told), learning(told)), two=True),
+    ]
 
 
 def subject_tones(told: Told) -> dict[str, str]:

@@ -9,7 +9,7 @@ from ml.page.figures import counted, percent
 from ml.report.learned import weakest
 from ml.report.told import Told
 
-COMMANDS = """churn build                 # {build}, data clock {clock}
+COMMANDS = """churn build
 churn train --seed {seed}
 churn evaluate
 churn report"""
@@ -49,7 +49,7 @@ def sentences(told: Told) -> Iterator[str]:
     if found := weakest(told.evidence):
         by, name, value = found
         overall = told.measures["roc_auc"]["value"]
-        yield f"It ranks worst among {by} {name}: ROC-AUC {value:.3f}, where it is {overall:.3f} over all."
+        yield f"It ranks worst where {by} is {name}: ROC-AUC {value:.3f}, against {overall:.3f} over all."
     months = told.evidence.get("months") or []
     if months:
         off = max(months, key=lambda each: abs(each["mean_probability"] - each["base_rate"]))
@@ -64,7 +64,7 @@ def sentences(told: Told) -> Iterator[str]:
 def repeated(told: Told) -> list[Markup]:
     """Commands, and what must be the same for the same figures."""
     card = told.card
-    said = COMMANDS.format(build=card["build_id"], clock=card["data_clock"], seed=card["seed"])
+    said = COMMANDS.format(seed=card["seed"])
     return [
         paragraph(
             "The same data, problem, seed and versions give the same model and the same scores, to the "

@@ -31,7 +31,7 @@ def question(told: Told) -> list[Markup]:
         "by a threshold, a risk band, and reasons."
     )
     entries = [(name, value) for name, value in terms(told) if value]
-    return [paragraph(said), definitions(entries)]
+    return [paragraph(said), definitions(entries, words=True)]
 
 
 def terms(told: Told) -> list[tuple[str, str]]:
@@ -79,6 +79,7 @@ def data(told: Told) -> list[Markup]:
         table(
             ("part", "cut-offs", "labelled rows", "rows used", "customers", "churn rate", "used"),
             part_rows(told),
+            texts=(0, 6),
         ),
         *left_out(told),
     ]

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ml.page.axes import Axis, linear, shares
-from ml.page.document import folded, grid, paragraph, table
+from ml.page.document import folded, grid, paragraph, stacked, table
 from ml.page.figures import counted, number, percent
 from ml.page.plot import Across, Dots, Line, Shape, plot
 from ml.page.rows import Interval, figure, interval_rows
@@ -29,12 +29,20 @@ def segments(told: Told) -> list[Markup]:
     found = told.evidence["segments"]
     return [
         paragraph(said, soft=True),
-        grid(*(segment(each, overall) for each in found), two=True),
+        grid(*columns_of([(each, segment(each, overall)) for each in found]), two=True),
         folded(
             "All groups in numbers",
             table(COLUMNS, [row for each in found for row in group_rows(each["groups"])]),
         ),
     ]
+
+
+def columns_of(pictures: Sequence[tuple[Values, Markup]]) -> list[Markup]:
+    """Short pictures, of numbers in thirds, in one column; the others beside them."""
+    short = [
+        picture for found, picture in pictures if found["groups"] and found["groups"][-1]["low"] is not None
+    ]
+    return [stacked(*short), *(picture for _, picture in pictures if picture not in short)]
 
 
 def segment(found: Values, overall: float) -> Markup:
@@ -155,7 +163,7 @@ def staleness(told: Told) -> list[Markup]:
 def change(told: Told, each: Values) -> str:
     """What one age costs."""
     found = each["change"]["roc_auc"]
-    unknown = f"; {each['unknown']:,} rows of customers not known yet" if each["unknown"] else ""
+    unknown = f"; {counted(each['unknown'], 'row')} of customers not known then" if each["unknown"] else ""
     value, interval = told.figure("roc_auc", found["value"], True), told.interval("roc_auc", found, True)
     return f"{counted(each['days'], 'day')}: ROC-AUC {value} ({interval}){unknown}."
 
