@@ -10,6 +10,7 @@ from ml.page.figures import compact
 STEPS = (1, 2, 2.5, 5, 10)
 MONTHS = (1, 2, 3, 6, 12, 24, 48)
 EPSILON = 1e-9
+NEAR, MARGIN = 0.5, 0.05
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,17 @@ def linear(
         begins, ends = (begins, begins + 1.0) if low is not None else (begins - 0.5, begins + 0.5)
     step = step_of(ends - begins, most)
     step = math.ceil(step) if whole else step
-    begins = begins if low is not None else math.floor(begins / step + EPSILON) * step
-    ends = ends if high is not None else math.ceil(ends / step - EPSILON) * step
+    begins = begins if low is not None else roomy(begins, -step, ends - begins)
+    ends = ends if high is not None else roomy(ends, step, ends - begins)
     first, last = math.ceil(begins / step - EPSILON), math.floor(ends / step + EPSILON)
     ticks = tuple((place * step, said(place * step)) for place in range(first, last + 1))
     return Axis(begins, ends, ticks, label)
+
+
+def roomy(end: float, step: float, span: float) -> float:
+    """An end moved out to the next tick, or, where that is far, by a little; a negative step moves down."""
+    tick = math.ceil(end / step - EPSILON) * step
+    return tick if abs(tick - end) <= NEAR * abs(step) else end + math.copysign(MARGIN * span, step)
 
 
 def step_of(span: float, most: int) -> float:

@@ -7,7 +7,7 @@ from ml.page.axes import linear, shares
 from ml.page.document import grid, paragraph, table
 from ml.page.figures import number, percent, readable
 from ml.page.plot import Across, Band, Dots, Line, Shape, plot
-from ml.page.rows import NONE, figure, split_row
+from ml.page.rows import NONE, beside, figure, split_row
 from ml.report.told import Told, Values, between, money
 
 
@@ -51,15 +51,15 @@ def sentence(told: Told) -> str:
 
 def confusion(counts: Values) -> Markup:
     """Who was listed, among those who churned and those who stayed."""
-    rows = NONE
+    rows, told = NONE, []
     for name, tone in (("churned", "b"), ("stayed", "a")):
         listed, rest = counts[f"{name}_listed"], counts[f"{name}_not_listed"]
         whole = listed + rest or 1
-        said = f"{listed:,} listed, {rest:,} not"
+        told.append(f"{listed:,} listed, {rest:,} not")
         rows += split_row(
-            f"{name} ({listed + rest:,})", [(listed / whole, tone), (rest / whole, f"{tone} pale")], said
+            f"{name} ({listed + rest:,})", [(listed / whole, tone), (rest / whole, f"{tone} pale")], told[-1]
         )
-    return figure("Rows of the test part: listed (full colour) and not listed (pale)", rows)
+    return figure("Rows of the test part: listed (full colour) and not listed (pale)", beside(rows, told))
 
 
 def profits(told: Told) -> list[Markup]:

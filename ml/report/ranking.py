@@ -11,28 +11,33 @@ from ml.page.figures import percent, readable
 from ml.page.plot import Across, Columns, Dots, Line, Shape, plot
 from ml.report.told import Told, Values
 
-MOST_LIFT_LEFT = 0.02
+SHORTEST = 0.02
 
 
 def ranking(told: Told) -> list[Markup]:
     """ROC, precision and recall, gain, lift."""
     return [
-        paragraph("The dot is the threshold. Thin grey lines: the other candidates.", soft=True),
+        paragraph(
+            "The dot is the threshold. Thin grey lines: the other candidates. Precision and lift begin at "
+            "2 %, for of fewer rows they are mostly chance.",
+            soft=True,
+        ),
         grid(roc(told), precision_recall(told), gain(told), lift(told), two=True),
     ]
 
 
-def lines(told: Told, curve: str, across: str, up: str) -> list[Shape]:
-    """A line a candidate, the champion on top."""
+def lines(told: Told, curve: str, across: str, up: str, shortest: float = 0.0) -> list[Line]:
+    """A line a candidate, the champion on top; from ``shortest`` on, for a few rows jump too much."""
     found: Values = told.evidence["curves"][curve]
     order = sorted(found, key=lambda name: (name == told.champion, name == told.evidence["baseline"]))
-    drawn: list[Shape] = []
+    drawn = []
     for name in order:
         tone = told.tone(name)
+        places, heights = (np.asarray(found[name][which], float) for which in (across, up))
         drawn.append(
             Line(
-                found[name][across],
-                found[name][up],
+                places,
+                np.where(places < shortest, np.nan, heights),
                 tone,
                 label=readable(name) if tone != "e" else "",
                 thin=tone == "e",
@@ -70,7 +75,7 @@ def precision_recall(told: Told) -> Markup:
     """Precision against recall."""
     base = told.evidence["test"]["base_rate"]
     shapes: list[Shape] = [Across(y=base, label=f"base rate, {percent(base)}")]
-    shapes += lines(told, "precision_recall", "recall", "precision")
+    shapes += lines(told, "precision_recall", "recall", "precision", SHORTEST)
     shapes += at_threshold(told, lambda decision: decision["recall"]["value"], "precision")
     axes = shares("share of churners found"), shares("share of the list that churned")
     return plot("Precision and recall", shapes, *axes, square=True)
@@ -90,27 +95,11 @@ def gain(told: Told) -> Markup:
 
 
 def lift(told: Told) -> Markup:
-    """How many times as many churners as a list drawn by chance; shorter lists than 2 % jump too much."""
+    """How many times as many churners as a list drawn by chance."""
     shapes: list[Shape] = [Across(y=1.0, label="chance")]
-    for shape in lines(told, "lift", "listed", "lift"):
-        assert isinstance(shape, Line)
-        listed, up = np.asarray(shape.x, float), np.asarray(shape.y, float)
-        shapes.append(
-            Line(
-                listed,
-                np.where(listed < MOST_LIFT_LEFT, np.nan, up),
-                shape.tone,
-                shape.label,
-                thin=shape.thin,
-            )
-        )
-    heights = [
-        value
-        for shape in shapes
-        if isinstance(shape, Line)
-        for value in np.asarray(shape.y)
-        if value == value
-    ]
+    drawn = lines(told, "lift", "listed", "lift", SHORTEST)
+    heights = [value for line in drawn for value in np.asarray(line.y, float)]
+    shapes += drawn
     up_axis = linear([*heights, 1.0], "times the base rate", low=0)
     return plot("Lift", shapes, shares("share of customers listed"), up_axis, square=True)
 
