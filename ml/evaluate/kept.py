@@ -31,13 +31,15 @@ def read_evidence(home: Home, model: ChurnModel) -> dict[str, Any] | None:
     return found if fits else None
 
 
-def write_evidence(home: Home, evidence: dict[str, Any]) -> Path:
-    """Keep it; readers see the old file or the new one."""
+def write_evidence(home: Home, evidence: dict[str, Any]) -> dict[str, Any]:
+    """Keep it; readers see the old file or the new one. Gives it as it will be read."""
     path = evidence_file(home, evidence["model_version"])
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(evidence, allow_nan=False)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    fresh.write_text(json.dumps(evidence, allow_nan=False) + "\n", encoding="utf-8")
+    fresh.write_text(text + "\n", encoding="utf-8")
     sync(fresh)
     os.replace(fresh, path)
     sync_folder(path.parent)
-    return path
+    kept: dict[str, Any] = json.loads(text)
+    return kept

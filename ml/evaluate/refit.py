@@ -5,10 +5,10 @@ not touched, so that what these figures tempt one to change can still be judged 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ml.errors import ModelError
 from ml.evaluate.measured import Rows
@@ -16,8 +16,16 @@ from ml.evaluate.sample import share_of_customers
 from ml.model.calibration import calibrate
 from ml.model.churn_model import ChurnModel, raw_probability
 from ml.model.estimators import Floats
-from ml.model.inputs import Input, make_frame
-from ml.train.candidates import THREADS, WORTH_THREADS, has_order_history, made, use_threads
+from ml.model.inputs import Input
+from ml.train.candidates import (
+    THREADS,
+    WORTH_THREADS,
+    Candidate,
+    has_order_history,
+    made,
+    use_threads,
+)
+from ml.train.folds import Asked, Fold
 from ml.train.parts import Part, Parts
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -83,15 +91,16 @@ def groups_of(
 
 def refitted(model: ChurnModel, inputs: Sequence[Input], part: Part, parts: Parts) -> Floats | None:
     """Calibrated probabilities of the selection rows by the recipe; None where so little is not enough."""
-    pipeline = recipe(model, inputs, len(part.table)) if has_both_classes(part) and inputs else None
-    if pipeline is None:
+    candidate = recipe(model, inputs, len(part.table)) if has_both_classes(part) and inputs else None
+    if candidate is None:
         return None
-    pipeline.fit(frame(part, inputs), part.churned.astype(int))
-    use_threads(pipeline, 1)
-    raw = raw_probability(pipeline, frame(parts.calibration, inputs))
-    held_out = parts.calibration
+    gap = timedelta(days=model.problem.gap_days)
+    fold = Fold(Asked.of(part, inputs), Asked.of(parts.selection, inputs), gap)
+    pipeline, asked = fold.trial(candidate, stopping=False)
+    held_out = Asked.of(parts.calibration, inputs)
+    raw = raw_probability(pipeline, held_out.frame)
     calibration = calibrate(held_out.churned, raw, model.problem.calibration, held_out.customers)
-    return calibration.apply(raw_probability(pipeline, frame(parts.selection, inputs)))
+    return calibration.apply(asked)
 
 
 def has_both_classes(part: Part) -> bool:
@@ -99,18 +108,13 @@ def has_both_classes(part: Part) -> bool:
     return len(np.unique(part.churned)) == 2
 
 
-def recipe(model: ChurnModel, inputs: Sequence[Input], rows: int) -> Any:
-    """The champion's pipeline, unfitted, for some of its inputs; None where it needs what is left out."""
+def recipe(model: ChurnModel, inputs: Sequence[Input], rows: int) -> Candidate | None:
+    """The champion, unfitted, for some of its inputs; None where it needs what is left out."""
     if model.kind == "repeat_purchase" and not has_order_history(inputs):
         return None
     try:
-        pipeline = made(model.kind, inputs, model.problem, rows).pipeline
+        candidate = made(model.kind, inputs, model.problem, rows)
     except ModelError:
         return None
-    use_threads(pipeline, THREADS if rows >= WORTH_THREADS else 1)
-    return pipeline
-
-
-def frame(part: Part, inputs: Sequence[Input]) -> pd.DataFrame:
-    """The inputs of a part."""
-    return make_frame(part.table, inputs)
+    use_threads(candidate.pipeline, THREADS if rows >= WORTH_THREADS else 1)
+    return candidate.with_settings(model.facts.get("settings", {}))

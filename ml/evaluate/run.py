@@ -95,6 +95,4 @@ def evidence_of(
     with progress.bar("reading rows", steps(model)) as bar, lease(build) as held:
         there = build if held and (build / "build.json").is_file() else None
         evidence = deep_evidence(model, home.models / model.version, there, bar.step)
-    evidence |= {"looks": looks}
-    write_evidence(home, evidence)
-    return evidence
+    return write_evidence(home, evidence | {"looks": looks})

@@ -1,0 +1,282 @@
+"""The deep evidence of a small trained model: its shape, where its numbers come from, what is kept."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from feature_repo.catalog import read_catalog
+from feature_repo.retrieval import point_in_time
+from ml.evaluate import evaluate, evidence, evidence_of
+from ml.evaluate.importance import importance
+from ml.evaluate.kept import evidence_file
+from ml.evaluate.looks import EVIDENCE, read_looks
+from ml.evaluate.measured import Rows
+from ml.evaluate.refit import ablation, groups_of, learning, refitted
+from ml.evaluate.staleness import staleness
+from ml.evaluate.text import report
+from ml.evaluate.told import telling_rows
+from ml.evaluate.words import success
+from ml.explain.subjects import aspects_of, subjects_of
+from ml.home import Home
+from ml.model.store import read_model
+from ml.problem import Problem, Success
+from tests.ml.conftest import PROBLEM, Workshop
+
+Trained = tuple[Path, dict[str, Any]]
+
+
+def silent(title: str) -> None:
+    """Nobody is told what is under way."""
+
+
+@pytest.fixture(scope="module")
+def found(trained: Trained) -> dict[str, Any]:
+    return evaluate(home=trained[0], problem=PROBLEM)["evidence"]
+
+
+def documented(name: str) -> set[str]:
+    """The keys that the description gives one of its shapes."""
+    text = evidence.__doc__ or ""
+    start = text.index(f"\n{name} is ``{{") + len(f"\n{name} is ``{{")
+    depth, end = 1, start
+    while depth:
+        depth += {"{": 1, "}": -1, "[": 1, "]": -1}.get(text[end], 0)
+        end += 1
+    inner = re.sub(r'"[\w -]+" \| ("[\w -]+"( \| )?)+', "", text[start : end - 1])
+    flat = re.sub(r"\([^()]*\)", "", inner)
+    while "{" in flat or "[" in flat:
+        flat = re.sub(r"\{[^{}]*\}|\[[^\[\]]*\]", "", flat)
+    return set(re.findall(r'"(\w+)"', flat))
+
+
+def test_the_evidence_has_the_keys_that_are_documented(found: dict[str, Any]) -> None:
+    table = (evidence.__doc__ or "").split("=\n")[1]
+    names = set(re.findall(r"^``(\w+)``", table, flags=re.MULTILINE)) | {"data_clock", "seed"}
+    assert set(found) == names
+    assert set(found["decision"]) == documented("DECISION")
+    assert set(found["curves"]) == documented("CURVES")
+    assert set(found["reasons"]) == documented("REASONS")
+    assert all(set(each) == documented("CUSTOMER") for each in found["reasons"]["customers"])
+    assert all(set(each) == documented("GROUP") for each in found["months"])
+    assert set(found["looks"]["all"][0]) >= {"look", "model_version", "why"}
+
+
+def test_every_candidate_is_measured_as_the_verdict_measured_it(
+    trained: Trained, found: dict[str, Any]
+) -> None:
+    said = trained[1]["test"]["candidates"]
+    assert list(found["candidates"]) == list(said)
+    for name, measures in said.items():
+        for metric, interval in measures.items():
+            assert found["candidates"][name][metric] == pytest.approx(interval), (name, metric)
+    assert set(found["differences"]) == set(said) - {found["champion"]}
+
+
+def test_parts_add_up_to_the_whole(found: dict[str, Any]) -> None:
+    rows = found["test"]["rows"]
+    assert found["sample"] == {"rows": rows, "of": rows, "customers": found["test"]["customers"]}
+    assert sum(each["rows"] for each in found["months"]) == rows
+    assert sum(found["decision"]["confusion"].values()) == rows
+    assert sum(each["rows"] for each in found["decision"]["bands"]) == rows
+    assert {each["by"] for each in found["segments"]} == {"tenure", "value", "city"}
+    for segment in found["segments"]:
+        assert sum(each["rows"] for each in segment["groups"]) == rows
+
+
+def test_reasons_of_the_sample_customers_add_up_to_their_scores(
+    trained: Trained, found: dict[str, Any]
+) -> None:
+    reasons = found["reasons"]
+    assert reasons["largest_gap"] < 1e-5
+    kept = pq.read_table(Home.at(trained[0]).current_model() / "test.parquet").to_pandas()
+    kept["at"] = kept["event_timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    kept = kept.set_index(["customer_id", "at"])
+    assert {each["why"] for each in reasons["customers"]} >= {"riskiest", "safest", "missed", "false alarm"}
+    for each in reasons["customers"]:
+        total = reasons["base"] + sum(subject["added"] for subject in each["subjects"])
+        assert total == pytest.approx(each["score"])
+        row = kept.loc[(each["customer_id"], each["event_timestamp"])]
+        assert (row[found["champion"]], row["churned"]) == (each["probability"], each["churned"])
+
+
+def test_telling_customers_are_what_they_are_called() -> None:
+    churned = np.array([1.0, 1, 0, 1, 0, 0])
+    probability = np.array([0.9, 0.7, 0.8, 0.1, 0.55, 0.05])
+    rows = Rows(churned, np.arange(6), PROBLEM)
+    assert telling_rows(rows, probability, probability >= 0.5) == {
+        "riskiest": 0,
+        "just listed": 4,
+        "typical": 1,
+        "safest": 5,
+        "missed": 3,
+        "false alarm": 2,
+    }
+
+
+def test_it_is_computed_once_and_each_time_it_is_a_look(trained: Trained, found: dict[str, Any]) -> None:
+    home = Home.at(trained[0])
+    model = read_model(home.current_model())
+
+    def looks() -> int:
+        return sum(look["why"] == EVIDENCE for look in read_looks(home))
+
+    before = looks()
+    assert evidence_of(home, model) == found
+    assert looks() == before
+    again = evidence_of(home, model, anew=True)
+    assert looks() == before + 1
+    assert "by model-000001 itself; nothing was chosen in between" in again["looks"]["sentence"]
+    volatile = {"looks"}
+    assert {k: v for k, v in again.items() if k not in volatile} == {
+        k: v for k, v in found.items() if k not in volatile
+    }
+    kept = json.loads(evidence_file(home, model.version).read_text())
+    assert kept == again
+
+
+def test_evidence_of_another_card_or_a_torn_file_is_not_used(
+    trained: Trained, found: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home.at(trained[0])
+    model = read_model(home.current_model())
+    path = evidence_file(home, model.version)
+    whole = path.read_text()
+    for broken in (whole[:-100], json.dumps(found | {"model_card": "0" * 64}), "[]", ""):
+        path.write_text(broken)
+        monkeypatch.setattr("ml.evaluate.run.deep_evidence", lambda *given: found | {"notes": ["computed"]})
+        assert evidence_of(home, model)["notes"] == ["computed"]
+    path.write_text(whole)
+
+
+def test_without_its_build_what_the_kept_probabilities_tell_is_still_there(
+    trained: Trained, found: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(Home.at(trained[0]).models, tmp_path / "models")
+    model = read_model(tmp_path / "models" / "model-000001")
+    left = evidence_of(Home.at(tmp_path), model)
+    assert left["candidates"] == found["candidates"]
+    assert (left["staleness"], left["reasons"]) == ([], None)
+    assert "build-000001, on which model-000001 was trained, is gone" in left["notes"][0]
+    assert set(left) == set(found)
+    text = "\n".join(report({"test": trained[1]["test"], "plots": [], "evidence": left} | trained[1]))
+    assert "price of staleness" not in text
+
+
+def test_features_of_a_week_ago_are_asked_a_week_earlier(workshop: Workshop) -> None:
+    """By the features themselves; today's are those of the test part."""
+    build, model = Home.at(workshop.home).current_build(), workshop.champion("xgboost")
+    test = workshop.parts.test
+    entries = staleness(build, model, test, silent)
+    assert [each["days"] for each in entries] == [0, 1, 7, 30]
+    rows = Rows.of(test, PROBLEM)
+    assert entries[0]["measures"] == rows.measures(model.probability(model.frame(test.table)))
+    asked = test.table.select(["customer_id", "event_timestamp"]).to_pandas()
+    asked["event_timestamp"] -= timedelta(days=7)
+    import pyarrow as pa
+
+    weekly = point_in_time(build, pa.Table.from_pandas(asked, preserve_index=False))
+    expected = rows.measures(model.probability(model.frame(weekly)))
+    assert entries[2]["measures"]["roc_auc"] == expected["roc_auc"]
+    assert entries[3]["measures"]["roc_auc"]["value"] < entries[0]["measures"]["roc_auc"]["value"]
+    assert entries[3]["change"]["roc_auc"]["high"] < 0
+
+
+def test_a_model_that_reads_one_input_loses_only_by_that_one(workshop: Workshop) -> None:
+    model = workshop.champion("recency_rule")
+    read = set(model.pipeline.named_steps["prepare"].transformers_[0][2])
+    part = workshop.parts.selection
+    told = {each.name: {"subject": "", "label": ""} for each in model.inputs}
+    entries = importance(model, model.frame(part.table), Rows.of(part, PROBLEM), told, silent)
+    assert len(entries) == len(model.inputs)
+    lost = {each["feature"]: each["loss"]["value"] for each in entries}
+    assert entries[0]["feature"] in read
+    assert entries[0]["loss"]["low"] > 0
+    assert entries[0]["auc"]["low"] > 0
+    assert {value for name, value in lost.items() if name not in read} == {0.0}
+
+
+def test_the_recipe_with_everything_is_the_champion_again(workshop: Workshop) -> None:
+    model = workshop.champion("logistic_regression")
+    again = refitted(model, model.inputs, workshop.parts.train, workshop.parts)
+    expected = model.probability(model.frame(workshop.parts.selection.table))
+    np.testing.assert_allclose(again, expected, atol=1e-9)
+
+
+def test_learning_and_ablation_are_against_the_whole(workshop: Workshop) -> None:
+    model, parts = workshop.champion("logistic_regression"), workshop.parts
+    curve = learning(model, parts, silent)
+    assert [each["share"] for each in curve] == [0.1, 0.25, 0.5, 1.0]
+    assert curve[-1]["rows"] == len(parts.train.table)
+    assert curve[0]["customers"] == pytest.approx(0.1 * curve[-1]["customers"], abs=1)
+    catalog = read_catalog(Home.at(workshop.home).current_build())
+    entries = ablation(model, parts, subjects_of(catalog), aspects_of(catalog), silent)
+    by_name = {each["subject"]: each for each in entries}
+    assert list(by_name)[:4] == ["", "orders", "engagement", "profile"]
+    assert by_name[""]["measures"] == curve[-1]["measures"]
+    assert set(by_name[""]["change"]["roc_auc"].values()) == {0.0}
+    assert by_name["orders"]["change"]["roc_auc"]["high"] < -0.03
+    assert by_name["profile"]["change"]["roc_auc"]["low"] > -0.05
+
+
+def test_a_rule_cannot_do_without_its_subject(workshop: Workshop) -> None:
+    model = workshop.champion("recency_rule")
+    catalog = read_catalog(Home.at(workshop.home).current_build())
+    entries = ablation(model, workshop.parts, subjects_of(catalog), aspects_of(catalog), silent)
+    done = {each["subject"]: each["measures"] is not None for each in entries}
+    assert (done[""], done["orders"], done["engagement"], done["profile"]) == (True, False, True, True)
+
+
+def test_large_subjects_are_left_out_by_aspect_as_well() -> None:
+    names = [f"f{number}" for number in range(12)]
+    subjects = dict.fromkeys(names[:10], "orders") | dict.fromkeys(names[10:], "support")
+    aspects = dict.fromkeys(names[:4], "money") | dict.fromkeys(names[4:], "counts")
+    assert groups_of(names, subjects, aspects) == {
+        "orders": set(names[:10]),
+        "support": set(names[10:]),
+        "orders: money": set(names[:4]),
+        "orders: counts": set(names[4:10]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "interval", "said"),
+    [
+        ("roc_auc", 0.8, (0.85, 0.82, 0.88), "ROC-AUC of at least 0.8: reached (0.8500"),
+        ("roc_auc", 0.8, (0.81, 0.79, 0.83), "the interval holds values that miss it"),
+        ("roc_auc", 0.8, (0.79, 0.77, 0.81), "missed (0.7900"),
+        ("log_loss", 0.3, (0.28, 0.27, 0.29), "log-loss of at most 0.3: reached (0.2800"),
+        ("log_loss", 0.3, (0.28, 0.27, 0.31), "the interval holds values that miss it"),
+        ("log_loss", 0.3, (0.31, 0.30, 0.32), "missed"),
+    ],
+)
+def test_success_is_what_the_problem_calls_so(
+    metric: str, target: float, interval: tuple[float, float, float], said: str
+) -> None:
+    problem = replace(Problem(), success=Success(metric, target))
+    measures = {metric: dict(zip(("value", "low", "high"), interval, strict=True))}
+    assert said in success(problem, measures)
+
+
+def test_the_report_tells_every_section(trained: Trained) -> None:
+    text = "\n".join(report(evaluate(home=trained[0], problem=PROBLEM)))
+    for section in (
+        "expected calibration error",
+        "not listed",
+        "city: The city",
+        "month of the cut-off",
+        "price of staleness",
+        "learning curve",
+        "left out",
+        "shuffled",
+        "what moves the scores",
+        "Success asks for ROC-AUC",
+    ):
+        assert section in text, section
