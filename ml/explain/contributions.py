@@ -80,6 +80,8 @@ def added_by(model: ChurnModel, prepared: Floats) -> Added:
             return shapley.of_nothing(estimator, prepared)
         case "RecencyRule":
             return shapley.of_rule(estimator, prepared)
+        case "RepeatPurchase":
+            return shapley.of_few(estimator, prepared, model.prepared_means)
         case "RowwiseLogistic":
             return shapley.of_linear(estimator, prepared, model.prepared_means)
         case "XGBClassifier":

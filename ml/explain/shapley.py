@@ -5,6 +5,8 @@ score of knowing nothing. Trees use the path-dependent values of Lundberg et al.
 their own, in log-odds; scikit-learn's trees and forests vote with probabilities, so theirs are probabilities.
 """
 
+from itertools import combinations
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +57,25 @@ def of_trees(model: Any, prepared: Floats) -> Added:
     if values.ndim == 3:
         return Added(values[:, :, 1], base, PROBABILITY)
     return Added(values, base)
+
+
+def of_few(model: Any, prepared: Floats, means: Floats) -> Added:
+    """By definition, over every subset of a handful of columns; a column that is out takes its training mean.
+
+    Log-odds of a null's answer count like any other.
+    """
+    columns = range(prepared.shape[1])
+    scores: dict[frozenset[int], Floats] = {}
+    for size in range(len(columns) + 1):
+        for subset in combinations(columns, size):
+            mixed = np.where(np.isin(columns, subset), prepared, means)
+            scores[frozenset(subset)] = log_odds(model.predict_proba(mixed)[:, 1])
+    values = np.zeros(prepared.shape)
+    for column in columns:
+        for without in [each for each in scores if column not in each]:
+            share = 1 / (len(columns) * comb(len(columns) - 1, len(without)))
+            values[:, column] += share * (scores[without | {column}] - scores[without])
+    return Added(values, float(scores[frozenset()][0]))
 
 
 def of_rule(model: Any, prepared: Floats) -> Added:
