@@ -2,7 +2,8 @@
 
 told        what is known of the model, and figures with their intervals as words
 question    the problem, the data, what was left out
-compared    every candidate, and how the choice was made
+compared    every candidate on the test part
+chosen      how the champion was chosen before
 ranking     curves of the ranking; whether probabilities are true
 decided     what the threshold does, and what it earns
 where       by segment, by month, with older features

@@ -1,11 +1,11 @@
-"""Every candidate on the test part, and how the champion was chosen before."""
+"""Every candidate on the test part, and the champion minus each."""
 
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from ml.page.document import folded, grid, paragraph, table
-from ml.page.figures import decimals, number, readable
+from ml.page.figures import readable
 from ml.page.rows import Interval, figure, interval_rows
 from ml.report.told import Told, Values
 
@@ -34,8 +34,6 @@ def candidates(told: Told) -> list[Markup]:
         Markup("<h3>All metrics</h3>"),
         metric_table(told, told.evidence["candidates"]),
         *differences(told),
-        Markup("<h3>How the choice was made</h3>"),
-        *choice(told),
     ]
 
 
@@ -109,33 +107,3 @@ def differences(told: Told) -> list[Markup]:
         grid(*(minus(told, found, metric) for metric in first_metrics(told)[:2]), two=True),
         folded("All differences", metric_table(told, found, sign=True)),
     ]
-
-
-def choice(told: Told) -> list[Markup]:
-    """The table from which the champion was chosen."""
-    metric = told.problem["metric"]
-    said = (
-        f"By {told.label(metric)} on validation rows, the simplest first: the simplest candidate within "
-        "one standard error of the best, among those that score a customer within "
-        f"{told.problem['constraints']['latency_ms']} ms. The test part had no say."
-    )
-    rows = [
-        [
-            readable(row["candidate"]),
-            told.figure(metric, row.get("value")),
-            decimals(row.get("standard_error_to_best"), 4),
-            number(row.get("milliseconds")),
-            "best" if row.get("best") else "",
-            "champion" if row.get("champion") else "",
-        ]
-        for row in told.card["selection"]
-    ]
-    names = ("candidate", told.label(metric), "standard error to the best", "milliseconds", "", "")
-    chosen = [place for place, row in enumerate(told.card["selection"]) if row.get("champion")]
-    return [paragraph(said, soft=True), table(names, rows, chosen, texts=(0, 4, 5)), *promotion(told)]
-
-
-def promotion(told: Told) -> list[Markup]:
-    """Why it is champion, as training said."""
-    found = told.card.get("promotion") or {}
-    return [paragraph(f"Promotion: {found['why']}", soft=True)] if found.get("why") else []

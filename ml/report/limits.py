@@ -10,7 +10,7 @@ from ml.report.learned import weakest
 from ml.report.told import Told
 
 COMMANDS = """churn build
-churn train --seed {seed}
+churn train --repeat {model}
 churn evaluate
 churn report"""
 
@@ -64,7 +64,7 @@ def sentences(told: Told) -> Iterator[str]:
 def repeated(told: Told) -> list[Markup]:
     """Commands, and what must be the same for the same figures."""
     card = told.card
-    said = COMMANDS.format(seed=card["seed"])
+    said = COMMANDS.format(model=card["model_version"])
     return [
         paragraph(
             "The same data, problem, seed and versions give the same model and the same scores, to the "

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from ml.page.document import contents, document, header, joined, notes, section, tiles
 from ml.page.figures import number, percent, readable
+from ml.report.chosen import choice
 from ml.report.compared import candidates
 from ml.report.customers import customers
 from ml.report.decided import decision
@@ -20,6 +21,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Told], list[Markup]]]] = {
     "question": ("The question", question),
     "data": ("Data and what was left out", data),
     "candidates": ("Candidates", candidates),
+    "choice": ("How it was chosen", choice),
     "ranking": ("How well it ranks", ranking),
     "truth": ("Whether its probabilities are true", truth),
     "decision": ("The decision and its profit", decision),

@@ -12,6 +12,7 @@ from ml.page.plot import Across, Columns, Dots, Line, Shape, plot
 from ml.report.told import Told, Values
 
 SHORTEST = 0.02
+CALIBRATIONS = {"platt": "a line on the log-odds (Platt)", "isotonic": "steps that never fall (isotonic)"}
 
 
 def ranking(told: Told) -> list[Markup]:
@@ -111,6 +112,8 @@ def truth(told: Told) -> list[Markup]:
         "Of customers said to churn with 30 %, 30 % should. Test rows in groups of about equal size, with "
         "the interval of their churn rate."
     )
+    kind = told.card["calibration"].get("kind")
+    said += f" Calibrated by {CALIBRATIONS[kind]}." if kind in CALIBRATIONS else ""
     if found:
         value, interval = told.figure("ece", found["value"]), told.interval("ece", found)
         said += f" Expected calibration error of the champion: {value} ({interval})."
