@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from feature_repo.leases import lease
 from ml.evaluate.compute import deep_evidence, steps
 from ml.evaluate.kept import read_evidence, write_evidence
-from ml.evaluate.looks import EVIDENCE, record_look
 from ml.evaluate.words import verdicts
 from ml.home import Home
+from ml.looks import EVIDENCE, record_look
 from ml.model.churn_model import ChurnModel
 from ml.model.current import champion_of
 from ml.model.store import TEST

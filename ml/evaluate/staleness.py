@@ -20,6 +20,7 @@ from ml.model.estimators import Floats
 from ml.train.parts import Part
 
 DAYS = (0, 1, 7, 30)
+MEMORY_LIMIT = "1GB"
 
 
 def staleness(
@@ -53,7 +54,8 @@ def as_of(build: Path, model: ChurnModel, part: Part, days: int) -> pa.Table:
     asked = part.table.select(["customer_id", "event_timestamp"])
     earlier = pc.subtract(asked.column("event_timestamp"), pa.scalar(timedelta(days=days), pa.duration("us")))
     asked = asked.set_column(1, "event_timestamp", earlier)
-    return point_in_time(build, asked, features=[each.name for each in model.inputs])
+    names = [each.name for each in model.inputs]
+    return point_in_time(build, asked, features=names, memory_limit=MEMORY_LIMIT)
 
 
 def nobody_yet(table: pa.Table, model: ChurnModel) -> int:

@@ -17,7 +17,6 @@ from feature_repo.retrieval import point_in_time
 from ml.evaluate import evaluate, evidence, evidence_of
 from ml.evaluate.importance import importance
 from ml.evaluate.kept import evidence_file
-from ml.evaluate.looks import EVIDENCE, read_looks
 from ml.evaluate.measured import Rows
 from ml.evaluate.refit import ablation, groups_of, learning, refitted
 from ml.evaluate.staleness import staleness
@@ -26,6 +25,7 @@ from ml.evaluate.told import telling_rows
 from ml.evaluate.words import success
 from ml.explain.subjects import aspects_of, subjects_of
 from ml.home import Home
+from ml.looks import EVIDENCE, read_looks
 from ml.model.store import read_model
 from ml.problem import Problem, Success
 from tests.ml.conftest import PROBLEM, Workshop

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ml.evaluate.looks import EVIDENCE, LEDGER, VERDICT, read_looks, record_look
 from ml.home import Home
+from ml.looks import EVIDENCE, LEDGER, VERDICT, read_looks, record_look
 
 
 def facts(
