@@ -4,19 +4,24 @@ Checked to add up to the score the customer got. Calibration rises, so signs and
 """
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import expit
+from sklearn.pipeline import Pipeline
 
 from ml.errors import ModelError
 from ml.explain import shapley
 from ml.explain.shapley import LOG_ODDS, Added
+from ml.model.activity import SILENCE
 from ml.model.churn_model import ChurnModel, raw_probability
 from ml.model.estimators import Floats
 from ml.model.preparation import sources
 
 LARGEST_GAP = 1e-4
+ACTIVITY = "activity"
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,42 @@ def check_adds_up(model: ChurnModel, frame: pd.DataFrame, added: Added) -> float
 
 
 def by_input(model: ChurnModel, frame: pd.DataFrame, prepared: Floats) -> Floats:
-    """Add up prepared columns, one after the other, at the input each comes from."""
-    found = np.zeros((len(prepared), frame.shape[1]))
-    for column, name in enumerate(sources(model.pipeline.named_steps["prepare"])):
-        found[:, frame.columns.get_loc(name)] += prepared[:, column]
+    """Add up prepared columns, one after the other, at the input each comes from.
+
+    What all streams of events say together is the doing of the one that was seen last: had it been silent,
+    the silence would be longer. So it counts with that stream's silence, row by row.
+    """
+    prepare = model.pipeline.named_steps["prepare"]
+    found, rows = np.zeros((len(prepared), frame.shape[1])), np.arange(len(prepared))
+    shared = together(prepare)
+    seen_last = last_seen(frame, shared)
+    for column, name in enumerate(sources(prepare)):
+        place = seen_last if column in shared.columns else frame.columns.get_loc(name)
+        found[rows, place] += prepared[:, column]
     return found
+
+
+class Together(NamedTuple):
+    """Prepared columns that several streams make together, and the inputs that tell each one's silence."""
+
+    columns: range
+    silences: list[str]
+
+
+def together(prepare: Any) -> Together:
+    """Those of a fitted preparation; none where it has no such step."""
+    transformer = prepare.named_steps["columns"] if isinstance(prepare, Pipeline) else prepare
+    for part, _, names in transformer.transformers_:
+        if part == ACTIVITY:
+            made = transformer.output_indices_[part]
+            return Together(range(made.start, made.stop), [name for name in names if SILENCE.fullmatch(name)])
+    return Together(range(0), [])
+
+
+def last_seen(frame: pd.DataFrame, shared: Together) -> NDArray[np.intp]:
+    """For each row the place of the input whose silence is shortest; the first where none is known."""
+    if not shared.silences:
+        return np.zeros(len(frame), dtype=np.intp)
+    places = np.array([frame.columns.get_loc(name) for name in shared.silences], dtype=np.intp)
+    silences = frame[shared.silences].to_numpy(dtype=np.float64)
+    return places[np.argmin(np.where(np.isnan(silences), np.inf, silences), axis=1)]

@@ -47,6 +47,20 @@ def test_columns_follow_from_the_probability(trained: Trained) -> None:
         assert (row["model_version"], row["build_id"]) == ("model-000001", "build-000001")
 
 
+def test_actions_are_those_of_the_band_and_only_when_asked(trained: Trained, tmp_path: Path) -> None:
+    file = tmp_path / "actions.yml"
+    file.write_text("low: leave alone\nmedium: write\nhigh: call\n")
+    told = replace(PROBLEM, actions=str(file))
+    scores = score(home=trained[0], problem=told, actions=True, out=tmp_path / "scores.csv")
+    assert scores.column_names == [*SCORES.names, "recommended_action"]
+    wanted = {"low": "leave alone", "medium": "write", "high": "call"}
+    for row in scores.to_pylist():
+        assert row["recommended_action"] == wanted[row["risk_band"]]
+    header = (tmp_path / "scores.csv").read_text().splitlines()[0]
+    assert header.split(",")[-1] == "recommended_action"
+    assert score(home=trained[0], problem=told).equals(scores.drop_columns("recommended_action"))
+
+
 def test_single_and_batch_are_the_same(trained: Trained) -> None:
     together = score(home=trained[0], problem=PROBLEM).to_pylist()
     names = [row["customer_id"] for row in together]

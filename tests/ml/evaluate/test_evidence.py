@@ -25,7 +25,7 @@ from ml.evaluate.told import telling_rows
 from ml.evaluate.words import success
 from ml.explain.subjects import aspects_of, subjects_of
 from ml.home import Home
-from ml.looks import EVIDENCE, read_looks
+from ml.looks import EVIDENCE, VERDICT, read_looks
 from ml.model.store import read_model
 from ml.problem import Problem, Success
 from tests.ml.conftest import PROBLEM, Workshop
@@ -39,6 +39,8 @@ def silent(title: str) -> None:
 
 @pytest.fixture(scope="module")
 def found(trained: Trained) -> dict[str, Any]:
+    """Computed anew, whoever asked before."""
+    evidence_file(Home.at(trained[0]), "model-000001").unlink(missing_ok=True)
     return evaluate(home=trained[0], problem=PROBLEM)["evidence"]
 
 
@@ -67,6 +69,16 @@ def test_the_evidence_has_the_keys_that_are_documented(found: dict[str, Any]) ->
     assert all(set(each) == documented("CUSTOMER") for each in found["reasons"]["customers"])
     assert all(set(each) == documented("GROUP") for each in found["months"])
     assert set(found["looks"]["all"][0]) >= {"look", "model_version", "why"}
+
+
+def test_training_was_the_first_look_and_the_evidence_the_second(
+    trained: Trained, found: dict[str, Any]
+) -> None:
+    assert trained[1]["looks"]["earlier"] == 0
+    first = read_looks(Home.at(trained[0]))[0]
+    assert (first["why"], first["model_version"]) == (VERDICT, "model-000001")
+    assert found["looks"]["earlier"] >= 1
+    assert "by model-000001 itself" in found["looks"]["sentence"]
 
 
 def test_every_candidate_is_measured_as_the_verdict_measured_it(

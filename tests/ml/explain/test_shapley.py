@@ -7,6 +7,7 @@ from math import factorial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
@@ -14,13 +15,25 @@ from xgboost import XGBClassifier
 
 from ml.errors import ModelError
 from ml.explain import shapley
-from ml.explain.contributions import check_adds_up, contributions, explain
+from ml.explain.contributions import by_input, check_adds_up, contributions, explain, together
 from ml.explain.shapley import LOG_ODDS, PROBABILITY, Added
+from ml.model.activity import COLUMNS as ACTIVITY_COLUMNS
 from ml.model.churn_model import raw_probability
 from ml.model.estimators import log_odds
+from ml.model.preparation import sources
 from tests.ml.conftest import Workshop
 
-KINDS = ["prior", "recency_rule", "logistic_regression", "xgboost", "random_forest"]
+KINDS = [
+    "prior",
+    "recency_rule",
+    "repeat_purchase",
+    "logistic_regression",
+    "decision_tree",
+    "random_forest",
+    "hist_gradient_boosting",
+    "xgboost",
+    "lightgbm",
+]
 COLUMNS = 4
 
 
@@ -156,3 +169,21 @@ def test_a_kind_without_a_method_is_refused(workshop: Workshop) -> None:
 def test_no_row_has_no_reasons(workshop: Workshop) -> None:
     model = workshop.champion("xgboost")
     assert contributions(model, model.frame(workshop.parts.test.table)[:0]).shape == (0, len(model.inputs))
+
+
+def test_what_streams_say_together_counts_with_the_one_seen_last(workshop: Workshop) -> None:
+    model = workshop.champion("xgboost")
+    frame = model.frame(workshop.parts.test.table)[:200]
+    prepare = model.pipeline.named_steps["prepare"]
+    shared = together(prepare)
+    assert shared.silences == ["days_since_last_order", "days_since_last_session"]
+    columns = prepare.named_steps["columns"].get_feature_names_out()
+    assert list(columns[list(shared.columns)]) == list(ACTIVITY_COLUMNS)
+    added = np.zeros((len(frame), len(sources(prepare))))
+    added[:, shared.columns.start] = 1.0
+    found = pd.DataFrame(by_input(model, frame, added), columns=frame.columns)
+    order, session = (frame[name].fillna(np.inf) for name in shared.silences)
+    np.testing.assert_array_equal(found["days_since_last_session"], (session < order).astype(float))
+    np.testing.assert_array_equal(found["days_since_last_order"], (session >= order).astype(float))
+    assert set(found.sum(axis=1)) == {1.0}
+    assert 0 < (session < order).mean() < 1
