@@ -56,9 +56,10 @@ def line_as_dict(line: Line) -> dict[str, Any]:
     first, *copies = line.places or (None,)
     return {
         "table": line.table,
+        "load": first and first.load,
         "file": first and first.file,
         "row": first and first.row,
-        "copies": [{"file": copy.file, "row": copy.row} for copy in copies if copy],
+        "copies": [{"load": copy.load, "file": copy.file, "row": copy.row} for copy in copies if copy],
         "key": line.key,
         "version": line.version,
         "occurred": line.occurred,

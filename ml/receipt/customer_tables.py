@@ -121,8 +121,8 @@ class CustomerTables:
             wanted = OF_ORDERS if self.with_items else "false"
         sql = f"""
             create table receipt.{table} as
-            select {", ".join(columns)}, _file, _row
-            from read_parquet({self.files(table)}, union_by_name = true)
+            select {", ".join(columns)}, _file, _row, parse_filename(filename, true) as _load
+            from read_parquet({self.files(table)}, union_by_name = true, filename = true)
             where {wanted}
         """
         try:

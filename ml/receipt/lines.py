@@ -9,8 +9,9 @@ from feature_repo.catalog import Feature, OnDemand
 
 @dataclass(frozen=True)
 class Place:
-    """Where a raw row came from: its file, as the ingest named it, and its row in there, from 1."""
+    """Where a raw row came from: the ingest, its file, as the ingest named it, and its row there, from 1."""
 
+    load: str
     file: str
     row: int
 
@@ -193,6 +194,8 @@ class Receipt:
         The build that says so, the raw load that it was made from, and its "now".
     first_known_at : datetime, optional
         When the first fact about the customer became known; None if none had by the data clock.
+    is_appended : bool
+        Whether several ingests brought the rows of the load.
     """
 
     customer_id: str
@@ -202,6 +205,7 @@ class Receipt:
     data_clock: datetime
     first_known_at: datetime | None
     entry: Entry
+    is_appended: bool = False
 
     @property
     def matches(self) -> bool:

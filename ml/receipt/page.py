@@ -35,7 +35,7 @@ class Page:
         self.receipt, self.say, self.tables = (
             receipt,
             console.print,
-            Tables(receipt.as_of, console.width - INDENT[-1]),
+            Tables(receipt.as_of, console.width - INDENT[-1], with_load=receipt.is_appended),
         )
 
     def print(self) -> None:

@@ -24,7 +24,7 @@ select versions.version_number, told.*
 from told
 asof inner join {staging} as versions
     on told.{key} = versions.{key} and told.told_at >= versions.{of_version}
-order by told.{key}, told.told_at, told._file, told._row
+order by told.{key}, told.told_at, told._load, told._file, told._row
 """
 
 
@@ -90,7 +90,7 @@ def read_items(tables: CustomerTables) -> dict[str, list[Line]]:
     """The items of every order, exact copies as one line."""
     key = ORDER_ITEMS.key
     names = ", ".join(ORDER_ITEMS.names)
-    sql = f"from {tables.raw(ORDER_ITEMS.name)} order by {names}, _file, _row"
+    sql = f"from {tables.raw(ORDER_ITEMS.name)} order by {names}, _load, _file, _row"
     copies: dict[tuple[Any, ...], list[Row]] = {}
     for row in tables.rows(sql):
         copies.setdefault(tuple(row[name] for name in ORDER_ITEMS.names), []).append(row)
@@ -109,7 +109,7 @@ def read_items(tables: CustomerTables) -> dict[str, list[Line]]:
 
 def places_of(rows: tuple[Row, ...]) -> tuple[Place, ...]:
     """Where rows came from."""
-    return tuple(Place(row["_file"], row["_row"]) for row in rows)
+    return tuple(Place(row["_load"], row["_file"], row["_row"]) for row in rows)
 
 
 def contents(table: Table, rows: tuple[Row, ...]) -> Row:

@@ -12,6 +12,7 @@ from feature_repo.retrieval import choose, point_in_time
 from ml.build_card import asked_instant, data_clock, read_build_card
 from ml.errors import BuildError
 from ml.home import Home
+from ml.ingest.record import read_record
 from ml.receipt.customer_tables import CustomerTables
 from ml.receipt.facts import Facts
 from ml.receipt.formula import find_formula, operands_of
@@ -69,6 +70,7 @@ def receipt(
                 facts.clock,
                 tables.first_known_at(),
                 found.entry(feature),
+                len(read_record(load)["ingests"]) > 1,
             )
 
 

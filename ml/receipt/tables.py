@@ -24,17 +24,21 @@ class Tables:
         The asked instant.
     width : int
         How many columns of text there is room for.
+    with_load : bool
+        Whether to name the ingest beside the file.
     """
 
-    def __init__(self, asked: datetime, width: int) -> None:
-        self.asked, self.width = asked, width
+    def __init__(self, asked: datetime, width: int, *, with_load: bool) -> None:
+        self.asked, self.width, self.with_load = asked, width, with_load
 
     def counted(self, entry: Entry) -> Table:
         """Every row that counts, with its items, and their total."""
         lines, more = entry.findings.counted[-MOST_ROWS:], len(entry.findings.counted) - MOST_ROWS
         ends = Counter(line.end for line in lines if line.end)
         usual = ends.most_common(1)[0][0] if ends else ""
-        rows = [row for line in lines for row in (self.row(entry, line, self.end(line, usual)), *below(line))]
+        rows = [
+            row for line in lines for row in (self.row(entry, line, self.end(line, usual)), *self.below(line))
+        ]
         if more > 0:
             rows.append(("", f"and {more:,} earlier rows (--json has all)"))
         if entry.findings.kind == "total":
@@ -54,7 +58,24 @@ class Tables:
             for name, when in line.occurred.items()
         ]
         amount = value_in_words(entry, line.amount) if line.starts_at else ""
-        return place_in_words(line), line.subject, "\n".join(occurred), self.known(line), why, amount
+        return self.place(line), line.subject, "\n".join(occurred), self.known(line), why, amount
+
+    def place(self, line: Line) -> str:
+        """Where the line's row came from."""
+        return place_in_words(line, with_load=self.with_load)
+
+    def below(self, line: Line) -> list[Row]:
+        """What belongs to a line: the items of an order with their quantities, or the order of an item."""
+        return [
+            self.item(one) if one.version is None else (self.place(one), f"  in {one.subject}")
+            for one in line.below
+        ]
+
+    def item(self, item: Line) -> Row:
+        """One item of an order."""
+        category = f" ({item.raw['category']})" if item.raw["category"] else ""
+        what = f"  of which line {item.key['line_number']}{category}"
+        return self.place(item), what, "", "", "", f"({in_words(item.amount)})"
 
     def known(self, line: Line) -> str:
         """From when the company knew, and how much later than it happened that was."""
@@ -72,21 +93,6 @@ class Tables:
     def reason(self, one: Outside) -> str:
         """Why a line does not count, and since or until when."""
         return one.why + (f"\n{instant_near(one.at, self.asked)}" if one.at else "")
-
-
-def below(line: Line) -> list[Row]:
-    """What belongs to a line: the items of an order with their quantities, or the order of an item."""
-    return [
-        item_row(one) if one.version is None else (place_in_words(one), f"  in {one.subject}")
-        for one in line.below
-    ]
-
-
-def item_row(item: Line) -> Row:
-    """One item of an order."""
-    category = f" ({item.raw['category']})" if item.raw["category"] else ""
-    what = f"  of which line {item.key['line_number']}{category}"
-    return place_in_words(item), what, "", "", "", f"({in_words(item.amount)})"
 
 
 def table_of(rows: list[Row], why: str, entry: Entry, width: int) -> Table:

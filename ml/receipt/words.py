@@ -51,10 +51,11 @@ def span_in_words(time: timedelta) -> str:
     return "<1s" if seconds > 0 else ""
 
 
-def place_in_words(line: Line) -> str:
+def place_in_words(line: Line, *, with_load: bool) -> str:
     """Where a line's row came from, and how often it was repeated."""
     if not line.places:
         return ""
     first, *copies = line.places
     repeated = f"\nand {len(copies)} {'copies' if copies[1:] else 'copy'}" if copies else ""
-    return f"{first.file} {first.row}{repeated}"
+    ingest = f" of {first.load}" if with_load else ""
+    return f"{first.file} {first.row}{ingest}{repeated}"

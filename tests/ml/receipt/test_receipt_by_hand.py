@@ -52,7 +52,7 @@ def test_a_row_known_after_its_window_never_counts(hand: Path) -> None:
 def test_a_corrected_amount_replaces_the_older_version(hand: Path) -> None:
     before = asked(hand, "corrected", "spend_90d", day(20, -1))
     assert (before["published"], places(before["rows"])) == (10, [("orders.parquet", 4)])
-    assert before["rows"][0]["copies"] == [{"file": "orders.parquet", "row": 5}]
+    assert before["rows"][0]["copies"] == [{"load": "load-000001", "file": "orders.parquet", "row": 5}]
     assert (before["rows"][0]["counts_until"], before["until"]) == (day(20), day(20))
     found = asked(hand, "corrected", "spend_90d", day(20))
     assert (found["published"], places(found["rows"]), found["rows"][0]["version"]) == (
@@ -127,7 +127,7 @@ def test_a_category_comes_with_the_item_and_order_that_made_it_known(hand: Path)
         ("order_items.parquet", 1, "toys", [("orders.parquet", 10)]),
         ("order_items.parquet", 4, "books", [("orders.parquet", 11)]),
     ]
-    assert found["rows"][1]["copies"] == [{"file": "order_items.parquet", "row": 5}]
+    assert found["rows"][1]["copies"] == [{"load": "load-000001", "file": "order_items.parquet", "row": 5}]
     assert (found["published"], found["since"], found["since_because"]) == (
         2,
         day(20),
