@@ -4,6 +4,7 @@ An instant never goes in: its age at the asked instant is a feature of its own, 
 model the calendar.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -32,12 +33,15 @@ class Input:
         The column's Arrow type.
     typical : float or str or None
         Median (number, flag) or most frequent value (text) of the training rows.
+    values : int
+        How many different values a text has in the training rows; 0 for others.
     """
 
     name: str
     kind: str
     type: str
     typical: Any = None
+    values: int = 0
 
 
 def kind_of(type_: pa.DataType) -> str | None:
@@ -51,16 +55,26 @@ def kind_of(type_: pa.DataType) -> str | None:
     return None
 
 
-def choose_inputs(table: pa.Table, names: Iterable[str]) -> tuple[list[Input], dict[str, str]]:
+def choose_inputs(
+    table: pa.Table, names: Iterable[str], needed: Iterable[str] = ()
+) -> tuple[list[Input], dict[str, str]]:
     """The inputs among the features ``names``, and why each other one is left out.
+
+    Parameters
+    ----------
+    needed : iterable of str
+        Features that stay when another one is the same: those that rules and derived columns read.
 
     Raises
     ------
     ModelError
         A feature holds an infinite value, or none is left.
     """
-    inputs, left_out = [], {}
-    for name in names:
+    asked, first = list(names), set(needed)
+    inputs: dict[str, Input] = {}
+    left_out: dict[str, str] = {}
+    seen: dict[bytes, str] = {}
+    for name in sorted(asked, key=lambda each: each not in first):
         kind = kind_of(table.schema.field(name).type)
         if kind is None:
             left_out[name] = "an instant or date, whose age is a feature of its own"
@@ -68,11 +82,22 @@ def choose_inputs(table: pa.Table, names: Iterable[str]) -> tuple[list[Input], d
         values = column_values(table.column(name), name, kind)
         if reason := nothing_to_learn(values):
             left_out[name] = reason
-            continue
-        inputs.append(Input(name, kind, str(table.schema.field(name).type), typical(values)))
+        elif (twin := seen.setdefault(fingerprint(values), name)) != name:
+            left_out[name] = f"the same as {twin} in training"
+        else:
+            different = len(pd.unique(values)) if kind == TEXT else 0
+            inputs[name] = Input(name, kind, str(table.schema.field(name).type), typical(values), different)
     if not inputs:
         raise ModelError("no feature varies among the training rows: load more data and build again")
-    return inputs, left_out
+    return [inputs[name] for name in asked if name in inputs], {
+        name: left_out[name] for name in asked if name in left_out
+    }
+
+
+def fingerprint(values: NDArray[Any]) -> bytes:
+    """The same for columns with the same values; all nulls count as one."""
+    codes = pd.util.hash_array(values, categorize=True) if values.dtype == object else values + 0.0
+    return hashlib.sha256(np.ascontiguousarray(codes).tobytes()).digest()
 
 
 def nothing_to_learn(values: NDArray[Any]) -> str | None:

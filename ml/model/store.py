@@ -1,8 +1,9 @@
 """The files a model is kept in: no pickle anywhere, every file's hash in ``model.json``, checked on load.
 
 models/model-000001/model.json        what it is, what it reads, its evidence, the hashes
-                    pipeline.skops    the scikit-learn steps (without the booster)
-                    booster.json      XGBoost's own format, for a boosted champion
+                    pipeline.skops    the scikit-learn steps (without a booster of another library)
+                    booster.json      XGBoost's own format, for its champion
+                    booster.txt       LightGBM's own format, for its champion
                     test.parquet      every candidate's probabilities on the test part
 """
 
@@ -16,29 +17,37 @@ import numpy as np
 import skops.io
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
-from xgboost import XGBClassifier
 
 from ml.errors import ModelError
+from ml.model.boosters import BOOSTERS
 from ml.model.calibration import Calibration
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input
 from ml.problem import from_values
 
-CARD, PIPELINE, BOOSTER, TEST = "model.json", "pipeline.skops", "booster.json", "test.parquet"
+CARD, PIPELINE, TEST = "model.json", "pipeline.skops", "test.parquet"
 TRUSTED_TYPES = (
+    "ml.model.activity.Activity",
     "ml.model.estimators.RecencyRule",
     "ml.model.estimators.RowwiseLogistic",
     "ml.model.estimators.TameSkew",
+    "ml.model.preparation.SinglePrecision",
+    "ml.model.repeat_purchase.RepeatPurchase",
     "numpy.dtype",
 )
-FOREST_TYPES = ("sklearn.tree._tree.Tree",)
+TREE = "sklearn.tree._tree.Tree"
+TYPES_OF_KIND = {
+    "decision_tree": (TREE,),
+    "random_forest": (TREE,),
+    "hist_gradient_boosting": ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
+}
 
 
 def write_model(model: ChurnModel, folder: Path) -> None:
     """Write ``model`` into ``folder``; hash whatever other evidence already lies there."""
     steps = model.pipeline.steps
-    if model.kind == "xgboost":
-        model.pipeline.named_steps["model"].save_model(folder / BOOSTER)
+    if booster := BOOSTERS.get(model.kind):
+        booster.write(model.pipeline.named_steps["model"], folder / booster.file)
         steps = steps[:-1]
     skops.io.dump(Pipeline(steps), folder / PIPELINE)
     card = card_of(model) | {"files": {path.name: sha256(path) for path in sorted(folder.iterdir())}}
@@ -106,7 +115,7 @@ def read_model(folder: Path) -> ChurnModel:
 
 def read_pipeline(folder: Path, kind: str) -> Pipeline:
     """The pipeline, rebuilt from types on the list only."""
-    trusted = [*TRUSTED_TYPES, *(FOREST_TYPES if kind == "random_forest" else ())]
+    trusted = [*TRUSTED_TYPES, *TYPES_OF_KIND.get(kind, ())]
     try:
         pipeline = skops.io.load(folder / PIPELINE, trusted=trusted)
     except UntrustedTypesFoundException as error:
@@ -115,11 +124,10 @@ def read_pipeline(folder: Path, kind: str) -> Pipeline:
             f"{folder / PIPELINE} holds {', '.join(sorted(strange))}, which no model of ours does: "
             "run 'churn train' again"
         ) from error
-    if kind != "xgboost":
+    booster = BOOSTERS.get(kind)
+    if booster is None:
         return pipeline
-    booster = XGBClassifier(n_jobs=1)
-    booster.load_model(folder / BOOSTER)
-    return Pipeline([*pipeline.steps, ("model", booster)])
+    return Pipeline([*pipeline.steps, ("model", booster.read(folder / booster.file))])
 
 
 def card_hash(card: dict[str, Any]) -> str:

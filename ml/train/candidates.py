@@ -1,53 +1,112 @@
-"""The models that compete, from the simplest to the least simple; each is one scikit-learn pipeline."""
+"""The models that compete, from the simplest to the least simple; each is one scikit-learn pipeline.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+Their settings suit a few ten thousand rows of a few thousand customers: a customer's rows are nearly alike,
+so that what few of them say does not hold for others. ``ml.train.tuning`` looks for better ones.
+"""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lightgbm import LGBMClassifier
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from ml.errors import ModelError
+from ml.model.activity import find_streams
 from ml.model.estimators import RecencyRule, RowwiseLogistic
 from ml.model.inputs import NUMBER, Input
-from ml.model.preparation import for_linear, for_trees, only
+from ml.model.preparation import ORDER_HISTORY, for_linear, for_trees, only
+from ml.model.repeat_purchase import RepeatPurchase
 from ml.problem import Problem
 
-BASELINE = "recency_rule"
+PRIOR, BASELINE = "prior", "recency_rule"
 THREADS = 2
 WORTH_THREADS = 20_000
+LEAF_SHARE, FEWEST_IN_LEAF, MOST_IN_LEAF = 100, 20, 2_000
+TREES = 150
+HESSIAN_A_ROW = 0.2
+SAMPLE_TO_BOOST, INPUTS_TO_BOOST = 0.6, 0.4
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A named, unfitted pipeline."""
+    """A named, unfitted pipeline.
+
+    Parameters
+    ----------
+    name : str
+    pipeline : Pipeline
+        Steps ``prepare`` and ``model``.
+    preparation : str
+        Candidates with the same word share their prepared columns.
+    balanced : bool
+        Both classes weigh the same in learning; calibration undoes what that does to the level.
+    """
 
     name: str
     pipeline: Pipeline
+    preparation: str = ""
+    balanced: bool = False
+
+    @property
+    def model(self) -> Any:
+        """The last step."""
+        return self.pipeline.named_steps["model"]
+
+    def with_settings(self, settings: Mapping[str, Any]) -> "Candidate":
+        """The same candidate, unfitted, with other settings of its model; ``balanced`` is one of them."""
+        pipeline = clone(self.pipeline)
+        rest = {name: value for name, value in settings.items() if name != "balanced"}
+        pipeline.named_steps["model"].set_params(**rest)
+        return replace(self, pipeline=pipeline, balanced=bool(settings.get("balanced", self.balanced)))
 
 
 def candidates(inputs: Sequence[Input], problem: Problem, rows: int) -> list[Candidate]:
-    """All candidates for so many training rows, unfitted, from the fewest learned numbers to the most."""
-    makers: list[tuple[str, Callable[[Sequence[Input], Problem], Pipeline]]] = [
-        ("prior", prior),
-        (BASELINE, recency_rule),
-        ("logistic_regression", logistic_regression),
-        ("xgboost", xgboost),
-        ("random_forest", random_forest),
-    ]
-    found = [Candidate(name, maker(inputs, problem)) for name, maker in makers]
+    """The problem's candidates for so many training rows, unfitted, from the simplest on.
+
+    The prior and the recency rule, against which the others are measured, are always among them; the
+    repeat-purchase model is only where the features are that it reads.
+    """
+    wanted = {PRIOR, BASELINE, *problem.candidates}
+    if not has_order_history(inputs):
+        wanted.discard("repeat_purchase")
+    found = [made(name, inputs, problem, rows) for name in MAKERS if name in wanted]
     for candidate in found:
         use_threads(candidate.pipeline, THREADS if rows >= WORTH_THREADS else 1)
     return found
 
 
-def prior(inputs: Sequence[Input], problem: Problem) -> Pipeline:
-    """Everyone gets the training churn rate."""
-    return Pipeline([("prepare", for_trees(inputs)), ("model", DummyClassifier(strategy="prior"))])
+def made(name: str, inputs: Sequence[Input], problem: Problem, rows: int) -> Candidate:
+    """One candidate."""
+    preparation, model = MAKERS[name]
+    pipeline = Pipeline(
+        [("prepare", PREPARATIONS[preparation](inputs, problem)), ("model", model(problem, rows))]
+    )
+    return Candidate(name, pipeline, preparation)
 
 
-def recency_rule(inputs: Sequence[Input], problem: Problem) -> Pipeline:
+def needed(names: Iterable[str], problem: Problem) -> set[str]:
+    """Features that rules and derived columns read, which stay when another one is the same."""
+    streams = find_streams(names)
+    return {*problem.baseline, *ORDER_HISTORY, *(streams.columns if streams else ())}
+
+
+def has_order_history(inputs: Iterable[Input]) -> bool:
+    """Whether the repeat-purchase model has what it reads."""
+    return set(ORDER_HISTORY) <= {each.name for each in inputs if each.kind == NUMBER}
+
+
+def first_alone(inputs: Sequence[Input], problem: Problem) -> Any:
+    """Any one number, for a model that looks at nothing."""
+    return only([next((each.name for each in inputs if each.kind == NUMBER), inputs[0].name)])
+
+
+def lateness(inputs: Sequence[Input], problem: Problem) -> Any:
     """How late a customer is: by their own rhythm or in days, whichever tells more.
 
     Raises
@@ -62,41 +121,117 @@ def recency_rule(inputs: Sequence[Input], problem: Problem) -> Pipeline:
         raise ModelError(
             f"the recency rule needs {wanted}: name number features under 'baseline' in the problem"
         )
-    return Pipeline([("prepare", only(names)), ("model", RecencyRule())])
+    return only(names)
 
 
-def logistic_regression(inputs: Sequence[Input], problem: Problem) -> Pipeline:
+PREPARATIONS: dict[str, Callable[[Sequence[Input], Problem], Any]] = {
+    "nothing": first_alone,
+    "lateness": lateness,
+    "order_history": lambda inputs, problem: only(ORDER_HISTORY),
+    "linear": lambda inputs, problem: for_linear(inputs, problem.horizon_days),
+    "trees": lambda inputs, problem: for_trees(inputs, problem.horizon_days),
+}
+
+
+def in_leaf(rows: int) -> int:
+    """How many rows a leaf holds at least."""
+    return min(max(rows // LEAF_SHARE, FEWEST_IN_LEAF), MOST_IN_LEAF)
+
+
+def prior(problem: Problem, rows: int) -> DummyClassifier:
+    """Everyone gets the training churn rate."""
+    return DummyClassifier(strategy="prior")
+
+
+def recency_rule(problem: Problem, rows: int) -> RecencyRule:
+    """The later, the likelier gone."""
+    return RecencyRule()
+
+
+def repeat_purchase(problem: Problem, rows: int) -> RepeatPurchase:
+    """The modified BG/NBD model: no purchase within the horizon, from how often and how lately."""
+    return RepeatPurchase(problem.horizon_days)
+
+
+def logistic_regression(problem: Problem, rows: int) -> RowwiseLogistic:
     """A linear model of the log-odds on imputed, straightened, scaled inputs."""
-    model = RowwiseLogistic(C=0.1, max_iter=2000, random_state=problem.seed)
-    return Pipeline([("prepare", for_linear(inputs)), ("model", model)])
+    return RowwiseLogistic(C=0.1, max_iter=2000, random_state=problem.seed)
 
 
-def random_forest(inputs: Sequence[Input], problem: Problem) -> Pipeline:
+def decision_tree(problem: Problem, rows: int) -> DecisionTreeClassifier:
+    """One tree that fits on a page."""
+    return DecisionTreeClassifier(max_depth=5, min_samples_leaf=in_leaf(rows), random_state=problem.seed)
+
+
+def random_forest(problem: Problem, rows: int) -> RandomForestClassifier:
     """Many deep trees on resampled rows, averaged."""
-    model = RandomForestClassifier(
+    return RandomForestClassifier(
         n_estimators=120,
-        min_samples_leaf=20,
+        min_samples_leaf=max(FEWEST_IN_LEAF, in_leaf(rows) // 4),
         max_features=0.2,
         max_samples=0.5,
         random_state=problem.seed,
     )
-    return Pipeline([("prepare", for_trees(inputs)), ("model", model)])
 
 
-def xgboost(inputs: Sequence[Input], problem: Problem) -> Pipeline:
+def hist_gradient_boosting(problem: Problem, rows: int) -> HistGradientBoostingClassifier:
+    """scikit-learn's boosted trees."""
+    return HistGradientBoostingClassifier(
+        max_iter=TREES,
+        learning_rate=0.05,
+        max_leaf_nodes=8,
+        min_samples_leaf=in_leaf(rows),
+        max_features=INPUTS_TO_BOOST,
+        l2_regularization=20.0,
+        early_stopping=False,
+        random_state=problem.seed,
+    )
+
+
+def xgboost(problem: Problem, rows: int) -> XGBClassifier:
     """Many shallow trees, each on what the others leave unexplained."""
-    model = XGBClassifier(
-        n_estimators=300,
-        learning_rate=0.04,
-        max_depth=4,
-        min_child_weight=20,
-        subsample=0.8,
-        colsample_bytree=0.5,
-        reg_lambda=5.0,
+    return XGBClassifier(
+        n_estimators=TREES,
+        learning_rate=0.05,
+        max_depth=3,
+        min_child_weight=HESSIAN_A_ROW * in_leaf(rows),
+        subsample=SAMPLE_TO_BOOST,
+        colsample_bytree=INPUTS_TO_BOOST,
+        reg_lambda=20.0,
         tree_method="hist",
         random_state=problem.seed,
     )
-    return Pipeline([("prepare", for_trees(inputs)), ("model", model)])
+
+
+def lightgbm(problem: Problem, rows: int) -> LGBMClassifier:
+    """The same idea, leaf by leaf."""
+    return LGBMClassifier(
+        n_estimators=TREES,
+        learning_rate=0.05,
+        num_leaves=8,
+        min_child_samples=in_leaf(rows),
+        subsample=SAMPLE_TO_BOOST,
+        subsample_freq=1,
+        colsample_bytree=INPUTS_TO_BOOST,
+        reg_lambda=20.0,
+        deterministic=True,
+        force_col_wise=True,
+        verbose=-1,
+        random_state=problem.seed,
+    )
+
+
+MAKERS: dict[str, tuple[str, Callable[[Problem, int], Any]]] = {
+    PRIOR: ("nothing", prior),
+    BASELINE: ("lateness", recency_rule),
+    "repeat_purchase": ("order_history", repeat_purchase),
+    "logistic_regression": ("linear", logistic_regression),
+    "decision_tree": ("trees", decision_tree),
+    "random_forest": ("trees", random_forest),
+    "hist_gradient_boosting": ("trees", hist_gradient_boosting),
+    "xgboost": ("trees", xgboost),
+    "lightgbm": ("trees", lightgbm),
+}
 
 
 def use_threads(pipeline: Pipeline, threads: int) -> None:
@@ -104,5 +239,7 @@ def use_threads(pipeline: Pipeline, threads: int) -> None:
 
     To score it is always one: then trees are added up in one order, and a score is the same on every run.
     """
-    if isinstance(pipeline.named_steps["model"], RandomForestClassifier | XGBClassifier):
+    if "n_jobs" in pipeline.named_steps["model"].get_params() and not isinstance(
+        pipeline.named_steps["model"], RowwiseLogistic
+    ):
         pipeline.set_params(model__n_jobs=threads)

@@ -1,4 +1,4 @@
-"""Which candidate becomes champion: the best on the selection rows, or a simpler one that is as good.
+"""Which candidate becomes champion: the best over all folds, or a simpler one that is as good.
 
 "As good" is within one standard error of the paired difference to the best (Breiman et al., 1984).
 """
@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 from ml.errors import ModelError
 from ml.model.calibration import Calibration, calibrate
@@ -17,8 +17,8 @@ from ml.model.churn_model import raw_probability
 from ml.model.estimators import Floats
 from ml.problem import Problem
 from ml.train.candidates import Candidate
-from ml.train.metrics import LOWER_IS_BETTER, bootstrap, measure
-from ml.train.parts import Part
+from ml.train.folds import Asked, Fold
+from ml.train.trials import Trial, simplest_as_good
 
 TIMED_RUNS = 15
 
@@ -44,69 +44,59 @@ class Choice:
     table: list[dict[str, Any]]
 
 
-def fitted(candidate: Candidate, calibration_frame: pd.DataFrame, churned: Floats) -> Fitted:
-    """Calibrate a candidate whose pipeline has been fitted, and time it on one customer."""
-    raw = raw_probability(candidate.pipeline, calibration_frame)
-    return Fitted(candidate, calibrate(churned, raw), milliseconds_for_one(candidate, calibration_frame[:1]))
+def fitted(candidate: Candidate, asked: Asked, how: str) -> Fitted:
+    """Calibrate a candidate whose pipeline has been fitted on other rows, and time it on one customer."""
+    raw = raw_probability(candidate.pipeline, asked.frame)
+    calibration = calibrate(asked.churned, raw, how, asked.customers)
+    return Fitted(candidate, calibration, milliseconds_for_one(candidate.pipeline, asked.frame[:1]))
 
 
-def milliseconds_for_one(candidate: Candidate, row: pd.DataFrame) -> float:
+def milliseconds_for_one(pipeline: Pipeline, row: pd.DataFrame) -> float:
     """The shortest time of one customer's probability: what else the machine does can only add to it."""
     taken = []
     for _ in range(TIMED_RUNS):
         start = time.process_time()
-        raw_probability(candidate.pipeline, row)
+        raw_probability(pipeline, row)
         taken.append(time.process_time() - start)
     return min(taken) * 1000
 
 
-def choose(ready: Sequence[Fitted], part: Part, frame: pd.DataFrame, problem: Problem) -> Choice:
+def choose(
+    trials: Sequence[Trial], milliseconds: Mapping[str, float], folds: Sequence[Fold], problem: Problem
+) -> Choice:
     """Choose among candidates given from the simplest on.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+    milliseconds : mapping
+        Candidate name to the time of one score.
+    folds : sequence of Fold
+        Those of the trials.
 
     Raises
     ------
     ModelError
         None is fast enough.
     """
-    probabilities = {each.candidate.name: each.probability(frame) for each in ready}
-    values = {
-        name: float(measure(part.churned, given)[problem.metric][0]) for name, given in probabilities.items()
-    }
-    drawn = bootstrap(part.churned, probabilities, part.customers, problem.seed)
-    quick = [each.candidate.name for each in ready if each.milliseconds <= problem.constraints.latency_ms]
+    limit = problem.constraints.latency_ms
+    quick = [trial.candidate.name for trial in trials if milliseconds[trial.candidate.name] <= limit]
     if not quick:
         raise ModelError(
-            f"no candidate scores one customer within {problem.constraints.latency_ms} ms: raise "
-            "constraints.latency_ms in the problem, or train on a faster machine"
+            f"no candidate scores one customer within {limit} ms: raise constraints.latency_ms in the "
+            "problem, or train on a faster machine"
         )
-    sign = -1.0 if problem.metric in LOWER_IS_BETTER else 1.0
-    best = max(quick, key=lambda name: sign * values[name])
-    errors = {name: standard_error(drawn, name, best, problem.metric) for name in values}
-    champion = next(name for name in quick if sign * (values[best] - values[name]) <= errors[name])
-    return Choice(champion, table_of(ready, values, errors, best, champion))
-
-
-def standard_error(drawn: Mapping[str, Mapping[str, Floats]], name: str, best: str, metric: str) -> float:
-    """Of the difference between two candidates in the same replicates."""
-    return float(np.std(drawn[name][metric] - drawn[best][metric], ddof=1))
-
-
-def table_of(
-    ready: Sequence[Fitted],
-    values: Mapping[str, float],
-    errors: Mapping[str, float],
-    best: str,
-    champion: str,
-) -> list[dict[str, Any]]:
-    """One row a candidate, from the simplest on."""
-    return [
+    found = simplest_as_good(trials, folds, problem, quick)
+    table = [
         {
-            "candidate": each.candidate.name,
-            "value": values[each.candidate.name],
-            "standard_error_to_best": errors[each.candidate.name],
-            "milliseconds": round(each.milliseconds, 2),
-            "best": each.candidate.name == best,
-            "champion": each.candidate.name == champion,
+            "candidate": name,
+            "value": found.means[name],
+            "by_fold": found.by_fold[name],
+            "standard_error_to_best": found.errors[name],
+            "milliseconds": round(milliseconds[name], 2),
+            "best": name == found.best,
+            "champion": name == found.chosen,
         }
-        for each in ready
+        for name in found.means
     ]
+    return Choice(found.chosen, table)

@@ -1,11 +1,13 @@
-"""Training, step by step: rows, inputs, candidates, calibration, choice, verdict, files."""
+"""Training, step by step: rows, inputs, candidates, tuning, calibration, choice, verdict, files."""
 
 import platform
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -14,22 +16,38 @@ from feature_repo.disk import sync_folder
 from ml.decision.threshold import choose_threshold
 from ml.home import Home, discard_unfinished, next_name, sync_tree
 from ml.labels import read_build_card
+from ml.looks import VERDICT, record_look
 from ml.model.churn_model import ChurnModel
+from ml.model.estimators import Floats
 from ml.model.inputs import Input, choose_inputs, make_frame
 from ml.model.store import TEST, write_model
 from ml.problem import Problem, problem_of
-from ml.progress import SILENT, Progress
+from ml.progress import SILENT, Bar, Progress
 from ml.record.code import code_version
 from ml.record.fingerprint import fingerprint
 from ml.record.mirror import record
 from ml.record.place import record_place
-from ml.train.candidates import Candidate, candidates, needed, use_threads
+from ml.train.candidates import Candidate, candidates, needed
 from ml.train.choice import Choice, Fitted, choose, fitted
+from ml.train.folds import Asked, Fold, make_folds
 from ml.train.parts import Part, Parts, read_parts
 from ml.train.promotion import BETTER, decide, promote
+from ml.train.selection import select
+from ml.train.trials import Trial, try_all
+from ml.train.tuning import MOST_TUNED, settings_of, tune_promising
 from ml.train.verdict import judge, test_table
 
-LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost-cpu")
+LIBRARIES = (
+    "lightgbm",
+    "numpy",
+    "optuna",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "skops",
+    "xgboost-cpu",
+)
 
 
 def train(
@@ -76,43 +94,96 @@ def train(
     record_place(house, tracking)
     stated = problem_of(problem)
     asked = stated if seed is None else replace(stated, seed=seed)
-    with house.writing("train"), house.reading() as build, progress.bar("reading rows", 9) as bar:
-        parts = read_parts(build, asked)
-        catalog = read_catalog(build)
-        inputs, left_out = choose_inputs(parts.train.table, catalog.feature_names, needed(catalog.feature_names, asked))
-        ready = fit_all(candidates(inputs, asked, len(parts.train.table)), parts, inputs, bar)
-        bar.step("choosing")
-        choice = choose(ready, parts.selection, frame_of(parts.selection, inputs), asked)
+    with house.writing("train"), house.reading() as build, progress.bar("reading rows", 3) as bar:
+        learned = learn(build, asked, house.root, bar)
         bar.step("judging")
-        model = make_champion(ready, choice, parts, inputs, asked)
-        facts = origin(build, catalog, parts, left_out) | model.facts
-        said = keep(replace(model, facts=facts), ready, parts, house, build, promotion)
+        said = finish(learned, house, build, promotion)
+        if said["looks"]["sentence"]:
+            progress.say(f"note: {said['looks']['sentence']}")
         bar.step("recording")
         return said | {"record": record(house, tracking=tracking, progress=progress)}
 
 
-def frame_of(part: Part, inputs: list[Input]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Learned:
+    """A model that has not been judged yet, and those it was chosen from."""
+
+    model: ChurnModel
+    ready: Sequence[Fitted]
+    parts: Parts
+
+    def test_probabilities(self) -> dict[str, Floats]:
+        """Every candidate's probability of every test row."""
+        frame = frame_of(self.parts.test, list(self.model.inputs))
+        return {each.candidate.name: each.probability(frame) for each in self.ready}
+
+    def verdict(self, probabilities: Mapping[str, Floats]) -> dict[str, Any]:
+        """What the test part says of them."""
+        model = self.model
+        costs, seed = model.problem.costs, model.problem.seed
+        return judge(self.parts.test, probabilities, model.kind, model.threshold, seed, costs)
+
+
+def learn(
+    build: Path, problem: Problem, place: Path, bar: Bar, tried: Mapping[str, int] | None = None
+) -> Learned:
+    """From the rows of a build to a chosen, calibrated model with its threshold.
+
+    Parameters
+    ----------
+    place : Path
+        The folder that remembers searches for better settings.
+    tried : mapping, optional
+        Candidate name to how many settings are tried, however long it takes; by default as the problem says.
+    """
+    parts = read_parts(build, problem)
+    catalog = read_catalog(build)
+    inputs, left_out = choose_inputs(
+        parts.train.table, catalog.feature_names, needed(catalog.feature_names, problem)
+    )
+    inputs, folds, unselected = select(inputs, make_folds(parts, inputs, problem), problem, bar.step)
+    contenders = candidates(inputs, problem, len(parts.train.table))
+    bar.set_to(0, work(contenders, folds, problem))
+    trials = try_all(contenders, folds, problem.seed, bar.step)
+    trials, tuned = tune_promising(trials, folds, problem, place, bar.step, tried)
+    bar.step("calibrating")
+    ready = calibrate_all(trials, parts, inputs, problem)
+    bar.step("choosing")
+    choice = choose(trials, {each.candidate.name: each.milliseconds for each in ready}, folds, problem)
+    model = make_champion(ready, choice, parts, inputs, problem)
+    facts = origin(build, catalog, parts, left_out | unselected) | model.facts
+    facts |= {"folds": [fold.facts() for fold in folds], "tuning": [each.as_dict() for each in tuned]}
+    return Learned(replace(model, facts=facts), ready, parts)
+
+
+def work(contenders: Sequence[Candidate], folds: Sequence[Fold], problem: Problem) -> int:
+    """About how many steps training takes."""
+    searches = MOST_TUNED * (problem.tuning.trials + len(folds)) if len(folds) > 1 else 0
+    return len(contenders) * len(folds) + searches + 4
+
+
+def frame_of(part: Part, inputs: Sequence[Input]) -> pd.DataFrame:
     """The inputs of one part."""
     return make_frame(part.table, inputs)
 
 
-def fit_all(contenders: list[Candidate], parts: Parts, inputs: list[Input], bar: Any) -> list[Fitted]:
-    """Fit on the training rows, calibrate on the calibration rows."""
-    learn_from, calibrate_on = frame_of(parts.train, inputs), frame_of(parts.calibration, inputs)
-    ready = []
-    for candidate in contenders:
-        bar.step(f"fitting {candidate.name}")
-        candidate.pipeline.fit(learn_from, parts.train.churned.astype(int))
-        use_threads(candidate.pipeline, 1)
-        ready.append(fitted(candidate, calibrate_on, parts.calibration.churned))
-    return ready
+def calibrate_all(
+    trials: Sequence[Trial], parts: Parts, inputs: Sequence[Input], problem: Problem
+) -> list[Fitted]:
+    """Each candidate as the last fold fitted it, calibrated on the calibration rows."""
+    asked = Asked.of(parts.calibration, inputs)
+    return [
+        fitted(replace(trial.candidate, pipeline=trial.pipeline), asked, problem.calibration)
+        for trial in trials
+    ]
 
 
 def make_champion(
-    ready: list[Fitted], choice: Choice, parts: Parts, inputs: list[Input], problem: Problem
+    ready: Sequence[Fitted], choice: Choice, parts: Parts, inputs: Sequence[Input], problem: Problem
 ) -> ChurnModel:
     """The chosen candidate with its threshold."""
     chosen = next(each for each in ready if each.candidate.name == choice.champion)
+    settings = settings_of(chosen.candidate, chosen.candidate.model)
     probability = chosen.probability(frame_of(parts.calibration, inputs))
     population = parts.labelled["validation"] / len(parts.split.validation)
     threshold, met = choose_threshold(parts.calibration.churned, probability, problem, population)
@@ -124,8 +195,13 @@ def make_champion(
         calibration=chosen.calibration,
         threshold=threshold,
         problem=problem,
-        prepared_means=pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(),
-        facts={"threshold_rule_met": met, "selection": choice.table, "seed": problem.seed},
+        prepared_means=pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(dtype=np.float64),
+        facts={
+            "threshold_rule_met": met,
+            "selection": choice.table,
+            "settings": settings,
+            "seed": problem.seed,
+        },
     )
 
 
@@ -152,13 +228,11 @@ def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]
     }
 
 
-def keep(
-    model: ChurnModel, ready: list[Fitted], parts: Parts, home: Home, build: Path, promotion: str
-) -> dict[str, Any]:
+def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[str, Any]:
     """Judge on the test part, write everything beside the older models, then let it go with the build."""
-    frame = frame_of(parts.test, list(model.inputs))
-    probabilities = {each.candidate.name: each.probability(frame) for each in ready}
-    verdict = judge(parts.test, probabilities, model.kind, model.threshold, model.problem.seed)
+    model, parts = learned.model, learned.parts
+    probabilities = learned.test_probabilities()
+    verdict = learned.verdict(probabilities)
     decision = decide(build, model, parts.test, promotion)
     home.models.mkdir(parents=True, exist_ok=True)
     discard_unfinished(home.models)
@@ -170,7 +244,9 @@ def keep(
     facts |= {"test": verdict, "promotion": decision.as_dict()}
     write_model(replace(model, facts=facts), unfinished)
     sync_tree(unfinished)
+    looks = record_look(home, facts, VERDICT)
     unfinished.rename(home.models / name)
     sync_folder(home.models)
     promote(build, home.models / name, decision)
-    return facts | {"threshold": model.threshold, "problem": model.problem.as_dict()}
+    said = {"threshold": model.threshold, "problem": model.problem.as_dict(), "looks": looks}
+    return facts | said

@@ -8,12 +8,14 @@ import pytest
 
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input
-from ml.problem import Problem
+from ml.problem import Problem, Tuning
 from ml.train.choice import Fitted
+from ml.train.folds import Fold
 from ml.train.parts import Parts
+from ml.train.trials import Trial
 from tests.ml.synthetic_build import write_build
 
-PROBLEM = replace(Problem(), training_rows_max=2000)
+PROBLEM = replace(Problem(), training_rows_max=2000, tuning=Tuning(trials=0))
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Workshop:
     home: Path
     parts: Parts
     inputs: list[Input]
+    folds: list[Fold]
+    trials: list[Trial]
     ready: list[Fitted]
 
     def champion(self, name: str) -> ChurnModel:
@@ -37,17 +41,21 @@ class Workshop:
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     from feature_repo.catalog import read_catalog
     from ml.model.inputs import choose_inputs
-    from ml.progress import Bar
-    from ml.train.candidates import candidates
+    from ml.train.candidates import candidates, needed
+    from ml.train.folds import make_folds
     from ml.train.parts import read_parts
-    from ml.train.run import fit_all
+    from ml.train.run import calibrate_all
+    from ml.train.trials import try_all
 
     home = tmp_path_factory.mktemp("workshop")
     build = write_build(home)
     parts = read_parts(build, PROBLEM)
-    inputs, _ = choose_inputs(parts.train.table, read_catalog(build).feature_names)
+    names = read_catalog(build).feature_names
+    inputs, _ = choose_inputs(parts.train.table, names, needed(names, PROBLEM))
     contenders = candidates(inputs, PROBLEM, len(parts.train.table))
-    return Workshop(home, parts, inputs, fit_all(contenders, parts, inputs, Bar()))
+    folds = make_folds(parts, inputs, PROBLEM)[-1:]
+    trials = try_all(contenders, folds, PROBLEM.seed, lambda title: None)
+    return Workshop(home, parts, inputs, folds, trials, calibrate_all(trials, parts, inputs, PROBLEM))
 
 
 @pytest.fixture(scope="session")

@@ -26,10 +26,19 @@ STORED = {
         "first_order_at": "TIMESTAMP",
         "last_order_at": "TIMESTAMP",
     },
-    "feat_customer_profile": {"city": "VARCHAR", "email_verified": "BOOLEAN", "never_filled": "DOUBLE"},
+    "feat_customer_engagement": {"sessions_90d": "BIGINT", "last_session_at": "TIMESTAMP"},
+    "feat_customer_profile": {
+        "city": "VARCHAR",
+        "email_verified": "BOOLEAN",
+        "never_filled": "DOUBLE",
+        "registered_at": "TIMESTAMP",
+    },
 }
 ON_DEMAND = {
     "days_since_last_order": "days(last_order_at, asked_at)",
+    "days_since_first_order": "days(first_order_at, asked_at)",
+    "days_since_last_session": "days(last_session_at, asked_at)",
+    "tenure_days": "days(registered_at, asked_at)",
     "average_days_between_orders": "days(first_order_at, last_order_at) / (orders_placed_lifetime - 1)",
     "overdue_ratio": "days_since_last_order / average_days_between_orders",
 }
@@ -95,15 +104,20 @@ def state(number: int, days: np.ndarray, now: int) -> dict[str, Any]:
     """What is known of one customer on one day."""
     past = days[days <= now]
     recent = int((past > now - 90).sum())
+    visits = np.concatenate([days - 0.5, days[::2] + 3])
+    visits = visits[visits <= now]
     return {
         "orders_90d": recent,
         "spend_90d": recent * (10 + number % 7),
         "orders_placed_lifetime": len(past),
         "first_order_at": at(past[0]) if len(past) else None,
         "last_order_at": at(past[-1]) if len(past) else None,
+        "sessions_90d": int((visits > now - 90).sum()),
+        "last_session_at": at(visits.max()) if len(visits) else None,
         "city": CITIES[number % 3] if number % 5 else None,
         "email_verified": None if number % 11 == 0 else number % 2 == 0,
         "never_filled": None,
+        "registered_at": at(days[0] - number % 40 - 1),
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import skops.io
+from scipy.special import expit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from xgboost import DMatrix
@@ -14,11 +15,20 @@ from xgboost import DMatrix
 from ml.errors import ModelError
 from ml.explain.contributions import contributions
 from ml.model.churn_model import raw_probability
-from ml.model.estimators import log_odds
 from ml.model.store import card_hash, read_model, sha256, write_model
 from tests.ml.conftest import Workshop
 
-KINDS = ["prior", "recency_rule", "logistic_regression", "xgboost", "random_forest"]
+KINDS = [
+    "prior",
+    "recency_rule",
+    "repeat_purchase",
+    "logistic_regression",
+    "decision_tree",
+    "random_forest",
+    "hist_gradient_boosting",
+    "xgboost",
+    "lightgbm",
+]
 NEGLIGIBLE = 1e-12
 
 
@@ -70,8 +80,8 @@ def test_linear_terms_add_up_to_the_log_odds(workshop: Workshop) -> None:
     frame = model.frame(workshop.parts.test.table)
     linear = model.pipeline.named_steps["model"]
     at_mean = float(model.prepared_means @ linear.coef_[0] + linear.intercept_[0])
-    expected = log_odds(raw_probability(model.pipeline, frame)) - at_mean
-    np.testing.assert_allclose(contributions(model, frame).sum(axis=1), expected, rtol=1e-6, atol=1e-9)
+    score = at_mean + contributions(model, frame).sum(axis=1)
+    np.testing.assert_allclose(expit(score), raw_probability(model.pipeline, frame), rtol=1e-9, atol=1e-12)
 
 
 def test_shapley_values_add_up_to_the_margin(workshop: Workshop) -> None:

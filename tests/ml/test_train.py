@@ -15,16 +15,17 @@ from sklearn.metrics import roc_auc_score
 from ml.errors import BusyError, ModelError, NotReadyError
 from ml.home import Home
 from ml.labels import count_rows, labelled_rows, read_cutoffs
-from ml.model.calibration import Calibration
 from ml.problem import Constraints
+from ml.problem_shape import CANDIDATES
 from ml.split import split_by_time
 from ml.train import train
-from ml.train.choice import Fitted, choose
+from ml.train.choice import choose
 from ml.train.parts import in_first_half, read_parts
+from ml.train.trials import Trial
 from tests.ml.conftest import PROBLEM, Workshop
 from tests.ml.synthetic_build import write_build
 
-NAMES = ["prior", "recency_rule", "logistic_regression", "xgboost", "random_forest"]
+NAMES = list(CANDIDATES)
 
 
 def test_the_model_is_published_with_its_evidence(trained: tuple[Path, dict[str, Any]]) -> None:
@@ -107,40 +108,41 @@ def test_a_sample_is_the_same_rows_each_time_and_no_more_than_asked(workshop: Wo
     assert len(labelled_rows(build, split)) == counts["train"] + counts["validation"] + counts["test"]
 
 
-def ready_with(workshop: Workshop, milliseconds: dict[str, float]) -> list[Fitted]:
-    return [replace(each, milliseconds=milliseconds.get(each.candidate.name, 1.0)) for each in workshop.ready]
+QUICK = dict.fromkeys([*NAMES, "twin", "off"], 1.0)
+
+
+def trial_of(workshop: Workshop, name: str) -> Trial:
+    return next(each for each in workshop.trials if each.candidate.name == name)
 
 
 def test_the_simpler_of_two_equals_is_chosen(workshop: Workshop) -> None:
     """Two names for one booster: no difference, so the first, which is the simpler, wins."""
-    booster = next(each for each in workshop.ready if each.candidate.name == "xgboost")
-    twin = replace(booster, candidate=replace(booster.candidate, name="twin"), milliseconds=1.0)
-    ready = [twin, replace(booster, milliseconds=1.0)]
-    frame = workshop.champion("xgboost").frame(workshop.parts.selection.table)
-    assert choose(ready, workshop.parts.selection, frame, PROBLEM).champion == "twin"
+    booster = trial_of(workshop, "xgboost")
+    twin = replace(booster, candidate=replace(booster.candidate, name="twin"))
+    assert choose([twin, booster], QUICK, workshop.folds, PROBLEM).champion == "twin"
+    assert choose([booster, twin], QUICK, workshop.folds, PROBLEM).champion == "xgboost"
 
 
 def test_one_that_is_clearly_better_is_chosen_though_less_simple(workshop: Workshop) -> None:
     """A booster far off its calibration loses to the same one well calibrated."""
-    booster = next(each for each in workshop.ready if each.candidate.name == "xgboost")
+    booster = trial_of(workshop, "xgboost")
     off = replace(
         booster,
         candidate=replace(booster.candidate, name="off"),
-        calibration=Calibration(-6.0, 1.0),
-        milliseconds=1.0,
+        probabilities=tuple(given**3 for given in booster.probabilities),
     )
-    frame = workshop.champion("xgboost").frame(workshop.parts.selection.table)
-    ready = [off, replace(booster, milliseconds=1.0)]
-    assert choose(ready, workshop.parts.selection, frame, PROBLEM).champion == "xgboost"
+    choice = choose([off, booster], QUICK, workshop.folds, PROBLEM)
+    assert choice.champion == "xgboost"
+    assert [row["best"] for row in choice.table] == [False, True]
+    assert choice.table[0]["value"] > choice.table[1]["value"] + choice.table[0]["standard_error_to_best"]
 
 
 def test_the_slow_cannot_become_champion(workshop: Workshop) -> None:
-    frame = workshop.champion("xgboost").frame(workshop.parts.selection.table)
     quick = replace(PROBLEM, constraints=Constraints(latency_ms=50))
-    ready = ready_with(workshop, dict.fromkeys(NAMES[1:], 60.0))
-    assert choose(ready, workshop.parts.selection, frame, quick).champion == "prior"
+    slow = {**dict.fromkeys(NAMES, 60.0), "prior": 1.0}
+    assert choose(workshop.trials, slow, workshop.folds, quick).champion == "prior"
     with pytest.raises(ModelError, match="no candidate scores one customer within 50 ms"):
-        choose(ready[1:], workshop.parts.selection, frame, quick)
+        choose(workshop.trials[1:], slow, workshop.folds, quick)
 
 
 def test_a_build_for_another_problem_is_refused(workshop: Workshop) -> None:

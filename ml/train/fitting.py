@@ -1,0 +1,125 @@
+"""Fit one candidate: boosters learn when to stop from a later part of their own rows, then learn from all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from lightgbm import LGBMClassifier, early_stopping
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils.class_weight import compute_sample_weight
+from xgboost import XGBClassifier
+
+from ml.train.candidates import Candidate, use_threads
+
+LATER_SHARE = 0.2
+MOST_TREES, FEWEST_TREES = 500, 20
+PATIENCE = 25
+WORTH_STOPPING = 500
+Instants = NDArray[np.datetime64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Prepared rows to learn from.
+
+    Parameters
+    ----------
+    values : array of shape (rows, prepared columns)
+    churned : array of shape (rows,)
+        0 or 1.
+    at : array of shape (rows,)
+        The cut-off of each row.
+    gap : timedelta
+        From a cut-off until its label is settled.
+    """
+
+    values: NDArray[Any]
+    churned: NDArray[np.intp]
+    at: Instants
+    gap: timedelta
+
+    def take(self, rows: NDArray[np.bool_]) -> "Rows":
+        return Rows(self.values[rows], self.churned[rows], self.at[rows], self.gap)
+
+    @property
+    def classes(self) -> int:
+        return len(np.unique(self.churned))
+
+
+def fit(candidate: Candidate, preparation: Any, rows: Rows, *, stopping: bool = True) -> Pipeline:
+    """A fitted pipeline of a fitted preparation and the candidate's model, ready to score.
+
+    Parameters
+    ----------
+    stopping : bool
+        Let boosters learn how many trees are enough; else they grow as many as their settings say.
+    """
+    model = clone(candidate.model)
+    pipeline = Pipeline([("prepare", preparation), ("model", model)])
+    stopper = STOPPERS.get(type(model))
+    if stopping and stopper and (parts := earlier_and_later(rows)):
+        set_trees(model, stopper(clone(model), *parts, weights(candidate, parts[0])))
+    given = weights(candidate, rows)
+    model.fit(rows.values, rows.churned, **({} if given is None else {"sample_weight": given}))
+    use_threads(pipeline, 1)
+    return pipeline
+
+
+def weights(candidate: Candidate, rows: Rows) -> NDArray[np.float64] | None:
+    """Row weights under which both classes weigh the same; None where all rows do."""
+    return compute_sample_weight("balanced", rows.churned) if candidate.balanced else None
+
+
+def earlier_and_later(rows: Rows) -> tuple[Rows, Rows] | None:
+    """The rows of the last cut-offs, and those whose labels were settled before; None where too few."""
+    cutoffs = np.unique(rows.at)
+    begins = cutoffs[-max(1, round(LATER_SHARE * len(cutoffs)))]
+    later = rows.take(rows.at >= begins)
+    earlier = rows.take(rows.at + np.timedelta64(rows.gap) <= begins)
+    enough = min(len(earlier.churned), len(later.churned)) >= WORTH_STOPPING
+    return (earlier, later) if enough and earlier.classes == later.classes == 2 else None
+
+
+def stop_xgboost(model: Any, earlier: Rows, later: Rows, weight: Any) -> int:
+    model.set_params(n_estimators=MOST_TREES, early_stopping_rounds=PATIENCE)
+    asked = [(later.values, later.churned)]
+    model.fit(earlier.values, earlier.churned, sample_weight=weight, eval_set=asked, verbose=False)
+    return int(model.best_iteration) + 1
+
+
+def stop_lightgbm(model: Any, earlier: Rows, later: Rows, weight: Any) -> int:
+    model.set_params(n_estimators=MOST_TREES)
+    model.fit(
+        earlier.values,
+        earlier.churned,
+        sample_weight=weight,
+        eval_X=later.values,
+        eval_y=later.churned,
+        callbacks=[early_stopping(PATIENCE, verbose=False)],
+    )
+    return int(model.best_iteration_)
+
+
+def stop_hist_gradient_boosting(model: Any, earlier: Rows, later: Rows, weight: Any) -> int:
+    model.set_params(max_iter=MOST_TREES, early_stopping=True, n_iter_no_change=PATIENCE, tol=0.0)
+    asked = {"X_val": later.values, "y_val": later.churned}
+    model.fit(earlier.values, earlier.churned, sample_weight=weight, **asked)
+    return int(np.argmax(model.validation_score_[1:])) + 1
+
+
+STOPPERS: dict[type, Callable[[Any, Rows, Rows, Any], int]] = {
+    XGBClassifier: stop_xgboost,
+    LGBMClassifier: stop_lightgbm,
+    HistGradientBoostingClassifier: stop_hist_gradient_boosting,
+}
+
+
+def set_trees(model: Any, trees: int) -> None:
+    """Let a booster grow so many."""
+    name = "max_iter" if isinstance(model, HistGradientBoostingClassifier) else "n_estimators"
+    model.set_params(**{name: max(trees, FEWEST_TREES)})

@@ -1,0 +1,82 @@
+"""Which settings of which candidate are searched, and between what limits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+GRID_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number from ``low`` to ``high``; in equal ratios where ``log``."""
+
+    low: float
+    high: float
+    whole: bool = False
+    log: bool = True
+
+    def steps(self) -> list[float]:
+        """A few values from end to end."""
+        shares = [step / (GRID_STEPS - 1) for step in range(GRID_STEPS)]
+        if self.log:
+            found = [self.low * (self.high / self.low) ** share for share in shares]
+        else:
+            found = [self.low + (self.high - self.low) * share for share in shares]
+        return sorted({round(each) for each in found}) if self.whole else found
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Any of these."""
+
+    values: tuple[Any, ...]
+
+    def steps(self) -> list[Any]:
+        return list(self.values)
+
+
+Space: TypeAlias = Mapping[str, Between | OneOf]
+
+WEIGHTS: Space = {"balanced": OneOf((False, True))}
+"""Whether both classes weigh the same in learning."""
+
+SPACES: Mapping[str, Space] = {
+    "logistic_regression": {"C": Between(1e-4, 10.0), **WEIGHTS},
+    "decision_tree": {
+        "max_depth": Between(2, 8, whole=True, log=False),
+        "min_samples_leaf": Between(20, 2_000, whole=True),
+        **WEIGHTS,
+    },
+    "random_forest": {
+        "min_samples_leaf": Between(10, 500, whole=True),
+        "max_features": Between(0.1, 0.6, log=False),
+        **WEIGHTS,
+    },
+    "hist_gradient_boosting": {
+        "learning_rate": Between(0.02, 0.15),
+        "max_leaf_nodes": Between(3, 32, whole=True),
+        "min_samples_leaf": Between(20, 2_000, whole=True),
+        "l2_regularization": Between(0.1, 300.0),
+        "max_features": Between(0.15, 0.8, log=False),
+        **WEIGHTS,
+    },
+    "xgboost": {
+        "learning_rate": Between(0.02, 0.15),
+        "max_depth": Between(2, 6, whole=True, log=False),
+        "min_child_weight": Between(2.0, 400.0),
+        "reg_lambda": Between(0.1, 300.0),
+        "subsample": Between(0.4, 1.0, log=False),
+        "colsample_bytree": Between(0.15, 0.8, log=False),
+        **WEIGHTS,
+    },
+    "lightgbm": {
+        "learning_rate": Between(0.02, 0.15),
+        "num_leaves": Between(3, 32, whole=True),
+        "min_child_samples": Between(20, 2_000, whole=True),
+        "reg_lambda": Between(0.1, 300.0),
+        "subsample": Between(0.4, 1.0, log=False),
+        "colsample_bytree": Between(0.15, 0.8, log=False),
+        **WEIGHTS,
+    },
+}

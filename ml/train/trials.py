@@ -1,0 +1,171 @@
+"""What candidates say in every fold, made comparable: calibrated across customers, measured by one metric.
+
+Half of a fold's customers calibrate the other half and the other way round, so that a candidate is judged by
+how well it tells customers apart and not by its level, and nobody's own rows calibrate them.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from ml.model.calibration import platt
+from ml.model.estimators import Floats, log_odds
+from ml.problem import Problem
+from ml.train.candidates import Candidate
+from ml.train.folds import Asked, Fold
+from ml.train.metrics import LOWER_IS_BETTER, measure
+from ml.train.parts import in_first_half
+
+REPLICATES = 200
+CELLS_AT_ONCE = 2_000_000
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate in all folds.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    probabilities : tuple of arrays
+        Calibrated, of the rows each fold asks about.
+    pipeline : Pipeline
+        As the last fold fitted it: on the whole training part.
+    """
+
+    candidate: Candidate
+    probabilities: tuple[Floats, ...]
+    pipeline: Pipeline
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which trial is best, and the simplest that is as good.
+
+    Parameters
+    ----------
+    chosen, best : str
+        Names of candidates.
+    by_fold : mapping
+        Name to the metric in each fold; ``means`` to their mean, ``errors`` to the standard error of the
+        difference to the best.
+    """
+
+    chosen: str
+    best: str
+    by_fold: Mapping[str, list[float]]
+    means: Mapping[str, float]
+    errors: Mapping[str, float]
+
+
+def try_all(
+    candidates: Sequence[Candidate], folds: Sequence[Fold], seed: int, step: Callable[[str], None]
+) -> list[Trial]:
+    """Every candidate in every fold."""
+    said: dict[str, list[Floats]] = {each.name: [] for each in candidates}
+    pipelines: dict[str, Pipeline] = {}
+    for number, fold in enumerate(folds, start=1):
+        for each in candidates:
+            step(f"fitting {each.name}, fold {number} of {len(folds)}")
+            pipelines[each.name], raw = fold.trial(each)
+            said[each.name].append(calibrated(fold.ask, raw, seed))
+        fold.forget()
+    return [Trial(each, tuple(said[each.name]), pipelines[each.name]) for each in candidates]
+
+
+def calibrated(asked: Asked, raw: Floats, seed: int) -> Floats:
+    """Each half of the customers by the line of the other half; raw where a half has one class only."""
+    first = np.array([in_first_half(customer, seed) for customer in asked.customers])
+    found = raw.copy()
+    for half in (first, ~first):
+        if len(np.unique(asked.churned[~half])) < 2:
+            return raw
+        found[half] = platt(asked.churned[~half], log_odds(raw[~half])).apply(raw[half])
+    return found
+
+
+def value(asked: Asked, probability: Floats, problem: Problem) -> float:
+    """The problem's metric of one fold."""
+    return float(replicated(asked, probability, problem, None)[0])
+
+
+def replicated(asked: Asked, probability: Floats, problem: Problem, weights: Floats | None) -> Floats:
+    """The problem's metric for each row of weights, shape (replicates,)."""
+    name = problem.metric
+    return measure(asked.churned, probability, weights, costs=problem.costs, names=(name,))[name]
+
+
+def sign(problem: Problem) -> float:
+    """1 where more is better, -1 where less is."""
+    return -1.0 if problem.metric in LOWER_IS_BETTER else 1.0
+
+
+def over_folds(trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem) -> dict[str, Floats]:
+    """Each candidate's metric, averaged over folds, in the same bootstrap replicates of customers.
+
+    A customer who is drawn is drawn in every fold, so that what folds share is no false certainty.
+
+    Returns
+    -------
+    dict
+        Candidate name to array of shape (replicates,).
+    """
+    found: dict[str, list[Floats]] = {trial.candidate.name: [] for trial in trials}
+    for weights in fold_weights(folds, problem.seed):
+        for trial in trials:
+            by_fold = [
+                replicated(fold.ask, probability, problem, weight)
+                for fold, probability, weight in zip(folds, trial.probabilities, weights, strict=True)
+            ]
+            found[trial.candidate.name].append(np.mean(by_fold, axis=0))
+    return {name: np.concatenate(slices) for name, slices in found.items()}
+
+
+def simplest_as_good(
+    trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem, eligible: Collection[str]
+) -> Verdict:
+    """The first of the eligible trials that is within one standard error of their best.
+
+    The standard error is that of the paired difference to the best (Breiman et al., 1984).
+    """
+    by_fold = {trial.candidate.name: values(trial, folds, problem) for trial in trials}
+    means = {name: float(np.mean(each)) for name, each in by_fold.items()}
+    names = [name for name in means if name in eligible]
+    best = max(names, key=lambda name: sign(problem) * means[name])
+    drawn = over_folds(trials, folds, problem)
+    errors = {name: float(np.std(drawn[name] - drawn[best], ddof=1)) for name in means}
+    good = (name for name in names if sign(problem) * (means[best] - means[name]) <= errors[name])
+    return Verdict(next(good), best, by_fold, means, errors)
+
+
+def values(trial: Trial, folds: Sequence[Fold], problem: Problem) -> list[float]:
+    """The problem's metric in each fold."""
+    pairs = zip(folds, trial.probabilities, strict=True)
+    return [value(fold.ask, probability, problem) for fold, probability in pairs]
+
+
+def fold_weights(folds: Sequence[Fold], seed: int) -> Iterator[list[Floats]]:
+    """For some replicates at a time, the row weights of each fold."""
+    names = [fold.ask.customers for fold in folds]
+    everyone, codes = np.unique(np.concatenate(names), return_inverse=True)
+    of_fold = np.split(codes, np.cumsum([len(each) for each in names])[:-1])
+    generator = np.random.default_rng(seed)
+    at_once = max(1, CELLS_AT_ONCE // len(codes))
+    for start in range(0, REPLICATES, at_once):
+        drawn = np.stack(
+            [
+                np.bincount(generator.integers(len(everyone), size=len(everyone)), minlength=len(everyone))
+                for _ in range(min(at_once, REPLICATES - start))
+            ]
+        ).astype(np.float64)
+        yield [usable(drawn[:, rows], fold.ask.churned) for fold, rows in zip(folds, of_fold, strict=True)]
+
+
+def usable(weights: Floats, churned: NDArray[np.float64]) -> Floats:
+    """The weights; all ones where a class has none, for that cannot be measured."""
+    hits = weights @ churned
+    weights[(hits == 0) | (hits == weights.sum(axis=1))] = 1.0
+    return weights

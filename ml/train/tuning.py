@@ -1,0 +1,263 @@
+"""Better settings of the promising candidates, searched by Optuna within the training part.
+
+Only the earlier folds are looked at, so that the selection rows judge what comes out. Each trial draws from a
+seed of its own, so that a search that was interrupted goes on where it stopped and ends where it would have.
+"""
+
+import hashlib
+import json
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ml.problem import Problem
+from ml.train.candidates import Candidate
+from ml.train.folds import Fold
+from ml.train.spaces import SPACES, Between
+from ml.train.trials import Trial, calibrated, sign, try_all, value, values
+
+FILE = "tuning.db"
+MOST_TUNED = 2
+STARTING_TRIALS = 4
+SETTLED = ("COMPLETE", "PRUNED")
+LIBRARIES = ("lightgbm", "optuna", "scikit-learn", "xgboost-cpu")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search found.
+
+    Parameters
+    ----------
+    candidate : str
+    trials, pruned : int
+        How many settings were tried, and how many of them given up after a fold.
+    cut_short : bool
+        The seconds were over before the trials were.
+    before, after : float
+        The metric over the earlier folds with the usual settings, and with the best.
+    settings : dict
+        What is changed; nothing where nothing better was found.
+    """
+
+    candidate: str
+    trials: int
+    pruned: int
+    cut_short: bool
+    before: float
+    after: float
+    settings: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+
+def tune_promising(
+    trials: Sequence[Trial],
+    folds: Sequence[Fold],
+    problem: Problem,
+    place: Path,
+    step: Callable[[str], None],
+    tried: Mapping[str, int] | None = None,
+) -> tuple[list[Trial], list[Tuned]]:
+    """The trials, those of the promising candidates with better settings, and what the searches found.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        With the usual settings, in ``folds``.
+    place : Path
+        The folder of the file that remembers searches.
+    step : callable
+        Is told what is under way.
+    tried : mapping, optional
+        Candidate name to how many settings are tried, however long it takes; by default as the problem says.
+    """
+    names = promising(trials, folds, problem)
+    found: dict[str, Tuned] = {}
+    ends = time.monotonic() + (problem.tuning.seconds if tried is None else math.inf)
+    for place_in_line, name in enumerate(names):
+        left = (ends - time.monotonic()) / (len(names) - place_in_line)
+        trial = next(each for each in trials if each.candidate.name == name)
+        asked = problem if tried is None else with_trials(problem, tried.get(name, 0))
+        found[name] = Search(trial, folds[:-1], asked, place / FILE).run(time.monotonic() + left, step)
+    for fold in folds[:-1]:
+        fold.forget()
+    better = [
+        trial.candidate.with_settings(found[trial.candidate.name].settings)
+        for trial in trials
+        if trial.candidate.name in found and found[trial.candidate.name].settings
+    ]
+    again = {trial.candidate.name: trial for trial in try_all(better, folds, problem.seed, step)}
+    return [again.get(trial.candidate.name, trial) for trial in trials], list(found.values())
+
+
+def with_trials(problem: Problem, trials: int) -> Problem:
+    """The problem with another number of settings to try."""
+    return replace(problem, tuning=replace(problem.tuning, trials=trials))
+
+
+def promising(trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem) -> list[str]:
+    """The best candidates over the earlier folds among those that can be tuned, the best first."""
+    if len(folds) < 2 or not problem.tuning.trials:
+        return []
+    means = {
+        trial.candidate.name: sign(problem) * before(trial, folds, problem)
+        for trial in trials
+        if trial.candidate.name in SPACES
+    }
+    return sorted(means, key=lambda name: -means[name])[:MOST_TUNED]
+
+
+def before(trial: Trial, folds: Sequence[Fold], problem: Problem) -> float:
+    """Its metric over the earlier folds."""
+    return float(np.mean(values(trial, folds, problem)[:-1]))
+
+
+class Search:
+    """One candidate's search.
+
+    Parameters
+    ----------
+    trial : Trial
+        With the usual settings.
+    folds : sequence of Fold
+        The earlier ones.
+    problem : Problem
+    file : Path
+        An SQLite file, made if missing, that remembers every trial.
+    """
+
+    def __init__(self, trial: Trial, folds: Sequence[Fold], problem: Problem, file: Path) -> None:
+        self.candidate = trial.candidate
+        self.folds, self.problem = folds, problem
+        known = zip(folds, trial.probabilities, strict=False)
+        self.before = float(np.mean([value(fold.ask, given, problem) for fold, given in known]))
+        self.file = file
+
+    def run(self, deadline: float, step: Callable[[str], None]) -> Tuned:
+        """Try settings until there were enough trials or the deadline, by the monotonic clock, has passed."""
+        study = self.study()
+        wanted = self.problem.tuning.trials
+        done = settled(study)
+        while len(done) < wanted and time.monotonic() < deadline:
+            step(f"tuning {self.candidate.name}, trial {len(done) + 1} of {wanted}")
+            if not self.one_trial(study, len(done)):
+                break
+            done = settled(study)
+        return self.outcome(done[:wanted], cut_short=len(done) < wanted and time.monotonic() >= deadline)
+
+    def study(self) -> Any:
+        """What is remembered of this search; what a killed process left unfinished counts as failed."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(
+            storage=f"sqlite:///{self.file}",
+            study_name=f"{self.candidate.name} {self.fingerprint()}",
+            direction="maximize",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=2),
+            load_if_exists=True,
+        )
+        for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        return study
+
+    def one_trial(self, study: Any, number: int) -> bool:
+        """Try one setting in fold after fold; whether there was any left to try."""
+        import optuna
+
+        study.sampler = sampler(self.candidate.name, self.problem, number)
+        trial = study.ask()
+        settings = drawn(trial, self.candidate.name)
+        candidate = self.candidate.with_settings(settings)
+        found: list[float] = []
+        for index, fold in enumerate(self.folds):
+            _, raw = fold.trial(candidate)
+            probability = calibrated(fold.ask, raw, self.problem.seed)
+            found.append(sign(self.problem) * value(fold.ask, probability, self.problem))
+            trial.report(float(np.mean(found)), index)
+            if index + 1 < len(self.folds) and trial.should_prune():
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                return True
+        study.tell(trial, float(np.mean(found)))
+        return number + 1 < combinations_of(self.candidate.name, self.problem)
+
+    def outcome(self, done: Sequence[Any], *, cut_short: bool) -> Tuned:
+        """The best of the trials, if it beats the usual settings."""
+        whole = [trial for trial in done if trial.state.name == "COMPLETE"]
+        best = max(whole, key=lambda trial: trial.value, default=None)
+        nothing = Tuned(
+            self.candidate.name, len(done), len(done) - len(whole), cut_short, self.before, self.before, {}
+        )
+        if best is None or best.value <= sign(self.problem) * self.before:
+            return nothing
+        return replace(nothing, after=sign(self.problem) * best.value, settings=dict(best.params))
+
+    def fingerprint(self) -> str:
+        """What a search depends on: rows, problem, usual settings, libraries."""
+        digest = hashlib.sha256()
+        for fold in self.folds:
+            _, values, asked = fold.prepared(self.candidate)
+            for array in (values, asked, fold.learn.churned, fold.ask.churned):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        stated = self.problem.as_dict()
+        stated["tuning"] = self.problem.tuning.search
+        usual = {name: str(given) for name, given in self.candidate.model.get_params().items()}
+        libraries = {name: version(name) for name in LIBRARIES}
+        digest.update(json.dumps([stated, usual, libraries], sort_keys=True, default=str).encode())
+        return digest.hexdigest()[:16]
+
+
+def settled(study: Any) -> list[Any]:
+    """The trials that were ended, by their number."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in SETTLED]
+
+
+def sampler(name: str, problem: Problem, number: int) -> Any:
+    """Where one trial's settings come from; seeded by its number."""
+    from optuna.samplers import GridSampler, RandomSampler, TPESampler
+
+    seed = problem.seed + number
+    if problem.tuning.search == "grid":
+        return GridSampler({key: each.steps() for key, each in SPACES[name].items()}, seed=seed)
+    if problem.tuning.search == "random":
+        return RandomSampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return TPESampler(seed=seed, n_startup_trials=STARTING_TRIALS, multivariate=True)
+
+
+def combinations_of(name: str, problem: Problem) -> float:
+    """How many settings there are to try."""
+    if problem.tuning.search != "grid":
+        return float("inf")
+    return float(np.prod([len(each.steps()) for each in SPACES[name].values()]))
+
+
+def drawn(trial: Any, name: str) -> dict[str, Any]:
+    """One setting of each kind."""
+    return {
+        key: trial.suggest_categorical(key, list(each.values))
+        if not isinstance(each, Between)
+        else trial.suggest_int(key, int(each.low), int(each.high), log=each.log)
+        if each.whole
+        else trial.suggest_float(key, each.low, each.high, log=each.log)
+        for key, each in SPACES[name].items()
+    }
+
+
+def settings_of(candidate: Candidate, fitted_model: Any) -> dict[str, Any]:
+    """What makes the same model again: the settings that can be tuned, and how many trees were grown."""
+    given = fitted_model.get_params()
+    wanted = [*SPACES.get(candidate.name, {}), "n_estimators", "max_iter"]
+    found = {name: given[name] for name in wanted if name in given and candidate.name in SPACES}
+    return found | ({"balanced": candidate.balanced} if candidate.name in SPACES else {})
