@@ -1,10 +1,13 @@
 """``churn train``."""
 
+import sys
 from typing import Any
 
 import click
 
 from ml.cli.run import Run, churn_command
+
+MOST_TOLD = 10
 
 
 @click.command()
@@ -22,8 +25,13 @@ from ml.cli.run import Run, churn_command
     metavar="URL",
     help="MLflow server to record to (default $MLFLOW_TRACKING_URI, else mlflow.db in the home).",
 )
+@click.option(
+    "--repeat", metavar="MODEL", help="Train MODEL once more from its record, and compare; keeps nothing."
+)
 @churn_command
-def command(run: Run, problem: str | None, seed: int | None, promote: str, tracking: str | None) -> None:
+def command(
+    run: Run, problem: str | None, seed: int | None, promote: str, tracking: str | None, repeat: str | None
+) -> None:
     """Choose, calibrate and save a model.
 
     Candidates are fitted on the training part. One half of the validation customers chooses among them by the
@@ -33,10 +41,19 @@ def command(run: Run, problem: str | None, seed: int | None, promote: str, track
     Where there is a champion already, the new model takes its place only when it is better on the same later
     cut-offs by an interval that excludes zero; else it is kept as challenger.
 
+    With --repeat a model is trained once more on its build with its problem and seed; the status is 1 when
+    any figure or test probability is not what it was.
+
     \b
-    Example:
+    Examples:
       churn train
+      churn train --repeat model-000001
     """
+    if repeat is not None:
+        if problem or seed is not None or tracking:
+            raise click.UsageError("--repeat takes problem and seed from the record: leave the others out")
+        repeated(run, repeat)
+        return
     from ml.train import train
 
     result = train(
@@ -48,6 +65,29 @@ def command(run: Run, problem: str | None, seed: int | None, promote: str, track
         progress=run.progress,
     )
     run.finish(result, summary(result))
+
+
+def repeated(run: Run, model: str) -> None:
+    """Train from a record, say what came of it, and fail when it is not the same."""
+    from ml.train.repeat import repeat
+
+    result = repeat(model, home=run.home, progress=run.progress)
+    run.finish(result, repetition(result))
+    sys.exit(0 if result["same"] else 1)
+
+
+def repetition(result: dict[str, Any]) -> str:
+    """Whether the second training gave the same, and what differs."""
+    head = f"{result['model_version']} repeated on {result['build_id']} with seed {result['seed']}"
+    changed = [f"  changed since: {name} {old}, now {new}" for name, (old, new) in result["changed"].items()]
+    if result["same"]:
+        size = result["compared"]
+        same = f"{size['values']:,} values and {size['probabilities']:,} test probabilities are the same"
+        return "\n".join([f"{head}: {same}", *changed])
+    found = result["differences"]
+    more = [f"  and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
+    told = [f"  {each}" for each in found[:MOST_TOLD]]
+    return "\n".join([f"{head} is NOT the same:", *told, *more, *changed])
 
 
 def summary(result: dict[str, Any]) -> str:

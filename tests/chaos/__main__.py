@@ -14,7 +14,7 @@ from ml.cli import COMMANDS
 from tests.chaos.crowds import crowd_trials, crowds
 from tests.chaos.faults import SEED, Bench, Job, Trial, dbt_kills, kills_at_changes, timed_kills
 from tests.chaos.full_disk import disk_trials, may_mount
-from tests.chaos.place import Place, write_shops
+from tests.chaos.place import Place, write_problem, write_shops
 from tests.chaos.readers import reading_trials
 from tests.chaos.registry import Reference, registry_trials
 from tests.chaos.report import machine, table, write
@@ -127,6 +127,7 @@ def main() -> int:
     try:
         root.mkdir(exist_ok=True)
         write_shops(place, asked.customers)
+        write_problem(place)
         prepare(place, say)
         effort = QUICK if asked.quick else FULL
         trials = list(everything(place, effort, asked.parts, asked.stories, say))

@@ -11,7 +11,7 @@ from tests.chaos.faults import Job, Trial, note
 from tests.chaos.place import Place
 from tests.chaos.running import Running
 from tests.chaos.states import Damage, State, read_state
-from tests.chaos.stories import must
+from tests.chaos.stories import must, train_another
 
 TOGETHER = "two at once"
 DELAYS = (0.0, 0.4, 1.5)
@@ -55,7 +55,7 @@ def crowds(place: Place) -> list[Crowd]:
         ("a-appended", (build, other)),
         ("a", (other, later)),
         ("a-rebuilt", (materialize, materialize)),
-        ("a", (build, ("train", "--seed", "2", "--promote", "always"))),
+        ("a", (build, (*train_another(place), "--promote", "always"))),
         ("three", (back, materialize)),
         ("three", (back, ("ingest", str(place.raw("a"))))),
     ]

@@ -37,6 +37,11 @@ class Place:
         """The raw tables ``a``, ``a-later`` (the same shop a week on) or ``b`` (another shop)."""
         return self.root / "shops" / name / "raw"
 
+    @property
+    def problem(self) -> Path:
+        """The usual problem, with few candidates and a short search, for trainings that take seconds."""
+        return self.root / "problem.yml"
+
     def recording(self, name: str) -> Path:
         """Where what dbt made in a reference run is kept."""
         return self.root / "recordings" / name
@@ -68,6 +73,13 @@ def copy(source: Path, target: Path) -> None:
     """Copy the content of a folder: links stay links, and files that share their content still do."""
     target.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "-a", f"{source}/.", str(target)], check=True)
+
+
+def write_problem(place: Place) -> None:
+    """Write the problem of all trainings."""
+    place.problem.write_text(
+        "candidates: [prior, recency_rule, logistic_regression, xgboost]\ntuning: {trials: 1, seconds: 600}\n"
+    )
 
 
 def write_shops(place: Place, customers: int) -> None:

@@ -16,7 +16,6 @@ from tests.chaos.running import Ended, run
 from tests.chaos.states import State, read_state
 
 KEEP_ONE = {"CHURN_KEEP_BUILDS": "1"}
-TRAIN_ANOTHER = ("train", "--seed", "2")
 WITH_THE_BUILD = ("build", "scores", "challenger")
 
 
@@ -109,6 +108,7 @@ def halfway(story: Story, before: State, after: State) -> list[State]:
 def stories(place: Place) -> list[Story]:
     """Every story; those whose command this version lacks are left out."""
     later, other = str(place.raw("a-later")), str(place.raw("b"))
+    train = train_another(place)
     everything = [
         Story("first ingest", "empty", ("ingest", str(place.raw("a"))), kin=True),
         Story("ingest", "a", ("ingest", other)),
@@ -118,11 +118,16 @@ def stories(place: Place) -> list[Story]:
         Story("build, incremental", "a-appended", ("build",), dbt=True),
         Story("build, removing builds", "three", ("build",), dbt=True, environment=KEEP_ONE, kin=True),
         Story("materialize", "a-rebuilt", ("materialize",)),
-        Story("train", "a", (*TRAIN_ANOTHER, "--promote", "always"), steps=(("scores",), ("record",))),
-        Story("train, a challenger", "a", TRAIN_ANOTHER, steps=(("challenger",), ("record",)), kin=True),
+        Story("train", "a", (*train, "--promote", "always"), steps=(("scores",), ("record",))),
+        Story("train, a challenger", "a", train, steps=(("challenger",), ("record",)), kin=True),
         Story("rollback", "three", ("rollback",), steps=(WITH_THE_BUILD, ("online",), ("record",))),
     ]
     return [story for story in everything if story.command[0] in COMMANDS]
+
+
+def train_another(place: Place) -> tuple[str, ...]:
+    """A training of another model than the present one."""
+    return ("train", "--problem", str(place.problem), "--seed", "2")
 
 
 def prepare(place: Place, say: Any) -> None:
@@ -131,15 +136,20 @@ def prepare(place: Place, say: Any) -> None:
         say(f"preparing the state {name!r}")
         place.restore(start) if start else place.clear(place.home)
         for command in commands:
-            words = [str(place.raw(word[1:])) if word.startswith("@") else word for word in command.split()]
+            words = [path_of(place, word) if word.startswith("@") else word for word in command.split()]
             must(run(place, words), command)
         place.save(name)
+
+
+def path_of(place: Place, word: str) -> str:
+    """The raw tables or the problem that ``@word`` stands for."""
+    return str(place.problem if word == "@problem" else place.raw(word[1:]))
 
 
 CHAIN: list[tuple[str, str | None, Sequence[str]]] = [
     ("empty", None, []),
     ("a-loaded", None, ["ingest @a"]),
-    ("a", "a-loaded", ["build", "train", "materialize"]),
+    ("a", "a-loaded", ["build", "train --problem @problem", "materialize"]),
     ("b-loaded", "a", ["ingest @b"]),
     ("a-appended", "a", ["ingest @a-later --append"]),
     ("a-rebuilt", "a-appended", ["build"]),
@@ -147,10 +157,10 @@ CHAIN: list[tuple[str, str | None, Sequence[str]]] = [
         "three",
         "a-rebuilt",
         [
-            "train --seed 2 --promote always",
+            "train --problem @problem --seed 2 --promote always",
             "ingest @b",
             "build",
-            "train --seed 3 --promote always",
+            "train --problem @problem --seed 3 --promote always",
             "materialize",
         ],
     ),
