@@ -51,8 +51,9 @@ def linear(
         begins, ends = (begins, begins + 1.0) if low is not None else (begins - 0.5, begins + 0.5)
     step = step_of(ends - begins, most)
     step = math.ceil(step) if whole else step
-    begins = begins if low is not None else roomy(begins, -step, ends - begins)
-    ends = ends if high is not None else roomy(ends, step, ends - begins)
+    span = ends - begins
+    begins = begins if low is not None else roomy(begins, -step, span)
+    ends = ends if high is not None else roomy(ends, step, span)
     first, last = math.ceil(begins / step - EPSILON), math.floor(ends / step + EPSILON)
     ticks = tuple((place * step, said(place * step)) for place in range(first, last + 1))
     return Axis(begins, ends, ticks, label)
@@ -60,7 +61,7 @@ def linear(
 
 def roomy(end: float, step: float, span: float) -> float:
     """An end moved out to the next tick, or, where that is far, by a little; a negative step moves down."""
-    tick = math.ceil(end / step - EPSILON) * step
+    tick = math.ceil(end / step - EPSILON) * step + 0.0
     return tick if abs(tick - end) <= NEAR * abs(step) else end + math.copysign(MARGIN * span, step)
 
 

@@ -48,8 +48,12 @@ def percent(share: float | None, places: int = 1) -> str:
 
 
 def decimals(value: float | None, places: int = 3) -> str:
-    """A measure with fixed digits."""
-    return NOTHING if value is None or math.isnan(value) else f"{value:.{places}f}"
+    """A measure with fixed digits; what rounds to nothing has no sign.
+
+    >>> [decimals(0.5), decimals(-0.0001), decimals(2, 0)]
+    ['0.500', '0.000', '2']
+    """
+    return NOTHING if value is None or math.isnan(value) else f"{round(value, places) + 0.0:.{places}f}"
 
 
 def day(instant: datetime | str) -> str:

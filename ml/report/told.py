@@ -73,7 +73,8 @@ class Told:
         """A value of a metric in its unit; with a sign where it is a difference."""
         unit = self.evidence["metrics"].get(metric, {}).get("unit", "")
         said = UNITS.get(unit, decimals)(value)
-        return f"+{said}" if sign and value is not None and value > 0 else said
+        rises = sign and value is not None and value > 0 and any(digit in said for digit in "123456789")
+        return f"+{said}" if rises else said
 
     def interval(self, metric: str, found: Values, sign: bool = False) -> str:
         """From where to where."""
