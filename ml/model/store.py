@@ -12,9 +12,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import skops.io
+from lightgbm.basic import LightGBMError
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
@@ -35,6 +37,7 @@ TRUSTED_TYPES = (
     "ml.model.repeat_purchase.RepeatPurchase",
     "numpy.dtype",
 )
+FOREIGN = (BadZipFile, LookupError, ValueError, TypeError, AttributeError, ImportError, LightGBMError)
 TREE = "sklearn.tree._tree.Tree"
 TYPES_OF_KIND = {
     "decision_tree": (TREE,),
@@ -80,13 +83,19 @@ def read_card(folder: Path) -> dict[str, Any]:
         hashes, own = card["files"], card["card"]
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise damaged(folder, CARD) from error
-    if own != card_hash(card):
+    if own != card_hash(card) or not files_of(card) <= set(hashes):
         raise damaged(folder, CARD)
     for name, wanted in hashes.items():
         path = folder / name
         if not path.is_file() or sha256(path) != wanted:
             raise damaged(folder, name)
     return card
+
+
+def files_of(card: dict[str, Any]) -> set[str]:
+    """The files without which there is no model; each must have its hash in the card."""
+    booster = BOOSTERS.get(card.get("kind", ""))
+    return {PIPELINE, booster.file} if booster else {PIPELINE}
 
 
 def read_model(folder: Path) -> ChurnModel:
@@ -124,10 +133,17 @@ def read_pipeline(folder: Path, kind: str) -> Pipeline:
             f"{folder / PIPELINE} holds {', '.join(sorted(strange))}, which no model of ours does: "
             "run 'churn train' again"
         ) from error
+    except FOREIGN as error:
+        raise damaged(folder, PIPELINE) from error
+    if not isinstance(pipeline, Pipeline):
+        raise damaged(folder, PIPELINE)
     booster = BOOSTERS.get(kind)
     if booster is None:
         return pipeline
-    return Pipeline([*pipeline.steps, ("model", booster.read(folder / booster.file))])
+    try:
+        return Pipeline([*pipeline.steps, ("model", booster.read(folder / booster.file))])
+    except FOREIGN as error:
+        raise damaged(folder, booster.file) from error
 
 
 def card_hash(card: dict[str, Any]) -> str:
