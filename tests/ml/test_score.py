@@ -152,7 +152,7 @@ def test_the_command_prints_json_lines_and_one_sentence_on_a_mistake(
     trained: Trained, tmp_path: Path
 ) -> None:
     problem = tmp_path / "problem.yml"
-    problem.write_text("training_rows_max: 2000\n")
+    problem.write_text("training_rows_max: 2000\ntuning: {trials: 0}\n")
     options = ["--home", str(trained[0]), "--problem", str(problem)]
     wrong = CliRunner().invoke(main, ["score", *options, "--customer-id", "nobody"])
     assert (wrong.exit_code, len(wrong.stderr.splitlines())) == (1, 1)
