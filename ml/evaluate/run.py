@@ -7,8 +7,6 @@ model and kept. ``churn evaluate`` prints both, ``churn report`` draws them.
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from feature_repo.leases import lease
 from ml.evaluate.compute import deep_evidence, steps
 from ml.evaluate.kept import read_evidence, write_evidence
@@ -17,7 +15,6 @@ from ml.home import Home
 from ml.looks import EVIDENCE, record_look
 from ml.model.churn_model import ChurnModel
 from ml.model.current import champion_of
-from ml.model.store import TEST
 from ml.problem import Problem, problem_of
 from ml.progress import SILENT, Progress
 
@@ -76,8 +73,7 @@ def evaluate(
     if plots is not None:
         from ml.plots import draw_evidence
 
-        rows = pq.read_table(house.models / model.version / TEST)
-        result["plots"] = [str(path) for path in draw_evidence(rows, model.kind, Path(plots))]
+        result["plots"] = [str(path) for path in draw_evidence(evidence, Path(plots))]
     return result
 
 
