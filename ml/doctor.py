@@ -12,7 +12,7 @@ from typing import Any
 
 from feature_repo.paths import online_file
 from ml.errors import NotReadyError, TidemarkError
-from ml.home import MODEL, Home, model_of
+from ml.home import MODEL, Home, challenger_of, model_of
 from ml.instants import format_instant
 from ml.problem import read_problem
 
@@ -144,11 +144,12 @@ def check_model(home: Home) -> Finding:
         return NOT_YET, "run 'churn train'"
     with home.reading() as build:
         features = read_catalog(build).hash()
-        model = model_of(build)
+        model, challenger = model_of(build), challenger_of(build)
     record = read_json(model / "model.json", "churn train")
     if record["service_hash"] != features:
         return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"
-    return OK, f"{model.name}, trained on {record['build_id']}"
+    beside = f"; challenger {challenger.name}" if challenger else ""
+    return OK, f"{model.name}, trained on {record['build_id']}{beside}"
 
 
 def check_online(home: Home) -> Finding:

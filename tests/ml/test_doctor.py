@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from ml.cli import main
-from ml.home import Home, publish
+from ml.home import Home, publish, set_challenger
 from ml.materialize import materialize
 from tests.ml.three_builds import EARLIER, publish_next
 from tests.worlds import Built
@@ -150,6 +150,14 @@ def test_packages_that_do_not_fit_are_broken(tmp_path: Path, monkeypatch: pytest
 def test_a_model_for_the_published_features(trained_home: Path) -> None:
     _, found = examined(trained_home)
     assert found["model"] == ("ok", "model-000001, trained on build-000001")
+
+
+def test_a_challenger_is_named_beside_the_champion(trained_home: Path) -> None:
+    home = Home.at(trained_home)
+    (home.models / "model-000002").mkdir()
+    set_challenger(home.current_build(), home.models / "model-000002")
+    detail = "model-000001, trained on build-000001; challenger model-000002"
+    assert examined(trained_home)[1]["model"] == ("ok", detail)
 
 
 def test_a_model_for_other_features_is_broken(trained_home: Path) -> None:
