@@ -1,6 +1,7 @@
 """The tables of a receipt for people: raw rows that count, and raw rows that do not."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from itertools import zip_longest
 
@@ -98,9 +99,10 @@ class Tables:
 def table_of(rows: list[Row], why: str, entry: Entry, width: int) -> Table:
     """Raw rows under their titles; where there is room no word is broken in the middle."""
     titles = ("File and row", "What", "Occurred", "Known", why, AMOUNTS.get(entry.findings.kind, "Value"))
-    longest = longest_words([titles, *rows])
+    longest = longest_parts([titles, *rows], str.split)
     has_room = sum(longest) + NARROW * len(titles) <= width
-    gap = WIDE if sum(longest) + WIDE * len(titles) <= width else NARROW
+    unbroken = sum(longest_parts([titles, *rows], str.splitlines))
+    gap = WIDE if unbroken + WIDE * len(titles) <= width else NARROW
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for title, least in zip(titles, longest, strict=True):
         table.add_column(title, overflow="fold", min_width=least if has_room else None)
@@ -110,7 +112,7 @@ def table_of(rows: list[Row], why: str, entry: Entry, width: int) -> Table:
     return table
 
 
-def longest_words(rows: list[Row]) -> list[int]:
-    """The longest word of each column."""
+def longest_parts(rows: list[Row], parts_of: Callable[[str], list[str]]) -> list[int]:
+    """The longest word, or line, of each column."""
     columns = zip_longest(*rows, fillvalue="")
-    return [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    return [max((len(part) for cell in column for part in parts_of(cell)), default=0) for column in columns]

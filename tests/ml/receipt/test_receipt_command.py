@@ -16,8 +16,8 @@ orders_30d of late at 2023-01-13T00:00:00Z: 2
 Kept orders placed in the last 30 days.
 
 Rows that make it:
-  File and row      What           Occurred                     Known                    Counts until           Amount
-                                                                                         30 days since ordered
+                                                                                         Counts until
+  File and row      What           Occurred                     Known                    30 days since ordered  Amount
   orders.parquet 1  order late-o1  ordered 2023-01-11 00:00:00  2023-01-13 00:00:00 +2d  2023-02-10 00:00:00         1
   orders.parquet 2  order late-o2  ordered 2023-01-12 00:00:00  2023-01-12 00:00:00      2023-02-11 00:00:00         1
                     total                                                                                            2
