@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.decision.lists import Lists
 from ml.decision.profit import profit
@@ -52,8 +53,7 @@ def lift(lists: Lists) -> Points:
 def reliability(rows: Rows, probability: Floats, groups: int = GROUPS) -> Points:
     """Mean probability and churn rate in groups of about equal size, with the rate's interval by customer."""
     _, codes, sizes = np.unique(probability, return_inverse=True, return_counts=True)
-    middles = (np.cumsum(sizes) - sizes / 2) / len(probability)
-    _, group = np.unique(np.minimum((middles * groups).astype(int), groups - 1)[codes], return_inverse=True)
+    group = group_levels(sizes, groups)[codes]
     member = group[:, None] == np.arange(group.max() + 1)
     ones, drawn = rows.sums(
         np.column_stack([member, member * rows.churned[:, None], member * probability[:, None]]).astype(float)
@@ -69,6 +69,20 @@ def reliability(rows: Rows, probability: Floats, groups: int = GROUPS) -> Points
         "high": high.tolist(),
         "rows": size.astype(int).tolist(),
     }
+
+
+def group_levels(sizes: NDArray[np.intp], groups: int) -> NDArray[np.intp]:
+    """The group of each level of probability: ties stay together, no group is much too small."""
+    wanted = sizes.sum() / groups
+    found, group, held = np.zeros(len(sizes), dtype=np.intp), 0, 0
+    for place, size in enumerate(sizes):
+        if held >= wanted / 2 and held + size / 2 > wanted:
+            group, held = group + 1, 0
+        found[place] = group
+        held += size
+    if group and held < wanted / 2:
+        found[found == group] = group - 1
+    return found
 
 
 def profit_points(rows: Rows, probability: Floats) -> Points:

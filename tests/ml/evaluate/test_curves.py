@@ -10,6 +10,7 @@ from ml.decision.lists import Lists
 from ml.evaluate.curves import (
     MOST_POINTS,
     gain,
+    group_levels,
     lift,
     points,
     precision_recall,
@@ -55,6 +56,14 @@ def test_reliability_groups_are_of_about_equal_size_and_ties_stay_together() -> 
     assert found["rows"] == [4, 2]
     assert found["said"] == pytest.approx([(0.1 + 3 * 0.6) / 4, 0.85])
     assert found["seen"] == pytest.approx([2 / 4, 1 / 2])
+
+
+def test_no_group_is_a_handful_between_two_ties() -> None:
+    """100, 3 and 100 rows in groups of about 50, then single rows: the three go with their neighbours."""
+    found = group_levels(np.array([100, 3, 100, *[1] * 60]), 5)
+    sizes = np.bincount(found, weights=[100, 3, 100, *[1] * 60])
+    assert sizes.tolist() == [100, 103, 60]
+    assert group_levels(np.ones(1000, dtype=np.intp), 15)[[0, -1]].tolist() == [0, 14]
 
 
 def test_few_points_are_kept_and_both_ends_among_them() -> None:
