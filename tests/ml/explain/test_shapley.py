@@ -21,19 +21,10 @@ from ml.model.activity import COLUMNS as ACTIVITY_COLUMNS
 from ml.model.churn_model import raw_probability
 from ml.model.estimators import log_odds
 from ml.model.preparation import sources
+from ml.train.candidates import MAKERS
 from tests.ml.conftest import Workshop
 
-KINDS = [
-    "prior",
-    "recency_rule",
-    "repeat_purchase",
-    "logistic_regression",
-    "decision_tree",
-    "random_forest",
-    "hist_gradient_boosting",
-    "xgboost",
-    "lightgbm",
-]
+KINDS = list(MAKERS)
 COLUMNS = 4
 
 
