@@ -135,7 +135,8 @@ class WholeRowOnlineStore(OnlineStore):
 
     def sources(self, config: RepoConfig) -> dict[str, str]:
         """View -> the source it holds, of those that hold any."""
-        return dict(self._connection(config).execute("select view, source from materialized").fetchall())
+        connection = self._connection_to_read(config)
+        return dict(connection.execute("select view, source from materialized").fetchall())
 
     def clear(self, config: RepoConfig, view: FeatureView) -> None:
         """Forget every row of ``view``; in a transaction readers notice nothing until it ends."""

@@ -9,7 +9,8 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ml.errors import TidemarkError
 from ml.problem import Problem
 from ml.train.candidates import Candidate
 from ml.train.folds import Fold
@@ -88,7 +90,8 @@ def tune_promising(
         left = (ends - time.monotonic()) / (len(names) - place_in_line)
         trial = next(each for each in trials if each.candidate.name == name)
         asked = problem if tried is None else with_trials(problem, tried.get(name, 0))
-        found[name] = Search(trial, folds[:-1], asked, place / FILE).run(time.monotonic() + left, step)
+        with remembered_in(place / FILE):
+            found[name] = Search(trial, folds[:-1], asked, place / FILE).run(time.monotonic() + left, step)
     for fold in folds[:-1]:
         fold.forget()
     better = [
@@ -98,6 +101,23 @@ def tune_promising(
     ]
     again = {trial.candidate.name: trial for trial in try_all(better, folds, problem.seed, step)}
     return [again.get(trial.candidate.name, trial) for trial in trials], list(found.values())
+
+
+@contextmanager
+def remembered_in(file: Path) -> Iterator[None]:
+    """Turn what goes wrong with the file that remembers searches into one sentence."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        said = str(getattr(cause, "orig", cause)).splitlines()[0]
+        raise TidemarkError(
+            f"{file}, which remembers searches for settings, cannot be used ({said}): free some space, or "
+            "remove the file if it is damaged"
+        ) from error
 
 
 def with_trials(problem: Problem, trials: int) -> Problem:

@@ -62,6 +62,8 @@ def test_a_full_disk_hinders_no_reader(home: Path, store, no_room) -> None:
     store.provider.online_store._open.connection.close()
     with no_room(), WholeRowOnlineStore().snapshot(store.config) as connection:
         assert connection.execute('select count(*) from "feat_customer_orders"').fetchone() == (3,)
+    with no_room():
+        assert "feat_customer_orders" in WholeRowOnlineStore().sources(store.config)
 
 
 def test_a_full_disk_hides_no_change_that_is_still_in_the_log(home: Path, store) -> None:

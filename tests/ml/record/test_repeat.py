@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from ml.cli import main
-from ml.errors import ModelError, NotReadyError, UsageError
+from ml.errors import ModelError, NotReadyError, TidemarkError, UsageError
 from ml.model.store import card_hash, sha256
 from ml.problem import Problem, Tuning
 from ml.train import train
 from ml.train.repeat import changed, differences, repeat, trials_of
+from ml.train.tuning import remembered_in
 from tests.ml.synthetic_build import write_build
 
 NAMES = ("prior", "recency_rule", "logistic_regression", "xgboost")
@@ -130,6 +131,16 @@ def test_a_search_that_was_cut_short_is_repeated_as_far_as_it_came() -> None:
     tuned = [{"candidate": "xgboost", "trials": 3, "cut_short": True}]
     assert trials_of({"tuning": tuned}) == {"xgboost": 3}
     assert trials_of({}) == {}
+
+
+def test_a_file_of_searches_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    import optuna
+
+    file = tmp_path / "tuning.db"
+    file.write_text("no database" * 100)
+    said = r"tuning\.db, which .* cannot be used \(file is not a database\)"
+    with pytest.raises(TidemarkError, match=said), remembered_in(file):
+        optuna.create_study(storage=f"sqlite:///{file}")
 
 
 def test_each_difference_has_its_place() -> None:
