@@ -56,8 +56,8 @@ COLUMNS = (
 def page(result: Result) -> str:
     """The page as text."""
     parts = {
-        "findings": ("What to look at first", findings),
         "time": ("Who is asked, and who churns", over_time),
+        "findings": ("What to look at", findings),
         "alone": ("What each feature tells alone", alone),
         "gaps": ("Nulls and outliers", gaps),
         "together": ("Features that go together", together),
@@ -95,6 +95,7 @@ def at_a_glance(result: Result) -> list[tuple[str, str]]:
     looked, kinds = result["looked_at"], [each["kind"] for each in result["features"]]
     cutoffs = sum(1 for each in result["population"] if each["part"] != "no label yet")
     sampled = f"; {looked['rows']:,} looked at" if looked["rows"] < looked["of"] else ""
+    worth = sum(each["tone"] != "good" for each in result["findings"])
     different = ", ".join(counted(kinds.count(kind), kind) for kind in dict.fromkeys(kinds))
     return [
         (f"{sum(result['rows'].values()):,}", f"labelled rows at {counted(cutoffs, 'cut-off')}"),
@@ -102,6 +103,7 @@ def at_a_glance(result: Result) -> list[tuple[str, str]]:
         (f"{looked['customers']:,}", "customers in the training rows"),
         (percent(looked["churn_rate"]), "of the training rows churned"),
         (f"{len(kinds)}", f"features: {different}"),
+        (f"{worth}", "to look at before you train"),
     ]
 
 

@@ -96,7 +96,7 @@ figcaption b { color: var(--ink); font-weight: 600; }
 .whisker { stroke: var(--tone); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
 .tinted { fill: var(--tone); } .tinted.pale { opacity: .35; }
 .middle { stroke: var(--soft); stroke-width: 1; vector-effect: non-scaling-stroke; }
-.grid.two .row { --label: 12.6rem; font-size: .85rem; }
+.grid.two .row { --label: 13.4rem; font-size: .85rem; }
 .card ul { margin: .25rem 0 .5rem; padding-left: 1.2rem; font-size: .9rem; }
 dl.words dd { font-family: inherit; }
 .row.slim { margin: 0; font-size: .78rem; line-height: .95rem; grid-template-columns: 13rem 1fr; }
