@@ -8,6 +8,8 @@ from ml.page.rows import NONE, diverging_rows, figure, name_of
 from ml.report.told import Told, Values
 
 SHOWN = 8
+NEGLIGIBLE = 1e-9
+SAME = "No value moves this score."
 CARD = Markup('<div class="card"><h3>{heading}</h3><p class="soft">{about}</p>{reasons}{picture}</div>')
 
 
@@ -36,11 +38,12 @@ def card(customer: Values, most: float) -> Markup:
     )
     if customer["action"]:
         about += f" Action: {customer['action']}."
+    moved = bars(customer)
     return CARD.format(
         heading=f"{customer['why'][:1].upper()}{customer['why'][1:]}: {customer['customer_id']}",
         about=about,
         reasons=reasons(customer),
-        picture=figure(NONE, diverging_rows(bars(customer), most)),
+        picture=figure(NONE, diverging_rows(moved, most)) if moved else paragraph(SAME, soft=True),
     )
 
 
@@ -62,4 +65,5 @@ def bars(customer: Values) -> list[tuple[Markup, float, str]]:
             f"{each['added']:+.2f}",
         )
         for each in customer["features"][:SHOWN]
+        if abs(each["added"]) > NEGLIGIBLE
     ]

@@ -113,12 +113,16 @@ def drivers(told: Told) -> list[Markup]:
         f"score, on the {found['scale']} scale; here the mean size. They add up to every score (largest "
         f"gap {found['largest_gap']:.1g})."
     )
+    if not any(each["mean"] for each in found["features"]):
+        return [paragraph("Nothing: every customer gets the same score.")]
     subjects = [
         (f"{each['subject']} ({each['features']})", each["mean"], number(each["mean"]), "bar")
         for each in found["subjects"]
     ]
     features = [
-        (name_of(each["feature"]), each["mean"], number(each["mean"]), "bar") for each in found["features"]
+        (name_of(each["feature"]), each["mean"], number(each["mean"]), "bar")
+        for each in found["features"]
+        if each["mean"]
     ]
     return [
         paragraph(said, soft=True),

@@ -49,7 +49,8 @@ def sentences(told: Told) -> Iterator[str]:
     if found := weakest(told.evidence):
         by, name, value = found
         overall = told.measures["roc_auc"]["value"]
-        yield f"It ranks worst where {by} is {name}: ROC-AUC {value:.3f}, against {overall:.3f} over all."
+        if value < overall:
+            yield f"It ranks worst where {by} is {name}: ROC-AUC {value:.3f}, against {overall:.3f} over all."
     months = told.evidence.get("months") or []
     if months:
         off = max(months, key=lambda each: abs(each["mean_probability"] - each["base_rate"]))

@@ -28,13 +28,18 @@ def ranking(told: Told) -> list[Markup]:
 
 
 def lines(told: Told, curve: str, across: str, up: str, shortest: float = 0.0) -> list[Line]:
-    """A line a candidate, the champion on top; from ``shortest`` on, for a few rows jump too much."""
+    """A line a candidate, the champion on top; from ``shortest`` on, for a few rows jump too much.
+
+    A part of the first tie, drawn by chance, is expected to do as the whole of it.
+    """
     found: Values = told.evidence["curves"][curve]
     order = sorted(found, key=lambda name: (name == told.champion, name == told.evidence["baseline"]))
     drawn = []
     for name in order:
         tone = told.tone(name)
         places, heights = (np.asarray(found[name][which], float) for which in (across, up))
+        if shortest and places[0] > shortest:
+            places, heights = np.append(shortest, places), np.append(heights[0], heights)
         drawn.append(
             Line(
                 places,

@@ -69,6 +69,20 @@ def write_build(home: Path, *, customers: int = CUSTOMERS, seed: int = 1, **chan
     return build
 
 
+def relabel(build: Path, churned: str, where: str = "true") -> None:
+    """Replace the labels of a build by what an expression says, and keep only some rows."""
+    file = next((build / "labels" / "label_customer_churn").glob("*.parquet"))
+    with duckdb.connect() as connection:
+        connection.execute(f"create table rows as from '{file}'")
+        connection.execute(
+            f"""
+            copy (
+                select customer_id, event_timestamp, ({churned})::bigint as churned from rows where {where}
+            ) to '{file}' (format parquet)
+            """
+        )
+
+
 def simulate_orders(customers: int, seed: int) -> dict[str, np.ndarray]:
     """Days of order since START, by customer: a rhythm of their own, until they leave."""
     random = np.random.default_rng(seed)

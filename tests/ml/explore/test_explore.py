@@ -16,7 +16,7 @@ from ml.explore import explore
 from ml.explore.over_time import wilson
 from ml.labels import LABELS
 from tests.ml.conftest import PROBLEM
-from tests.ml.synthetic_build import write_build
+from tests.ml.synthetic_build import relabel, write_build
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +25,6 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     home = tmp_path_factory.mktemp("explored")
     write_build(home)
     return home, explore(home=home, problem=PROBLEM)
-
-
-def relabel(build: Path, churned: str, where: str = "true") -> None:
-    """Replace the labels of a build by what an expression says, and keep only some rows."""
-    file = next((build / LABELS).glob("*.parquet"))
-    with duckdb.connect() as connection:
-        connection.execute(f"create table rows as from '{file}'")
-        connection.execute(
-            f"""
-            copy (
-                select customer_id, event_timestamp, ({churned})::bigint as churned from rows where {where}
-            ) to '{file}' (format parquet)
-            """
-        )
 
 
 def test_the_page_is_in_the_home_and_needs_nothing_else(looked: tuple[Path, dict[str, Any]]) -> None:

@@ -22,7 +22,7 @@ from ml.report.run import DEEP
 from ml.report.told import MISSING
 from ml.train import train
 from tests.ml.conftest import PROBLEM
-from tests.ml.synthetic_build import write_build
+from tests.ml.synthetic_build import relabel, write_build
 
 FEW = replace(
     PROBLEM,
@@ -215,3 +215,17 @@ def test_a_changed_file_is_refused(cards: Cards, tmp_path: Path) -> None:
     finally:
         file.write_bytes(kept)
     assert not (tmp_path / "a.html").exists()
+
+
+def test_a_champion_that_knows_nothing_still_makes_a_page(tmp_path: Path) -> None:
+    build = write_build(tmp_path)
+    relabel(build, "hash(customer_id || event_timestamp::varchar) % 2")
+    said = train(home=tmp_path, problem=replace(FEW, candidates=("prior", "recency_rule")))
+    assert said["champion"] == "prior"
+    evaluate(home=tmp_path, problem=FEW)
+    html = Path(report(home=tmp_path, problem=FEW)["page"]).read_text()
+    assert '<header class="verdict bad">' in html
+    assert "every customer gets the same score" in section_of(html, "drivers")
+    assert "No value moves this score" in section_of(html, "customers")
+    pictures = section_of(html, "ranking").split('<div class="canvas"')[1:]
+    assert all(re.search(r'class="trace a" d="M[^"]*L', picture) for picture in pictures)
