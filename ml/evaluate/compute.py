@@ -20,7 +20,7 @@ from ml.evaluate.evidence import SHAPE
 from ml.evaluate.groups import SEGMENTS, months, segments
 from ml.evaluate.importance import importance
 from ml.evaluate.measured import Rows
-from ml.evaluate.refit import ablation, learning
+from ml.evaluate.refit import ablation, groups_of, learning, refitted
 from ml.evaluate.sample import in_sample, sampled
 from ml.evaluate.staleness import staleness
 from ml.evaluate.told import customers, drivers, telling_rows
@@ -181,9 +181,12 @@ def on_validation(model: ChurnModel, parts: Parts, catalog: Catalog, step: Step)
     subjects, labels = subjects_of(catalog), labels_of(catalog)
     told = {each.name: {"subject": subjects[each.name], "label": labels[each.name]} for each in model.inputs}
     frame, rows = model.frame(parts.selection.table), Rows.of(parts.selection, model.problem)
+    groups = groups_of([each.name for each in model.inputs], subjects, aspects_of(catalog))
+    step("learning again")
+    whole = refitted(model, model.inputs, parts.train, parts)
     return {
-        "learning": learning(model, parts, step),
-        "ablation": ablation(model, parts, subjects, aspects_of(catalog), step),
+        "learning": learning(model, parts, whole, step),
+        "ablation": ablation(model, parts, groups, whole, step),
         "importance": importance(model, frame, rows, told, step),
     }
 

@@ -32,13 +32,21 @@ SHARES = (0.1, 0.25, 0.5, 1.0)
 WHOLE, MANY = "", 10
 
 
-def learning(model: ChurnModel, parts: Parts, step: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The recipe on a growing share of the training customers; each smaller one lies in the next."""
+def learning(
+    model: ChurnModel, parts: Parts, whole: Floats | None, step: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The recipe on a growing share of the training customers; each smaller one lies in the next.
+
+    Parameters
+    ----------
+    whole : array or None
+        Probabilities of the selection rows by the recipe with everything, as ``refitted`` gives them.
+    """
     rows, found = Rows.of(parts.selection, model.problem), []
     for share in SHARES:
         part = share_of_customers(parts.train, share, model.problem.seed)
         step(f"learning from {len(part.table):,} rows")
-        probability = refitted(model, model.inputs, part, parts)
+        probability = whole if share == 1 else refitted(model, model.inputs, part, parts)
         if probability is not None:
             size = {"share": share, "customers": int(part.facts()["customers"]), "rows": len(part.table)}
             found.append(size | {"measures": rows.measures(probability)})
@@ -48,21 +56,29 @@ def learning(model: ChurnModel, parts: Parts, step: Callable[[str], None]) -> li
 def ablation(
     model: ChurnModel,
     parts: Parts,
-    subjects: Mapping[str, str],
-    aspects: Mapping[str, str],
+    groups: Mapping[str, set[str]],
+    whole: Floats | None,
     step: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """The recipe without one group of features after the other, against the whole."""
-    groups = {WHOLE: set[str]()} | groups_of([each.name for each in model.inputs], subjects, aspects)
-    probabilities: dict[str, Floats] = {}
-    for name, left_out in groups.items():
-        step(f"without {name}" if name else "with everything")
+    """The recipe without one group of features after the other, against the whole.
+
+    Parameters
+    ----------
+    groups : mapping
+        As ``groups_of`` gives them.
+    whole : array or None
+        As for ``learning``.
+    """
+    if whole is None:
+        return []
+    groups = {WHOLE: set[str]()} | dict(groups)
+    probabilities = {WHOLE: whole}
+    for name, left_out in list(groups.items())[1:]:
+        step(f"without {name}")
         kept = [each for each in model.inputs if each.name not in left_out]
         given = refitted(model, kept, parts.train, parts)
         if given is not None:
             probabilities[name] = given
-    if WHOLE not in probabilities:
-        return []
     replicated = Rows.of(parts.selection, model.problem).replicated(probabilities)
     return [
         {
