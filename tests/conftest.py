@@ -1,10 +1,18 @@
 """Built worlds that many tests look at and none changes."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.worlds import Built, built
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_of_others() -> None:
+    """Models of tests are recorded in the homes of tests, whatever the environment names."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

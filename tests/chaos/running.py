@@ -135,7 +135,8 @@ class RunningFeast(Running):
 
 def child_environment(place: Place, mark: str) -> dict[str, str]:
     """What a command is started with: nobody's home by default, the run's temporary folder."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHURN_")}
+    ours = ("CHURN_", "MLFLOW_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     place.temp.mkdir(parents=True, exist_ok=True)
     return inherited | {MARK: mark, "TMPDIR": str(place.temp), "PYTHONPATH": str(ROOT)}
 
