@@ -63,7 +63,8 @@ def choose_inputs(
     Parameters
     ----------
     needed : iterable of str
-        Features that stay when another one is the same: those that rules and derived columns read.
+        Features that stay when another one is the same, be it one of them: those that rules and derived
+        columns read.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def choose_inputs(
         values = column_values(table.column(name), name, kind)
         if reason := nothing_to_learn(values):
             left_out[name] = reason
-        elif (twin := seen.setdefault(fingerprint(values), name)) != name:
+        elif (twin := seen.setdefault(fingerprint(values), name)) != name and name not in first:
             left_out[name] = f"the same as {twin} in training"
         else:
             different = len(pd.unique(values)) if kind == TEXT else 0

@@ -46,6 +46,14 @@ def test_a_null_beside_one_value_still_tells_something() -> None:
     assert [each.name for each in inputs] == ["x"]
 
 
+def test_what_rules_read_stays_though_two_of_them_are_the_same() -> None:
+    """With a year of data, the orders of a year, of a lifetime and ever placed are one and the same."""
+    table = pa.table({name: [1.0, 2.0] for name in ("lifetime", "placed", "year", "other")})
+    inputs, left_out = choose_inputs(table, table.column_names, needed=("year", "placed"))
+    assert [each.name for each in inputs] == ["placed", "year"]
+    assert left_out == dict.fromkeys(("lifetime", "other"), "the same as placed in training")
+
+
 def test_an_infinite_value_names_its_feature() -> None:
     with pytest.raises(ModelError, match="feature ratio holds an infinite value"):
         choose_inputs(pa.table({"ratio": pa.array([1.0, float("inf")])}), ["ratio"])
