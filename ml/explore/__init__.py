@@ -6,7 +6,7 @@ shape       one feature: values, missing, outliers, distribution by label, what 
 over_time   population and churn rate by cut-off
 together    correlations, and features that nearly repeat each other
 findings    what to look at first
-page        the page; cards, one a feature
+page        the page; time_pictures, feature_pictures and cards are its parts
 run         the steps in their order
 """
 
