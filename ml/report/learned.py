@@ -22,7 +22,7 @@ def learned(told: Told) -> list[Markup]:
     said = (
         "Measured on validation rows, so that nobody is tempted to change the model by what the test part "
         "says. Importance: what log-loss rises by when one feature is shuffled among rows; features that "
-        "repeat each other hide each other's. Without one subject, or on fewer customers, the champion's "
+        "repeat each other hide each other's. Without one group, or on fewer customers, the champion's "
         "recipe is fitted anew."
     )
     return [
@@ -81,7 +81,7 @@ def ablation(told: Told) -> Markup:
     needed = [each["subject"] for each in found if not each["measures"]]
     note = paragraph(f"It cannot do without {', '.join(needed)}.", soft=True) if needed else NONE
     caption = Markup(
-        "<b>Without one subject</b>, change of ROC-AUC; in brackets how many features; dashed: none"
+        "<b>Without one group of features</b>, change of ROC-AUC; in brackets their number; dashed: none"
     )
     return figure(caption, (interval_rows(rows, 0.0) if rows else NONE) + note)
 
