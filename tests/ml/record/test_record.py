@@ -78,8 +78,10 @@ def keep(home: Home, number: int, **changed: Any) -> Path:
     """A model's folder, as training leaves it."""
     folder = home.models / f"model-{number:06d}"
     folder.mkdir(parents=True)
-    (folder / "pipeline.skops").write_bytes(f"pipeline {number}".encode())
-    files = {"pipeline.skops": hashlib.sha256(f"pipeline {number}".encode()).hexdigest()}
+    files = {}
+    for name in ("booster.json", "pipeline.skops"):
+        (folder / name).write_bytes(f"{name} {number}".encode())
+        files[name] = hashlib.sha256(f"{name} {number}".encode()).hexdigest()
     card = CARD | {"model_version": folder.name, "files": files} | changed
     (folder / "model.json").write_text(json.dumps(card | {"card": card_hash(card)}))
     return folder
@@ -429,5 +431,6 @@ def test_a_real_server_gets_the_same(
     run = runs(home, server)[0]
     assert run.data.metrics["roc_auc"] == 0.83
     fetched = client_at(home, server).download_artifacts(run.info.run_id, "model", str(tmp_path))
-    assert {path.name for path in Path(fetched).iterdir()} == {"MLmodel", "model.json", "pipeline.skops"}
+    names = {path.name for path in Path(fetched).iterdir()}
+    assert names == {"MLmodel", "booster.json", "model.json", "pipeline.skops"}
     assert capsys.readouterr().out == ""
