@@ -45,7 +45,7 @@ def command(
     any figure or test probability is not what it was.
 
     \b
-    Examples:
+    Example:
       churn train
       churn train --repeat model-000001
     """
