@@ -148,6 +148,15 @@ def test_halfway_counts_only_for_a_command_that_goes_in_steps() -> None:
     assert known.where(back, State("l", "b2", "s1", "o1")) is None
 
 
+def test_a_record_that_lags_behind_is_made_up_for_by_the_next_run() -> None:
+    before, after = State(scores="s1", record="r1"), State(scores="s2", record="r2")
+    again = State(scores="s3", record="r3")
+    known = Unharmed(before, after, again, 1.0, [], Counter(), None)
+    where = known.where(REPLACE_ALL, State(scores="s2", record="r1"))
+    assert (where, known.expected_next(where)) == ("after, but for the record", [again])
+    assert known.where(REPLACE_ALL, State(scores="s1", record="r2")) is None
+
+
 def test_the_page_counts_and_names_what_was_lost() -> None:
     good = Trial("build", "killed", "1 s", found="before", next_run="as expected")
     late = Trial("build", "killed", "9 s", found="after", next_run="as expected", hit=False)
