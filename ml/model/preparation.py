@@ -2,8 +2,8 @@
 
 Linear models get imputed, straightened and scaled numbers; trees read numbers and nulls as they are. Texts
 become indicator columns while they have few values, ranks (for trees) while they have some, and cross-fitted
-churn rates when they have many; rare and unseen values share one place. Everything is learned from the rows
-it is fitted on, and from no others.
+churn rates when they have many; rare and unseen values share one place. Totals since the beginning become a
+pace. Everything is learned from the rows it is fitted on, and from no others.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ from ml.model.activity import COLUMNS as ACTIVITY_COLUMNS
 from ml.model.activity import Activity, find_streams
 from ml.model.estimators import TameSkew
 from ml.model.inputs import FLAG, NUMBER, TEXT, Input
+from ml.model.pace import find_totals
 from ml.model.repeat_purchase import RepeatPurchase
 
 RARE_SHARE = 0.01
@@ -68,7 +69,7 @@ def columns(inputs: Sequence[Input], numeric: Any, horizon_days: int, *, linear:
     most = SOME_VALUES if linear else FEW_VALUES
     texts = [each for each in inputs if each.kind == TEXT]
     parts = [
-        ("numbers", numeric, numbers),
+        ("numbers", numeric, [name for name in numbers if name not in grown(numbers)]),
         ("texts", indicators(), [each.name for each in texts if each.values <= most]),
         ("ranks", ranks(), [each.name for each in texts if most < each.values <= SOME_VALUES]),
         ("rates", churn_rates(linear), [each.name for each in texts if each.values > SOME_VALUES]),
@@ -97,13 +98,21 @@ def churn_rates(linear: bool) -> Any:
 
 
 def derived(numbers: Sequence[str], horizon_days: int, *, linear: bool) -> list[Prepared]:
-    """What several inputs say together: the repeat-purchase model's log-odds, and all streams' activity."""
+    """What several inputs say together: the log-odds of repeat purchases, all streams' activity, paces."""
     found: list[Prepared] = []
     if set(ORDER_HISTORY) <= set(numbers):
         found.append(("repeat", RepeatPurchase(horizon_days), list(ORDER_HISTORY)))
     if streams := find_streams(numbers):
         found.append(("activity", Activity(horizon_days, streams.window_days), streams.columns))
+    if totals := find_totals(numbers):
+        found.append(("pace", totals.pace(), totals.columns))
     return [(name, tamed(step) if linear else step, names) for name, step, names in found]
+
+
+def grown(numbers: Sequence[str]) -> set[str]:
+    """Inputs of which only the pace is read, for they grow with the data's age."""
+    totals = find_totals(numbers)
+    return totals.replaced if totals and set(numbers) - totals.replaced else set()
 
 
 def tamed(step: Any) -> Pipeline:
@@ -130,6 +139,8 @@ def sources(preparation: Any) -> list[str]:
             found.append(SINCE_LAST_ORDER)
         elif part == "activity":
             found += [SINCE_LAST_ORDER] * len(ACTIVITY_COLUMNS)
+        elif part == "pace":
+            found += names[1:]
         elif transformer != "drop":
             found += names
             found += [names[index] for index in null_indicators(transformer)]

@@ -33,6 +33,7 @@ TRUSTED_TYPES = (
     "ml.model.estimators.RecencyRule",
     "ml.model.estimators.RowwiseLogistic",
     "ml.model.estimators.TameSkew",
+    "ml.model.pace.Pace",
     "ml.model.preparation.SinglePrecision",
     "ml.model.repeat_purchase.RepeatPurchase",
     "numpy.dtype",

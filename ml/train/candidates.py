@@ -20,6 +20,7 @@ from ml.errors import ModelError
 from ml.model.activity import find_streams
 from ml.model.estimators import RecencyRule, RowwiseLogistic
 from ml.model.inputs import NUMBER, Input
+from ml.model.pace import find_totals
 from ml.model.preparation import ORDER_HISTORY, for_linear, for_trees, only
 from ml.model.repeat_purchase import RepeatPurchase
 from ml.problem import Problem
@@ -92,8 +93,10 @@ def made(name: str, inputs: Sequence[Input], problem: Problem, rows: int) -> Can
 
 def needed(names: Iterable[str], problem: Problem) -> set[str]:
     """Features that rules and derived columns read, which stay when another one is the same."""
-    streams = find_streams(names)
-    return {*problem.baseline, *ORDER_HISTORY, *(streams.columns if streams else ())}
+    there = list(names)
+    streams, totals = find_streams(there), find_totals(there)
+    found = {*problem.baseline, *ORDER_HISTORY, *(streams.columns if streams else ())}
+    return found | ({"tenure_days"} if totals else set())
 
 
 def has_order_history(inputs: Iterable[Input]) -> bool:
@@ -155,7 +158,7 @@ def repeat_purchase(problem: Problem, rows: int) -> RepeatPurchase:
 
 def logistic_regression(problem: Problem, rows: int) -> RowwiseLogistic:
     """A linear model of the log-odds on imputed, straightened, scaled inputs."""
-    return RowwiseLogistic(C=0.1, max_iter=2000, random_state=problem.seed)
+    return RowwiseLogistic(C=0.03, max_iter=2000, random_state=problem.seed)
 
 
 def decision_tree(problem: Problem, rows: int) -> DecisionTreeClassifier:
