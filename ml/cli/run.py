@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +55,13 @@ def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
             fail("stopped; nothing was published", 1, as_json)
         except OSError as error:
             fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1, as_json)
+        except sqlite3.Error as error:
+            fail(
+                f"a database in {run.home.root} cannot be used ({error}): free some space on its disk, then "
+                "try again; 'churn doctor' says what is there",
+                1,
+                as_json,
+            )
 
     return edge
 

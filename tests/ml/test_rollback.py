@@ -286,6 +286,18 @@ def fails_once_switched(patched: pytest.MonkeyPatch) -> None:
     patched.setattr("ml.rollback.publish", switch)
 
 
+def test_a_full_disk_is_one_sentence(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        full_at_commit(patched)
+        result = asked(home)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"churn: a database in {home.root} cannot be used (database or disk is full): free some space on its "
+        "disk, then try again; 'churn doctor' says what is there\n",
+    )
+    assert state(home) == THIRD
+
+
 @pytest.mark.parametrize("fault", faults())
 def test_a_failure_at_any_step_leaves_everything_as_it_was(
     fault: str, home: Home, monkeypatch: pytest.MonkeyPatch
