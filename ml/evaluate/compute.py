@@ -33,7 +33,7 @@ from ml.model.store import TEST
 from ml.train.candidates import BASELINE
 from ml.train.parts import Part, Parts, read_parts
 
-MOST_TEST, MOST_TRAIN, MOST_VALIDATION, MOST_TOLD = 50_000, 100_000, 20_000, 2_000
+MOST_TEST, MOST_TRAIN, MOST_VALIDATION, MOST_TOLD = 30_000, 50_000, 10_000, 2_000
 Step = Callable[[str], None]
 KEYS = ("customer_id", "event_timestamp", "churned")
 
@@ -85,14 +85,27 @@ def deep_evidence(model: ChurnModel, folder: Path, build: Path | None, step: Ste
         empty: dict[str, Any] = {name: [] for name in ("segments", "learning", "importance", "ablation")}
         return evidence | empty | {"staleness": [], "reasons": None, "notes": [*evidence["notes"], note]}
     catalog, parts = read_catalog(build), read_parts(build, model.problem)
+    few = smaller(parts, model)
     test = Part("test", parts.test.table.filter(pa.array(held.chosen)))
     found = (
         in_segments(model, held, test, parts, catalog)
-        | on_validation(model, smaller(parts, model), catalog, step)
+        | on_validation(model, few, catalog, step)
         | {"staleness": staleness(build, model, test, step)}
         | {"reasons": why(model, held, test, catalog, step)}
     )
-    return evidence | found | {"notes": [*evidence["notes"], *found["notes"]]}
+    return evidence | found | {"notes": [*evidence["notes"], *sampled_note(parts, few), *found["notes"]]}
+
+
+def sampled_note(parts: Parts, few: Parts) -> list[str]:
+    """A sentence when the recipe was tried on fewer rows than there are."""
+    pairs = ((parts.train, few.train), (parts.selection, few.selection), (parts.calibration, few.calibration))
+    if all(len(whole.table) == len(part.table) for whole, part in pairs):
+        return []
+    return [
+        f"learning curve, ablation and importance rest on {len(few.train.table):,} of "
+        f"{len(parts.train.table):,} training rows and {len(few.selection.table):,} of "
+        f"{len(parts.selection.table):,} selection rows, all rows of customers drawn by a seeded hash"
+    ]
 
 
 def steps(model: ChurnModel) -> int:
