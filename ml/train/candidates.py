@@ -76,10 +76,7 @@ def candidates(inputs: Sequence[Input], problem: Problem, rows: int) -> list[Can
     wanted = {PRIOR, BASELINE, *problem.candidates}
     if not has_order_history(inputs):
         wanted.discard("repeat_purchase")
-    found = [made(name, inputs, problem, rows) for name in MAKERS if name in wanted]
-    for candidate in found:
-        use_threads(candidate.pipeline, THREADS if rows >= WORTH_THREADS else 1)
-    return found
+    return [made(name, inputs, problem, rows) for name in MAKERS if name in wanted]
 
 
 def made(name: str, inputs: Sequence[Input], problem: Problem, rows: int) -> Candidate:
@@ -88,7 +85,13 @@ def made(name: str, inputs: Sequence[Input], problem: Problem, rows: int) -> Can
     pipeline = Pipeline(
         [("prepare", PREPARATIONS[preparation](inputs, problem)), ("model", model(problem, rows))]
     )
+    use_threads(pipeline, threads_for(rows))
     return Candidate(name, pipeline, preparation)
+
+
+def threads_for(rows: int) -> int:
+    """How many threads are worth their while to learn from so many rows."""
+    return THREADS if rows >= WORTH_THREADS else 1
 
 
 def needed(names: Iterable[str], problem: Problem) -> set[str]:

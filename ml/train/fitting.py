@@ -12,9 +12,10 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from xgboost import XGBClassifier
 
-from ml.train.candidates import Candidate, use_threads
+from ml.train.candidates import Candidate, threads_for, use_threads
 
 LATER_SHARE = 0.2
 MOST_TREES, FEWEST_TREES = 500, 20
@@ -62,10 +63,11 @@ def fit(candidate: Candidate, preparation: Any, rows: Rows, *, stopping: bool = 
     model = clone(candidate.model)
     pipeline = Pipeline([("prepare", preparation), ("model", model)])
     stopper = STOPPERS.get(type(model))
-    if stopping and stopper and (parts := earlier_and_later(rows)):
-        set_trees(model, stopper(clone(model), *parts, weights(candidate, parts[0])))
-    given = weights(candidate, rows)
-    model.fit(rows.values, rows.churned, **({} if given is None else {"sample_weight": given}))
+    with threadpool_limits(threads_for(len(rows.churned))):
+        if stopping and stopper and (parts := earlier_and_later(rows)):
+            set_trees(model, stopper(clone(model), *parts, weights(candidate, parts[0])))
+        given = weights(candidate, rows)
+        model.fit(rows.values, rows.churned, **({} if given is None else {"sample_weight": given}))
     use_threads(pipeline, 1)
     return pipeline
 

@@ -40,7 +40,7 @@ def select(
         return inputs, folds, {}
     judges = folds[:-1] or folds
     rows = len(folds[-1].learn.churned)
-    judge = made("logistic_regression" if problem.selection == L1 else "lightgbm", inputs, problem, rows)
+    judge = judge_of(inputs, problem, rows)
     trials: dict[str, list[Floats]] = {}
     for fold in judges:
         for name, kept in subsets(judge, fold, inputs, problem).items():
@@ -58,6 +58,13 @@ def select(
         each.name: f"not needed, says {problem.selection}" for each in inputs if each.name not in kept
     }
     return stay, [narrowed(fold, names) for fold in folds], left_out
+
+
+def judge_of(inputs: Sequence[Input], problem: Problem, rows: int) -> Candidate:
+    """The model that tells subsets apart: linear, or a booster whose trees see every column of the subset."""
+    if problem.selection == L1:
+        return made("logistic_regression", inputs, problem, rows)
+    return made("lightgbm", inputs, problem, rows).with_settings({"colsample_bytree": 1.0})
 
 
 def narrowed(fold: Fold, names: list[str]) -> Fold:

@@ -23,7 +23,8 @@ class Between:
             found = [self.low * (self.high / self.low) ** share for share in shares]
         else:
             found = [self.low + (self.high - self.low) * share for share in shares]
-        return sorted({round(each) for each in found}) if self.whole else found
+        inside = [min(max(each, self.low), self.high) for each in found]
+        return sorted({round(each) for each in inside}) if self.whole else inside
 
 
 @dataclass(frozen=True)

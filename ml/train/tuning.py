@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +167,11 @@ class Search:
     def run(self, deadline: float, step: Callable[[str], None]) -> Tuned:
         """Try settings until there were enough trials or the deadline, by the monotonic clock, has passed."""
         study = self.study()
-        wanted = self.problem.tuning.trials
+        wanted = min(self.problem.tuning.trials, combinations_of(self.candidate.name, self.problem))
         done = settled(study)
         while len(done) < wanted and time.monotonic() < deadline:
             step(f"tuning {self.candidate.name}, trial {len(done) + 1} of {wanted}")
-            if not self.one_trial(study, len(done)):
-                break
+            self.one_trial(study, len(done))
             done = settled(study)
         return self.outcome(done[:wanted], cut_short=len(done) < wanted and time.monotonic() >= deadline)
 
@@ -191,11 +191,13 @@ class Search:
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         return study
 
-    def one_trial(self, study: Any, number: int) -> bool:
-        """Try one setting in fold after fold; whether there was any left to try."""
+    def one_trial(self, study: Any, number: int) -> None:
+        """Try one setting in fold after fold; give it up where half of the others were better by then."""
         import optuna
 
-        study.sampler = sampler(self.candidate.name, self.problem, number)
+        study.sampler = sampler(self.problem, number)
+        if self.problem.tuning.search == "grid":
+            study.enqueue_trial(point_of_grid(self.candidate.name, self.problem.seed, number))
         trial = study.ask()
         settings = drawn(trial, self.candidate.name)
         candidate = self.candidate.with_settings(settings)
@@ -207,9 +209,8 @@ class Search:
             trial.report(float(np.mean(found)), index)
             if index + 1 < len(self.folds) and trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-                return True
+                return
         study.tell(trial, float(np.mean(found)))
-        return number + 1 < combinations_of(self.candidate.name, self.problem)
 
     def outcome(self, done: Sequence[Any], *, cut_short: bool) -> Tuned:
         """The best of the trials, if it beats the usual settings."""
@@ -242,25 +243,30 @@ def settled(study: Any) -> list[Any]:
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in SETTLED]
 
 
-def sampler(name: str, problem: Problem, number: int) -> Any:
+def sampler(problem: Problem, number: int) -> Any:
     """Where one trial's settings come from; seeded by its number."""
-    from optuna.samplers import GridSampler, RandomSampler, TPESampler
+    from optuna.samplers import RandomSampler, TPESampler
 
     seed = problem.seed + number
-    if problem.tuning.search == "grid":
-        return GridSampler({key: each.steps() for key, each in SPACES[name].items()}, seed=seed)
-    if problem.tuning.search == "random":
+    if problem.tuning.search != "tpe":
         return RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return TPESampler(seed=seed, n_startup_trials=STARTING_TRIALS, multivariate=True)
 
 
-def combinations_of(name: str, problem: Problem) -> float:
-    """How many settings there are to try."""
+def point_of_grid(name: str, seed: int, number: int) -> dict[str, Any]:
+    """One of all combinations of a few steps of each setting, in an order that the seed shuffles."""
+    every = list(product(*(each.steps() for each in SPACES[name].values())))
+    place = np.random.default_rng(seed).permutation(len(every))[number]
+    return dict(zip(SPACES[name], every[place], strict=True))
+
+
+def combinations_of(name: str, problem: Problem) -> int:
+    """How many settings there are to try at most."""
     if problem.tuning.search != "grid":
-        return float("inf")
-    return float(np.prod([len(each.steps()) for each in SPACES[name].values()]))
+        return problem.tuning.trials
+    return math.prod(len(each.steps()) for each in SPACES[name].values())
 
 
 def drawn(trial: Any, name: str) -> dict[str, Any]:

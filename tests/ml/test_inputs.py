@@ -86,3 +86,54 @@ def test_an_unseen_text_is_prepared_like_a_rare_one() -> None:
     asked = make_frame(pa.table({"n": [1.0, 1.0], "city": ["Vik", "Nowhere"]}), inputs)
     first, second = prepare.transform(asked)
     np.testing.assert_array_equal(first, second)
+
+
+def test_of_two_equal_columns_one_stays_the_one_that_is_needed() -> None:
+    table = pa.table({"first": [1.0, 2.0, None], "second": [1, 2, None], "other": [2.0, 1.0, None]})
+    inputs, left_out = choose_inputs(table, table.column_names)
+    assert [each.name for each in inputs] == ["first", "other"]
+    assert left_out == {"second": "the same as first in training"}
+    inputs, left_out = choose_inputs(table, table.column_names, needed=["second"])
+    assert [each.name for each in inputs] == ["second", "other"]
+    assert left_out == {"first": "the same as second in training"}
+
+
+def test_texts_by_how_many_values_they_have() -> None:
+    """Three values: indicators. Twenty: indicators for the linear, a rank for trees. A hundred: rates."""
+    random = np.random.default_rng(0)
+    places = {"few": 3, "some": 20, "many": 100}
+    texts = {name: [f"v{value:03d}" for value in random.integers(0, n, 4000)] for name, n in places.items()}
+    table = pa.table({"number": random.normal(size=4000), **texts})
+    churned = np.array([value < "v050" for value in texts["many"]]).astype(int)
+    inputs, _ = choose_inputs(table, table.column_names)
+    frame = make_frame(table, inputs)
+    linear, trees = for_linear(inputs).fit(frame, churned), for_trees(inputs).fit(frame, churned)
+    assert sources(linear) == ["number", *["few"] * 3, *["some"] * 20, "many"]
+    assert sources(trees) == ["number", *["few"] * 3, "some", "many"]
+    asked = make_frame(
+        pa.table(
+            {"number": [0.0] * 3, "few": ["v001", "new", "v001"], "some": ["v007", "new", "v008"]}
+        ).append_column("many", pa.array(["v001", "new", "v099"])),
+        inputs,
+    )
+    found = trees.transform(asked)
+    assert found.dtype == np.float32
+    assert found[1, 1:4].sum() == 0
+    np.testing.assert_array_equal(found[:, 4], [7, -1, 8])
+    assert found[0, 5] > 0.9
+    assert found[1, 5] == pytest.approx(churned.mean(), abs=1e-6)
+    assert found[2, 5] < 0.1
+
+
+def test_a_rate_is_learned_from_other_rows_than_its_own() -> None:
+    """Texts that say nothing: a rate that knew the row's own label would tell churners from stayers."""
+    random = np.random.default_rng(1)
+    names = [f"v{value}" for value in random.integers(0, 1000, 3000)]
+    table = pa.table({"number": random.normal(size=3000), "text": names})
+    churned = random.integers(0, 2, 3000)
+    inputs, _ = choose_inputs(table, table.column_names)
+    prepared = for_trees(inputs).fit_transform(make_frame(table, inputs), churned)
+    own = for_trees(inputs).fit(make_frame(table, inputs), churned).transform(make_frame(table, inputs))
+    gap = [values[churned == 1, 1].mean() - values[churned == 0, 1].mean() for values in (prepared, own)]
+    assert abs(gap[0]) < 0.03
+    assert gap[1] > 0.1
