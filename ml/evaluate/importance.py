@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.evaluate.measured import Interval, Rows
+from ml.evaluate.measured import Interval, Replicated, Rows
 from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
 from ml.train.metrics import with_interval
 
-SHUFFLES = 3
+SHUFFLES = 2
 METRICS = ("log_loss", "roc_auc")
 
 
@@ -34,15 +34,18 @@ def importance(
     told : mapping
         Feature to what else is said of it: subject, label.
     """
-    whole = model.probability(frame)
-    found = []
+    whole, found = model.probability(frame), []
+    before = rows.replicated({"": whole}, METRICS)
     for place, each in enumerate(model.inputs):
         step(f"shuffling {each.name}")
         shuffled = [
             model.probability(frame_without(frame, place, model.problem.seed + turn))
             for turn in range(SHUFFLES)
         ]
-        loss, auc = lost(rows, whole, shuffled)
+        if all(np.array_equal(each, whole) for each in shuffled):
+            loss = auc = {"value": 0.0, "low": 0.0, "high": 0.0}
+        else:
+            loss, auc = lost(rows, before, shuffled)
         found.append({"feature": each.name, **told[each.name], "loss": loss, "auc": auc})
     return sorted(found, key=lambda each: -each["loss"]["value"])
 
@@ -55,17 +58,13 @@ def frame_without(frame: pd.DataFrame, place: int, seed: int) -> pd.DataFrame:
     return changed
 
 
-def lost(rows: Rows, whole: Floats, shuffled: list[Floats]) -> tuple[Interval, Interval]:
+def lost(rows: Rows, before: Replicated, shuffled: list[Floats]) -> tuple[Interval, Interval]:
     """Log-loss gained and ROC-AUC lost, averaged over the shuffles, with intervals by customer."""
-    if all(np.array_equal(each, whole) for each in shuffled):
-        nothing = {"value": 0.0, "low": 0.0, "high": 0.0}
-        return nothing, nothing
-    names = [str(turn) for turn in range(len(shuffled))]
-    replicated = rows.replicated({"": whole} | dict(zip(names, shuffled, strict=True)), METRICS)
+    after = rows.replicated({str(turn): each for turn, each in enumerate(shuffled)}, METRICS)
     intervals = []
     for metric, sign in zip(METRICS, (1.0, -1.0), strict=True):
-        mean = float(np.mean([replicated.values[name][metric] for name in names]))
-        value = mean - replicated.values[""][metric]
-        drawn = np.mean([replicated.drawn[name][metric] for name in names], axis=0)
-        intervals.append(with_interval(sign * value, sign * (drawn - replicated.drawn[""][metric])))
+        mean = float(np.mean([values[metric] for values in after.values.values()]))
+        drawn = np.mean([values[metric] for values in after.drawn.values()], axis=0)
+        change, changes = mean - before.values[""][metric], drawn - before.drawn[""][metric]
+        intervals.append(with_interval(sign * change, sign * changes))
     return intervals[0], intervals[1]
