@@ -29,7 +29,7 @@ from ml.train.folds import Asked, Fold
 from ml.train.parts import Part, Parts
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
-WHOLE, MANY = "", 10
+WHOLE, MANY = "", 20
 
 
 def learning(
@@ -133,4 +133,22 @@ def recipe(model: ChurnModel, inputs: Sequence[Input], rows: int) -> Candidate |
     except ModelError:
         return None
     use_threads(candidate.pipeline, THREADS if rows >= WORTH_THREADS else 1)
-    return candidate.with_settings(model.facts.get("settings", {}))
+    learned = model.facts["parts"]["train"]["rows"] if "parts" in model.facts else rows
+    whole = made(model.kind, inputs, model.problem, int(learned))
+    usual, usual_now = whole.model.get_params(), candidate.model.get_params()
+    return candidate.with_settings(scaled(model.facts.get("settings", {}), usual, usual_now))
+
+
+def scaled(
+    settings: Mapping[str, Any], usual: Mapping[str, Any], usual_now: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Settings for fewer rows: those whose usual value follows the number of rows change as that does.
+
+    A leaf of at least 2,000 rows suits 200,000 of them, and leaves nothing to learn from 5,000.
+    """
+    found = dict(settings)
+    for name, value in settings.items():
+        before, now = usual.get(name), usual_now.get(name)
+        if before != now and isinstance(before, int | float) and isinstance(now, int | float):
+            found[name] = type(value)(value * now / before)
+    return found

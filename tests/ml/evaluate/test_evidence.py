@@ -18,7 +18,7 @@ from ml.evaluate import evaluate, evidence, evidence_of
 from ml.evaluate.importance import importance
 from ml.evaluate.kept import evidence_file
 from ml.evaluate.measured import Rows
-from ml.evaluate.refit import ablation, groups_of, learning, refitted
+from ml.evaluate.refit import ablation, groups_of, learning, refitted, scaled
 from ml.evaluate.staleness import staleness
 from ml.evaluate.text import report
 from ml.evaluate.told import telling_rows
@@ -257,15 +257,22 @@ def test_a_rule_cannot_do_without_its_subject(workshop: Workshop) -> None:
 
 
 def test_large_subjects_are_left_out_by_aspect_as_well() -> None:
-    names = [f"f{number}" for number in range(12)]
-    subjects = dict.fromkeys(names[:10], "orders") | dict.fromkeys(names[10:], "support")
+    names = [f"f{number}" for number in range(22)]
+    subjects = dict.fromkeys(names[:20], "orders") | dict.fromkeys(names[20:], "support")
     aspects = dict.fromkeys(names[:4], "money") | dict.fromkeys(names[4:], "counts")
     assert groups_of(names, subjects, aspects) == {
-        "orders": set(names[:10]),
-        "support": set(names[10:]),
+        "orders": set(names[:20]),
+        "support": set(names[20:]),
         "orders: money": set(names[:4]),
-        "orders: counts": set(names[4:10]),
+        "orders: counts": set(names[4:20]),
     }
+
+
+def test_settings_that_follow_the_number_of_rows_are_scaled() -> None:
+    """A tuned 500 where 400 were usual becomes 50 where 40 are; a learning rate stays."""
+    usual, now = {"in_leaf": 400, "rate": 0.05, "name": "a"}, {"in_leaf": 40, "rate": 0.05, "name": "b"}
+    settings = {"in_leaf": 500, "rate": 0.01, "name": "c", "balanced": True}
+    assert scaled(settings, usual, now) == settings | {"in_leaf": 50}
 
 
 @pytest.mark.parametrize(
