@@ -200,7 +200,7 @@ def check_not_empty(record: dict[str, Any], as_of: datetime | None) -> None:
 
 
 def remove_unfinished(builds: Path) -> None:
-    """Remove what a killed build left: one without its ``build.json`` was never published; links half made."""
+    """Remove what a killed build left: one without its ``build.json``, never published; links half made."""
     for link in builds.glob("build-[0-9]*/.*.new"):
         link.unlink()
     for path in builds.glob("build-[0-9]*"):
