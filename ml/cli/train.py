@@ -34,9 +34,10 @@ def command(
 ) -> None:
     """Choose, calibrate and save a model.
 
-    Candidates are fitted on the training part. One half of the validation customers chooses among them by the
-    problem's metric, the simpler one when two are as good; the other half calibrates and sets the threshold.
-    The test part is read once, at the end.
+    Candidates are tried in folds by time: two within the training part, where settings are searched as well,
+    and one that asks the first half of the validation customers. The best by the problem's metric is chosen,
+    or a simpler one that is as good; the other half calibrates it and sets the threshold. The test part is
+    read once, at the end.
 
     Where there is a champion already, the new model takes its place only when it is better on the same later
     cut-offs by an interval that excludes zero; else it is kept as challenger.
@@ -95,8 +96,11 @@ def summary(result: dict[str, Any]) -> str:
     lines = [f"{result['build_id']}, data clock {result['data_clock']}", ""]
     lines += [part_line(name, facts) for name, facts in result["parts"].items()]
     lines += sampled(result)
-    lines += ["", f"chosen by {result['problem']['metric']} on the selection rows, simplest first:"]
+    folds = len(result["folds"])
+    over = f"over {folds} folds by time" if folds > 1 else "on the selection rows"
+    lines += ["", f"chosen by {result['problem']['metric']} {over}, simplest first:"]
     lines += [candidate_line(row) for row in result["selection"]]
+    lines += [tuning_line(row) for row in result["tuning"]]
     lines += [
         "",
         f"{result['model_version']} saved: {result['champion']}, threshold {result['threshold']:.4f}",
@@ -104,6 +108,13 @@ def summary(result: dict[str, Any]) -> str:
     if not result["threshold_rule_met"]:
         lines.append("note: no threshold meets the rule on the calibration rows; the nearest one was taken")
     return "\n".join([*lines, *standing(result)])
+
+
+def tuning_line(row: dict[str, Any]) -> str:
+    """What the search for better settings of one candidate found."""
+    found = f"{row['before']:.4f} to {row['after']:.4f}" if row["settings"] else "nothing better"
+    short = "; cut short by tuning.seconds, so another run may find more" if row["cut_short"] else ""
+    return f"  tuned {row['candidate']}: {row['trials']} trials within training, {found}{short}"
 
 
 def standing(result: dict[str, Any]) -> list[str]:
