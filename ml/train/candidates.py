@@ -172,10 +172,10 @@ def decision_tree(problem: Problem, rows: int) -> DecisionTreeClassifier:
 def random_forest(problem: Problem, rows: int) -> RandomForestClassifier:
     """Many deep trees on resampled rows, averaged."""
     return RandomForestClassifier(
-        n_estimators=120,
+        n_estimators=80,
         min_samples_leaf=max(FEWEST_IN_LEAF, in_leaf(rows) // 4),
         max_features=0.2,
-        max_samples=0.5,
+        max_samples=0.3,
         random_state=problem.seed,
     )
 
