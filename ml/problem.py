@@ -48,10 +48,13 @@ class Costs:
 
 @dataclass(frozen=True)
 class Tuning:
-    """How long to search for better settings of the candidates; no trials, no search."""
+    """How long to search for better settings of the candidates; no trials, no search.
 
-    trials: int = 10
-    seconds: int = 120
+    The trials are the budget: a search that its seconds cut short may find something else another time.
+    """
+
+    trials: int = 5
+    seconds: int = 900
     search: str = "tpe"
 
 

@@ -7,6 +7,12 @@ verdict     the test part, touched once
 run         the steps in their order
 """
 
+import os
+
+# Threads that wait shall sleep: where they spin, training beside other work takes several times as long.
+# Read when the first library with OpenMP is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from ml.train.run import train
 
 __all__ = ["train"]
