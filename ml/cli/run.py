@@ -62,8 +62,19 @@ def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
                 1,
                 as_json,
             )
+        except Exception as error:
+            if not lacks_room(error):
+                raise
+            what = str(error).splitlines()[0]
+            fail(f"{what}: free some space or memory, then try again; nothing was published", 1, as_json)
 
     return edge
+
+
+def lacks_room(error: Exception) -> bool:
+    """Whether DuckDB, if it was needed at all, found no room on disk or in memory."""
+    duckdb = sys.modules.get("duckdb")
+    return duckdb is not None and isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException)
 
 
 def as_text(value: Any) -> str:

@@ -231,7 +231,7 @@ def test_too_few_cut_offs_leave_the_rest_to_be_checked(
         "not checked: the gaps between splits",
         "not checked: shuffled labels",
     ]
-    assert "2 instants at " in found.detail
+    assert "4 instants at " in found.detail
 
 
 def test_no_cut_off_is_not_checked(plain: Path, tmp_path: Path) -> None:
