@@ -37,7 +37,6 @@ CHURN = (sys.executable, "-m", "ml")
 EXTRACTS = tuple(datetime(2024, 12, day) for day in (2, 9, 16, 23, 30))
 DAY_BEGINS, DAY_ENDS = datetime(2024, 12, 30), datetime(2024, 12, 31)
 ALMOST_NOBODY = 5
-REPEATS = 3
 FEATURES, LABELS = "features", "labels"
 
 
@@ -98,16 +97,16 @@ def run_extracts(folder: Path, customers: int, progress: Progress) -> dict[str, 
     }
 
 
-def run_day(folder: Path, customers: int, progress: Progress) -> dict[str, Any]:
+def run_day(folder: Path, customers: int, repeats: int, progress: Progress) -> dict[str, Any]:
     """Build up to a day, add the day's facts, then build what they touch and everything, by turns."""
-    home, keep = folder / "home", ("--keep", 2 * REPEATS + 1)
+    home, keep = folder / "home", ("--keep", 2 * repeats + 1)
     write_day(folder, customers)
     churn(home, "ingest", folder / "before" / "raw")
     first = churn(home, "build")
     progress.say(f"{customers:,} customers up to {DAY_BEGINS:%Y-%m-%d}: {first['took']['seconds']:.1f} s")
     loaded = churn(home, "ingest", folder / "day", "--append")
     runs: dict[str, list[dict[str, Any]]] = {"full": [], "increment": []}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         runs["full"].append(churn(home, "build", *keep, "--full-refresh"))
         churn(home, "rollback", first["said"]["build_id"])
         runs["increment"].append(churn(home, "build", *keep))
@@ -122,12 +121,12 @@ def run_day(folder: Path, customers: int, progress: Progress) -> dict[str, Any]:
         "increment": added,
         "full": whole,
         "all_seconds": {kind: [each["took"]["seconds"] for each in made] for kind, made in runs.items()},
-        "start_up": run_start_up(folder / "nobody"),
+        "start_up": run_start_up(folder / "nobody", repeats),
         "against_full": found,
     }
 
 
-def run_start_up(folder: Path) -> dict[str, Any]:
+def run_start_up(folder: Path, repeats: int) -> dict[str, Any]:
     """The same two kinds of build over next to no data: what dbt and Python take by themselves."""
     home = folder / "home"
     write_day(folder, ALMOST_NOBODY)
@@ -135,7 +134,7 @@ def run_start_up(folder: Path) -> dict[str, Any]:
     first = churn(home, "build")
     churn(home, "ingest", folder / "day", "--append")
     runs: dict[str, list[dict[str, Any]]] = {"full": [], "increment": []}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         runs["full"].append(churn(home, "build", "--full-refresh"))
         churn(home, "rollback", first["said"]["build_id"])
         runs["increment"].append(churn(home, "build"))
@@ -188,9 +187,12 @@ def breaches(results: dict[str, Any]) -> Iterable[str]:
 @click.command()
 @click.option("--extracts", default=5_000, show_default=True, help="Customers of the shop of extracts.")
 @click.option("--day", default="50000,500000", show_default=True, help="Customers of the shops of one day.")
+@click.option(
+    "--repeats", default=3, show_default=True, help="Full builds and increments of one day, by turns."
+)
 @click.option("--home", type=click.Path(path_type=Path), help="Where shops lie (default CHURN_HOME/bench).")
 @click.option("--page-only", is_flag=True, help="Only write the page anew from benchmarks/increments.json.")
-def main(extracts: int, day: str, home: Path | None, page_only: bool) -> None:
+def main(extracts: int, day: str, repeats: int, home: Path | None, page_only: bool) -> None:
     """Measure builds of new facts; writes benchmarks/increments.json and docs/increments.md."""
     if page_only:
         return write_all(json.loads(RESULTS.read_text()))
@@ -200,13 +202,14 @@ def main(extracts: int, day: str, home: Path | None, page_only: bool) -> None:
         results: dict[str, Any] = {"machine": machine(), "days": []}
         results["extracts"] = run_extracts(fresh(folder / "extracts"), extracts, progress)
         for customers in map(int, day.split(",")):
-            results["days"].append(run_day(fresh(folder / f"day-{customers}"), customers, progress))
+            found = run_day(fresh(folder / f"day-{customers}"), customers, repeats, progress)
+            results["days"].append(found)
             write_all(results)
     except TidemarkError as error:
         raise click.ClickException(str(error)) from error
-    found = list(breaches(results))
-    if found:
-        raise click.ClickException("; ".join(found))
+    wrong = list(breaches(results))
+    if wrong:
+        raise click.ClickException("; ".join(wrong))
 
 
 if __name__ == "__main__":

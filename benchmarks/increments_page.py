@@ -75,8 +75,8 @@ def one_day(days: list[dict[str, Any]]) -> str:
 
 The shop up to 2024-12-30, then what became known on that day alone. "Start-up" is the same build over the
 shop of five customers: what dbt and Python take by themselves, mostly the starting of a hundred models and
-tests. The ratios count the work without it; the aim is {AIM} at 500,000 customers. Each figure is of the
-median of {len(days[0]["all_seconds"]["full"])} runs, full builds and increments by turns.
+tests. The ratios count the work without it; the aim is {AIM} at 500,000 customers. Runs of
+which the median is given: {len(days[0]["all_seconds"]["full"])}.
 
 {table(head, rows)}"""
 
