@@ -102,9 +102,10 @@ def sampled_note(parts: Parts, few: Parts) -> list[str]:
     if all(len(whole.table) == len(part.table) for whole, part in pairs):
         return []
     return [
-        f"learning curve, ablation and importance rest on {len(few.train.table):,} of "
-        f"{len(parts.train.table):,} training rows and {len(few.selection.table):,} of "
-        f"{len(parts.selection.table):,} selection rows, all rows of customers drawn by a seeded hash"
+        f"learning curve and ablation rest on {len(few.train.table):,} of {len(parts.train.table):,} "
+        f"training rows and {len(few.selection.table):,} of {len(parts.selection.table):,} selection rows, "
+        f"importance on {len(few.calibration.table):,} of {len(parts.calibration.table):,} calibration rows: "
+        "all rows of customers drawn by a seeded hash"
     ]
 
 
@@ -193,7 +194,8 @@ def on_validation(model: ChurnModel, parts: Parts, catalog: Catalog, step: Step)
     """What may tempt one to change the model, so measured where it was chosen."""
     subjects, labels = subjects_of(catalog), labels_of(catalog)
     told = {each.name: {"subject": subjects[each.name], "label": labels[each.name]} for each in model.inputs}
-    frame, rows = model.frame(parts.selection.table), Rows.of(parts.selection, model.problem)
+    unseen = parts.calibration
+    frame, rows = model.frame(unseen.table), Rows.of(unseen, model.problem)
     groups = groups_of([each.name for each in model.inputs], subjects, aspects_of(catalog))
     step("learning again")
     whole = refitted(model, model.inputs, parts.train, parts)

@@ -53,8 +53,10 @@ lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``
 ===================  ====================================================================================
 
 ``learning``, ``importance`` and ``ablation`` may tempt one to change the model, so they are measured on the
-selection rows of the validation part, after calibration on the calibration rows; the test part stays
-untouched by them. Everything else is measured on the test part.
+validation part; the test part stays untouched by them. ``learning`` and ``ablation`` let the recipe learn
+from training rows only, calibrate it on the calibration rows and measure it on the selection rows, which the
+model itself has learned from; ``importance`` asks the model itself, on the calibration rows. Everything else
+is measured on the test part.
 
 GROUP is ``{"name", "low", "high", "rows", "customers", "base_rate", "mean_probability", "listed_share",
 "recall", "precision", "measures": MEASURES | None}``; ``low`` and ``high`` are the limits of a numeric group

@@ -1,7 +1,8 @@
 """Permutation importance: what the model loses when one feature is shuffled among the rows.
 
-Measured on the selection rows. Features that say nearly the same stand in for each other, so each alone may
-look unimportant; the ablation by subject tells what they are worth together.
+Measured on the calibration rows, from which the model learned nothing but its level. Features that say nearly
+the same stand in for each other, so each alone may look unimportant; the ablation by subject tells what they
+are worth together.
 """
 
 from collections.abc import Callable, Mapping

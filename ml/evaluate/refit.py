@@ -1,7 +1,8 @@
 """The champion's recipe with less: fewer customers (learning curve), or without some features (ablation).
 
-Fitted on training rows, calibrated on the calibration rows, measured on the selection rows; the test part is
-not touched, so that what these figures tempt one to change can still be judged there.
+Fitted on training rows, calibrated on the calibration rows, measured on the selection rows, from which the
+champion has learned but the recipe has not; the test part is not touched, so that what these figures tempt
+one to change can still be judged there.
 """
 
 from collections.abc import Callable, Mapping, Sequence

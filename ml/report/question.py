@@ -15,7 +15,7 @@ from ml.report.told import Told
 PART_OF = {"selection": "validation", "calibration": "validation"}
 USES = {
     "train": "to fit",
-    "selection": "half of validation's customers: to choose",
+    "selection": "half of validation's customers: to choose, then to fit as well",
     "calibration": "the other half: to calibrate, to set the threshold",
     "test": "to judge, once",
 }

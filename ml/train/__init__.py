@@ -2,6 +2,7 @@
 
 parts       the rows to fit, choose, calibrate and judge on
 candidates  the models that compete
+anew        each candidate once more, from training and selection rows
 choice      the best, or a simpler one as good
 verdict     the test part, touched once
 run         the steps in their order

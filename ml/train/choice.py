@@ -44,9 +44,8 @@ class Choice:
     table: list[dict[str, Any]]
 
 
-def fitted(candidate: Candidate, asked: Asked, how: str) -> Fitted:
-    """Calibrate a candidate whose pipeline has been fitted on other rows, and time it on one customer."""
-    raw = raw_probability(candidate.pipeline, asked.frame)
+def fitted(candidate: Candidate, asked: Asked, raw: Floats, how: str) -> Fitted:
+    """Calibrate a fitted candidate by what it says of other rows, ``raw``, and time it on one customer."""
     calibration = calibrate(asked.churned, raw, how, asked.customers)
     return Fitted(candidate, calibration, milliseconds_for_one(candidate.pipeline, asked.frame[:1]))
 

@@ -53,6 +53,12 @@ class Asked:
         chosen = self.frame[rows].reset_index(drop=True)
         return Asked(chosen, self.churned[rows], self.customers[rows], self.at[rows])
 
+    def and_then(self, later: "Asked") -> "Asked":
+        """These rows, then those."""
+        frame = pd.concat([self.frame, later.frame], ignore_index=True)
+        names = ("churned", "customers", "at")
+        return Asked(frame, *(np.concatenate([getattr(self, name), getattr(later, name)]) for name in names))
+
     @property
     def classes(self) -> int:
         return len(np.unique(self.churned))

@@ -1,5 +1,7 @@
 """The rows of training: fit on one part, choose and calibrate on halves of the next, judge on the last.
 
+The rows that chose teach the chosen as well, before it is calibrated.
+
 The validation part is halved by customer, so that no customer both chooses the model and sets its threshold.
 """
 
@@ -18,6 +20,8 @@ from ml.labels import check_same_problem, count_rows, labelled_rows, read_cutoff
 from ml.model.estimators import Floats
 from ml.problem import Problem
 from ml.split import TimeSplit, split_by_time
+
+LEARNED = ["train", "selection"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,11 @@ def read_parts(build: Path, problem: Problem) -> Parts:
         split=split,
         labelled=labelled,
     )
+
+
+def learned_rows(parts: Parts) -> Part:
+    """What a model that is kept has learned from."""
+    return Part("learned", pa.concat_tables([parts.train.table, parts.selection.table]))
 
 
 def first_half(table: pa.Table, seed: int) -> pa.Array:

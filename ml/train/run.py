@@ -1,4 +1,4 @@
-"""Training, step by step: rows, inputs, candidates, tuning, calibration, choice, verdict, files."""
+"""Training, step by step: rows, inputs, candidates, tuning, learning anew, choice, verdict, files."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -27,13 +27,14 @@ from ml.record.code import code_version
 from ml.record.fingerprint import fingerprint
 from ml.record.mirror import record
 from ml.record.place import record_place
+from ml.train.anew import learn_anew
 from ml.train.candidates import Candidate, candidates, needed
-from ml.train.choice import Choice, Fitted, choose, fitted
+from ml.train.choice import Choice, Fitted, choose
 from ml.train.folds import Asked, Fold, make_folds
-from ml.train.parts import Part, Parts, read_parts
+from ml.train.parts import LEARNED, Part, Parts, learned_rows, read_parts
 from ml.train.promotion import BETTER, decide, promote
 from ml.train.selection import select
-from ml.train.trials import Trial, try_all
+from ml.train.trials import try_all
 from ml.train.tuning import MOST_TUNED, settings_of, tune_promising
 from ml.train.verdict import judge, test_table
 
@@ -146,8 +147,8 @@ def learn(
     bar.set_to(0, work(contenders, folds, problem))
     trials = try_all(contenders, folds, problem.seed, bar.step)
     trials, tuned = tune_promising(trials, folds, problem, place, bar.step, tried)
-    bar.step("calibrating")
-    ready = calibrate_all(trials, parts, inputs, problem)
+    bar.step("learning anew")
+    ready = learn_anew(trials, folds[-1], Asked.of(parts.calibration, inputs), problem.calibration)
     bar.step("choosing")
     choice = choose(trials, {each.candidate.name: each.milliseconds for each in ready}, folds, problem)
     model = make_champion(ready, choice, parts, inputs, problem)
@@ -167,17 +168,6 @@ def frame_of(part: Part, inputs: Sequence[Input]) -> pd.DataFrame:
     return make_frame(part.table, inputs)
 
 
-def calibrate_all(
-    trials: Sequence[Trial], parts: Parts, inputs: Sequence[Input], problem: Problem
-) -> list[Fitted]:
-    """Each candidate as the last fold fitted it, calibrated on the calibration rows."""
-    asked = Asked.of(parts.calibration, inputs)
-    return [
-        fitted(replace(trial.candidate, pipeline=trial.pipeline), asked, problem.calibration)
-        for trial in trials
-    ]
-
-
 def make_champion(
     ready: Sequence[Fitted], choice: Choice, parts: Parts, inputs: Sequence[Input], problem: Problem
 ) -> ChurnModel:
@@ -187,7 +177,8 @@ def make_champion(
     probability = chosen.probability(frame_of(parts.calibration, inputs))
     population = parts.labelled["validation"] / len(parts.split.validation)
     threshold, met = choose_threshold(parts.calibration.churned, probability, problem, population)
-    prepared = chosen.candidate.pipeline.named_steps["prepare"].transform(frame_of(parts.train, inputs))
+    learned = learned_rows(parts)
+    prepared = chosen.candidate.pipeline.named_steps["prepare"].transform(frame_of(learned, inputs))
     return ChurnModel(
         kind=choice.champion,
         pipeline=chosen.candidate.pipeline,
@@ -200,6 +191,7 @@ def make_champion(
             "threshold_rule_met": met,
             "selection": choice.table,
             "settings": settings,
+            "learned": {"parts": LEARNED, **learned.facts()},
             "seed": problem.seed,
         },
     )

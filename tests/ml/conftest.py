@@ -41,10 +41,10 @@ class Workshop:
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     from feature_repo.catalog import read_catalog
     from ml.model.inputs import choose_inputs
+    from ml.train.anew import learn_anew
     from ml.train.candidates import candidates, needed
-    from ml.train.folds import make_folds
+    from ml.train.folds import Asked, make_folds
     from ml.train.parts import read_parts
-    from ml.train.run import calibrate_all
     from ml.train.trials import try_all
 
     home = tmp_path_factory.mktemp("workshop")
@@ -55,7 +55,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     contenders = candidates(inputs, PROBLEM, len(parts.train.table))
     folds = make_folds(parts, inputs, PROBLEM)[-1:]
     trials = try_all(contenders, folds, PROBLEM.seed, lambda title: None)
-    return Workshop(home, parts, inputs, folds, trials, calibrate_all(trials, parts, inputs, PROBLEM))
+    ready = learn_anew(trials, folds[-1], Asked.of(parts.calibration, inputs), PROBLEM.calibration)
+    return Workshop(home, parts, inputs, folds, trials, ready)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from ml.home import Home
 from ml.looks import EVIDENCE, VERDICT, read_looks
 from ml.model.store import read_model
 from ml.problem import Problem, Success
+from ml.train.parts import learned_rows
 from tests.ml.conftest import PROBLEM, Workshop
 
 Trained = tuple[Path, dict[str, Any]]
@@ -204,7 +205,7 @@ def test_features_of_a_week_ago_are_asked_a_week_earlier(workshop: Workshop) -> 
 def test_a_model_that_reads_one_input_loses_only_by_that_one(workshop: Workshop) -> None:
     model = workshop.champion("recency_rule")
     read = set(model.pipeline.named_steps["prepare"].transformers_[0][2])
-    part = workshop.parts.selection
+    part = workshop.parts.calibration
     told = {each.name: {"subject": "", "label": ""} for each in model.inputs}
     entries = importance(model, model.frame(part.table), Rows.of(part, PROBLEM), told, silent)
     assert len(entries) == len(model.inputs)
@@ -216,8 +217,9 @@ def test_a_model_that_reads_one_input_loses_only_by_that_one(workshop: Workshop)
 
 
 def test_the_recipe_with_everything_is_the_champion_again(workshop: Workshop) -> None:
+    """From the rows that the champion learned from: the training and the selection rows."""
     model = workshop.champion("logistic_regression")
-    again = refitted(model, model.inputs, workshop.parts.train, workshop.parts)
+    again = refitted(model, model.inputs, learned_rows(workshop.parts), workshop.parts)
     expected = model.probability(model.frame(workshop.parts.selection.table))
     np.testing.assert_allclose(again, expected, atol=1e-9)
 

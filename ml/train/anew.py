@@ -1,0 +1,42 @@
+"""Learning anew: once the selection rows have chosen, they teach as well.
+
+Every candidate learns again, as it was tried, from the rows of the last fold, those to learn from and those
+it was asked about: more customers at later cut-offs. Boosters grow as many trees as they stopped at.
+The calibration rows stay unseen; they calibrate what comes out, and it alone is judged and kept.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ml.train.choice import Fitted, fitted
+from ml.train.folds import Asked, Fold
+from ml.train.trials import Trial
+from ml.train.tuning import settings_of
+
+
+def learn_anew(trials: Sequence[Trial], last: Fold, held_out: Asked, how: str) -> list[Fitted]:
+    """Each candidate as it will be judged.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        Whose pipelines the last fold fitted.
+    last : Fold
+    held_out : Asked
+        The calibration rows.
+    how : str
+        The problem's calibration.
+
+    Returns
+    -------
+    list of Fitted
+        In the order of ``trials``, calibrated.
+    """
+    whole = replace(last, learn=last.learn.and_then(last.ask), ask=held_out, kept={})
+    ready = []
+    for trial in trials:
+        settings = settings_of(trial.candidate, trial.pipeline.named_steps["model"])
+        candidate = trial.candidate.with_settings(settings)
+        pipeline, raw = whole.trial(candidate, stopping=False)
+        ready.append(fitted(replace(candidate, pipeline=pipeline), held_out, raw, how))
+    return ready
