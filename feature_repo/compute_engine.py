@@ -2,25 +2,39 @@
 
 ``feast materialize`` and ``feast materialize-incremental`` end here, with tasks of (view, start, end).
 Feast's own engine takes the start at its word, so a customer whose last change is older never gets online.
-This one starts where the store's content ends, or at the beginning of time.
+This one starts where the store's content ends, or at the beginning of time. What has to be written anew is
+written aside, in batches that a killed run need not repeat; what is added goes in with the swap.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from feast import FeatureView
 from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.local.compute import LocalComputeEngine, LocalComputeEngineConfig
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 
+from feature_repo.arrow_rows import rows_of
+from feature_repo.changes import changed_since, is_build
+from feature_repo.errors import FeatureError
+from feature_repo.last_rows import Source, Wanted, last_rows, source_of
+from feature_repo.leases import hold
 from feature_repo.objects import BEGINNING
-from feature_repo.online_store import Row, kinds, wrapped
+from feature_repo.online_kinds import key_kinds, kinds
+from feature_repo.online_store import Row, WholeRowOnlineStore
 
 ROWS_A_WRITE = 10_000
+# Beyond this share of the keys a view holds, a new table is quicker than changing the old one.
+CHANGED_SHARE_MAX = 0.2
+CHANGED_ALWAYS = 1_000
 
 
 class StateAtComputeEngineConfig(LocalComputeEngineConfig):
@@ -29,8 +43,62 @@ class StateAtComputeEngineConfig(LocalComputeEngineConfig):
     type: str = "feature_repo.compute_engine.StateAtComputeEngine"
 
 
+@dataclass(frozen=True)
+class Work:
+    """What one view needs: everything anew, or the rows since an instant and of some keys.
+
+    Parameters
+    ----------
+    view : FeatureView
+    source : Source
+    until : datetime
+        The instant as of which the view will be, UTC.
+    since : datetime or None
+        The instant from which rows are added; None when everything is written anew.
+    again : tuple of str
+        Parquet files of the keys whose rows up to ``since`` changed too.
+    """
+
+    view: FeatureView
+    source: Source
+    until: datetime
+    since: datetime | None = None
+    again: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> Wanted:
+        """The rows to read."""
+        since = self.since.replace(tzinfo=None) if self.since else None
+        return Wanted(self.until.replace(tzinfo=None), since, self.again)
+
+    @property
+    def name(self) -> tuple[Any, ...]:
+        """What tells this work from other work."""
+        return self.view.name, self.source.state, self.until, self.since, self.again
+
+
+@dataclass(frozen=True)
+class Added:
+    """What goes into a view beside what is there: keys to forget first, and rows."""
+
+    forgotten: list[tuple[Any, ...]]
+    batches: list[pa.RecordBatch]
+
+
 class StateAtComputeEngine(LocalComputeEngine):
     """Writes to the online store the last row at or before the end instant, of every customer."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.exactly = False
+        """Whether views become what their source says, and nothing that was pushed stays."""
+        self.anew = False
+        """Whether every row is written, even where the changed ones would do."""
+        self.told: Callable[[str, int, int], None] = lambda view, done, total: None
+        """Called with a view's name, the rows written of it and how many there are."""
+        self.counted: dict[str, tuple[int, int]] = {}
+        """View -> customers and rows of the last whole load."""
+        self._ready: list[tuple[Work, Added | None]] = []
 
     @property
     def supports_batch(self) -> bool:
@@ -42,18 +110,129 @@ class StateAtComputeEngine(LocalComputeEngine):
     ) -> list[LocalMaterializationJob]:
         """Write every task or none; readers see the state before until all is written."""
         tasks = [tasks] if isinstance(tasks, MaterializationTask) else tasks
-        with self.online_store.transaction(self.repo_config):
-            for task in tasks:
-                self._write_state(task)
+        if not isinstance(self.online_store, WholeRowOnlineStore):
+            return [self._into_another_store(task) for task in tasks]
+        with builds_held(task.feature_view for task in tasks):
+            self._write(tasks)
         registry.refresh(self.repo_config.project)
         return [done(task) for task in tasks]
 
-    def _write_state(self, task: MaterializationTask) -> None:
-        view, held_until = task.feature_view, self.online_store.watermark(self.repo_config, task.feature_view)
-        start = min(task.start_time, held_until) if held_until else BEGINNING
+    def prepare(self, views: Iterable[FeatureView], until: datetime) -> None:
+        """Do beforehand, unseen, what takes long of materializing ``views`` as of ``until``."""
+        views = list(views)
+        with builds_held(views):
+            works = [self._work(view, BEGINNING, until) for view in views]
+            self._ready = [self._made_ready(work) for work in works if work]
+
+    def _write(self, tasks: list[MaterializationTask]) -> None:
+        store, config = self.online_store, self.repo_config
+        works = [(task, self._work(task.feature_view, task.start_time, task.end_time)) for task in tasks]
+        ready = [(task, self._from_store_of_ready(work) if work else None) for task, work in works]
+        with store.transaction(config):
+            for task, made in ready:
+                view, until = task.feature_view, task.end_time.astimezone(UTC)
+                held = store.watermark(config, view)
+                if made is None:
+                    self._write_rows_of_feast(task)
+                elif made[1] is None:
+                    store.swap(config, view, with_pushed=not self.exactly)
+                else:
+                    self._add(view, made[1])
+                store.mark(config, view, until if self.exactly else max(until, held or BEGINNING))
+        self._ready = []
+        store.tidy(config)
+
+    def _work(self, view: FeatureView, start: datetime, end: datetime) -> Work | None:
+        """What a task comes down to; None where its source is not one this engine reads by itself."""
+        store, source = self.online_store, source_of(view)
+        if source is None:
+            return None
+        held, start, until = store.held(self.repo_config, view), start.astimezone(UTC), end.astimezone(UTC)
+        anew = Work(view, source, until)
+        if held is None or self.anew or not store.fits(self.repo_config, view):
+            return anew
+        there, since = held
+        is_same = there == view.batch_source.path
+        if self.exactly and (until < since or (is_same and until == since) or self._pushed(view)):
+            return anew
+        if is_same:
+            return Work(view, source, max(until, since), since if self.exactly else min(start, since))
+        again = changed_since(Path(there), Path(view.batch_source.path), since)
+        if again is None or until < since:
+            return anew
+        return Work(view, source, until, since, tuple(again))
+
+    def _pushed(self, view: FeatureView) -> bool:
+        return self.online_store.has_pushed(self.repo_config, view)
+
+    def _from_store_of_ready(self, work: Work) -> tuple[Work, Added | None]:
+        """Work that was made ready beforehand, if it was the same."""
+        for known, added in self._ready:
+            if known.name == work.name:
+                return known, added
+        return self._made_ready(work)
+
+    def _made_ready(self, work: Work) -> tuple[Work, Added | None]:
+        """Read what is to be added, or write everything aside where that is no less."""
+        if work.since is not None:
+            with last_rows(work.source, work.wanted) as found:
+                most = CHANGED_SHARE_MAX * self.online_store.count(self.repo_config, work.view)
+                if found.count()[0] <= max(most, CHANGED_ALWAYS):
+                    return work, Added(found.again(), list(found.batches()))
+            work = replace(work, since=None, again=())
+        self._load(work)
+        return work, None
+
+    def _load(self, work: Work) -> None:
+        """Write a view's whole state aside, but for what a killed run had written of the same."""
+        store, config, view = self.online_store, self.repo_config, work.view
+        said = {"path": view.batch_source.path, "until": work.until.isoformat(), "files": work.source.state}
+        stands = store.resume(config, view, said)
+        if stands["whole"]:
+            return
+        written = stands["rows"]
+        wanted = Wanted(work.until.replace(tzinfo=None), after=stands["last"])
+        with last_rows(work.source, wanted) as found:
+            keys, rows = found.count()
+            if not written:
+                self.counted[view.name] = (keys, rows)
+            total = written + keys
+            for batch in found.batches():
+                store.load(config, view, rows_of(batch, view))
+                written += batch.num_rows
+                self.told(view.name, written, total)
+        store.loaded(config, view, total)
+
+    def _add(self, view: FeatureView, added: Added) -> None:
+        """Write the rows that were added to a view since it was written."""
+        store, config = self.online_store, self.repo_config
+        total, written = sum(batch.num_rows for batch in added.batches), 0
+        store.forget(config, view, added.forgotten)
+        for batch in added.batches:
+            store.write(config, view, rows_of(batch, view))
+            written += batch.num_rows
+            self.told(view.name, written, total)
+
+    def _write_rows_of_feast(self, task: MaterializationTask) -> None:
+        """A view whose rows Feast has to compute: aggregated, transformed, or in no local Parquet file."""
+        if type(task.feature_view) is not FeatureView:
+            job = super()._materialize_one(None, task)
+            if job.error():
+                raise job.error()
+            return
+        held = self.online_store.watermark(self.repo_config, task.feature_view)
+        start = min(task.start_time, held) if held else BEGINNING
+        self._write_in_feasts_form(task, start)
+
+    def _into_another_store(self, task: MaterializationTask) -> LocalMaterializationJob:
+        """The last rows at or before the end instant, into a store of Feast's such as Redis."""
+        self._write_in_feasts_form(task, BEGINNING)
+        return done(task)
+
+    def _write_in_feasts_form(self, task: MaterializationTask, start: datetime) -> None:
+        view = task.feature_view
         for batch in self._last_rows(task, start).to_batches(max_chunksize=ROWS_A_WRITE):
-            self.online_store.online_write_batch(self.repo_config, view, list(rows(batch, view)), None)
-        self.online_store.mark(self.repo_config, view, max(task.end_time, held_until or BEGINNING))
+            self.online_store.online_write_batch(self.repo_config, view, list(feast_rows(batch, view)), None)
 
     def _last_rows(self, task: MaterializationTask, start: datetime) -> pa.Table:
         view = task.feature_view
@@ -63,10 +242,33 @@ class StateAtComputeEngine(LocalComputeEngine):
             join_key_columns=view.join_keys,
             feature_name_columns=[field.name for field in view.features],
             timestamp_field=view.batch_source.timestamp_field,
-            created_timestamp_column=None,
+            created_timestamp_column=view.batch_source.created_timestamp_column,
             start_date=start,
             end_date=task.end_time,
         ).to_arrow()
+
+
+@contextmanager
+def builds_held(views: Iterable[FeatureView]) -> Iterator[None]:
+    """Keep the builds that views read from being removed.
+
+    Raises
+    ------
+    FeatureError
+        A build was removed after newer ones had been published.
+    """
+    folders = {Path(view.batch_source.path).parents[1] for view in views if is_build(view)}
+    handles: list[int] = []
+    try:
+        for build in folders:
+            handle = hold(build)
+            if handle is None:
+                raise FeatureError(f"{build} is no longer there: run 'feast apply' to register a later build")
+            handles.append(handle)
+        yield
+    finally:
+        for handle in handles:
+            os.close(handle)
 
 
 def done(task: MaterializationTask) -> LocalMaterializationJob:
@@ -76,14 +278,29 @@ def done(task: MaterializationTask) -> LocalMaterializationJob:
     )
 
 
-def rows(batch: pa.RecordBatch, view: Any) -> Iterator[Row]:
+def feast_rows(batch: pa.RecordBatch, view: FeatureView) -> Iterator[Row]:
     """A batch in Feast's form; nulls stay nulls and 64-bit integers stay exact."""
+    from feast.type_map import python_values_to_proto_values
+
+    source = view.batch_source
     columns = {
-        name: [wrapped(value, field) for value in batch.column(name).to_pylist()]
-        for name, (_, field) in kinds(view).items()
+        name: python_values_to_proto_values(batch.column(name).to_pylist(), kind.type)
+        for name, kind in kinds(view).items()
     }
-    keys = batch.column(view.join_keys[0]).to_pylist()
-    instants = batch.column(view.batch_source.timestamp_field).to_pylist()
-    for key, instant, *values in zip(keys, instants, *columns.values(), strict=True):
-        entity = EntityKey(join_keys=view.join_keys[:1], entity_values=[Value(string_val=key)])
-        yield entity, dict(zip(columns, values, strict=True)), instant, None
+    keys = [
+        python_values_to_proto_values(batch.column(name).to_pylist(), kind.type)
+        for name, kind in key_kinds(view).items()
+    ]
+    instants = batch.column(source.timestamp_field).to_pylist()
+    created: list[Any] = [None] * batch.num_rows
+    if source.created_timestamp_column:
+        created = batch.column(source.created_timestamp_column).to_pylist()
+    for key, instant, made, *values in zip(
+        zip(*keys, strict=True), instants, created, *columns.values(), strict=True
+    ):
+        yield (
+            EntityKey(join_keys=view.join_keys, entity_values=key),
+            dict(zip(columns, values, strict=True)),
+            instant,
+            made,
+        )

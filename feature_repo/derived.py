@@ -4,6 +4,7 @@ The formulas and their evaluation are those of ``feature_repo.formulas``; this o
 instants are text, into arrays and back.
 """
 
+import ast
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -28,6 +29,17 @@ def udf_source(formulas: dict[str, str], instants: Sequence[str]) -> str:
     return SOURCE.format(formulas=repr(formulas), instants=repr(tuple(instants)))
 
 
+def declared_formulas(view: Any) -> tuple[dict[str, str], tuple[str, ...]] | None:
+    """The formulas and instants of an on-demand view that ``udf_source`` wrote the function of, or None."""
+    text = getattr(view.feature_transformation, "udf_string", "")
+    try:
+        body = ast.parse(text).body[0].body  # type: ignore[attr-defined]
+        formulas, instants = (ast.literal_eval(step.value) for step in body if isinstance(step, ast.Assign))
+    except (SyntaxError, ValueError, AttributeError, IndexError):
+        return None
+    return (formulas, instants) if text == udf_source(formulas, instants) else None
+
+
 def derive(
     formulas: dict[str, str], instants: Sequence[str], inputs: dict[str, Sequence[Any]]
 ) -> dict[str, list[Any]]:
@@ -47,8 +59,8 @@ def derive(
     dict
         Feature name -> floats, None where there is no value.
     """
-    columns = {name: moments(inputs[name]) for name in instants if name in inputs}
     stored = stored_names(tuple(formulas.items()))
+    columns = {name: moments(inputs[name]) for name in instants if name in inputs and name in stored}
     columns |= {name: numbers(inputs[name]) for name in stored - columns.keys()}
     columns[ASKED_AT] = moments(inputs["event_timestamp"])
     return {name: listed(values) for name, values in evaluate_all(formulas, columns).items()}
@@ -62,11 +74,14 @@ def stored_names(formulas: tuple[tuple[str, str], ...]) -> frozenset[str]:
 
 
 def numbers(values: Sequence[Any]) -> np.ndarray:
-    return np.array([np.nan if value is None else value for value in values], dtype="float64")
+    """Numbers as floats, None as NaN."""
+    return np.array(values, dtype="float64")
 
 
 def moments(values: Sequence[Any]) -> np.ndarray:
-    return np.array([moment(value) for value in values], dtype="datetime64[us]")
+    """Instants to the microsecond, None as NaT; one that comes again is read once."""
+    known = {value: moment(value) for value in values}
+    return np.array([known[value] for value in values], dtype="datetime64[us]")
 
 
 def moment(value: Any) -> datetime | None:

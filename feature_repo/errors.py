@@ -4,8 +4,9 @@ FeatureError
 |-- CatalogError      the build's models, YAML and tables do not agree
 |   `-- FormulaError  an on-demand formula cannot be used
 |-- RowsError         the asked rows, or the asked features, make no sense
-`-- RegistryDamagedError
-                      the registry file is not whole
+|-- RegistryDamagedError
+|                     the registry file is not whole
+`-- RowsLostError     not every customer offline has come online
 """
 
 
@@ -27,3 +28,7 @@ class RowsError(FeatureError):
 
 class RegistryDamagedError(FeatureError):
     """The registry file is not one that Feast wrote, or not all of it."""
+
+
+class RowsLostError(FeatureError):
+    """Not every customer offline has come online."""

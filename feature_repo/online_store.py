@@ -1,35 +1,53 @@
-"""The online store: SQLite, one table a feature view, one row a customer, read by its key.
+"""The online store: SQLite, one table a feature view, one row a key, read by its key.
 
-Rows come from the compute engine (or ``feast`` push); ``get_online_features`` reads them. An older row never
-replaces a newer one, a reader sees either all of a materialization or none of it, and is never locked out.
+Rows come from the compute engine set-wise, or from ``feast push`` one by one; ``get_online_features`` reads
+them. An older row never replaces a newer one. A reader sees either all of a materialization or none of it,
+and is never locked out: a whole load is written aside in short transactions, then takes the old table's place
+in one.
 """
 
+import asyncio
+import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
-from feast import Entity, FeatureView, ValueType
+from feast import Entity, FeatureService, FeatureView, metrics
 from feast.infra.online_stores.online_store import OnlineStore
+from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
+from feature_repo.errors import RowsLostError
+from feature_repo.online_kinds import Kind, key_kinds, key_of, kinds
+from feature_repo.online_request import Plans
+from feature_repo.online_rows import Reading, as_datetime, hide_what_is_too_old, stamp
+from feature_repo.online_sql import (
+    ASIDE,
+    MARKS,
+    OLD,
+    PUSHED,
+    create,
+    drop_table,
+    has_shape,
+    index_pushed,
+    keep_pushed,
+    quoted,
+    shape_table,
+    table_columns,
+    upsert,
+)
 from feature_repo.paths import feast_path
 
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Answer = tuple[datetime | None, dict[str, Value] | None]
 
-KINDS = {
-    ValueType.INT64: ("integer", "int64_val"),
-    ValueType.DOUBLE: ("real", "double_val"),
-    ValueType.BOOL: ("integer", "bool_val"),
-    ValueType.STRING: ("text", "string_val"),
-}
-KEYS_A_QUERY = 500
 BUSY_SECONDS = 60
 
 
@@ -50,6 +68,8 @@ class WholeRowOnlineStore(OnlineStore):
 
     def __init__(self) -> None:
         self._open = threading.local()
+        self._plans = Plans()
+        self._readings: dict[Any, Reading] = {}
 
     def update(
         self,
@@ -80,10 +100,19 @@ class WholeRowOnlineStore(OnlineStore):
         data: list[Row],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Write rows; of two for one customer the later event timestamp stays, on a tie the last written."""
-        fields = kinds(table)
+        """Write rows; of two for one key the later event timestamp stays, on a tie the one created later.
+
+        On a tie of both the last written stays. Features that a row does not name keep the value they have.
+        """
+        fields, keys = kinds(table), key_kinds(table)
+        named: dict[tuple[str, ...], list[list[Any]]] = {}
+        for row in data:
+            names = tuple(name for name in fields if name in row[1])
+            named.setdefault(names, []).append(flat(row, keys, [(name, fields[name]) for name in names]))
         with self.transaction(config) as connection:
-            connection.executemany(upsert(table), (flat(row, fields) for row in data))
+            shape_table(connection, table)
+            for names, rows in named.items():
+                connection.executemany(upsert(table, names), rows)
         if progress:
             progress(len(data))
 
@@ -94,29 +123,79 @@ class WholeRowOnlineStore(OnlineStore):
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
     ) -> list[Answer]:
-        """One answer an entity key, in the order asked; ``(None, None)`` for a customer that is not there."""
-        fields = {
-            name: kind for name, kind in kinds(table).items() if name in (requested_features or kinds(table))
-        }
-        keys = [key.entity_values[0].string_val for key in entity_keys]
-        found: dict[str, Answer] = {}
+        """One answer an entity key, in the order asked; ``(None, None)`` for a key that is not there."""
+        wanted = requested_features or kinds(table)
+        reading = Reading(table, [name for name in kinds(table) if name in wanted])
         with self.snapshot(config) as connection:
-            for first in range(0, len(keys), KEYS_A_QUERY):
-                some = keys[first : first + KEYS_A_QUERY]
-                for key, instant, *values in connection.execute(select(table, fields, len(some)), some):
-                    found[key] = answer(instant, fields, values)
-        return [found.get(key, (None, None)) for key in keys]
+            rows = reading.rows(connection, [plain_key(key, reading.keys) for key in entity_keys])
+        return [answer(reading, row) for row in rows]
 
-    def _read_features_per_fv(self, config: RepoConfig, *args: Any, **kwargs: Any) -> None:
+    def get_online_features(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: list[dict[str, Any]] | Mapping[str, Any],
+        registry: Any,
+        project: str,
+        full_feature_names: bool = False,
+        include_feature_view_version_metadata: bool = False,
+    ) -> OnlineResponse:
+        """Feast's answer, from one state of the store; what is rare goes through Feast's own code."""
+        if not include_feature_view_version_metadata and not metrics._config.online_features:
+            given = columns_of_request(entity_rows)
+            plan = self._plans.plan(registry, project, features, full_feature_names) if given else None
+            said = plan.answer(given, self.snapshot(config)) if plan and given else None
+            if said is not None:
+                return said
+        return super().get_online_features(
+            config,
+            features,
+            entity_rows,
+            registry,
+            project,
+            full_feature_names,
+            include_feature_view_version_metadata,
+        )
+
+    async def get_online_features_async(self, *args: Any, **kwargs: Any) -> OnlineResponse:
+        """The same, in a thread of its own."""
+        return await asyncio.to_thread(self.get_online_features, *args, **kwargs)
+
+    def _read_features_per_fv(
+        self,
+        config: RepoConfig,
+        grouped_refs: list[tuple[Any, list[str]]],
+        join_key_values: Any,
+        entity_name_to_join_key_map: Any,
+        online_features_response: Any,
+        *rest: Any,
+    ) -> None:
         """Read every view of one request from one state of the store (a hook Feast leaves to its stores)."""
         with self.snapshot(config):
-            super()._read_features_per_fv(config, *args, **kwargs)
+            super()._read_features_per_fv(
+                config,
+                grouped_refs,
+                join_key_values,
+                entity_name_to_join_key_map,
+                online_features_response,
+                *rest,
+            )
+        first = len(online_features_response.results) - sum(len(features) for _, features in grouped_refs)
+        for view, features in grouped_refs:
+            hide_what_is_too_old(view, online_features_response.results[first : first + len(features)])
+            first += len(features)
 
     def watermark(self, config: RepoConfig, view: FeatureView) -> datetime | None:
         """The instant up to which ``view`` holds its present source; None when it does not hold it."""
         sql = "select until from materialized where view = ? and source = ?"
         row = self._connection(config).execute(sql, (view.name, view.batch_source.path)).fetchone()
-        return datetime.fromisoformat(row[0]).replace(tzinfo=UTC) if row else None
+        return as_datetime(row[0]) if row else None
+
+    def held(self, config: RepoConfig, view: FeatureView) -> tuple[str, datetime] | None:
+        """The source that ``view`` holds, and up to which instant; None when it holds none."""
+        sql = "select source, until from materialized where view = ?"
+        row = self._connection(config).execute(sql, (view.name,)).fetchone()
+        return (row[0], as_datetime(row[1])) if row else None
 
     def mark(self, config: RepoConfig, view: FeatureView, until: datetime) -> None:
         """Note that ``view`` now holds its present source up to ``until``, and remember it of the source."""
@@ -138,21 +217,113 @@ class WholeRowOnlineStore(OnlineStore):
         connection = self._connection_to_read(config)
         return dict(connection.execute("select view, source from materialized").fetchall())
 
+    def fits(self, config: RepoConfig, view: FeatureView) -> bool:
+        """Whether the table of ``view`` has the columns it should have."""
+        return has_shape(self._connection(config), view)
+
+    def has_pushed(self, config: RepoConfig, view: FeatureView) -> bool:
+        """Whether ``view`` holds rows that the compute engine did not write."""
+        sql = f"select exists (select 1 from {quoted(view.name)} where {PUSHED} is not null)"
+        return bool(self._connection(config).execute(sql).fetchone()[0])
+
     def clear(self, config: RepoConfig, view: FeatureView) -> None:
         """Forget every row of ``view``; in a transaction readers notice nothing until it ends."""
         with self.transaction(config) as connection:
             connection.execute(f"delete from {quoted(view.name)}")
             connection.execute("delete from materialized where view = ?", (view.name,))
 
-    def count(self, config: RepoConfig, view: FeatureView) -> int:
-        """The number of customers ``view`` holds."""
-        return self._connection(config).execute(f"select count(*) from {quoted(view.name)}").fetchone()[0]
+    def forget(self, config: RepoConfig, view: FeatureView, keys: Sequence[Sequence[Any]]) -> None:
+        """Forget some rows of ``view`` but those that were pushed: what will be written may be older."""
+        matches = " and ".join(f"{quoted(key)} = ?" for key in view.join_keys)
+        sql = f"delete from {quoted(view.name)} where {matches} and {PUSHED} is null"
+        with self.transaction(config) as connection:
+            connection.executemany(sql, keys)
+
+    def write(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
+        """Write rows as the compute engine makes them; an older one never wins."""
+        with self.transaction(config) as connection:
+            connection.executemany(upsert(view, list(kinds(view))), rows)
+
+    def resume(self, config: RepoConfig, view: FeatureView, said: dict[str, Any]) -> dict[str, Any]:
+        """Where a load aside stands: ``last`` key (None at the beginning), ``rows`` there, ``whole``.
+
+        Parameters
+        ----------
+        said : dict
+            What is being loaded; what was begun for anything else is dropped.
+        """
+        connection, aside = self._connection(config), f"{view.name}{ASIDE}"
+        text = json.dumps([said, create(view, aside)], sort_keys=True)
+        row = connection.execute("select said, whole from loading where view = ?", (view.name,)).fetchone()
+        if row and row[0] == text and table_columns(connection, aside):
+            keys = ", ".join(map(quoted, view.join_keys))
+            backwards = ", ".join(f"{quoted(key)} desc" for key in view.join_keys)
+            last = f"select {keys} from {quoted(aside)} order by {backwards} limit 1"
+            rows = self.count(config, view, aside)
+            return {"last": connection.execute(last).fetchone(), "rows": rows, "whole": bool(row[1])}
+        with self.transaction(config) as connection:
+            connection.execute(f"drop table if exists {quoted(aside)}")
+            connection.execute(create(view, aside))
+            index_pushed(connection, view, aside)
+            connection.execute("insert or replace into loading values (?, ?, 0)", (view.name, text))
+        return {"last": None, "rows": 0, "whole": False}
+
+    def load(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
+        """Write rows aside, where no reader looks."""
+        with self.transaction(config) as connection:
+            connection.executemany(upsert(view, list(kinds(view)), f"{view.name}{ASIDE}"), rows)
+
+    def loaded(self, config: RepoConfig, view: FeatureView, rows: int) -> None:
+        """Note that all is aside.
+
+        Raises
+        ------
+        RowsLostError
+            There are not as many rows as there should be.
+        """
+        there = self.count(config, view, f"{view.name}{ASIDE}")
+        with self.transaction(config) as connection:
+            if there != rows:
+                connection.execute("delete from loading where view = ?", (view.name,))
+            connection.execute("update loading set whole = 1 where view = ?", (view.name,))
+        if there != rows:
+            raise RowsLostError(
+                f"{view.name}: {rows} customers offline but {there} online; nothing was changed"
+            )
+
+    def swap(self, config: RepoConfig, view: FeatureView, with_pushed: bool) -> None:
+        """Let what is aside take the place of what is there; rows that were pushed stay if they are to."""
+        with self.transaction(config) as connection:
+            if with_pushed:
+                connection.execute(keep_pushed(view))
+            spare = f"{view.name}{OLD}{uuid4().hex[:12]}"
+            connection.execute(f"alter table {quoted(view.name)} rename to {quoted(spare)}")
+            connection.execute(f"alter table {quoted(f'{view.name}{ASIDE}')} rename to {quoted(view.name)}")
+            connection.execute("delete from loading where view = ?", (view.name,))
+
+    def tidy(self, config: RepoConfig) -> None:
+        """Give back the room of tables that were replaced, one after the other."""
+        connection = self._connection(config)
+        if connection.in_transaction:
+            return
+        old = "select name from sqlite_master where type = 'table' and instr(name, ?)"
+        for (name,) in connection.execute(old, (OLD,)).fetchall():
+            connection.execute(f"drop table if exists {quoted(name)}")
+
+    def count(self, config: RepoConfig, view: FeatureView, table: str | None = None) -> int:
+        """The number of keys ``view`` holds."""
+        sql = f"select count(*) from {quoted(table or view.name)}"
+        return self._connection(config).execute(sql).fetchone()[0]
 
     @contextmanager
     def transaction(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
         """All or nothing; inside another transaction it is part of that one."""
         with within(self._connection(config), "begin immediate") as connection:
             yield connection
+
+    def is_writing(self, config: RepoConfig) -> bool:
+        """Whether a transaction is under way that somebody else will end."""
+        return self._connection(config).in_transaction
 
     @contextmanager
     def snapshot(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
@@ -184,10 +355,8 @@ def connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     connection.execute("pragma journal_mode = wal")
-    connection.execute(
-        "create table if not exists materialized (view text primary key, source text, until text)"
-    )
-    connection.execute("create table if not exists remembered (source text primary key, until text)")
+    for statement in MARKS.strip().split(";\n"):
+        connection.execute(statement)
     return connection
 
 
@@ -221,102 +390,45 @@ def within(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Conne
             connection.execute("rollback")
 
 
-def kinds(view: FeatureView) -> dict[str, tuple[str, str]]:
-    """Feature name -> (SQLite column type, field of Feast's ``Value``).
-
-    Raises
-    ------
-    TypeError
-        A feature has a type this store does not keep.
-    """
-    try:
-        return {field.name: KINDS[field.dtype.to_value_type()] for field in view.features}
-    except KeyError as error:
-        raise TypeError(
-            f"feature view {view.name}: the online store keeps no {error.args[0].name} value"
-        ) from error
+def columns_of_request(rows: Any) -> Mapping[str, Any] | None:
+    """Entity rows as columns; None where they do not have the same names, which Feast's own code will say."""
+    if not isinstance(rows, list):
+        return rows or None
+    if not rows:
+        return None
+    names = rows[0].keys()
+    if any(row.keys() != names for row in rows):
+        return None
+    return {name: [row[name] for row in rows] for name in names}
 
 
-def shape_table(connection: sqlite3.Connection, view: FeatureView) -> None:
-    """Make the table of ``view``, or add and drop columns; a changed table counts as not materialized."""
-    key, wanted = view.join_keys[0], {name: kind[0] for name, kind in kinds(view).items()}
-    connection.execute(
-        f"create table if not exists {quoted(view.name)}"
-        f" ({quoted(key)} text primary key, event_timestamp text not null) without rowid"
-    )
-    present = {
-        name: kind.lower()
-        for _, name, kind, *_ in connection.execute(f"pragma table_info({quoted(view.name)})")
-    }
-    spare = {name: kind for name, kind in present.items() if name not in (key, "event_timestamp")}
-    if spare == wanted:
-        return
-    for name in [name for name, kind in spare.items() if wanted.get(name) != kind]:
-        connection.execute(f"alter table {quoted(view.name)} drop column {quoted(name)}")
-    for name in [name for name, kind in wanted.items() if spare.get(name) != kind]:
-        connection.execute(f"alter table {quoted(view.name)} add column {quoted(name)} {wanted[name]}")
-    connection.execute("delete from materialized where view = ?", (view.name,))
+def flat(row: Row, keys: Mapping[str, Kind], fields: Sequence[tuple[str, Kind]]) -> list[Any]:
+    """A pushed row as SQLite takes it: keys, its two instants, that it was pushed, its values."""
+    key, values, instant, created = row
+    plain = plain_key(key, keys)
+    return [
+        *(plain if isinstance(plain, tuple) else (plain,)),
+        stamp(instant),
+        stamp(created) if created else None,
+        1,
+        *(kind.kept(values[name]) for name, kind in fields),
+    ]
 
 
-def drop_table(connection: sqlite3.Connection, name: str) -> None:
-    connection.execute(f"drop table if exists {quoted(name)}")
-    connection.execute("delete from materialized where view = ?", (name,))
+def plain_key(key: EntityKey, keys: Mapping[str, Kind]) -> Any:
+    """An entity key as SQLite keeps it: a value, or a tuple of them; None where it is no key of the view."""
+    given = dict(zip(key.join_keys, key.entity_values, strict=True))
+    plain = tuple(key_of(kind, given[name]) if name in given else None for name, kind in keys.items())
+    return plain[0] if len(plain) == 1 else plain
 
 
-def upsert(view: FeatureView) -> str:
-    """The statement that writes one row unless a later one is there."""
-    names = [view.join_keys[0], "event_timestamp", *kinds(view)]
-    changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in names[1:])
-    columns, places = ", ".join(map(quoted, names)), ", ".join("?" * len(names))
-    return (
-        f"insert into {quoted(view.name)} ({columns}) values ({places})"
-        f" on conflict ({quoted(names[0])}) do update set {changes}"
-        f" where excluded.event_timestamp >= {quoted(view.name)}.event_timestamp"
-    )
-
-
-def select(view: FeatureView, names: dict[str, tuple[str, str]], keys: int) -> str:
-    """The query for ``keys`` customers of one view.
-
-    Columns are named with their table: SQLite takes a lone name that it does not know for a text.
-    """
-    key, table = view.join_keys[0], quoted(view.name)
-    columns = ", ".join(f"{table}.{quoted(name)}" for name in (key, "event_timestamp", *names))
-    return f"select {columns} from {table} where {table}.{quoted(key)} in ({', '.join('?' * keys)})"
-
-
-def flat(row: Row, fields: dict[str, tuple[str, str]]) -> list[Any]:
-    """A row as SQLite takes it: key, event timestamp, values in the order of ``fields``."""
-    key, values, instant, _ = row
-    plain = [unwrapped(values.get(name), field) for name, (_, field) in fields.items()]
-    return [key.entity_values[0].string_val, stamp(instant), *plain]
-
-
-def unwrapped(value: Value | None, field: Any) -> Any:
-    return getattr(value, field) if value is not None and value.HasField(field) else None
-
-
-def answer(instant: str, fields: dict[str, tuple[str, str]], values: list[Any]) -> Answer:
+def answer(reading: Reading, row: tuple[Any, ...]) -> Answer:
     """A row as Feast takes it."""
-    named = {
-        name: wrapped(value, field) for (name, (_, field)), value in zip(fields.items(), values, strict=True)
-    }
-    return datetime.fromisoformat(instant).replace(tzinfo=UTC), named
+    instant, *values = row
+    if instant is None:
+        return None, None
+    named = zip(reading.features, reading.kinds, values, strict=True)
+    return as_datetime(instant), {name: kind.message(kept) for name, kind, kept in named}
 
 
-def wrapped(value: Any, field: str) -> Value:
-    """A plain value as Feast's message; None is the empty message."""
-    if value is None:
-        return Value()
-    content: dict[str, Any] = {field: bool(value) if field == "bool_val" else value}
-    return Value(**content)
-
-
-def stamp(instant: datetime) -> str:
-    """An instant as text that sorts as time does, to the microsecond; without a zone it is UTC."""
-    utc = instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
-    return utc.isoformat(timespec="microseconds")
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+__all__ = ["Answer", "Row", "WholeRowOnlineStore", "WholeRowOnlineStoreConfig", "stamp"]

@@ -28,8 +28,13 @@ def published_build(home: Path | None = None) -> Path:
 
 
 def online_file(home: Path | None = None) -> Path:
-    """The file of the online store; it may not exist yet."""
-    return feast_path(settings()["online_store"]["path"], home)
+    """The file of the online store; it may not exist yet, and never does where another store is set."""
+    return feast_path(settings()["online_store"].get("path", "online_store.db"), home)
+
+
+def is_own_online_store(stated: dict[str, Any]) -> bool:
+    """Whether the settings name this repository's online store, and not one of Feast's such as Redis."""
+    return str(stated["online_store"]["type"]).startswith("feature_repo.")
 
 
 def registry_file(home: Path | None = None) -> Path:

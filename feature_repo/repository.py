@@ -10,7 +10,15 @@ from feast import FeatureStore, RepoConfig
 
 from feature_repo.catalog import read_catalog
 from feature_repo.objects import BEGINNING, feast_objects
-from feature_repo.paths import SETTINGS, churn_home, online_file, published_build, registry_file, settings
+from feature_repo.paths import (
+    SETTINGS,
+    churn_home,
+    is_own_online_store,
+    online_file,
+    published_build,
+    registry_file,
+    settings,
+)
 from feature_repo.registry_store import WholeFileRegistryStore
 
 
@@ -18,7 +26,8 @@ def repo_config(home: Path) -> RepoConfig:
     """The settings, for ``home``."""
     stated = settings()
     stated["registry"]["path"] = str(registry_file(home))
-    stated["online_store"]["path"] = str(online_file(home))
+    if is_own_online_store(stated):
+        stated["online_store"]["path"] = str(online_file(home))
     return RepoConfig(**stated, repo_path=SETTINGS.parent)
 
 

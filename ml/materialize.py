@@ -18,19 +18,27 @@ from ml.build_card import asked_instant
 from ml.errors import BusyError, TidemarkError
 from ml.home import Home
 from ml.instants import format_instant
-from ml.progress import SILENT, Progress
+from ml.progress import SILENT, Bar, Progress
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
+
+
+NO_BAR = Bar()
+COUNTED = ("customers", "rows")
 
 
 def materialize(
     *,
     home: "str | os.PathLike[str] | Home | None" = None,
     as_of: datetime | None = None,
+    full_refresh: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Make the online store exactly what the published build says at one instant.
+
+    Where the store holds an earlier instant, or a build that this one was added to, only customers with
+    something new are written. Everything is written anew where it holds the very same already.
 
     Parameters
     ----------
@@ -38,6 +46,8 @@ def materialize(
         The folder of all state (default ``CHURN_HOME``).
     as_of : datetime, optional
         The instant, naive UTC (default: the build's data clock).
+    full_refresh : bool
+        Write every customer, even where those with something new would do.
     progress : Progress, optional
         How to speak.
 
@@ -58,12 +68,10 @@ def materialize(
     """
     home, started = Home.at(home), time.monotonic()
     home.current_build()
-    with home.writing("materialize"), home.reading() as build, progress.bar("Loading Feast", 3) as bar:
+    with home.writing("materialize"), home.reading() as build, progress.bar("Loading Feast", 1) as bar:
         instant = asked_instant(build, as_of)
         store = open_feast(home)
-        bar.step("Writing feature values")
-        views = write_online(store, build, instant)
-        bar.step("Done", 2)
+        views = write_online(store, build, instant, bar=bar, anew=full_refresh)
     return {
         "build_id": build.name,
         "as_of": format_instant(instant),
@@ -85,63 +93,126 @@ def open_feast(home: Home) -> "FeatureStore":
 
 
 def write_online(
-    store: "FeatureStore", build: Path, instant: datetime, finally_do: Callable[[], None] = lambda: None
+    store: "FeatureStore",
+    build: Path,
+    instant: datetime,
+    finally_do: Callable[[], None] = lambda: None,
+    bar: Bar = NO_BAR,
+    anew: bool = False,
 ) -> dict[str, dict[str, int]]:
-    """Register ``build``, empty the store, fill and check it: all in one step, or nothing.
+    """Register ``build``, fill and check the store: all in one step, or nothing.
 
-    Values are written first, unseen; then the registry is replaced, then ``finally_do`` is called, then the
-    values are seen. An error in any of these leaves store and registry as they were.
+    Values are written first, unseen, in a table aside that a killed run need not begin again; then the
+    registry is replaced, then ``finally_do`` is called, then the values are seen. An error in any of these
+    leaves store and registry as they were.
     """
+    from feature_repo.online_store import WholeRowOnlineStore
+
+    online = store.provider.online_store
+    if not isinstance(online, WholeRowOnlineStore):
+        return fill_another_store(store, build, instant, finally_do)
+    engine = store.provider.batch_engine
+    engine.exactly, engine.anew = True, anew
+    engine.told = lambda view, done, total: bar.set_to(done, total, f"Writing {view}")
+    with problems_told():
+        engine.prepare(views_of(build), instant.replace(tzinfo=UTC))
     with in_one_step(store, finally_do):
-        return fill_online(store, build, instant)
+        written = fill_online(store, build, instant)
+    online.tidy(store.config)
+    return written
+
+
+def views_of(build: Path) -> list["FeatureView"]:
+    """The feature views that a build will have."""
+    from feast import FeatureView
+
+    from feature_repo.catalog import read_catalog
+    from feature_repo.objects import feast_objects
+
+    return [each for each in feast_objects(read_catalog(build)).values() if type(each) is FeatureView]
 
 
 @contextlib.contextmanager
 def in_one_step(store: "FeatureStore", finally_do: Callable[[], None]) -> Iterator[None]:
     """Whatever is done with the registry and the online store is seen at the end, together, or not at all."""
-    import duckdb
-
-    from feature_repo.registry_store import RegistryChangedError
     from feature_repo.repository import registry_of
 
-    online, registry = store.provider.online_store, registry_of(store)
+    registry = registry_of(store)
+    with (
+        problems_told(),
+        feast_speaking_to_nobody(),
+        registry.taken_back_on_failure(),
+        changes_of(store),
+    ):
+        with registry.held_back():
+            yield
+        finally_do()
+
+
+@contextlib.contextmanager
+def problems_told() -> Iterator[None]:
+    """What can go wrong on the way, in the words of this side."""
+    import duckdb
+
+    from feature_repo.errors import RowsLostError
+    from feature_repo.registry_store import RegistryChangedError
+
     try:
-        with (
-            feast_speaking_to_nobody(),
-            registry.taken_back_on_failure(),
-            online.transaction(store.config),
-        ):
-            with registry.held_back():
-                yield
-            finally_do()
+        yield
     except RegistryChangedError as error:
         raise BusyError(str(error)) from error
+    except RowsLostError as error:
+        raise TidemarkError(str(error)) from error
     except duckdb.Error as error:
         problem = str(error).splitlines()[0]
         raise TidemarkError(f"the build cannot be read: {problem}; run 'churn build' again") from error
 
 
+def changes_of(store: "FeatureStore") -> contextlib.AbstractContextManager[Any]:
+    """A transaction of the online store; another store than ours has none."""
+    online = store.provider.online_store
+    if hasattr(online, "transaction"):
+        return online.transaction(store.config)
+    return contextlib.nullcontext()
+
+
 def fill_online(store: "FeatureStore", build: Path, instant: datetime) -> dict[str, dict[str, int]]:
-    """Empty the store, fill it from ``build``, and count what came."""
+    """Fill the store from ``build``, and count what came."""
     from feature_repo.repository import BEGINNING, apply_definitions
 
-    online = store.provider.online_store
     apply_definitions(store, build=build)
-    views = sorted(store.list_batch_feature_views(), key=lambda view: view.name)
-    for view in views:
-        online.clear(store.config, view)
     store.materialize(BEGINNING, instant.replace(tzinfo=UTC))
+    views = sorted(store.list_batch_feature_views(), key=lambda view: view.name)
     return {view.name: reconciled(store, view, instant) for view in views}
 
 
-def reconciled(store: "FeatureStore", view: "FeatureView", instant: datetime) -> dict[str, int]:
-    """Customers and rows of one view, after checking that none got lost on the way."""
+def fill_another_store(
+    store: "FeatureStore", build: Path, instant: datetime, finally_do: Callable[[], None]
+) -> dict[str, dict[str, int]]:
+    """Fill a store of Feast's such as Redis: customer by customer, seen as they come."""
+    from feature_repo.repository import BEGINNING, apply_definitions
+
+    with in_one_step(store, finally_do):
+        apply_definitions(store, build=build)
+        store.materialize(BEGINNING, instant.replace(tzinfo=UTC))
+    views = sorted(views_of(build), key=lambda view: view.name)
+    return {view.name: dict(zip(COUNTED, counted(view, instant), strict=True)) for view in views}
+
+
+def counted(view: "FeatureView", instant: datetime) -> tuple[int, int]:
+    """Customers and rows of one view up to an instant."""
     import duckdb
 
     query = "select count(distinct customer_id), count(*) from read_parquet(?) where event_timestamp <= ?"
     with duckdb.connect() as connection:
         found = connection.execute(query, [f"{view.batch_source.path}/*.parquet", instant]).fetchone()
-    customers, rows = found or (0, 0)
+    return found or (0, 0)
+
+
+def reconciled(store: "FeatureStore", view: "FeatureView", instant: datetime) -> dict[str, int]:
+    """Customers and rows of one view, after checking that none got lost on the way."""
+    known = store.provider.batch_engine.counted.pop(view.name, None)
+    customers, rows = known or counted(view, instant)
     online = store.provider.online_store.count(store.config, view)
     if customers != online:
         raise TidemarkError(

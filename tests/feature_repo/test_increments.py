@@ -22,14 +22,18 @@ def same(home: Path, instant: datetime) -> bool:
 def written(store, monkeypatch) -> list[str]:
     """The customers written from now on, in order."""
     kind, names = type(store.provider.online_store), []
-    write = kind.online_write_batch
-
-    def noting(self, config, table, data, progress):
-        names.extend(row[0].entity_values[0].string_val for row in data)
-        write(self, config, table, data, progress)
-
-    monkeypatch.setattr(kind, "online_write_batch", noting)
+    for way in ("write", "load"):
+        monkeypatch.setattr(kind, way, noting(getattr(kind, way), names))
     return names
+
+
+def noting(write, names: list):
+    def noted(self, config, view, rows):
+        rows = list(rows)
+        names.extend(row[0] for row in rows)
+        write(self, config, view, iter(rows))
+
+    return noted
 
 
 def test_the_first_increment_takes_customers_whose_last_change_is_years_old(home: Path, store) -> None:

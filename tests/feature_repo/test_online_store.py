@@ -116,13 +116,3 @@ def test_a_changed_column_is_filled_by_the_next_increment(home: Path, store) -> 
     held.update(store.config, [], [store.get_feature_view("feat_customer_orders")], [], [], True)
     store.materialize_incremental(CLOCK)
     assert online(home, ["ann"], CLOCK)[0]["orders_30d"] == 2
-
-
-def test_a_type_that_cannot_be_kept_is_refused(store) -> None:
-    from feast import Field
-    from feast.types import UnixTimestamp
-
-    view = store.get_feature_view("feat_customer_orders")
-    view.features = [Field(name="at", dtype=UnixTimestamp)]
-    with pytest.raises(TypeError, match="keeps no UNIX_TIMESTAMP value"):
-        store.provider.online_store.update(store.config, [], [view], [], [], True)

@@ -53,13 +53,12 @@ def test_a_lost_customer_is_noticed_and_changes_nothing(home: Path, monkeypatch:
     from feature_repo.online_store import WholeRowOnlineStore
 
     materialize(home=home)
-    before, write = online(home, EVERYBODY, CLOCK), WholeRowOnlineStore.online_write_batch
+    before, write = online(home, EVERYBODY, CLOCK), WholeRowOnlineStore.load
 
-    def forgetful(self, config, table, data, progress):
-        kept = [row for row in data if row[0].entity_values[0].string_val != "old"]
-        write(self, config, table, kept, progress)
+    def forgetful(self, config, view, rows):
+        write(self, config, view, (row for row in rows if row[0] != "old"))
 
-    monkeypatch.setattr(WholeRowOnlineStore, "online_write_batch", forgetful)
+    monkeypatch.setattr(WholeRowOnlineStore, "load", forgetful)
     with pytest.raises(TidemarkError, match="3 customers offline but 2 online"):
         materialize(home=home)
     monkeypatch.undo()

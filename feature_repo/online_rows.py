@@ -1,0 +1,120 @@
+"""Rows of one view for some keys, as the online store holds them, in the order asked."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from feast import FeatureView
+from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+
+from feature_repo.online_kinds import Kind, key_kinds, kinds
+from feature_repo.online_sql import select_many, select_one
+
+PRESENT, NOT_FOUND, OUTSIDE_MAX_AGE = FieldStatus.PRESENT, FieldStatus.NOT_FOUND, FieldStatus.OUTSIDE_MAX_AGE
+Keys = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a view says of the asked keys.
+
+    Parameters
+    ----------
+    instants : list
+        A key's event timestamp as text, or None.
+    columns : list
+        A column a feature: what is kept for each key; None where there is nothing, or only what is too old.
+    statuses : list
+        A key's status of Feast's.
+    """
+
+    instants: Sequence[str | None]
+    columns: Sequence[Sequence[Any]]
+    statuses: Sequence[int]
+
+
+class Reading:
+    """How to ask one view for some features; made once, used for every request.
+
+    Parameters
+    ----------
+    view : FeatureView
+    features : sequence of str
+        In the order their columns are wanted.
+    """
+
+    def __init__(self, view: FeatureView, features: Sequence[str]):
+        of_view = kinds(view)
+        self.features = list(features)
+        self.kinds: list[Kind] = [of_view[name] for name in features]
+        self.keys: dict[str, Kind] = key_kinds(view)
+        ttl = getattr(view, "ttl", None)
+        self.ttl: timedelta | None = ttl if ttl else None
+        self._one, self._many = select_one(view, features), select_many(view, features)
+        self._nothing = (None,) * (len(features) + 1)
+        self._as_json = len(self.keys) == 1 and all(kind.field is not None for kind in self.keys.values())
+
+    def rows(self, connection: sqlite3.Connection, keys: Keys) -> list[tuple[Any, ...]]:
+        """The event timestamp and the kept values of each key; all None where it is not there.
+
+        A key is a plain value, or a tuple of them where the view has several join keys.
+        """
+        width = len(self.keys)
+        if len(keys) == 1 or not self._as_json:
+            return [self._row(connection, key, width) for key in keys]
+        found = connection.execute(self._many, (json.dumps(list(dict.fromkeys(keys))),))
+        there = {row[0]: row[1:] for row in found}
+        return [there.get(key, self._nothing) for key in keys]
+
+    def _row(self, connection: sqlite3.Connection, key: Any, width: int) -> tuple[Any, ...]:
+        row = connection.execute(self._one, (key,) if width == 1 else key).fetchone()
+        return row[width:] if row else self._nothing
+
+    def find(self, connection: sqlite3.Connection, keys: Keys) -> Found:
+        """Instants, columns and statuses; values older than the view's TTL are not told."""
+        rows = self.rows(connection, keys)
+        instants = [row[0] for row in rows]
+        statuses = [NOT_FOUND if instant is None else PRESENT for instant in instants]
+        if self.ttl:
+            rows = list(map(self._told, rows, statuses))
+            statuses = [
+                OUTSIDE_MAX_AGE if told[0] is None and status == PRESENT else status
+                for told, status in zip(rows, statuses, strict=True)
+            ]
+        columns = list(zip(*rows, strict=True))[1:] if rows else [()] * len(self.features)
+        return Found(instants, columns, statuses)
+
+    def _told(self, row: tuple[Any, ...], status: int) -> tuple[Any, ...]:
+        return self._nothing if status == PRESENT and is_older(row[0], self.ttl) else row
+
+
+def is_older(instant: str, ttl: timedelta | None) -> bool:
+    """Whether a row's age exceeds the TTL; Feast's TTL is measured by the wall clock."""
+    return ttl is not None and now() - as_datetime(instant) > ttl
+
+
+def hide_what_is_too_old(view: FeatureView, vectors: Sequence[Any]) -> None:
+    """Take values older than the view's TTL out of Feast's messages."""
+    ttl = getattr(view, "ttl", None)
+    for vector in vectors if ttl else ():
+        for place, instant in enumerate(vector.event_timestamps):
+            if vector.statuses[place] == PRESENT and now() - instant.ToDatetime(UTC) > ttl:
+                vector.values[place].Clear()
+                vector.statuses[place] = OUTSIDE_MAX_AGE
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def as_datetime(instant: str) -> datetime:
+    return datetime.fromisoformat(instant).replace(tzinfo=UTC)
+
+
+def stamp(instant: datetime) -> str:
+    """An instant as text that sorts as time does, to the microsecond; without a zone it is UTC."""
+    utc = instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
+    return utc.isoformat(timespec="microseconds")
