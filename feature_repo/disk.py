@@ -1,7 +1,10 @@
 """What has been renamed into place must be on disk before: files and folders are synced first."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def sync_folder(folder: Path) -> None:
@@ -26,3 +29,17 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of ``path`` when the block ends well, and leaves no trace else."""
+    made = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with made.open("wb") as file:
+            yield file
+        sync(made)
+        made.rename(path)
+        sync_folder(path.parent)
+    finally:
+        made.unlink(missing_ok=True)

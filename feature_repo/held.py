@@ -1,6 +1,7 @@
-"""Which values held at each asked instant: the as-of join of keys with the views of a build, in DuckDB.
+"""Which values held at each asked instant: the join of asked rows with histories, in DuckDB.
 
-Keys come checked from ``feature_repo.asked``; ``feature_repo.retrieval`` reads the values slice by slice.
+Asked rows come checked (``feature_repo.asked``, ``feature_repo.entity_rows``); ``feature_repo.plans`` finds
+the rows that held, and here their values are fetched, one group of columns at a time, and read by slices.
 """
 
 import os
@@ -10,80 +11,82 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from feature_repo.catalog import Feature, View
-from feature_repo.errors import CatalogError, FeatureError
-from feature_repo.formulas import INSTANT
+from feature_repo.errors import FeatureError
+from feature_repo.history import ROWS_A_FILE, History, literal, matched, quoted
+from feature_repo.plans import Asked, find_held
 
-AS_OPERAND = "operand "
-NUMBERED_CUSTOMERS = """
-create temp table customers as
-select customer, (row_number() over ())::integer as number
-from (select distinct customer from keys)
-"""
-NUMBERED_KEYS = """
-create temp table asked as
-select keys.row, customers.number, keys.instant
-from keys
-inner join customers using (customer)
-"""
-# Over key columns alone, and customers as numbers: half the time and memory of joining whole rows by name.
-HELD = """
-create or replace temp table held as
-with
+INSTANT = "instant"
 
-history as (
-    select customers.number, source.event_timestamp, source.file_index, source.file_row_number
-    from {source} as source
-    inner join customers on source.customer_id = customers.customer
-)
 
-select asked.row, history.file_index, history.file_row_number
-from asked
-asof inner join history
-    on asked.number = history.number and asked.instant >= history.event_timestamp
-"""
-VALUES = """
-create temp table {view} as
-select held.row, {columns}
-from held
-inner join {source} as source using (file_index, file_row_number)
-order by held.row
-"""
+@dataclass(frozen=True)
+class Group:
+    """Columns of one history that are looked up together, and kept as one table.
+
+    Parameters
+    ----------
+    name : str
+        The table's.
+    history : History
+    asked_by : sequence of str
+        The columns of the asked rows that the history's keys are matched with, one for each.
+    columns : mapping
+        Name in the table -> column of the history.
+    """
+
+    name: str
+    history: History
+    asked_by: Sequence[str]
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class HeldValues:
-    """The values that held, by view and row; a database in memory that overflows into a temporary folder."""
+    """The values that held, by group and row; a database in memory that overflows into a temporary folder."""
 
     connection: duckdb.DuckDBPyConnection
     folder: tempfile.TemporaryDirectory[str]
-    columns: Mapping[str, Sequence[Feature]]
+    groups: Sequence[Group]
+    plans: Mapping[str, str]
 
     @classmethod
     def find(
-        cls, keys: pa.Table, views: Sequence[View], names: frozenset[str], memory_limit: str
+        cls,
+        instants: pa.ChunkedArray,
+        keys: Mapping[str, pa.ChunkedArray],
+        groups: Sequence[Group],
+        memory_limit: str,
+        plan: str | None = None,
     ) -> "HeldValues":
-        """Look up the features ``names`` of ``views`` for ``keys``: row, customer, instant."""
+        """Look up ``groups``.
+
+        Parameters
+        ----------
+        instants : ChunkedArray of timestamp[us]
+            The asked instants, UTC; for a null nothing holds.
+        keys : mapping
+            Column of the asked rows -> its values; for a null nothing holds.
+        groups : sequence of Group
+        memory_limit : str
+            What DuckDB may hold in memory; more goes to a temporary folder. Beside it a few numbers for each
+            asked row are kept.
+        plan : str, optional
+            One of ``feature_repo.plans.PLANS``; by default the cheapest for each group.
+        """
         folder = tempfile.TemporaryDirectory(prefix="tidemark-")
         spill = os.path.join(folder.name, "spill")
         connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": spill})
-        connection.register("keys", keys)
-        connection.execute(NUMBERED_CUSTOMERS)
-        connection.execute(NUMBERED_KEYS)
-        connection.unregister("keys")
-        columns = {
-            view.name: chosen
-            for view in views
-            if (chosen := [feature for feature in view.features if feature.name in names])
-        }
-        for view in views:
-            if view.name in columns:
-                with readable(view):
-                    fetch(connection, view, columns[view.name])
-        connection.execute("drop table if exists held")
-        return cls(connection, folder, columns)
+        connection.execute("set TimeZone = 'UTC'")
+        connection.register("asked", asked_table(instants, keys))
+        numbered = {by: numbered_rows(connection, by) for by in {tuple(group.asked_by) for group in groups}}
+        connection.unregister("asked")
+        plans = {}
+        for group in groups:
+            with readable(group):
+                plans[group.name] = look_up(connection, group, numbered[tuple(group.asked_by)], plan)
+        return cls(connection, folder, groups, plans)
 
     def __enter__(self) -> "HeldValues":
         return self
@@ -93,63 +96,157 @@ class HeldValues:
         self.connection.close()
         self.folder.cleanup()
 
-    def read(self, operands: frozenset[str], first: int, end: int) -> tuple[pa.Table, pa.Table]:
+    def types(self, group: str) -> dict[str, str]:
+        """Column of a group -> SQL type."""
+        described = self.connection.execute(f"describe {quoted(group)}").fetchall()
+        return {name: kind for name, kind, *_ in described}
+
+    def read(self, columns: Sequence[str], first: int, end: int) -> pa.Table:
         """What held for the asked rows from ``first`` to before ``end``, in their order; null where nothing.
 
-        Returns
-        -------
-        tuple of Table
-            All features looked up; and those of them that are ``operands``, as formulas read them: DOUBLE or
-            TIMESTAMP.
+        Parameters
+        ----------
+        columns : sequence of str
+            SQL over the groups' columns, each with its name (``... as ...``).
         """
-        features = [feature for chosen in self.columns.values() for feature in chosen]
-        used = [feature for feature in features if feature.name in operands]
-        columns = [quoted(feature.name) for feature in features] + [operand(feature) for feature in used]
-        joins = [
-            f"left join (from {quoted(view)} where row >= {first} and row < {end}) using (row)"
-            for view in self.columns
-        ]
+        names = [quoted(group.name) for group in self.groups]
+        part = f"where row >= {first} and row < {end}"
+        joins = [f"left join (from {name} {part}) as {name} using (row)" for name in names]
         query = [f"select {', '.join(['row', *columns])} from range({first}, {end}) as asked(row)", *joins]
-        found = self.connection.execute(" ".join([*query, "order by row"])).to_arrow_table()
-        values = found.select([feature.name for feature in features] or ["row"])
-        read = found.select([AS_OPERAND + feature.name for feature in used])
-        return values, read.rename_columns([feature.name for feature in used])
+        return (
+            self.connection.execute(" ".join([*query, "order by row"])).to_arrow_table().drop_columns("row")
+        )
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Asked rows by owner (see ``feature_repo.plans.Asked``), for groups asked by the same columns."""
+
+    owners: str
+    keys: str
+    kinds: Mapping[str, str]
+    rows: int
+    owner_count: int
+    first: int | None
+    last: int | None
+
+
+def asked_table(instants: pa.ChunkedArray, keys: Mapping[str, pa.ChunkedArray]) -> pa.Table:
+    """Asked rows as DuckDB takes them: their number, instant and keys."""
+    rows = pa.array(np.arange(len(instants), dtype="int32"))
+    return pa.table({"row": rows, INSTANT: instants, **{key(name): values for name, values in keys.items()}})
+
+
+def key(name: str) -> str:
+    """The name of an asked key, apart from all others."""
+    return f"key {name}"
+
+
+def numbered_rows(connection: duckdb.DuckDBPyConnection, by: Sequence[str]) -> Numbered:
+    """Number the owners among the asked rows, and sort the rows by owner and instant."""
+    name = " ".join(["by", *by])
+    owners, keys = quoted(f"owners {name}"), quoted(f"keys {name}")
+    names = [quoted(key(column)) for column in by]
+    known = " and ".join([f"{INSTANT} is not null", *(f"{column} is not null" for column in names)])
+    distinct = f"select distinct {', '.join(names) or '1 as one'} from asked where {known}"
+    numbered = "(row_number() over () - 1)::integer as number"
+    connection.execute(f"create temp table {owners} as select *, {numbered} from ({distinct})")
+    same = f"using ({', '.join(names)})" if names else "on true"
+    connection.execute(f"""
+        create temp table {keys} as
+        select asked.row, owners.number, epoch_us(asked.{INSTANT}) as {INSTANT}
+        from asked
+        inner join {owners} as owners {same}
+        where {known}
+        order by owners.number, asked.{INSTANT}
+    """)
+    kinds = {column: kind for column, kind, *_ in connection.execute(f"describe {owners}").fetchall()}
+    sizes = f"select count(*), min({INSTANT}), max({INSTANT}), (select count(*) from {owners}) from {keys}"
+    ((rows, first, last, owner_count),) = connection.execute(sizes).fetchall()
+    return Numbered(owners, keys, kinds, rows, owner_count, first, last)
+
+
+def look_up(connection: duckdb.DuckDBPyConnection, group: Group, numbered: Numbered, plan: str | None) -> str:
+    """Make the table of one group, sorted by asked row; the plan it was found by."""
+    history, types = group.history, group.history.types(connection)
+    if missing := [name for name in used_columns(group) if name not in types]:
+        raise FeatureError(f"{group.name} has no column {missing[0]} in {', '.join(history.files[:1])}")
+    if numbered.first is None or numbered.last is None:
+        connection.execute("create or replace temp table held (row integer, place bigint)")
+        used = "none"
+    else:
+        on = [
+            matched(
+                f"owners.{quoted(key(asked))}",
+                numbered.kinds[key(asked)],
+                f"source.{quoted(column)}",
+                types[column],
+                asked,
+            )
+            for asked, column in zip(group.asked_by, history.keys, strict=True)
+        ]
+        asked_rows = Asked(
+            owners=numbered.owners,
+            keys=numbered.keys,
+            on=" and ".join(on) or "true",
+            rows=numbered.rows,
+            owner_count=numbered.owner_count,
+            first=numbered.first,
+            last=numbered.last,
+        )
+        used = find_held(connection, history, asked_rows, types, plan)
+    fetch(connection, group)
+    connection.execute("drop table held")
+    return used
+
+
+def used_columns(group: Group) -> list[str]:
+    """Every column that is read of a history."""
+    history = group.history
+    created = [history.created] if history.created else []
+    return [*history.keys, history.instant, *created, *group.columns.values()]
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, group: Group) -> None:
+    """Make a table of the values of the rows that held; only files with such a row are opened."""
+    found = connection.execute(
+        f"select distinct place >> {ROWS_A_FILE} as file from held order by file"
+    ).fetchall()
+    numbers = [number for (number,) in found] or [0]
+    files = files_of(connection, group.history)
+    relation = (
+        f"read_parquet([{', '.join(literal(files[number]) for number in numbers)}], file_row_number = true)"
+    )
+    columns = [f"source.{quoted(column)} as {quoted(name)}" for name, column in group.columns.items()]
+    connection.execute(f"""
+        create temp table {quoted(group.name)} as
+        select {", ".join(["held.row", *columns])}
+        from held
+        inner join {relation} as source
+            on source.file_index = list_position({numbers}, held.place >> {ROWS_A_FILE}) - 1
+                and source.file_row_number = held.place & {(1 << ROWS_A_FILE) - 1}
+        order by held.row
+    """)
+
+
+def files_of(connection: duckdb.DuckDBPyConnection, history: History) -> list[str]:
+    """The files of a history in the order DuckDB numbers them; patterns are resolved."""
+    if not any(set("*?[") & set(file) for file in history.files):
+        return list(history.files)
+    found = connection.execute(
+        f"select file from glob([{', '.join(map(literal, history.files))}])"
+    ).fetchall()
+    return [file for (file,) in found]
 
 
 @contextmanager
-def readable(view: View) -> Iterator[None]:
-    """Say in one sentence which part of a build could not be read."""
+def readable(group: Group) -> Iterator[None]:
+    """Say in one sentence which history could not be read."""
     try:
         yield
     except duckdb.Error as error:
+        place = os.path.dirname(group.history.files[0]) or group.history.files[0]
         raise FeatureError(
-            f"{view.path} could not be joined: {str(error).splitlines()[0]}; free memory and disk space, or "
+            f"{place} could not be joined: {str(error).splitlines()[0]}; free memory and disk space, or "
             "run 'churn build' again"
         ) from error
-
-
-def fetch(connection: duckdb.DuckDBPyConnection, view: View, features: Sequence[Feature]) -> None:
-    """Make a table of one view's values, sorted by asked row."""
-    source = parquet(view)
-    columns = ", ".join(quoted(feature.name) for feature in features)
-    connection.execute(HELD.format(source=source))
-    connection.execute(VALUES.format(view=quoted(view.name), columns=columns, source=source))
-
-
-def operand(feature: Feature) -> str:
-    """A feature as formulas read it; the division of a DECIMAL is DuckDB's everywhere."""
-    kind = "timestamp" if feature.kind == INSTANT else "double"
-    return f"{quoted(feature.name)}::{kind} as {quoted(AS_OPERAND + feature.name)}"
-
-
-def parquet(view: View) -> str:
-    """The rows of a view, for a ``from`` clause."""
-    if not any(view.path.glob("*.parquet")):
-        raise CatalogError(f"{view.path} has no Parquet files: run 'churn build' again")
-    pattern = str(view.path / "*.parquet").replace("'", "''")
-    return f"read_parquet('{pattern}', file_row_number = true)"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'

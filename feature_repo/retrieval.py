@@ -15,14 +15,16 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from feature_repo.asked import at_hand, check_columns, read_keys
-from feature_repo.catalog import Catalog, read_catalog
+from feature_repo.asked import CUSTOMER, at_hand, check_columns, read_keys
+from feature_repo.catalog import Catalog, Feature, View, read_catalog
 from feature_repo.errors import FeatureError, RowsError
-from feature_repo.formulas import ASKED_AT, evaluate_all, used_names
-from feature_repo.held import HeldValues
+from feature_repo.formulas import ASKED_AT, INSTANT, evaluate_all, used_names
+from feature_repo.held import Group, HeldValues
+from feature_repo.history import History, files_in, quoted
 
 MEMORY_LIMIT = "3GB"
 SLICE = 122_880
+AS_OPERAND = "operand "
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 
 
@@ -79,9 +81,11 @@ def point_in_time_stream(
     asked = at_hand(rows, Path(folder.name))
     keys = read_keys(asked)
     used = with_operands(catalog, names)
-    held = HeldValues.find(keys, catalog.views, used, memory_limit)
+    stored = [feature for feature in catalog.stored if feature.name in used]
+    groups = [group for view in catalog.views if (group := group_of(view, used)).columns]
+    held = HeldValues.find(keys["instant"], {CUSTOMER: keys["customer"]}, groups, memory_limit)
     formulas = {name: formula for name, formula in catalog.formulas.items() if name in used}
-    answer = Answer(asked, keys["instant"], held, names, formulas)
+    answer = Answer(asked, keys["instant"], held, names, stored, formulas)
 
     def batches() -> Iterator[pa.RecordBatch]:
         with folder, held:
@@ -90,6 +94,13 @@ def point_in_time_stream(
                 tell(min(first + SLICE, len(asked)), len(asked))
 
     return pa.RecordBatchReader.from_batches(answer.slice(len(asked)).schema, batches())
+
+
+def group_of(view: View, names: frozenset[str]) -> Group:
+    """Those of the features ``names`` that are in ``view``; a build has one row a customer and instant."""
+    columns = {feature.name: feature.name for feature in view.features if feature.name in names}
+    history = History(files_in(str(view.path)), ["customer_id"], "event_timestamp", is_unique=True)
+    return Group(view.name, history, [CUSTOMER], columns)
 
 
 def choose(catalog: Catalog, names: Sequence[str] | None) -> list[str]:
@@ -125,18 +136,33 @@ class Answer:
     instants: pa.ChunkedArray
     held: HeldValues
     names: Sequence[str]
+    stored: Sequence[Feature]
     formulas: Mapping[str, str]
 
     def slice(self, first: int) -> pa.Table:
         """Up to SLICE asked rows from ``first`` on, with their features."""
         rows = self.asked.slice(first, SLICE)
-        stored, operands = self.held.read(operands_of(self.formulas), first, first + len(rows))
-        if len(stored) != len(rows):
-            raise FeatureError(f"{len(rows)} rows asked but {len(stored)} answered: build again")
-        derived = on_demand(self.formulas, operands, self.instants.slice(first, SLICE))
-        columns = {name: derived[name] if name in derived else stored[name] for name in self.names}
+        operands = operands_of(self.formulas)
+        used = [feature for feature in self.stored if feature.name in operands]
+        columns = [*(quoted(feature.name) for feature in self.stored), *map(operand, used)]
+        found = self.held.read(columns, first, first + len(rows))
+        if len(found) != len(rows):
+            raise FeatureError(f"{len(rows)} rows asked but {len(found)} answered: build again")
+        read = found.select([AS_OPERAND + feature.name for feature in used])
+        derived = on_demand(
+            self.formulas,
+            read.rename_columns([feature.name for feature in used]),
+            self.instants.slice(first, SLICE),
+        )
+        answered = {name: derived[name] if name in derived else found[name] for name in self.names}
         own = dict(zip(rows.column_names, rows.columns, strict=True))
-        return pa.table(own | columns).combine_chunks()
+        return pa.table(own | answered).combine_chunks()
+
+
+def operand(feature: Feature) -> str:
+    """A feature as formulas read it; the division of a DECIMAL is DuckDB's everywhere."""
+    kind = "timestamp" if feature.kind == INSTANT else "double"
+    return f"{quoted(feature.name)}::{kind} as {quoted(AS_OPERAND + feature.name)}"
 
 
 def on_demand(

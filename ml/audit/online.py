@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from feature_repo.carried_types import base_type, is_instant
 from feature_repo.catalog import Catalog, Feature, View, read_catalog
-from feature_repo.held import quoted
+from feature_repo.history import quoted
 from feature_repo.leases import lease
 from feature_repo.retrieval import point_in_time
 from ml.audit.facts import one

@@ -17,7 +17,7 @@ import yaml
 
 from feature_repo.carried_types import feast_type_name
 from feature_repo.catalog import Feature, View
-from feature_repo.held import quoted
+from feature_repo.history import quoted
 from feature_repo.paths import ROOT, feast_path
 from ml.audit.findings import Breach
 from ml.errors import TidemarkError

@@ -1,0 +1,175 @@
+"""A history: rows of Parquet files that say whose, since when, and perhaps known since when.
+
+What point-in-time retrieval reads. ``feature_repo.plans`` finds the row of a history that held at an instant.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from feature_repo.errors import CatalogError, RowsError
+
+# A row's place is one number, in the order of files and of rows in them.
+ROWS_A_FILE = 40
+PLACE = f"(source.file_index::bigint << {ROWS_A_FILE}) + source.file_row_number"
+NO_LIMIT = timedelta(0)
+BEFORE_ALL = -(2**63)
+REMOTE = "://"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# TIMESTAMP_NS ends in the year 2262, and starts in 1677.
+NANOSECONDS_UNTIL = 9_000_000_000_000_000
+TEXTS = ("VARCHAR",)
+WHOLE_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+
+
+@dataclass(frozen=True)
+class History:
+    """Rows over time.
+
+    Parameters
+    ----------
+    files : sequence of str
+        Parquet files of one schema, or patterns.
+    keys : sequence of str
+        The columns that say whose a row is; none when all rows are about the same.
+    instant : str
+        The column of instants from which a row holds: of any unit, with a zone or in UTC. They count to the
+        microsecond; what is finer is rounded up, so that no row is seen too early.
+    created : str, optional
+        The column of instants a row was written at: of two rows for one instant the later written holds, one
+        without counts as the earliest.
+    lifetime : timedelta
+        How long a row holds after its instant, both ends included; 0 is for ever.
+    known_when_created : bool
+        Whether rows count only from when they were written.
+    is_unique : bool
+        Whether no two rows are of the same key and instant; then no tie needs to be settled. Of rows that tie
+        in everything the last one in the files holds.
+    """
+
+    files: Sequence[str]
+    keys: Sequence[str]
+    instant: str
+    created: str | None = None
+    lifetime: timedelta = NO_LIMIT
+    known_when_created: bool = False
+    is_unique: bool = False
+
+    @property
+    def relation(self) -> str:
+        """The rows, for a ``from`` clause."""
+        return f"read_parquet([{', '.join(map(literal, self.files))}], file_row_number = true)"
+
+    @property
+    def lifetime_microseconds(self) -> int:
+        """How long a row holds; 0 is for ever."""
+        return self.lifetime // timedelta(microseconds=1)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether a row may hold from its instant on and yet be unknown at first."""
+        return self.known_when_created and self.created is not None
+
+    def count(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """The number of rows, by what the files say of themselves."""
+        files = ", ".join(map(literal, self.files))
+        query = f"select coalesce(sum(num_rows), 0)::bigint from parquet_file_metadata([{files}])"
+        ((rows,),) = connection.execute(query).fetchall()
+        return int(rows)
+
+    def types(self, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+        """Column -> SQL type."""
+        described = connection.execute(f"describe select * from {self.relation}").fetchall()
+        return {name: kind for name, kind, *_ in described}
+
+
+def files_in(path: str) -> list[str]:
+    """The files of a source: those of a folder, sorted, or the one, or the pattern.
+
+    Raises
+    ------
+    CatalogError
+        A folder has none.
+    """
+    place = Path(path)
+    if REMOTE in path or not place.is_dir():
+        return [path]
+    files = sorted(str(file) for file in place.glob("*.parquet")) or sorted(
+        map(str, place.rglob("*.parquet"))
+    )
+    if not files:
+        raise CatalogError(f"{path} has no Parquet files: run 'churn build' again")
+    return files
+
+
+def microseconds(column: str, kind: str) -> str:
+    """The SQL for a column of instants as microseconds since 1970, UTC; what is finer is rounded up."""
+    if kind == "TIMESTAMP_NS":
+        return f"-((-epoch_ns({column})) // 1000)"
+    if kind == "VARCHAR":
+        return f"epoch_us({column}::timestamptz)"
+    return f"epoch_us({column})" if kind.startswith("TIMESTAMP") else f"epoch_us({column}::timestamp)"
+
+
+def matched(asked: str, asked_kind: str, column: str, kind: str, name: str) -> str:
+    """The SQL that compares an asked key with a column of a history: whole numbers may be asked for text.
+
+    Raises
+    ------
+    RowsError
+        The two are of kinds that no value is common to.
+    """
+    if asked_kind in WHOLE_NUMBERS and kind in TEXTS:
+        return f"{asked}::varchar = {column}"
+    if (asked_kind in TEXTS) != (kind in TEXTS):
+        raise RowsError(f"{name} is {asked_kind.lower()} in the asked rows but {kind.lower()} in the source")
+    return f"{asked} = {column}"
+
+
+def literal(text: object) -> str:
+    """A text as SQL writes it."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def bounded(
+    history: History, names: Sequence[str], first: datetime, last: datetime, types: Mapping[str, str]
+) -> str:
+    """The SQL for the keys (as ``names``) and event timestamps (microseconds, UTC) of rows within a range."""
+    column = f"source.{quoted(history.instant)}"
+    kind = types[history.instant]
+    keys = [f"source.{quoted(key)} as {quoted(name)}" for key, name in zip(history.keys, names, strict=True)]
+    time = f"make_timestamp({microseconds(column, kind)}) as event_timestamp"
+    inside = within(column, kind, since_1970(first), since_1970(last))
+    return f"select {', '.join([*keys, time])} from {history.relation} as source where {inside}"
+
+
+def within(column: str, kind: str, first: int | None, last: int | None) -> str:
+    """The SQL that a column of instants lies in a range of microseconds, ends included; None is no end."""
+    compared = f"{column}::timestamptz" if kind == "VARCHAR" else column
+    ends = [(">=", first), ("<=", last)]
+    return (
+        " and ".join(f"{compared} {sign} {instant_of(end, kind)}" for sign, end in ends if end is not None)
+        or "true"
+    )
+
+
+def instant_of(microsecond: int, kind: str) -> str:
+    """An instant in the type of the column it is compared with, or the nearest that it has."""
+    if kind == "TIMESTAMP_NS":
+        microsecond = min(max(microsecond, -NANOSECONDS_UNTIL), NANOSECONDS_UNTIL)
+    typed = "timestamptz" if kind in ("VARCHAR", "TIMESTAMP WITH TIME ZONE") else "timestamp"
+    return f"make_timestamp({microsecond})::{typed}"
+
+
+def since_1970(instant: datetime) -> int:
+    """Microseconds; without a zone the instant is UTC."""
+    zoned = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return (zoned - EPOCH) // timedelta(microseconds=1)
