@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ml.build.changes import keep_changes
 from ml.build.dbt import ARTIFACTS, CATALOG, PROJECT, project_hash, run_dbt, variables
 from ml.build.increment import Increment, find_increment
 from ml.build.merge import Merge, merge
@@ -156,6 +157,7 @@ def make_increment(job: Job, increment: Increment) -> dict[str, Any]:
     run_dbt(job.home.root, job.load, made, values, job.progress, project=job.project, docs=False)
     times.append(time.monotonic())
     merge(Merge(increment, made, job.folder, job.split_at, read_clocks(job.home).last_cutoff))
+    keep_changes(increment, job.folder)
     times.append(time.monotonic())
     for name in ARTIFACTS:
         shutil.move(made / name, job.folder / name)
