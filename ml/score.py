@@ -13,6 +13,7 @@ from feature_repo.catalog import Catalog, read_catalog
 from feature_repo.retrieval import point_in_time_stream
 from ml.build_card import asked_instant
 from ml.decision.actions import read_actions, recommended
+from ml.decision.contacts import to_contact
 from ml.errors import TidemarkError
 from ml.explain.contributions import contributions
 from ml.explain.words import Wording, reasons, wordings
@@ -38,6 +39,7 @@ SCORES = pa.schema(
     ]
 )
 ACTION = pa.field("recommended_action", pa.string())
+CONTACT = pa.field("contact", pa.bool_())
 
 
 def score(
@@ -63,13 +65,15 @@ def score(
         File to write the scores to as well: Parquet, CSV (reasons as JSON text) or JSON lines; ``-`` is
         standard output, as CSV unless ``json_lines``.
     actions : bool
-        Add ``recommended_action``, what the problem's file of actions says for each risk band.
+        Add ``contact``, whom the team is to contact (with the threshold rule ``capacity`` exactly as many of
+        everyone as it can; of named customers those decided on), and ``recommended_action``, what the
+        problem's file of actions says for each risk band.
 
     Returns
     -------
     Table
-        Columns of ``SCORES``, and that one; ``reasons`` holds what raises the risk, the weightiest first, and
-        may be empty.
+        Columns of ``SCORES``, and those two; ``reasons`` holds what raises the risk, the weightiest first,
+        and may be empty.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def score(
         model = champion_of(build, stated, progress)
         scores = score_asked(build, model, customer_ids, as_of, progress)
     if said is not None:
-        scores = with_actions(scores, said)
+        scores = with_actions(with_contacts(scores, model.problem, everyone=not customer_ids), said)
     if out is not None:
         lists = holds_lists(out) or json_lines
         write_rows(scores if lists else with_json_reasons(scores), out, json_lines=json_lines)
@@ -185,6 +189,15 @@ def score_features(
         [build_id] * len(frame),
     ]
     return pa.table(dict(zip(SCORES.names, columns, strict=True)), schema=SCORES)
+
+
+def with_contacts(scores: pa.Table, problem: Problem, *, everyone: bool) -> pa.Table:
+    """The scores with whom to contact; only a list of everyone can be cut to a capacity."""
+    decided = scores.column("churn_decision").to_numpy()
+    if everyone:
+        probability = scores.column("churn_probability").to_numpy()
+        decided = to_contact(probability, scores.column("customer_id").to_pylist(), decided, problem)
+    return scores.append_column(CONTACT, pa.array(decided, pa.bool_()))
 
 
 def with_actions(scores: pa.Table, actions: dict[str, str]) -> pa.Table:

@@ -21,7 +21,7 @@ SHOWN = 10
     "--as-of", type=Instant(), help="The instant asked about (default: the data clock of the build)."
 )
 @click.option("--out", help="File to write: .parquet, .csv or .jsonl; - is standard output.")
-@click.option("--actions", is_flag=True, help="Add what to do with each customer, by risk band.")
+@click.option("--actions", is_flag=True, help="Add whom to contact, and what to do by risk band.")
 @click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
 @churn_command
 def command(
@@ -35,7 +35,8 @@ def command(
     """Churn probabilities with reasons.
 
     Scores everyone with a kept order in the activity span, or the customers named, with the current model.
-    Reasons are what raises a customer's risk, the weightiest first.
+    Reasons are what raises a customer's risk, the weightiest first. With --actions and the threshold rule
+    capacity exactly as many are marked for contact as can be contacted.
 
     \b
     Example:

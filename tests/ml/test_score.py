@@ -52,13 +52,31 @@ def test_actions_are_those_of_the_band_and_only_when_asked(trained: Trained, tmp
     file.write_text("low: leave alone\nmedium: write\nhigh: call\n")
     told = replace(PROBLEM, actions=str(file))
     scores = score(home=trained[0], problem=told, actions=True, out=tmp_path / "scores.csv")
-    assert scores.column_names == [*SCORES.names, "recommended_action"]
+    assert scores.column_names == [*SCORES.names, "contact", "recommended_action"]
+    assert scores["contact"].equals(scores["churn_decision"])
     wanted = {"low": "leave alone", "medium": "write", "high": "call"}
     for row in scores.to_pylist():
         assert row["recommended_action"] == wanted[row["risk_band"]]
     header = (tmp_path / "scores.csv").read_text().splitlines()[0]
     assert header.split(",")[-1] == "recommended_action"
-    assert score(home=trained[0], problem=told).equals(scores.drop_columns("recommended_action"))
+    assert score(home=trained[0], problem=told).equals(scores.select(SCORES.names))
+
+
+@pytest.mark.parametrize("capacity", [1, 17, 10_000])
+def test_with_a_capacity_exactly_so_many_of_everyone_are_contacted(capacity: int, trained: Trained) -> None:
+    """The model was trained for another rule: its card says otherwise for once."""
+    home, said = trained
+    rule = said["problem"] | {"threshold": {"rule": "capacity", "value": None}, "capacity": capacity}
+    rewritten(home, problem=rule)
+    try:
+        rows = score(home=home, problem=PROBLEM, actions=True).to_pylist()
+        riskiest = sorted(rows, key=lambda row: (-row["churn_probability"], row["customer_id"]))[:capacity]
+        contacted = {row["customer_id"] for row in rows if row["contact"]}
+        assert contacted == {row["customer_id"] for row in riskiest}
+        (alone,) = score([rows[0]["customer_id"]], home=home, problem=PROBLEM, actions=True).to_pylist()
+        assert alone["contact"] == alone["churn_decision"] == rows[0]["churn_decision"]
+    finally:
+        rewritten(home, problem=said["problem"])
 
 
 def test_single_and_batch_are_the_same(trained: Trained) -> None:
