@@ -11,7 +11,7 @@ import yaml
 
 from feature_repo.paths import ROOT
 from ml.errors import ProblemError
-from ml.problem_checks import actions_file, check_together
+from ml.problem_checks import actions_file, check_together, refuse_random_split
 from ml.problem_shape import CANDIDATES, SHAPE, USUAL_VALUE
 from ml.schema import read_shape
 
@@ -183,7 +183,9 @@ def read_problem(path: str | Path | None = None) -> Problem:
         The file is missing or no YAML, or holds an unknown key, a wrong type or a value out of range.
     """
     file = Path(path) if path else ROOT / "problem.yml"
-    values, lines = read_shape(compose(file), SHAPE, str(file))
+    stated = compose(file)
+    refuse_random_split(stated, str(file))
+    values, lines = read_shape(stated, SHAPE, str(file))
     problem = from_values(values)
     check_together(problem, str(file), lines)
     return replace(problem, actions=actions_file(problem.actions, file, lines))

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from feature_repo.paths import ROOT
 from ml.errors import ProblemError
 from ml.problem_shape import SHARES, USUAL_VALUE
@@ -87,6 +89,25 @@ def check_split(problem: "Problem", file: str, lines: Lines) -> None:
             "split",
             "split.validation + split.test leave nothing to train on; make their sum less than 1",
         )
+
+
+def refuse_random_split(stated: yaml.Node | None, file: str) -> None:
+    """Parts drawn at random are not offered, by whatever name one asks for them."""
+    if not isinstance(stated, yaml.MappingNode):
+        return
+    for key, value in stated.value:
+        words = [each.value for pair in value.value for each in pair] if is_mapping(value) else [value.value]
+        if key.value == "split" and {"random", "shuffle", "stratified"} & {str(word) for word in words}:
+            raise ProblemError(
+                f"{file}, line {value.start_mark.line + 1}: a random split is not offered, for it lets rows "
+                "of the same weeks and customers teach and judge; the split is by time: write split: "
+                "{validation: 0.2, test: 0.2}, shares of the cut-offs"
+            )
+
+
+def is_mapping(node: yaml.Node) -> bool:
+    """Whether it holds keys and values."""
+    return isinstance(node, yaml.MappingNode)
 
 
 def actions_file(name: str, file: Path, lines: Lines) -> str:

@@ -106,9 +106,18 @@ def summary(result: dict[str, Any]) -> str:
         "",
         f"{result['model_version']} saved: {result['champion']}, threshold {result['threshold']:.4f}",
     ]
+    lines += [suspicion(each) for each in result["suspects"]]
     if not result["threshold_rule_met"]:
         lines.append("note: no threshold meets the rule on the calibration rows; the nearest one was taken")
     return "\n".join([*lines, *standing(result)])
+
+
+def suspicion(row: dict[str, Any]) -> str:
+    """What to do about a feature that tells too much."""
+    return (
+        f"note: {row['feature']} alone tells who churned (ROC-AUC {row['roc_auc']:.3f} on training rows): "
+        "perhaps it is known only later, and then this model is worth nothing; 'churn explore' shows it"
+    )
 
 
 def tuning_line(row: dict[str, Any]) -> str:

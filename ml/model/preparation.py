@@ -52,7 +52,7 @@ def for_linear(inputs: Sequence[Input], horizon_days: int = HORIZON_DAYS) -> Pip
     """Long tails tamed, nulls imputed with an indicator beside, everything numeric scaled."""
     steps = [
         ("tame", TameSkew()),
-        ("impute", SimpleImputer(strategy="median", add_indicator=True)),
+        ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
         ("scale", StandardScaler()),
     ]
     return columns(inputs, Pipeline(steps), horizon_days, linear=True)

@@ -58,6 +58,11 @@ def sentences(told: Told) -> Iterator[str]:
             f"Its mean probability was farthest off in {off['name']}: said "
             f"{percent(off['mean_probability'])}, seen {percent(off['base_rate'])}."
         )
+    for each in told.card.get("suspects") or []:
+        yield (
+            f"{each['feature']} alone tells who churned, ROC-AUC {each['roc_auc']:.3f} on training rows: if "
+            "it is known only later, no figure on this page holds."
+        )
     if told.deep:
         yield "This page names customers and their values: keep it where such data may be kept."
 

@@ -1,6 +1,7 @@
 """Training: labelled rows -> candidates -> calibrated champion, saved with its evidence.
 
 parts       the rows to fit, choose, calibrate and judge on
+suspects    inputs that tell the label too well to be honest
 candidates  the models that compete
 anew        each candidate once more, from training and selection rows
 choice      the best, or a simpler one as good

@@ -34,6 +34,7 @@ from ml.train.folds import Asked, Fold, make_folds
 from ml.train.parts import LEARNED, Part, Parts, learned_rows, read_parts
 from ml.train.promotion import BETTER, decide, promote
 from ml.train.selection import select
+from ml.train.suspects import suspects
 from ml.train.trials import try_all
 from ml.train.tuning import MOST_TUNED, settings_of, tune_promising
 from ml.train.verdict import judge, test_table
@@ -142,6 +143,7 @@ def learn(
     inputs, left_out = choose_inputs(
         parts.train.table, catalog.feature_names, needed(catalog.feature_names, problem)
     )
+    suspected = suspects(parts.train.table, inputs, problem.seed)
     inputs, folds, unselected = select(inputs, make_folds(parts, inputs, problem), problem, bar.step)
     contenders = candidates(inputs, problem, len(parts.train.table))
     bar.set_to(0, work(contenders, folds, problem))
@@ -154,6 +156,7 @@ def learn(
     model = make_champion(ready, choice, parts, inputs, problem)
     facts = origin(build, catalog, parts, left_out | unselected) | model.facts
     facts |= {"folds": [fold.facts() for fold in folds], "tuning": [each.as_dict() for each in tuned]}
+    facts |= {"suspects": suspected}
     return Learned(replace(model, facts=facts), ready, parts)
 
 
