@@ -41,9 +41,15 @@ def about(shape: Mapping[str, Any]) -> str:
         least, middle, most = (number(numbers[name]) for name in ("minimum", "median", "maximum"))
         said.append(f"{least} to {most}, median {middle}")
     if shape["auc"] is not None and shape["distinct"] > 1:
-        said.append(f"ROC-AUC {shape['auc']:.3f}{way(shape)}")
+        said.append(f"ROC-AUC {with_interval(shape)}{way(shape)}")
     text = "; ".join(said)
     return f"{shape['description']} {text[:1].upper()}{text[1:]}.".strip()
+
+
+def with_interval(shape: Mapping[str, Any]) -> str:
+    """A feature's own ROC-AUC and how sure it is."""
+    low, high = shape["auc_interval"]
+    return f"{shape['auc']:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def way(shape: Mapping[str, Any]) -> str:

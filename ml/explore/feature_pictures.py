@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ml.areas import LIMIT
-from ml.explore.cards import card
+from ml.explore.cards import card, with_interval
 from ml.explore.columns import INSTANT
 from ml.explore.findings import NEAR_DUPLICATES
 from ml.explore.together import NEAR
@@ -61,12 +61,13 @@ def alone(result: Result) -> list[Markup]:
     inputs = [each for each in known if each["kind"] != INSTANT or each["auc"] > LIMIT]
     inputs.sort(key=lambda each: (-each["auc"], each["name"]))
     bars = [
-        (link(each["name"]), each["auc"], decimals(each["auc"]), "marked" if each["auc"] > LIMIT else "bar")
+        (link(each["name"]), each["auc"], with_interval(each), "marked" if each["auc"] > LIMIT else "bar")
         for each in inputs
     ]
     said = (
         "ROC-AUC of each feature by itself, whichever way round it points, on training rows; 0.5 tells "
-        "nothing. A null counts as a value; texts by their churn rate in the other half of the customers. "
+        "nothing; in brackets the 95 % interval by customer. A null counts as a value; texts by their churn "
+        "rate in the other half of the customers. "
         f"Dashed: {LIMIT}, above which no honest feature is expected. Instants go into models as their age "
         "and stand with the cards below."
     )
@@ -191,6 +192,6 @@ def table_row(shape: Result) -> list[str | Markup]:
         f"{shape['distinct']:,}",
         *(number(numbers.get(name)) for name in ("minimum", "median", "mean", "maximum")),
         percent(shape["outliers"]["share"]) if shape["outliers"] else NOTHING,
-        decimals(shape["auc"]),
+        NOTHING if shape["auc"] is None else with_interval(shape),
         decimals(shape["psi"], 2),
     ]

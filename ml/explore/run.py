@@ -110,7 +110,7 @@ def look_at(table: pa.Table, catalog: Catalog, seed: int, bar: Bar | None = None
     findings: list[Finding] = []
     for column in columns_of(table, catalog):
         known = column.only(train)
-        shape = shape_of(known, churned, half)
+        shape = shape_of(known, churned, half, customers[train])
         shape["psi"] = stability(known, column.only(test))
         shape["movement"] = movement(column, cutoffs)
         findings += of_column(known, shape, churned, customers[train])

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.areas import Flags, Floats, area, either_way, of_numbers
+from ml.areas import Flags, Floats, area, either_way
 from ml.explore.columns import FLAG, TEXT, Column
+from ml.explore.precision import interval, standard_error
 from ml.page.figures import plain
 
 BINS = 30
@@ -21,24 +22,32 @@ PSI_BINS = 10
 LEAST_SHARE = 1e-4
 
 
-def shape_of(column: Column, churned: Flags, half: Flags) -> dict[str, Any]:
+def shape_of(
+    column: Column, churned: Flags, half: Flags, customers: NDArray[np.intp] | None = None
+) -> dict[str, Any]:
     """What there is to say of one feature.
 
     Parameters
     ----------
     churned, half : array of shape (rows,)
         The label, and a coin for each customer: rates of texts are learned on one half, judged on the other.
+    customers : array of shape (rows,), optional
+        A whole number for each customer; without, each row is a customer of its own.
 
     Returns
     -------
     dict
         name, kind, type, subject, description, missing (share), distinct, infinite (rows), auc (0.5 or more,
-        None with one class), rising (whether greater values churn more, None for texts), numbers, outliers,
-        histogram (None unless a number), categories (None unless a text or flag).
+        None with one class), auc_interval (its middle 95 % by customer), rising (whether greater values churn
+        more, None for texts), numbers, outliers, histogram (None unless a number), categories (None unless a
+        text or flag).
     """
     finite = column.numbers[np.isfinite(column.numbers)]
     labelled = column.kind in (TEXT, FLAG)
     two = bool(churned.any() and not churned.all())
+    told = what_it_tells(column, churned, half) if two else None
+    auc = None if told is None else either_way(area(told, churned))
+    who = np.arange(len(churned)) if customers is None else customers
     return {
         "name": column.name,
         "kind": column.kind,
@@ -48,7 +57,10 @@ def shape_of(column: Column, churned: Flags, half: Flags) -> dict[str, Any]:
         "missing": float(column.missing.mean()) if len(churned) else 0.0,
         "distinct": distinct(column),
         "infinite": int(np.isinf(column.numbers).sum()),
-        "auc": area_of(column, churned, half) if two else None,
+        "auc": auc,
+        "auc_interval": None
+        if told is None or auc is None
+        else interval(auc, standard_error(told, churned, who)),
         "rising": rising(column, churned) if two else None,
         "numbers": None if labelled or not len(finite) else numbers_of(finite),
         "outliers": None if labelled or not len(finite) else outliers_of(finite),
@@ -63,12 +75,13 @@ def distinct(column: Column) -> int:
     return len(np.unique(values[~column.missing].astype(str if column.kind == TEXT else float)))
 
 
-def area_of(column: Column, churned: Flags, half: Flags) -> float:
-    """How well the feature alone tells who churned, 0.5 (not at all) to 1."""
+def what_it_tells(column: Column, churned: Flags, half: Flags) -> Floats:
+    """The feature as a score without nulls: a number's are below or above all else, whatever tells more."""
     if column.kind != TEXT:
-        return of_numbers(column.numbers, churned)
+        filled = [np.where(np.isnan(column.numbers), end, column.numbers) for end in (-np.inf, np.inf)]
+        return max(filled, key=lambda values: either_way(area(values, churned)))
     _, codes = np.unique(column.texts.astype(str), return_inverse=True)
-    return either_way(area(rates_elsewhere(codes, churned, half), churned))
+    return rates_elsewhere(codes, churned, half)
 
 
 def rates_elsewhere(codes: NDArray[np.intp], churned: Flags, half: Flags) -> Floats:
