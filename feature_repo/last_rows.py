@@ -222,7 +222,8 @@ def order_of(source: Source, table: str | None = None) -> str:
     if not source.created:
         return instant
     never = "timestamp '-infinity'"
-    return f"row({instant}::timestamp, coalesce({prefix}{quoted(source.created)}::timestamp, {never}))"
+    created = f"coalesce({prefix}{quoted(source.created)}::timestamp, {never})"
+    return f"struct_pack(at := {instant}::timestamp, made := {created})"
 
 
 def plain(column: str, sql_type: str, kind: Kind, prefix: str = "") -> str:
