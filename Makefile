@@ -23,7 +23,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-demo: $(READY) ## From raw tables to scores (DEMO=complete-journey or shop, CUSTOMERS=5000 for the shop).
+demo: $(READY) ## From raw tables to scores and pages (DEMO=complete-journey or shop, CUSTOMERS=5000 for the shop).
 	$(BIN)/churn ingest --demo $(DEMO) $(if $(filter shop,$(DEMO)),--customers $(CUSTOMERS))
 	$(BIN)/churn build
 	$(BIN)/churn train
@@ -31,6 +31,8 @@ demo: $(READY) ## From raw tables to scores (DEMO=complete-journey or shop, CUST
 	$(BIN)/churn materialize
 	$(BIN)/churn score --out $(CHURN_HOME)/scores.csv
 	$(BIN)/churn score
+	$(BIN)/churn explore
+	$(BIN)/churn report
 
 test: $(READY) ## Run the tests.
 	$(BIN)/python -m pytest
@@ -55,9 +57,10 @@ docs: $(READY) ## Write docs/features.md and the service's lock file anew, from 
 	$(BIN)/python -m ml.dictionary
 	$(BIN)/python -m feature_repo.lock
 
-bench: $(READY) ## Measure seconds and peak memory (half an hour; writes docs/benchmarks.md and docs/increments.md).
+bench: $(READY) ## Measure seconds and peak memory (most of an hour; writes docs/benchmarks.md, increments.md and training.md).
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.increments
+	$(BIN)/python -m benchmarks.training
 
 chaos: $(READY) ## Kill, starve and crowd every command (half an hour; writes docs/chaos.md; QUICK=1 for a taste).
 	$(BIN)/python -m tests.chaos $(if $(QUICK),--quick)
