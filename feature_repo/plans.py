@@ -20,8 +20,9 @@ import pyarrow as pa
 from feature_repo.history import BEFORE_ALL, PLACE, History, microseconds, quoted, within
 
 BATCH = 250_000
-# Measured by benchmarks.retrieval: beyond so many pairs for each row of the history bisection is quicker.
-PAIRS_A_ROW_MAX = 4
+# Where the plans cross, as measured by benchmarks.retrieval.
+ASKED_AN_OWNER_MAX = 8
+ROWS_AN_ASKED_MAX = 4
 GROUPS_MAX = 1 << 20
 NO_PLACE = -1
 
@@ -82,7 +83,10 @@ def asof(connection: duckdb.DuckDBPyConnection, history: History, asked: Asked, 
 
 
 def search(connection: duckdb.DuckDBPyConnection, history: History, asked: Asked, seen: str) -> None:
-    """Note each row of the history where it first holds, then let later asked rows inherit."""
+    """Note each row of the history where it first holds, then let later asked rows inherit.
+
+    Of rows for one instant the last in the files is noted.
+    """
     keys = connection.execute(f"select row, number, instant from {asked.keys}").to_arrow_table()
     slots = Slots.of(keys["number"].to_numpy(), keys["instant"].to_numpy(), asked.owner_count)
     reader = connection.execute(f"select * from ({seen})").to_arrow_reader(BATCH)
@@ -140,9 +144,12 @@ class Slots:
             step >>= 1
         seen = left > 0
         at, times, places = at[seen], times[seen], places[seen]
+        before = self.time[at]
         np.maximum.at(self.time, at, times)
-        latest = times >= self.time[at]
-        self.place[at[latest]] = places[latest]
+        now = self.time[at]
+        self.place[at[now > before]] = NO_PLACE
+        latest = times == now
+        np.maximum.at(self.place, at[latest], places[latest])
 
     def inherit(self) -> None:
         """Carry what was noted forward to the owner's later asked rows, where it is the latest."""
@@ -163,15 +170,17 @@ PLANS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, History, Asked, str], N
 }
 
 
-def choose(rows: int, asked: Asked, is_cut_off: bool) -> str:
+def choose(rows: int, asked: Asked, history: History) -> str:
     """The cheapest plan for a history of ``rows`` rows.
 
-    A history smaller than what is asked costs little to sort. Otherwise pairs are quickest while there are
-    few of them, and their number is half the asked rows of an owner for each row of the history.
+    Sorting pays when the history is no more than a few times what is asked, and pairing in parallel when an
+    owner has few asked rows; where rows may tie, pairing would have to read the history once more. Bisection
+    never does badly.
     """
-    if rows < asked.rows and not is_cut_off:
+    if rows <= ROWS_AN_ASKED_MAX * asked.rows and not history.is_cut_off:
         return "asof"
-    return "two_step" if asked.rows <= 2 * PAIRS_A_ROW_MAX * asked.owner_count else "search"
+    few = asked.rows <= ASKED_AN_OWNER_MAX * asked.owner_count
+    return "two_step" if few and history.is_unique else "search"
 
 
 def find_held(
@@ -195,10 +204,10 @@ def find_held(
     str
         The plan.
     """
-    plan = plan or choose(history.count(connection), asked, history.is_cut_off)
+    plan = plan or choose(history.count(connection), asked, history)
     seen = seen_rows(history, asked, types)
     PLANS[plan](connection, history, asked, seen)
-    if not history.is_unique:
+    if history.created or not (history.is_unique or plan == "search"):
         settle(connection, history, asked, seen)
     if lifetime := history.lifetime_microseconds:
         connection.execute(f"""
