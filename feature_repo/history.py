@@ -108,7 +108,8 @@ def files_in(path: str) -> list[str]:
 def microseconds(column: str, kind: str) -> str:
     """The SQL for a column of instants as microseconds since 1970, UTC; what is finer is rounded up."""
     if kind == "TIMESTAMP_NS":
-        return f"-((-epoch_ns({column})) // 1000)"
+        # DuckDB's // cuts off towards zero, which rounds up before 1970 alone.
+        return f"(epoch_ns({column}) + if(epoch_ns({column}) > 0, 999, 0)) // 1000"
     if kind == "VARCHAR":
         return f"epoch_us({column}::timestamptz)"
     return f"epoch_us({column})" if kind.startswith("TIMESTAMP") else f"epoch_us({column}::timestamp)"
@@ -142,13 +143,17 @@ def quoted(name: str) -> str:
 def bounded(
     history: History, names: Sequence[str], first: datetime, last: datetime, types: Mapping[str, str]
 ) -> str:
-    """The SQL for the keys (as ``names``) and event timestamps (microseconds, UTC) of rows within a range."""
+    """The SQL for the keys (as ``names``) and instants of rows within a range, each once; no null keys."""
     column = f"source.{quoted(history.instant)}"
     kind = types[history.instant]
     keys = [f"source.{quoted(key)} as {quoted(name)}" for key, name in zip(history.keys, names, strict=True)]
     time = f"make_timestamp({microseconds(column, kind)}) as event_timestamp"
-    inside = within(column, kind, since_1970(first), since_1970(last))
-    return f"select {', '.join([*keys, time])} from {history.relation} as source where {inside}"
+    inside = [within(column, kind, since_1970(first), since_1970(last))]
+    inside += [f"source.{quoted(key)} is not null" for key in history.keys]
+    return (
+        f"select distinct {', '.join([*keys, time])} from {history.relation} as source "
+        f"where {' and '.join(inside)}"
+    )
 
 
 def within(column: str, kind: str, first: int | None, last: int | None) -> str:
