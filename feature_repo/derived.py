@@ -79,9 +79,19 @@ def numbers(values: Sequence[Any]) -> np.ndarray:
 
 
 def moments(values: Sequence[Any]) -> np.ndarray:
-    """Instants to the microsecond, None as NaT; one that comes again is read once."""
-    known = {value: moment(value) for value in values}
-    return np.array([known[value] for value in values], dtype="datetime64[us]")
+    """Instants to the microsecond, None as NaT; numpy reads by itself what is in the form the stores keep."""
+    if all(map(is_kept_form, set(values))):
+        return np.array(["NaT" if value is None else value for value in values], dtype="datetime64[us]")
+    return np.array([moment(value) for value in values], dtype="datetime64[us]")
+
+
+def is_kept_form(value: Any) -> bool:
+    """Whether a value is None, or text such as 2024-03-01 or 2024-03-01T10:11:12.123456, without a zone."""
+    if not isinstance(value, str):
+        return value is None
+    if len(value) == 10:
+        return value[4:8:3] == "--"
+    return len(value) == 26 and value[10:20:9] == "T." and value[20:].isdecimal()
 
 
 def moment(value: Any) -> datetime | None:
@@ -93,4 +103,4 @@ def moment(value: Any) -> datetime | None:
 
 
 def listed(values: np.ndarray) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]
+    return [None if value != value else value for value in values.tolist()]

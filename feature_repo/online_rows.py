@@ -15,6 +15,8 @@ from feature_repo.online_sql import select_many, select_one
 
 PRESENT, NOT_FOUND, OUTSIDE_MAX_AGE = FieldStatus.PRESENT, FieldStatus.NOT_FOUND, FieldStatus.OUTSIDE_MAX_AGE
 Keys = Sequence[Any]
+# How JSON writes the character at which SQLite would end a text.
+ZERO = r"\u0000"
 
 
 @dataclass(frozen=True)
@@ -54,41 +56,41 @@ class Reading:
         ttl = getattr(view, "ttl", None)
         self.ttl: timedelta | None = ttl if ttl else None
         self._one, self._many = select_one(view, features), select_many(view, features)
-        self._nothing = (None,) * (len(features) + 1)
+        self.width = len(self.keys)
+        self._nothing = (None,) * (self.width + 1 + len(features))
         self._as_json = len(self.keys) == 1 and all(kind.field is not None for kind in self.keys.values())
 
     def rows(self, connection: sqlite3.Connection, keys: Keys) -> list[tuple[Any, ...]]:
-        """The event timestamp and the kept values of each key; all None where it is not there.
+        """Of each key the row: keys, event timestamp, kept values; all None where it is not there.
 
         A key is a plain value, or a tuple of them where the view has several join keys.
         """
-        width = len(self.keys)
-        if len(keys) == 1 or not self._as_json:
-            return [self._row(connection, key, width) for key in keys]
-        found = connection.execute(self._many, (json.dumps(list(dict.fromkeys(keys))),))
-        there = {row[0]: row[1:] for row in found}
+        asked = json.dumps(list(dict.fromkeys(keys))) if self._as_json and len(keys) > 1 else None
+        if asked is None or ZERO in asked:
+            return [self._row(connection, key) for key in keys]
+        there = {row[0]: row for row in connection.execute(self._many, (asked,))}
         return [there.get(key, self._nothing) for key in keys]
 
-    def _row(self, connection: sqlite3.Connection, key: Any, width: int) -> tuple[Any, ...]:
-        row = connection.execute(self._one, (key,) if width == 1 else key).fetchone()
-        return row[width:] if row else self._nothing
+    def _row(self, connection: sqlite3.Connection, key: Any) -> tuple[Any, ...]:
+        row = connection.execute(self._one, (key,) if self.width == 1 else key).fetchone()
+        return row or self._nothing
 
     def find(self, connection: sqlite3.Connection, keys: Keys) -> Found:
         """Instants, columns and statuses; values older than the view's TTL are not told."""
         rows = self.rows(connection, keys)
-        instants = [row[0] for row in rows]
+        instants = [row[self.width] for row in rows]
         statuses = [NOT_FOUND if instant is None else PRESENT for instant in instants]
         if self.ttl:
             rows = list(map(self._told, rows, statuses))
             statuses = [
-                OUTSIDE_MAX_AGE if told[0] is None and status == PRESENT else status
+                OUTSIDE_MAX_AGE if told is self._nothing and status == PRESENT else status
                 for told, status in zip(rows, statuses, strict=True)
             ]
-        columns = list(zip(*rows, strict=True))[1:] if rows else [()] * len(self.features)
+        columns = list(zip(*rows, strict=True))[self.width + 1 :] if rows else [()] * len(self.features)
         return Found(instants, columns, statuses)
 
     def _told(self, row: tuple[Any, ...], status: int) -> tuple[Any, ...]:
-        return self._nothing if status == PRESENT and is_older(row[0], self.ttl) else row
+        return self._nothing if status == PRESENT and is_older(row[self.width], self.ttl) else row
 
 
 def is_older(instant: str, ttl: timedelta | None) -> bool:

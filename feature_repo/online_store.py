@@ -424,7 +424,7 @@ def plain_key(key: EntityKey, keys: Mapping[str, Kind]) -> Any:
 
 def answer(reading: Reading, row: tuple[Any, ...]) -> Answer:
     """A row as Feast takes it."""
-    instant, *values = row
+    instant, *values = row[reading.width :]
     if instant is None:
         return None, None
     named = zip(reading.features, reading.kinds, values, strict=True)

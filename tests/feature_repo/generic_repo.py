@@ -34,14 +34,16 @@ product = Entity(name="product", join_keys=["product_id"], value_type=ValueType.
 
 PEOPLE = pa.table(
     {
-        "customer_id": ["a", "b", "ü", ""],
-        "event_timestamp": pa.array([NOW - AGO, NOW - 20 * AGO, NOW - AGO, NOW], pa.timestamp("us", "UTC")),
-        "visits": pa.array([1, 2**62, -3, 0], pa.int64()),
-        "age": pa.array([30, -1, 2**31 - 1, 0], pa.int32()),
-        "share": pa.array([0.1, None, -1.5, 0.0]),
-        "small": pa.array([0.1, None, 1e30, 2.0], pa.float32()),
-        "is_new": pa.array([True, False, True, False]),
-        "city": pa.array(["Łódź", None, "", "x\ny"]),
+        "customer_id": ["a", "b", "ü", "", "z\0y"],
+        "event_timestamp": pa.array(
+            [NOW - AGO, NOW - 20 * AGO, NOW - AGO, NOW, NOW], pa.timestamp("us", "UTC")
+        ),
+        "visits": pa.array([1, 2**62, -3, 0, 5], pa.int64()),
+        "age": pa.array([30, -1, 2**31 - 1, 0, 6], pa.int32()),
+        "share": pa.array([0.1, None, -1.5, 0.0, 1.0]),
+        "small": pa.array([0.1, None, 1e30, 2.0, 3.0], pa.float32()),
+        "is_new": pa.array([True, False, True, False, None]),
+        "city": pa.array(["Łódź", None, "", "x\ny", "x\0y"]),
     }
 )
 BASKETS = pa.table(

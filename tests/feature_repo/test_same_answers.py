@@ -39,7 +39,7 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     "nobody": (PEOPLE_REFS, [{"customer_id": "nobody"}]),
     "twice, unknown, in any order": (
         PEOPLE_REFS,
-        [{"customer_id": who} for who in ("ü", "a", "?", "", "b", "a")],
+        [{"customer_id": who} for who in ("ü", "a", "?", "", "b", "a", "z\0y", "z")],
     ),
     "columns": (PEOPLE_REFS, {"customer_id": ["b", "a"]}),
     "one feature": (["people:city"], [{"customer_id": "b"}]),
@@ -176,7 +176,7 @@ def test_feasts_engine_rounds_large_integers_beside_a_null(tmp_path: Path) -> No
     import pyarrow.parquet as pq
 
     large = 2**53 + 1
-    table = PEOPLE.set_column(2, "visits", pa.array([large, None, 3, 4], pa.int64()))
+    table = PEOPLE.set_column(2, "visits", pa.array([large, None, 3, 4, 5], pa.int64()))
     found = {}
     for name, settings in (("stock", STOCK), ("own", OWN)):
         each = store(tmp_path / name, name, settings)
