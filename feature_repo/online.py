@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.objects import ASKED, SERVICE
-from feature_repo.online_store import stamp
+from feature_repo.online_store import WholeRowOnlineStore, stamp
 from feature_repo.paths import registry_file
 from feature_repo.repository import open_store
 
@@ -72,6 +72,8 @@ class OnlineReader:
 
     def _ask(self, asked: dict[str, list[str]], accept: bool = False) -> dict[str, list[Any]] | None:
         self._keep_current()
+        if not isinstance(self.store.provider.online_store, WholeRowOnlineStore):
+            return self.store.get_online_features(features=self.service, entity_rows=asked).to_dict()
         with self.store.provider.online_store.snapshot(self.store.config):
             if not self._in_step(accept):
                 return None
