@@ -57,8 +57,12 @@ docs: $(READY) ## Write docs/features.md and the service's lock file anew, from 
 	$(BIN)/python -m ml.dictionary
 	$(BIN)/python -m feature_repo.lock
 
-bench: $(READY) ## Measure seconds and peak memory (most of an hour; writes docs/benchmarks.md, increments.md and training.md).
+bench: $(READY) ## Measure seconds and peak memory (two hours; writes docs/benchmarks.md, increments.md and training.md).
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.retrieval
+	$(BIN)/python -m benchmarks.materialization
+	$(BIN)/python -m benchmarks.online
+	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.increments
 	$(BIN)/python -m benchmarks.training
 

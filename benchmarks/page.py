@@ -1,7 +1,6 @@
 """docs/benchmarks.md, from the figures alone."""
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.build_parts import FACTS, FEATURES
@@ -30,13 +29,8 @@ COMMANDS = {
 }
 
 
-def write_page(results: dict[str, Any], path: Path) -> None:
-    """Write the page."""
-    path.write_text(page(results))
-
-
-def page(results: dict[str, Any]) -> str:
-    """The page as Markdown."""
+def page(results: dict[str, Any], others: Sequence[str] = ()) -> str:
+    """The page as Markdown, with the sections of ``others``."""
     shops, machine = results["shops"], results["machine"]
     sections = [
         introduction(machine, shops),
@@ -44,6 +38,7 @@ def page(results: dict[str, Any]) -> str:
         steps(shops),
         baseline(shops, machine),
         losses(shops),
+        *others,
         LIMITS,
     ]
     return "\n\n".join(sections) + "\n"
@@ -252,6 +247,7 @@ def steeper(small: Shop, large: Shop) -> list[str]:
 
 LIMITS = """## What this does not tell
 
-One machine, one made-up shop, everything on one local disk, files in the system's cache after the first read.
-No other product was run here, so nothing is said about any. `make bench` repeats all of it on your machine:
-data goes to `CHURN_HOME/bench` and is used again; `python -m benchmarks.run --help` names the options."""
+One machine, made-up data, everything on one local disk, files in the system's cache after the first read.
+Of other products only what is named here was run, in the versions named, as their documentation advises.
+`make bench` repeats all of it on your machine: data goes to `CHURN_HOME/bench` and is used again; each
+benchmark names its options with `--help`."""

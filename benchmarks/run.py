@@ -11,20 +11,16 @@ from typing import Any
 import click
 
 from benchmarks.build_parts import build_parts
+from benchmarks.document import STEPS, write_document
 from benchmarks.machine import machine, memory, threads
 from benchmarks.measure import Measured, measure
-from benchmarks.page import write_page
-from benchmarks.plot import draw
 from benchmarks.shop import Shop
 from benchmarks.sums import differences, table_sums
-from feature_repo.paths import ROOT, churn_home
+from feature_repo.paths import churn_home
 from ml.errors import TidemarkError
 from ml.home import MODEL
 from ml.progress import Progress
 
-RESULTS = ROOT / "benchmarks" / "results.json"
-PAGE = ROOT / "docs" / "benchmarks.md"
-PLOT = ROOT / "docs" / "benchmarks.png"
 SIZES, REPEATS = "50000,500000", "3,1"
 CHURN = (sys.executable, "-m", "ml")
 
@@ -90,9 +86,8 @@ def same_tables(shop: Shop) -> dict[str, dict[str, Any]]:
 
 def write_all(results: dict[str, Any]) -> None:
     """Figures, page and plot."""
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    write_page(results, PAGE)
-    draw(results, PLOT)
+    STEPS.write_text(json.dumps(results, indent=1) + "\n")
+    write_document()
 
 
 def whole_numbers(text: str) -> list[int]:
@@ -116,7 +111,7 @@ def main(
 ) -> None:
     """Measure every step; writes benchmarks/results.json, docs/benchmarks.md and docs/benchmarks.png."""
     if page_only:
-        return write_all(json.loads(RESULTS.read_text()))
+        return write_document()
     often = whole_numbers(repeats)
     results: dict[str, Any] = {"machine": machine(), "shops": []}
     try:

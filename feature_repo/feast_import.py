@@ -1,7 +1,7 @@
 """Importing Feast in a third of the time: without the run-time check of its arguments.
 
 Feast decorates its classes with typeguard's ``typechecked``, which reads, rewrites and compiles the source of
-each method while it is imported: 2.6 of 3.7 seconds (``python -m benchmarks.imports``). ``python -O`` leaves
+each method while it is imported: 2.6 of 3.7 seconds (``python -m benchmarks.startup``). ``python -O`` leaves
 the check out; here it is left out for the import of ``feast`` alone, and typeguard is as it was afterwards.
 Nothing else of Feast changes. When ``feast`` was imported before, as by its own command, nothing is done.
 """
