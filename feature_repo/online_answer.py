@@ -20,7 +20,7 @@ from feature_repo.online_rows import PRESENT, Found, as_datetime
 NO_INSTANT = Timestamp()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Column:
     """One named column of an answer: values as Python has them, and how to say them to Feast.
 

@@ -29,11 +29,14 @@ class Kind:
         The field of Feast's ``Value`` that holds such a value; None where the whole message is kept.
     type : ValueType
         Feast's type.
+    convert : callable or None
+        From what is kept to what ``to_dict`` gives, where the two differ.
     """
 
     name: str
     field: str | None
     type: ValueType
+    convert: Callable[[Any], Any] | None
 
     def kept(self, value: Value | None) -> Any:
         """A message as SQLite keeps it."""
@@ -57,8 +60,7 @@ class Kind:
     def python(self, column: Sequence[Any]) -> list[Any]:
         """A column of what is kept, as Feast's ``to_dict`` gives it."""
         if self.field is not None and bytes not in map(type, column):
-            convert = CONVERT.get(self.type)
-            return [convert(kept) for kept in column] if convert else list(column)
+            return list(map(self.convert, column)) if self.convert else list(column)
         return [feast_value_type_to_python_type(self.message(kept), self.type) for kept in column]
 
 
@@ -87,7 +89,7 @@ FORMS = {
 def kind(type_: ValueType) -> Kind:
     """How values of a type are kept."""
     name, field = FORMS.get(type_, (f"blob_{type_.name.lower()}", None))
-    return Kind(name, field, type_)
+    return Kind(name, field, type_, CONVERT.get(type_))
 
 
 def kinds(view: FeatureView) -> dict[str, Kind]:

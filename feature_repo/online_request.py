@@ -175,8 +175,7 @@ class Plans:
     """The plans of the requests seen so far."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, Plan | None] = {}
-        self._contexts: dict[int, tuple[Any, ...]] = {}
+        self._kept: dict[int, tuple[Any, Plan | None]] = {}
 
     def plan(
         self, registry: Any, project: str, features: list[str] | FeatureService, full_feature_names: bool
@@ -185,13 +184,13 @@ class Plans:
         if getattr(features, "precompute_online", False):
             return None
         context = utils._get_cached_request_context(registry, project, features, full_feature_names)
-        if self._contexts.get(id(context)) is not context:
+        planned_for, plan = self._kept.get(id(context), (None, None))
+        if planned_for is not context:
+            plan = make_plan(context, full_feature_names)
             if len(self._kept) >= PLANS_MAX:
-                self._kept.clear()
-                self._contexts.clear()
-            self._kept[id(context)] = make_plan(context, full_feature_names)
-            self._contexts[id(context)] = context
-        return self._kept[id(context)]
+                self._kept = {}
+            self._kept[id(context)] = context, plan
+        return plan
 
 
 def make_plan(context: tuple[Any, ...], full_feature_names: bool) -> Plan | None:

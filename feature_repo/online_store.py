@@ -69,7 +69,6 @@ class WholeRowOnlineStore(OnlineStore):
     def __init__(self) -> None:
         self._open = threading.local()
         self._plans = Plans()
-        self._readings: dict[Any, Reading] = {}
 
     def update(
         self,
