@@ -32,14 +32,32 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of ``path`` when the block ends well, and leaves no trace else."""
-    made = path.with_name(f".{path.name}.{os.getpid()}.new")
+def whole_file(path: Path, *, is_locked: bool = False) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of ``path`` when the block ends well, and leaves no trace else.
+
+    Readers see all of it or what was there before, power cuts included.
+
+    Parameters
+    ----------
+    path : Path
+    is_locked : bool
+        Whether the caller holds a lock against other writers. Then what a killed one left has the same name,
+        and is written over.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new" if is_locked else f".{path.name}.{os.getpid()}.new")
     try:
-        with made.open("wb") as file:
+        with fresh.open("wb") as file:
             yield file
-        sync(made)
-        made.rename(path)
-        sync_folder(path.parent)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
     finally:
-        made.unlink(missing_ok=True)
+        fresh.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def replace_file(path: Path, content: bytes, *, is_locked: bool = False) -> None:
+    """Put ``content`` in ``path``, as ``whole_file`` does."""
+    with whole_file(path, is_locked=is_locked) as file:
+        file.write(content)

@@ -5,7 +5,6 @@ first. Here a reader sees the old registry or the new one, and a writer whose co
 """
 
 import fcntl
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import RegistryConfig
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from feature_repo.disk import sync_folder
+from feature_repo.disk import replace_file
 from feature_repo.errors import RegistryDamagedError
 from feature_repo.paths import feast_path
 
@@ -79,7 +78,7 @@ class WholeFileRegistryStore(RegistryStore):
                 )
             registry_proto.version_id = self._written = str(uuid.uuid4())
             registry_proto.last_updated.FromDatetime(datetime.now(UTC))
-            replace_file(self.path, registry_proto.SerializeToString())
+            replace_file(self.path, registry_proto.SerializeToString(), is_locked=True)
             self._seen = registry_proto.version_id
 
     @contextmanager
@@ -111,7 +110,7 @@ class WholeFileRegistryStore(RegistryStore):
         if before is None:
             self.path.unlink(missing_ok=True)
         else:
-            replace_file(self.path, before)
+            replace_file(self.path, before, is_locked=True)
 
     def teardown(self) -> None:
         """Remove the registry."""
@@ -136,24 +135,6 @@ def copy_of(registry: RegistryProto) -> RegistryProto:
     copy = RegistryProto()
     copy.CopyFrom(registry)
     return copy
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Put ``content`` in ``path``: readers see all of it or what was there before, power cuts included.
-
-    Whoever calls holds the file's lock. What a killed writer left has the same name and is written over.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """Where evidence is kept: ``<home>/evidence/<model>.json``, replaced in one step, used while it fits."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from feature_repo.disk import sync, sync_folder
+from feature_repo.disk import replace_file
 from ml.evaluate.evidence import SHAPE
 from ml.home import Home
 from ml.model.churn_model import ChurnModel
@@ -33,13 +32,7 @@ def read_evidence(home: Home, model: ChurnModel) -> dict[str, Any] | None:
 
 def write_evidence(home: Home, evidence: dict[str, Any]) -> dict[str, Any]:
     """Keep it; readers see the old file or the new one. Gives it as it will be read."""
-    path = evidence_file(home, evidence["model_version"])
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(evidence, allow_nan=False)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    fresh.write_text(text + "\n", encoding="utf-8")
-    sync(fresh)
-    os.replace(fresh, path)
-    sync_folder(path.parent)
+    replace_file(evidence_file(home, evidence["model_version"]), f"{text}\n".encode())
     kept: dict[str, Any] = json.loads(text)
     return kept

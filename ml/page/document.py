@@ -3,12 +3,12 @@
 What comes in as ``str`` is escaped, what comes in as ``Markup`` stays; out goes one file that needs no other.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
 
+from feature_repo.disk import replace_file
 from ml.page.rows import NONE
 from ml.page.style import CSS, PLOTS
 
@@ -36,10 +36,7 @@ def document(title: str, body: Markup) -> str:
 
 def write_whole(file: Path, text: str) -> None:
     """Write a file; it is there whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f".{file.name}-{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, file)
+    replace_file(file, text.encode())
 
 
 def joined(*parts: Markup) -> Markup:

@@ -213,9 +213,9 @@ def test_an_applier_killed_while_it_writes_leaves_the_registry_as_it_was(home: P
     program = f"""
 import os, signal
 from pathlib import Path
-import feature_repo.registry_store
+import feature_repo.disk
 from feature_repo.repository import apply_definitions, open_store
-feature_repo.registry_store.os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+feature_repo.disk.os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
 apply_definitions(open_store(Path({str(home)!r})), build=Path({str(build)!r}))
 """
     done = subprocess.run([sys.executable, "-c", program], check=False)

@@ -260,7 +260,7 @@ def full_at_commit(patched: pytest.MonkeyPatch) -> None:
 
 def faults() -> dict[str, Callable[[pytest.MonkeyPatch], None]]:
     """One fault for each step of going back."""
-    import feature_repo.registry_store
+    import feature_repo.disk
     import ml.materialize
 
     return {
@@ -268,7 +268,7 @@ def faults() -> dict[str, Callable[[pytest.MonkeyPatch], None]]:
         "while the definitions are applied": fails("feature_repo.repository.feast_objects"),
         "when the values are written": fails_after("reconciled", ml.materialize),
         "when the registry is written": fails("feature_repo.registry_store.replace_file"),
-        "once the registry is written": fails_after("sync_folder", feature_repo.registry_store),
+        "once the registry is written": fails_after("sync_folder", feature_repo.disk),
         "when readers are switched over": fails("ml.home.os.replace"),
         "once readers are switched over": fails_once_switched,
         "when the values are committed": full_at_commit,
@@ -316,7 +316,7 @@ def test_a_failure_at_any_step_leaves_everything_as_it_was(
 
 KILLED = """
     import os, signal
-    import feature_repo.registry_store, ml.home, ml.materialize, ml.rollback
+    import feature_repo.disk, ml.home, ml.materialize, ml.rollback
 
     def kill(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -334,7 +334,7 @@ KILLED = """
     ("planted", "left"),
     [
         ("ml.materialize.reconciled = kill", THIRD),
-        ("feature_repo.registry_store.sync_folder = kill", THIRD | {"registered": {"build-000002"}}),
+        ("feature_repo.disk.sync_folder = kill", THIRD | {"registered": {"build-000002"}}),
         ("ml.rollback.publish = switched", SECOND | {"held": THIRD["held"], "orders": THIRD["orders"]}),
     ],
 )
