@@ -16,8 +16,10 @@ import pytest
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.types import Int64, String
 
+from feature_repo.online import OnlineReader
 from feature_repo.online_store import WholeRowOnlineStore
 from feature_repo.paths import ROOT
+from feature_repo.repository import apply_definitions
 from ml.materialize import materialize
 from tests.feature_repo.asking import offline, online
 from tests.feature_repo.generic_repo import OWN
@@ -116,6 +118,7 @@ def test_what_was_loaded_for_anything_else_is_dropped(home: Path, loading, chang
 KILLED = """
 import os, signal, sys
 from feature_repo import last_rows
+from feature_repo.online import OnlineReader
 from feature_repo.online_store import WholeRowOnlineStore
 from ml.materialize import materialize
 
@@ -169,6 +172,41 @@ def test_a_reader_keeps_its_state_while_tables_are_swapped_and_dropped(home: Pat
         assert connection.execute(query).fetchone() == (1,)
     with reader.snapshot(store.config) as connection:
         assert connection.execute(query).fetchone() == (7,)
+
+
+def test_a_reader_is_answered_at_every_step_of_a_load(
+    home: Path, loading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each batch, swap and mark the state before; when the old tables are dropped, the one after."""
+    materialize(home=home, as_of=EARLIER)
+    reader = OnlineReader(home)
+    before, seen = reader.features(EVERYBODY, CLOCK), []
+    loading(lambda *_: seen.append(reader.features(EVERYBODY, CLOCK)))
+    for step in ("swap", "mark", "tidy"):
+        monkeypatch.setattr(WholeRowOnlineStore, step, asking_first(step, reader, seen))
+    materialize(home=home, full_refresh=True)
+
+    after = reader.features(EVERYBODY, CLOCK)
+    assert after == offline(home, EVERYBODY, CLOCK) != before
+    assert seen == [before] * 11 + [after]
+
+
+def asking_first(step: str, reader: OnlineReader, seen: list[Any]) -> Any:
+    do = getattr(WholeRowOnlineStore, step)
+
+    def asked(self, *rest: Any, **named: Any) -> Any:
+        seen.append(reader.features(EVERYBODY, CLOCK))
+        return do(self, *rest, **named)
+
+    return asked
+
+
+def test_whom_a_new_build_no_longer_has_feasts_commands_remove(home: Path, store) -> None:
+    store.materialize_incremental(CLOCK.replace(tzinfo=UTC))
+    write_build(home, "build-000002", [row for row in ORDER_ROWS if row[0] != "ann"])
+    apply_definitions(store, home)
+    store.materialize_incremental(CLOCK.replace(tzinfo=UTC))
+    assert orders(home, *EVERYBODY) == [None, 0, 0]
 
 
 def push(store: FeatureStore, who: str, instant: datetime, orders: int) -> None:
