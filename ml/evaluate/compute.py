@@ -5,7 +5,7 @@ the second half is left out and said.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
 from ml.model.store import TEST
 from ml.train.candidates import BASELINE
-from ml.train.parts import Part, Parts, read_parts
+from ml.train.parts import Part, Parts, divide, with_features
 
 MOST_TEST, MOST_TRAIN, MOST_VALIDATION, MOST_TOLD = 30_000, 50_000, 10_000, 2_000
 Step = Callable[[str], None]
@@ -84,14 +84,14 @@ def deep_evidence(model: ChurnModel, folder: Path, build: Path | None, step: Ste
         )
         empty: dict[str, Any] = {name: [] for name in ("segments", "learning", "importance", "ablation")}
         return evidence | empty | {"staleness": [], "reasons": None, "notes": [*evidence["notes"], note]}
-    catalog, parts = read_catalog(build), read_parts(build, model.problem)
-    few = smaller(parts, model)
-    test = Part("test", parts.test.table.filter(pa.array(held.chosen)))
+    step("reading rows")
+    catalog, parts = read_catalog(build), divide(build, model.problem)
+    few = with_features(build, smaller(parts, held, model))
     found = (
-        in_segments(model, held, test, parts, catalog)
+        in_segments(model, held, few, catalog)
         | on_validation(model, few, catalog, step)
-        | {"staleness": staleness(build, model, test, step)}
-        | {"reasons": why(model, held, test, catalog, step)}
+        | {"staleness": staleness(build, model, few.test, step)}
+        | {"reasons": why(model, held, few.test, catalog, step)}
     )
     return evidence | found | {"notes": [*evidence["notes"], *sampled_note(parts, few), *found["notes"]]}
 
@@ -111,7 +111,7 @@ def sampled_note(parts: Parts, few: Parts) -> list[str]:
 
 def steps(model: ChurnModel) -> int:
     """How many steps the evidence takes, for a progress bar."""
-    return len(model.inputs) + 20
+    return len(model.inputs) + 21
 
 
 def origin(model: ChurnModel, held: Held) -> dict[str, Any]:
@@ -161,14 +161,14 @@ def on_test(model: ChurnModel, held: Held, step: Step) -> dict[str, Any]:
     }
 
 
-def in_segments(model: ChurnModel, held: Held, test: Part, parts: Parts, catalog: Catalog) -> dict[str, Any]:
+def in_segments(model: ChurnModel, held: Held, parts: Parts, catalog: Catalog) -> dict[str, Any]:
     """The test rows by what their features say of the customer."""
     found = list(
         segments(
             held.rows,
             held.probabilities[model.kind],
             model.threshold,
-            (parts.train.table, test.table),
+            (parts.train.table, parts.test.table),
             labels_of(catalog),
         )
     )
@@ -177,16 +177,15 @@ def in_segments(model: ChurnModel, held: Held, test: Part, parts: Parts, catalog
     return {"segments": found, "notes": notes}
 
 
-def smaller(parts: Parts, model: ChurnModel) -> Parts:
-    """The parts, or customers enough of them."""
+def smaller(parts: Parts, held: Held, model: ChurnModel) -> Parts:
+    """The parts, or customers enough of them; of the test part the rows that are held."""
     seed = model.problem.seed
-    return Parts(
+    return replace(
+        parts,
         train=sampled(parts.train, MOST_TRAIN, seed),
         selection=sampled(parts.selection, MOST_VALIDATION, seed),
         calibration=sampled(parts.calibration, MOST_VALIDATION, seed),
-        test=parts.test,
-        split=parts.split,
-        labelled=parts.labelled,
+        test=Part("test", parts.test.table.filter(pa.array(held.chosen))),
     )
 
 

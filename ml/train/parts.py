@@ -22,6 +22,7 @@ from ml.problem import Problem
 from ml.split import TimeSplit, split_by_time
 
 LEARNED = ["train", "selection"]
+NAMES = ("train", "selection", "calibration", "test")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ class Parts:
 
 
 def read_parts(build: Path, problem: Problem) -> Parts:
-    """Labelled rows of one build with every feature, as the problem splits them.
+    """Labelled rows of one build with every feature, as the problem splits them; see ``divide``."""
+    return with_features(build, divide(build, problem))
+
+
+def divide(build: Path, problem: Problem) -> Parts:
+    """Labelled rows of one build as the problem splits them: customer, cut-off and label, no feature yet.
 
     Raises
     ------
@@ -74,9 +80,8 @@ def read_parts(build: Path, problem: Problem) -> Parts:
     split = split_by_time(read_cutoffs(build), problem)
     labelled = count_rows(build, split)
     rows = labelled_rows(build, split, most=problem.training_rows_max, rows=labelled, seed=problem.seed)
-    table = point_in_time(build, rows)
     by_name = {
-        name: table.filter(pc.equal(table.column("split"), name)) for name in ("train", "validation", "test")
+        name: rows.filter(pc.equal(rows.column("split"), name)) for name in ("train", "validation", "test")
     }
     half = first_half(by_name["validation"], problem.seed)
     return Parts(
@@ -87,6 +92,17 @@ def read_parts(build: Path, problem: Problem) -> Parts:
         split=split,
         labelled=labelled,
     )
+
+
+def with_features(build: Path, parts: Parts) -> Parts:
+    """The same rows in the same order with every feature, as known at each cut-off."""
+    whole = [getattr(parts, name) for name in NAMES]
+    table = point_in_time(build, pa.concat_tables([part.table for part in whole]))
+    found, first = {}, 0
+    for name, part in zip(NAMES, whole, strict=True):
+        found[name] = Part(part.name, table.slice(first, len(part.table)))
+        first += len(part.table)
+    return Parts(**found, split=parts.split, labelled=parts.labelled)
 
 
 def learned_rows(parts: Parts) -> Part:

@@ -19,6 +19,7 @@ from ml.evaluate.importance import importance
 from ml.evaluate.kept import evidence_file
 from ml.evaluate.measured import Rows
 from ml.evaluate.refit import ablation, groups_of, learning, refitted, scaled
+from ml.evaluate.sample import sampled
 from ml.evaluate.staleness import staleness
 from ml.evaluate.text import report
 from ml.evaluate.told import telling_rows
@@ -28,7 +29,7 @@ from ml.home import Home
 from ml.looks import EVIDENCE, VERDICT, read_looks
 from ml.model.store import read_model
 from ml.problem import Problem, Success
-from ml.train.parts import learned_rows
+from ml.train.parts import divide, learned_rows, with_features
 from tests.ml.conftest import PROBLEM, Workshop
 
 Trained = tuple[Path, dict[str, Any]]
@@ -222,6 +223,19 @@ def test_the_recipe_with_everything_is_the_champion_again(workshop: Workshop) ->
     again = refitted(model, model.inputs, learned_rows(workshop.parts), workshop.parts)
     expected = model.probability(model.frame(workshop.parts.selection.table))
     np.testing.assert_allclose(again, expected, atol=1e-9)
+
+
+def test_rows_drawn_before_their_features_are_read_are_those_drawn_after(workshop: Workshop) -> None:
+    build, parts = Home.at(workshop.home).current_build(), workshop.parts
+    keys = divide(build, PROBLEM)
+    assert keys.train.table.column_names == ["customer_id", "event_timestamp", "churned", "split"]
+    few = with_features(
+        build, replace(keys, train=sampled(keys.train, 300, 5), test=sampled(keys.test, 90, 5))
+    )
+    assert few.train.table.equals(sampled(parts.train, 300, 5).table)
+    assert few.test.table.equals(sampled(parts.test, 90, 5).table)
+    assert few.selection.table.equals(parts.selection.table)
+    assert 0 < len(few.train.table) <= 300
 
 
 def ablated(workshop: Workshop, name: str) -> list[dict[str, Any]]:
