@@ -13,6 +13,7 @@ from benchmarks.machine import machine
 from benchmarks.measure import measure
 from benchmarks.training_page import page
 from benchmarks.training_rows import BOOSTED, EVERY
+from benchmarks.truth import RESULTS as TRUTH
 from feature_repo.paths import ROOT
 from ml.errors import TidemarkError
 from ml.progress import Progress
@@ -30,7 +31,7 @@ def run(job: str, rows: int) -> dict[str, Any]:
 
 def write_all(results: dict[str, Any]) -> None:
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    PAGE.write_text(page(results))
+    PAGE.write_text(page(results, json.loads(TRUTH.read_text())))
 
 
 @click.command()

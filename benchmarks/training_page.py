@@ -1,11 +1,11 @@
-"""docs/training.md from benchmarks/training.json."""
+"""docs/training.md from benchmarks/training.json and benchmarks/truth.json."""
 
 from typing import Any
 
 GIB = 1024**3
 
 
-def page(results: dict[str, Any]) -> str:
+def page(results: dict[str, Any], truth: dict[str, Any]) -> str:
     """The page."""
     told, boosted, every = results["machine"], results["boosted"], results["every"]
     return f"""# What training costs
@@ -26,7 +26,39 @@ Preparation, a fit that learns from a later part when to stop, and the fit on al
 With their usual settings, not tuned, in three folds by time: what `churn train` does before it tunes.
 
 {table(every)}
+
+## How far from the truth
+
+A simulated shop's true churn probabilities lie beside its data. They order customers as well as anything can
+on average; on one test part labels come by chance, so the lead of the truth has an interval, from paired
+replicates that draw customers. The expected lead is free of that chance: each row counts as a churner by its
+true probability. Shops of {truth["customers"]:,} customers, the champion that `churn train` chooses
+(`python -m benchmarks.truth`, {truth["machine"]["date"]}):
+
+{truth_table(truth["shops"])}
 """
+
+
+def truth_table(shops: list[dict[str, Any]]) -> str:
+    """One line a shop, then the mean."""
+    lines = [
+        "| seed | champion | ROC-AUC | of the truth | lead of the truth | expected lead |",
+        "| ---: | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for shop in shops:
+        auc, gap = shop["auc"], shop["gap"]
+        lines.append(
+            f"| {shop['seed']} | {shop['champion']} | {auc['model']:.4f} | {auc['truth']:.4f} | "
+            f"{gap['value']:.4f} [{gap['low']:.4f}, {gap['high']:.4f}] | {shop['expected_gap']:.4f} |"
+        )
+    means = [sum(values) / len(shops) for values in zip(*map(figures, shops), strict=True)]
+    model, true, gap, expected = means
+    return "\n".join([*lines, f"| mean |  | {model:.4f} | {true:.4f} | {gap:.4f} | {expected:.4f} |"])
+
+
+def figures(shop: dict[str, Any]) -> tuple[float, float, float, float]:
+    """What is averaged over shops."""
+    return shop["auc"]["model"], shop["auc"]["truth"], shop["gap"]["value"], shop["expected_gap"]
 
 
 def table(job: dict[str, Any]) -> str:

@@ -1,10 +1,19 @@
 """The distance from the truth: none of the truth itself; by hand for a few rows; its mean over labels."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.truth import distance, expected_gap
+from benchmarks.training import PAGE
+from benchmarks.training import RESULTS as TRAINING
+from benchmarks.training_page import page
+from benchmarks.truth import RESULTS, distance, expected_gap
+
+
+def test_the_page_is_that_of_the_figures() -> None:
+    assert PAGE.read_text() == page(json.loads(TRAINING.read_text()), json.loads(RESULTS.read_text()))
 
 
 def rows_of(truth: np.ndarray, model: np.ndarray, churned: np.ndarray) -> pa.Table:
