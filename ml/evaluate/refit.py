@@ -30,6 +30,7 @@ from ml.train.folds import Asked, Fold
 from ml.train.parts import Part, Parts
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
+SAME_TREES = 0.5
 WHOLE, MANY = "", 20
 
 
@@ -107,13 +108,17 @@ def groups_of(
 
 
 def refitted(model: ChurnModel, inputs: Sequence[Input], part: Part, parts: Parts) -> Floats | None:
-    """Calibrated probabilities of the selection rows by the recipe; None where so little is not enough."""
-    candidate = recipe(model, inputs, len(part.table)) if has_both_classes(part) and inputs else None
+    """Calibrated probabilities of the selection rows by the recipe; None where so little is not enough.
+
+    Boosters grow as many trees as the champion from about as many rows; from much fewer they learn anew when
+    to stop, for what suits many rows would learn few of them by heart.
+    """
+    candidate = recipe(model, inputs, part) if has_both_classes(part) and inputs else None
     if candidate is None:
         return None
     gap = timedelta(days=model.problem.gap_days)
     fold = Fold(Asked.of(part, inputs), Asked.of(parts.selection, inputs), gap)
-    pipeline, asked = fold.trial(candidate, stopping=False)
+    pipeline, asked = fold.trial(candidate, stopping=len(part.table) < SAME_TREES * rows_tried(model, part))
     held_out = Asked.of(parts.calibration, inputs)
     raw = raw_probability(pipeline, held_out.frame)
     calibration = calibrate(held_out.churned, raw, model.problem.calibration, held_out.customers)
@@ -125,8 +130,15 @@ def has_both_classes(part: Part) -> bool:
     return len(np.unique(part.churned)) == 2
 
 
-def recipe(model: ChurnModel, inputs: Sequence[Input], rows: int) -> Candidate | None:
+def rows_tried(model: ChurnModel, part: Part) -> int:
+    """How many rows the champion's settings were found on; those of ``part`` where nobody wrote it down."""
+    found = model.facts["parts"]["train"]["rows"] if "parts" in model.facts else len(part.table)
+    return int(found)
+
+
+def recipe(model: ChurnModel, inputs: Sequence[Input], part: Part) -> Candidate | None:
     """The champion, unfitted, for some of its inputs; None where it needs what is left out."""
+    rows = len(part.table)
     if model.kind == "repeat_purchase" and not has_order_history(inputs):
         return None
     try:
@@ -134,8 +146,7 @@ def recipe(model: ChurnModel, inputs: Sequence[Input], rows: int) -> Candidate |
     except ModelError:
         return None
     use_threads(candidate.pipeline, THREADS if rows >= WORTH_THREADS else 1)
-    learned = model.facts["parts"]["train"]["rows"] if "parts" in model.facts else rows
-    whole = made(model.kind, inputs, model.problem, int(learned))
+    whole = made(model.kind, inputs, model.problem, rows_tried(model, part))
     usual, usual_now = whole.model.get_params(), candidate.model.get_params()
     return candidate.with_settings(scaled(model.facts.get("settings", {}), usual, usual_now))
 

@@ -225,6 +225,19 @@ def test_the_recipe_with_everything_is_the_champion_again(workshop: Workshop) ->
     np.testing.assert_allclose(again, expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("times", [1, 10])
+def test_from_much_fewer_rows_a_booster_learns_anew_when_to_stop(workshop: Workshop, times: int) -> None:
+    """Four hundred trees were right for ten times as many rows; for these they are learned by heart."""
+    part = workshop.parts.train
+    model = workshop.champion("xgboost")
+    facts = {"parts": {"train": {"rows": times * len(part.table)}}, "settings": {"n_estimators": 400}}
+    found = refitted(replace(model, facts=facts), model.inputs, part, workshop.parts)
+    rows = Rows.of(workshop.parts.selection, PROBLEM)
+    loss = rows.measures(np.asarray(found), ["log_loss"])["log_loss"]["value"]
+    usual = rows.measures(np.asarray(refitted(model, model.inputs, part, workshop.parts)), ["log_loss"])
+    assert (loss <= usual["log_loss"]["value"] + 0.005) == (times == 10)
+
+
 def test_rows_drawn_before_their_features_are_read_are_those_drawn_after(workshop: Workshop) -> None:
     build, parts = Home.at(workshop.home).current_build(), workshop.parts
     keys = divide(build, PROBLEM)
