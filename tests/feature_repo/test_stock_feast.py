@@ -4,6 +4,7 @@ docs/feast-differences.md tells of each.
 """
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -37,6 +38,7 @@ from tests.feature_repo.feast_worlds import (
     cells,
     frame,
     make_store,
+    question,
 )
 
 OLD = datetime(2015, 6, 6, tzinfo=UTC)
@@ -220,6 +222,55 @@ def test_no_entity_rows_and_no_feature_rows_fail(tmp_path: Path) -> None:
                     answers(store, asked)
             else:
                 assert answers(store, asked) == [(0, None)][: len(asked)]
+
+
+def in_two_files(folder: Path, kind: str, view: View) -> FeatureStore:
+    """A store over a pattern of two files, each with one half of the rows."""
+    store, half = make_store(folder, kind, [view]), len(view.rows) // 2
+    for number, rows in enumerate((view.rows[:half], view.rows[half:])):
+        replace(view, rows=rows).write(folder / "parts" / f"part-{number}.parquet")
+    store.apply([view.feast(folder / "parts" / "*.parquet")])
+    return store
+
+
+def random_histories(seed: int) -> tuple[View, list[dict]]:
+    """Ten customers with a row on each of twenty days, at random microseconds; and rows asked of each."""
+    random, day = Random(seed), timedelta(days=1)
+    rows = [
+        {"customer_id": f"c{who}", "happened": START + (number + random.random()) * day, "written": None}
+        | {"n": 100 * who + number}
+        for who in range(10)
+        for number in range(20)
+    ]
+    asked = [
+        {"customer_id": f"c{row % 10}", ASKED: START + random.randrange(1, 20) * day, ROW: row}
+        for row in range(60)
+    ]
+    return view_of(*rows), asked
+
+
+@pytest.mark.parametrize(("kind", "are_right"), [(DUCKDB, True), (DASK, False), (OURS, True)])
+def test_of_several_files_the_first_row_may_be_answered(tmp_path: Path, kind: str, are_right: bool) -> None:
+    wrong = []
+    for seed in range(6):
+        view, asked = random_histories(seed)
+        found = answers(in_two_files(tmp_path / str(seed), kind, view), frame(asked))
+        wrong += [(row, value) for row, value in found if (value,) not in question(view).answers(asked[row])]
+
+    assert (not wrong) is are_right
+    assert {value % 100 for _, value in wrong} <= {0}
+
+
+@pytest.mark.parametrize("kind", [DUCKDB, DASK, OURS])
+def test_a_file_about_nobody_asked_fails(tmp_path: Path, kind: str) -> None:
+    rows = [known(who, at, at) for who in ("a", "b") for at in range(-9, 0)]
+    store = in_two_files(tmp_path, kind, view_of(*rows))
+
+    if kind == DASK:
+        with pytest.raises(TypeError, match="Invalid comparison"):
+            answers(store, asked_at(("a", 0)))
+    else:
+        assert answers(store, asked_at(("a", 0))) == [(0, -1)]
 
 
 def test_a_range_of_time_is_refused_or_loses_keys_and_rows(tmp_path: Path) -> None:
