@@ -129,7 +129,7 @@ def changed(build: Path, before: datetime, clock: datetime) -> dict[str, int]:
 @click.command()
 @click.option("--customers", default=500_000, show_default=True, help="In our store.")
 @click.option(
-    "--part", "parts", multiple=True, default=(5_000, 10_000), show_default=True, help="In Feast's own."
+    "--part", "parts", multiple=True, default=(10_000, 20_000), show_default=True, help="In Feast's own."
 )
 @click.option("--repeats", default=3, show_default=True, help="Of every figure.")
 @click.option("--redis", default=REDIS, show_default=True, help="Where Redis may answer.")

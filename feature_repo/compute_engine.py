@@ -113,7 +113,7 @@ class StateAtComputeEngine(LocalComputeEngine):
         if not isinstance(self.online_store, WholeRowOnlineStore):
             return [self._into_another_store(task) for task in tasks]
         with builds_held(task.feature_view for task in tasks):
-            self._write(tasks)
+            self._write(registry, tasks)
         registry.refresh(self.repo_config.project)
         return [done(task) for task in tasks]
 
@@ -124,7 +124,7 @@ class StateAtComputeEngine(LocalComputeEngine):
             works = [self._work(view, BEGINNING, until) for view in views]
             self._ready = [self._made_ready(work) for work in works if work]
 
-    def _write(self, tasks: list[MaterializationTask]) -> None:
+    def _write(self, registry: BaseRegistry, tasks: list[MaterializationTask]) -> None:
         store, config = self.online_store, self.repo_config
         works = [(task, self._work(task.feature_view, task.start_time, task.end_time)) for task in tasks]
         ready = [(task, self._from_store_of_ready(work) if work else None) for task, work in works]
@@ -133,7 +133,7 @@ class StateAtComputeEngine(LocalComputeEngine):
                 view, until = task.feature_view, task.end_time.astimezone(UTC)
                 held = store.watermark(config, view)
                 if made is None:
-                    self._write_rows_of_feast(task)
+                    self._write_rows_of_feast(registry, task)
                 elif made[1] is None:
                     store.swap(config, view, with_pushed=not self.exactly)
                 else:
@@ -213,10 +213,10 @@ class StateAtComputeEngine(LocalComputeEngine):
             written += batch.num_rows
             self.told(view.name, written, total)
 
-    def _write_rows_of_feast(self, task: MaterializationTask) -> None:
+    def _write_rows_of_feast(self, registry: BaseRegistry, task: MaterializationTask) -> None:
         """A view whose rows Feast has to compute: aggregated, transformed, or in no local Parquet file."""
         if type(task.feature_view) is not FeatureView:
-            job = super()._materialize_one(None, task)
+            job = super()._materialize_one(registry, task)
             if job.error():
                 raise job.error()
             return

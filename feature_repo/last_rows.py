@@ -17,7 +17,7 @@ import pyarrow as pa
 from feast import FeatureView, FileSource, ValueType
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 
-from feature_repo.online_kinds import Kind, key_kinds, kinds
+from feature_repo.online_kinds import NO_INSTANT, Kind, key_kinds, kinds
 
 ROWS_A_BATCH = 20_000
 MEMORY_LIMIT = "2GB"
@@ -233,8 +233,9 @@ def plain(column: str, sql_type: str, kind: Kind, prefix: str = "") -> str:
         if is_time:
             return as_text(name, sql_type)
         return name if sql_type == "VARCHAR" else f"{name}::varchar"
-    if kind.type is ValueType.UNIX_TIMESTAMP and is_time:
-        return f"epoch(date_trunc('second', {name}::timestamp))::bigint"
+    if kind.type is ValueType.UNIX_TIMESTAMP:
+        seconds = f"epoch(date_trunc('second', {name}::timestamp))" if is_time else name
+        return f"coalesce({seconds}::bigint, {NO_INSTANT})"
     if kind.type in SQL_TYPES:
         return f"{name}::{SQL_TYPES[kind.type]}"
     return name

@@ -320,3 +320,41 @@ def test_of_two_rows_at_one_instant_the_one_created_later_holds(tmp_path: Path) 
     rows = [{"customer_id": who} for who in ("a", "b")]
     assert store.get_online_features(["keyed:number"], rows).to_dict()["number"] == [1, 3]
     assert store.get_online_features(["alone:number"], [{"x": 1}]).to_dict()["number"] == [1]
+
+
+def test_a_view_that_feast_has_to_compute_goes_through_feasts_own_engine(tmp_path: Path) -> None:
+    from feast import BatchFeatureView
+
+    path = tmp_path / "rows.parquet"
+    at = pd.Timestamp("2024-01-01", tz="UTC")
+    pd.DataFrame({"customer_id": ["a", "bb"], "event_timestamp": [at] * 2, "n": [1, 2]}).to_parquet(path)
+    config = RepoConfig(
+        project="computed",
+        provider="local",
+        registry=str(tmp_path / "registry.db"),
+        offline_store={"type": "duckdb"},
+        entity_key_serialization_version=3,
+        online_store=OWN["online_store"] | {"path": str(tmp_path / "online.db")},
+        batch_engine=OWN["batch_engine"],
+        repo_path=tmp_path,
+    )
+    store = FeatureStore(config=config)
+    customer = Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.STRING)
+    view = BatchFeatureView(
+        name="computed",
+        entities=[customer],
+        schema=[Field(name="n", dtype=Int64), Field(name="customer_id", dtype=String)],
+        source=FileSource(path=str(path), timestamp_field="event_timestamp"),
+        mode="pandas",
+        udf=length_of_key,
+        udf_string="length_of_key",
+        online=True,
+    )
+    store.apply([customer, view])
+    store.materialize(datetime(2000, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))
+    rows = [{"customer_id": who} for who in ("a", "bb", "c")]
+    assert store.get_online_features(["computed:n"], rows).to_dict()["n"] == [1, 2, None]
+
+
+def length_of_key(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(n=rows["customer_id"].str.len())

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from feast import FileSource
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -132,6 +135,42 @@ def test_what_feast_refuses_is_refused_alike(stores: tuple[Any, Any], rows: list
     assert said[1] == said[0]
 
 
+def test_every_type_out_of_a_file(tmp_path: Path) -> None:
+    """Through the engines instead of a push; Feast's cannot take a map from a file of structs."""
+    plain = {name: each for name, each in EVERY_TYPE.items() if name != "pairs"}
+    kinds = {
+        "raw": pa.binary(),
+        "at": pa.timestamp("us", "UTC"),
+        "whole": pa.list_(pa.int64()),
+        "names": pa.list_(pa.string()),
+        "flags": pa.list_(pa.bool_()),
+        "bytes_": pa.list_(pa.binary()),
+        "moments": pa.list_(pa.timestamp("us", "UTC")),
+        "tiny": pa.int32(),
+        "half": pa.float32(),
+    }
+    table = pa.table(
+        {"customer_id": ["a", "b", "c"], "event_timestamp": pa.array([NOW - AGO] * 3, kinds["at"])}
+        | {name: pa.array(values, kinds[name]) for name, (_, values) in plain.items()}
+    )
+    found = []
+    for name, settings in (("stock", STOCK), ("own", OWN)):
+        each = store(tmp_path / name, name, settings)
+        path = tmp_path / name / "typed.parquet"
+        pq.write_table(table, path)
+        view = each.get_feature_view("typed")
+        view.batch_source = FileSource(path=str(path), timestamp_field="event_timestamp")
+        view.features = [field for field in view.features if field.name in plain]
+        each.apply(view)
+        each.materialize(datetime(2000, 1, 1, tzinfo=UTC), NOW, ["typed"])
+        rows = [{"customer_id": who} for who in ("a", "b", "c", "d")]
+        found.append(cells(each.get_online_features([f"typed:{name}" for name in plain], rows)))
+    for name in plain:
+        assert found[1]["python"][name] == found[0]["python"][name], name
+        assert found[1]["messages"][name] == found[0]["messages"][name], name
+    assert found[1]["python"]["whole"] == [[1, 2**60], [3], None, None]
+
+
 def test_the_comparison_notices_one_cell(stores: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from feature_repo.online_kinds import Kind
 
@@ -172,9 +211,6 @@ def test_feast_serves_what_is_older_than_the_ttl(tmp_path: Path) -> None:
 
 
 def test_feasts_engine_rounds_large_integers_beside_a_null(tmp_path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     large = 2**53 + 1
     table = PEOPLE.set_column(2, "visits", pa.array([large, None, 3, 4, 5], pa.int64()))
     found = {}
