@@ -19,6 +19,8 @@ from feature_repo.history import ROWS_A_FILE, History, literal, matched, quoted
 from feature_repo.plans import Asked, find_held
 
 INSTANT = "instant"
+# Features may be called anything; this one will not be.
+ASKED_ROW = '"asked row"'
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,12 @@ class HeldValues:
             SQL over the groups' columns, each with its name (``... as ...``).
         """
         names = [quoted(group.name) for group in self.groups]
-        part = f"where row >= {first} and row < {end}"
-        joins = [f"left join (from {name} {part}) as {name} using (row)" for name in names]
-        query = [f"select {', '.join(['row', *columns])} from range({first}, {end}) as asked(row)", *joins]
-        return (
-            self.connection.execute(" ".join([*query, "order by row"])).to_arrow_table().drop_columns("row")
-        )
+        part = f"where {ASKED_ROW} >= {first} and {ASKED_ROW} < {end}"
+        joins = [f"left join (from {name} {part}) as {name} using ({ASKED_ROW})" for name in names]
+        selected = ", ".join([ASKED_ROW, *columns])
+        query = [f"select {selected} from range({first}, {end}) as asked({ASKED_ROW})", *joins]
+        found = self.connection.execute(" ".join([*query, f"order by {ASKED_ROW}"])).to_arrow_table()
+        return found.remove_column(0)
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def fetch(connection: duckdb.DuckDBPyConnection, group: Group) -> None:
     columns = [f"source.{quoted(column)} as {quoted(name)}" for name, column in group.columns.items()]
     connection.execute(f"""
         create temp table {quoted(group.name)} as
-        select {", ".join(["held.row", *columns])}
+        select {", ".join([f"held.row as {ASKED_ROW}", *columns])}
         from held
         inner join {relation} as source
             on source.file_index = list_position({numbers}, held.place >> {ROWS_A_FILE}) - 1

@@ -18,6 +18,7 @@ PLACE = f"(source.file_index::bigint << {ROWS_A_FILE}) + source.file_row_number"
 NO_LIMIT = timedelta(0)
 BEFORE_ALL = -(2**63)
 REMOTE = "://"
+FILE_INDEX = "file_index"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # TIMESTAMP_NS ends in the year 2262, and starts in 1677.
 NANOSECONDS_UNTIL = 9_000_000_000_000_000
@@ -81,8 +82,18 @@ class History:
         return int(rows)
 
     def types(self, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-        """Column -> SQL type."""
+        """Column -> SQL type.
+
+        Raises
+        ------
+        CatalogError
+            A column has a name that DuckDB keeps for itself.
+        """
         described = connection.execute(f"describe select * from {self.relation}").fetchall()
+        if any(name.lower() == FILE_INDEX for name, *_ in described):
+            raise CatalogError(
+                f"{self.files[0]} has a column {FILE_INDEX}, a name DuckDB keeps for itself: rename it"
+            )
         return {name: kind for name, kind, *_ in described}
 
 

@@ -72,7 +72,12 @@ class Joined:
     @property
     def group(self) -> Group:
         columns = {wanted.name: wanted.column for wanted in self.wanted}
-        return Group(self.name, self.history, self.asked_by, columns)
+        return Group(self.table, self.history, self.asked_by, columns)
+
+    @property
+    def table(self) -> str:
+        """The name of the table of its values, apart from the engine's own tables."""
+        return f"view {self.name}"
 
 
 class StreamedJob(RetrievalJob):
@@ -244,9 +249,9 @@ class PointInTimeJob(StreamedJob):
         """The SQL for each feature in the type that Feast carries it in."""
         columns = []
         for one in self.joined:
-            kinds = held.types(one.name)
+            kinds = held.types(one.table)
             for wanted in one.wanted:
-                column = f"{quoted(one.name)}.{quoted(wanted.name)}"
+                column = f"{quoted(one.table)}.{quoted(wanted.name)}"
                 carry = carried if wanted.is_text or one.history.is_unique else as_it_is
                 columns.append(f"{carry(column, kinds[wanted.name])} as {quoted(wanted.name)}")
         return columns
@@ -261,7 +266,7 @@ class PointInTimeJob(StreamedJob):
         instants = {name for _, _, names in self.own for name in names}
         kinds = {True: "timestamp", False: "double"}
         return [
-            f"{quoted(one.name)}.{quoted(wanted.name)}::{kinds[wanted.feature in instants]}"
+            f"{quoted(one.table)}.{quoted(wanted.name)}::{kinds[wanted.feature in instants]}"
             f" as {quoted(AS_OPERAND + wanted.feature)}"
             for one in self.joined
             for wanted in one.wanted
