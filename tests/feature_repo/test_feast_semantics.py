@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feast import FeatureService, FeatureStore, Field, RequestSource
+from feast import FeatureService, FeatureStore, FeatureView, Field, PushSource, RequestSource
+from feast.data_source import PushMode
 from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.feature_logging import LoggingConfig
 from feast.infra.offline_stores.file_source import FileLoggingDestination, SavedDatasetFileStorage
@@ -22,6 +23,7 @@ from feast.types import Float64, Int64
 from feature_repo.errors import FeatureError
 from tests.feature_repo.feast_worlds import (
     ASKED,
+    CUSTOMER,
     DASK,
     DUCKDB,
     INSTANT_TYPES,
@@ -547,8 +549,6 @@ def test_a_relative_path_is_below_the_repository(tmp_path: Path, monkeypatch: py
     view.write(tmp_path / "data" / "orders.parquet")
     monkeypatch.chdir(tmp_path)
     store = bare_store(tmp_path, OURS)
-    from tests.feature_repo.feast_worlds import CUSTOMER
-
     store.apply([CUSTOMER, view.feast(Path("data/orders.parquet"))])
     monkeypatch.chdir("/")
     assert_answers(ask(store, frame(world.asked), ORDERS), world.asked, [question(view)])
@@ -605,3 +605,107 @@ def test_the_only_column_of_instants_is_taken(tmp_path: Path) -> None:
     assert_answers(
         [row | {ASKED: row["at"]} for row in found], world.asked, [question(one) for one in world.views]
     )
+
+
+@pytest.mark.parametrize("name", ["row", "number", "place", "instant", "a b", "it's", 'a "b"', "Ü", "select"])
+def test_features_of_any_name(tmp_path: Path, name: str) -> None:
+    row = {"customer_id": "a", "happened": START, "written": None, name: 7}
+    view = View("view", ("customer_id",), {name: "number"}, [row])
+    asked = pd.DataFrame({"customer_id": ["a", "b"], ASKED: [START, START]})
+    assert [found[name] for found in ask(make_store(tmp_path, OURS, [view]), asked, [f"view:{name}"])] == [
+        7,
+        None,
+    ]
+
+
+def test_views_of_any_name(tmp_path: Path) -> None:
+    names = ["held", "latest", "tied", "found", "asked", "keys", "owners"]
+    views = [
+        View(
+            name,
+            ("customer_id",),
+            {f"of_{name}": "number"},
+            [{"customer_id": "a", "happened": START, "written": None, f"of_{name}": number}],
+        )
+        for number, name in enumerate(names)
+    ]
+    asked = pd.DataFrame({"customer_id": ["a"], ASKED: [START]})
+    (found,) = ask(make_store(tmp_path, OURS, views), asked, [f"{name}:of_{name}" for name in names])
+    assert [found[f"of_{name}"] for name in names] == list(range(7))
+
+
+def test_a_name_that_duckdb_keeps_for_itself_is_refused(tmp_path: Path) -> None:
+    row = {"customer_id": "a", "happened": START, "written": None, "file_index": 0}
+    view = View("view", ("customer_id",), {"file_index": "number"}, [row])
+    asked = pd.DataFrame({"customer_id": ["a"], ASKED: [START]})
+    with pytest.raises(FeatureError, match="has a column file_index"):
+        ask(make_store(tmp_path, OURS, [view]), asked, ["view:file_index"])
+
+
+def test_columns_of_any_type_and_case_stay(tmp_path: Path) -> None:
+    world = random_world(0)
+    table = pa.table(
+        {
+            "customer_id": ["a", "nobody"],
+            ASKED: [START, START],
+            "SPEND": [[1, 2], None],
+            "Customer_ID": pa.array([{"x": 1.5}, None]),
+            "part": pa.array(["u", "v"]).dictionary_encode(),
+        }
+    )
+    store = make_store(tmp_path, OURS, world.views)
+    answer = store.get_historical_features(table, ["orders:spend"]).to_arrow()
+    assert answer.select(table.column_names).equals(table)
+    assert answer.column_names == [*table.column_names, "spend"]
+
+
+def test_a_range_of_a_view_about_the_world_as_a_whole(tmp_path: Path) -> None:
+    rows = [{"happened": START + n * MINUTE, "written": None, "rate": float(n)} for n in (0, 1, 1, 2, 3)]
+    store = make_store(tmp_path, OURS, [View("rates", (), {"rate": "share"}, rows)])
+    between = {"start_date": START + MINUTE, "end_date": START + 2 * MINUTE}
+    found = cells(store.get_historical_features(features=["rates:rate"], **between).to_arrow())
+    assert found == [{ASKED: START + n * MINUTE, "rate": float(n)} for n in (1, 2)]
+
+
+def test_a_range_of_views_of_different_entities_is_refused(tmp_path: Path) -> None:
+    store = make_store(tmp_path, OURS, random_world(0).views)
+    with pytest.raises(FeatureError, match="different entities: give entity rows"):
+        ask(store, None, start_date=START, end_date=START + MINUTE)
+
+
+def test_rows_pushed_offline_are_found(tmp_path: Path) -> None:
+    rows = [{"customer_id": "a", "happened": START, "written": START, "n": 1}]
+    view = View("view", ("customer_id",), {"n": "number"}, rows, has_written=True)
+    store = make_store(tmp_path, OURS, [view])
+    batch = store.get_feature_view("view").batch_source
+    source = PushSource(name="pushed", batch_source=batch)
+    pushed = FeatureView(
+        name="view",
+        entities=[CUSTOMER],
+        ttl=timedelta(0),
+        schema=[Field(name="n", dtype=Int64)],
+        source=source,
+    )
+    store.apply([source, pushed])
+    late = START + MINUTE
+    new = {"customer_id": ["a", "b"], "happened": [late, late], "written": [late, late], "n": [2, 3]}
+    store.push("pushed", pd.DataFrame(new), to=PushMode.OFFLINE)
+    asked = [{"customer_id": who, ASKED: late, ROW: row} for row, who in enumerate("ab")]
+    assert [row["n"] for row in ask(store, frame(asked), ["view:n"])] == [2, 3]
+
+
+def test_rows_of_other_columns_are_not_written(tmp_path: Path) -> None:
+    view = View(
+        "view",
+        ("customer_id",),
+        {"n": "number"},
+        [{"customer_id": "a", "happened": START, "written": START, "n": 1}],
+    )
+    store = make_store(tmp_path, OURS, [view])
+    before = (tmp_path / "view.parquet").read_bytes()
+    table = pa.table({"customer_id": ["a"], "happened": [START], "n": [2], "more": [1]})
+    with pytest.raises(ValueError, match="more"):
+        store._get_provider().offline_store.offline_write_batch(
+            store.config, store.get_feature_view("view"), table, None
+        )
+    assert (tmp_path / "view.parquet").read_bytes() == before
