@@ -9,7 +9,7 @@ customers are drawn, not rows. MEASURES is ``{metric: INTERVAL}`` over the keys 
 lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``.
 
 ===================  ====================================================================================
-``shape``            version of this description, 1
+``shape``            version of this description, 2
 ``model_version``    ``model-000001``
 ``model_card``       hash of the model's card: evidence of another card is computed anew
 ``champion``         the candidate that was chosen
@@ -89,4 +89,4 @@ None, "score": float, "subjects": [{"subject", "added"}], "features": [{"feature
 take most.
 """
 
-SHAPE = 1
+SHAPE = 2
