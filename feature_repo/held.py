@@ -248,7 +248,6 @@ def readable(group: Group) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         place = os.path.dirname(group.history.files[0]) or group.history.files[0]
-        raise FeatureError(
-            f"{place} could not be joined: {str(error).splitlines()[0]}; free memory and disk space, or "
-            "run 'churn build' again"
-        ) from error
+        is_build = group.history.is_unique
+        remedy = "free memory and disk space, or run 'churn build' again" if is_build else "look at its files"
+        raise FeatureError(f"{place} could not be joined: {str(error).splitlines()[0]}; {remedy}") from error

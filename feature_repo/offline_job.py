@@ -20,6 +20,7 @@ from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.file_source import FileSource, SavedDatasetFileStorage
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
+from feast.types import from_feast_to_pyarrow_type
 
 from feature_repo.derived import declared_formulas
 from feature_repo.disk import whole_file
@@ -94,19 +95,34 @@ class StreamedJob(RetrievalJob):
         """The rows as a stream.
 
         On-demand features are computed a slice of rows at a time, so those that look at other rows (ranks,
-        averages) need ``to_arrow``.
+        averages) need ``to_arrow``; they come in the types that their views declare.
         """
         stream = self.stream()
         if not self.on_demand_feature_views:
             return stream
-        first = self.transformed(pa.Table.from_batches([], stream.schema))
+        begun = [batch for batch in [next(stream, None)] if batch is not None]
+        first = self.transformed(pa.Table.from_batches(begun, stream.schema))
+        schema = self.declared(first.schema, stream.schema.names)
 
         def batches() -> Iterator[pa.RecordBatch]:
+            yield from first.cast(schema).to_batches()
             for batch in stream:
-                table = self.transformed(pa.Table.from_batches([batch]))
-                yield from table.cast(first.schema).to_batches()
+                yield from self.transformed(pa.Table.from_batches([batch])).cast(schema).to_batches()
 
-        return pa.RecordBatchReader.from_batches(first.schema, batches())
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def declared(self, schema: pa.Schema, stored: Sequence[str]) -> pa.Schema:
+        """``schema`` with all but the ``stored`` columns in the types of their on-demand views."""
+        kinds: dict[str, pa.DataType] = {}
+        for view in self.on_demand_feature_views:
+            prefix = f"{view.projection.name_to_use()}__" if self.full_feature_names else ""
+            kinds |= {prefix + field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.features}
+        return pa.schema(
+            [
+                field if field.name in stored else field.with_type(kinds.get(field.name, field.type))
+                for field in schema
+            ]
+        )
 
     def transformed(self, table: pa.Table) -> pa.Table:
         """Some rows with on-demand features, as Feast adds them."""

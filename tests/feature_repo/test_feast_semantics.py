@@ -4,6 +4,7 @@ Feast's own stores answer the same questions wherever they are right; where they
 ``test_stock_feast.py``.
 """
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from feast.infra.offline_stores.file_source import FileLoggingDestination, Saved
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64
 
+from feature_repo import offline_job
 from feature_repo.errors import FeatureError
 from tests.feature_repo.feast_worlds import (
     ASKED,
@@ -378,6 +380,23 @@ def test_on_demand_views(tmp_path: Path, mode: str, full_names: bool) -> None:
     assert any(spends)
 
 
+@pytest.mark.parametrize("mode", ["pandas", "python"])
+@pytest.mark.parametrize("rows", [0, 100])
+def test_on_demand_views_stream_in_their_declared_types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, rows: int
+) -> None:
+    monkeypatch.setattr(offline_job, "SLICE", 7)
+    world = random_world(11)
+    store = make_store(tmp_path, OURS, world.views, on_demand(mode))
+    asked = frame(world.asked).iloc[:rows]
+    job = store.get_historical_features(asked, [*ORDERS, f"of_{mode}:twice", f"of_{mode}:labelled"])
+    streamed = job.to_arrow_reader().read_all()
+    assert [streamed.schema.field(name).type for name in ("twice", "labelled")] == [pa.float64()] * 2
+    assert cells(streamed) == cells(job.to_arrow())
+    job.to_parquet(tmp_path / "answer.parquet")
+    assert pq.read_table(tmp_path / "answer.parquet").equals(streamed)
+
+
 def test_a_feature_service_in_its_order_with_an_on_demand_view(tmp_path: Path) -> None:
     world = random_world(11)
     made = on_demand("pandas")
@@ -709,3 +728,18 @@ def test_rows_of_other_columns_are_not_written(tmp_path: Path) -> None:
             store.config, store.get_feature_view("view"), table, None
         )
     assert (tmp_path / "view.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged", "without the feature"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, damage: str) -> None:
+    world = random_world(0)
+    store = make_store(tmp_path, OURS, world.views[:1])
+    file = tmp_path / "orders.parquet"
+    if damage == "missing":
+        file.unlink()
+    elif damage == "damaged":
+        file.write_bytes(b"PAR1 no more PAR1")
+    else:
+        pq.write_table(pq.read_table(file).drop_columns(["spend"]), file)
+    with pytest.raises(FeatureError, match=re.escape(str(tmp_path))):
+        ask(store, frame(world.asked), ORDERS)
