@@ -5,6 +5,7 @@ Example: python -m benchmarks.materialization --customers 50000
 """
 
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import click
 import duckdb
 
+from benchmarks.increments import write_day
 from benchmarks.machine import machine
 from benchmarks.measure import measure
 from benchmarks.online_figures import scaled, spread
@@ -86,6 +88,7 @@ def run(
             for kind in peers
         },
         "increments": increments(home, build, repeats, progress),
+        "day": one_day(folder, customers, repeats, progress),
     }
 
 
@@ -111,6 +114,30 @@ def increments(home: Path, build: Path, repeats: int, progress: Progress) -> dic
         seconds, rows = found[name]["seconds"]["median"], found[name]["rows"]
         progress.say(f"{name}: {rows:,} of {found[name]['rows_of_all']:,} rows, {seconds:.1f} s")
     return found
+
+
+def one_day(folder: Path, customers: int, repeats: int, progress: Progress) -> dict[str, Any]:
+    """The facts of one day come in, are built and put online, beside putting everybody online anew."""
+    home = folder / f"day-{customers}"
+    if not (home / "builds" / "build-000002").exists():
+        home.mkdir(parents=True, exist_ok=True)
+        write_day(home, customers)
+        churn(home, "ingest", home / "before" / "raw")
+        churn(home, "build")
+        churn(home, "materialize")
+        shutil.copytree(home / "feast", home / "feast-before", dirs_exist_ok=True)
+        churn(home, "ingest", home / "day", "--append")
+        churn(home, "build")
+    first, second = (Home(home).builds / f"build-00000{number}" for number in (1, 2))
+    runs: dict[str, list[dict[str, Any]]] = {"increment": [], "everybody": []}
+    for _ in range(repeats):
+        shutil.rmtree(home / "feast")
+        shutil.copytree(home / "feast-before", home / "feast")
+        runs["increment"].append(churn(home, "materialize"))
+        runs["everybody"].append(churn(home, "materialize", "--full-refresh"))
+    progress.say(", ".join(f"{name} {made[-1]['took']['seconds']:.1f} s" for name, made in runs.items()))
+    rows = changed(second, data_clock(first), data_clock(second))
+    return {name: figures(made) | rows for name, made in runs.items()}
 
 
 def changed(build: Path, before: datetime, clock: datetime) -> dict[str, int]:

@@ -65,7 +65,20 @@ def materialization_section(results: dict[str, Any]) -> str:
 
 What is written when some time has passed, in the same build:
 
-{chr(10).join(steps)}"""
+{chr(10).join(steps)}
+
+{day_line(results["day"])}"""
+
+
+def day_line(day: dict[str, Any]) -> str:
+    """A day's facts in a build of their own: the increment beside everybody."""
+    added, everybody = (day[name]["seconds"] for name in ("increment", "everybody"))
+    rows, of_all = day["increment"]["rows"], day["increment"]["rows_of_all"]
+    return (
+        f"A day's new facts, ingested and built on top of two years: {rows:,} of {of_all:,} rows"
+        f" ({rows / of_all:.1%}) are written in {added['median']:.1f} s ({between(added)}), everybody's in"
+        f" {everybody['median']:.1f} s ({between(everybody)})."
+    )
 
 
 def scaled_line(results: dict[str, Any], kind: str) -> str:

@@ -33,8 +33,7 @@ SQL_TYPES = {
 LATEST = """
 create temp table latest as
 select {keys}, max({order}) as __last, count(*) as __rows
-from {source}
-where {instant} <= $until and {filters}
+from ({rows})
 group by all
 """
 ROWS = """
@@ -187,27 +186,33 @@ def last_rows(source: Source, wanted: Wanted) -> Iterator[LastRows]:
         latest = LATEST.format(
             keys=names or "1 as __one",
             order=order_of(source),
-            source=source.relation,
-            instant=quoted(source.instant),
-            filters=" and ".join(filters(connection, source, wanted)),
+            rows=" union all ".join(candidates(connection, source, wanted)),
         )
         connection.execute(latest, {"until": wanted.until} | after(source, wanted))
         yield LastRows(connection, source)
 
 
-def filters(connection: duckdb.DuckDBPyConnection, source: Source, wanted: Wanted) -> Iterator[str]:
-    """What a row has to be besides known at the instant."""
-    yield from (f"{quoted(name)} is not null" for name in source.keys.values())
-    yield "true"
-    if wanted.since is not None:
-        after_since = f"{quoted(source.instant)} > {literal(wanted.since.isoformat())}::timestamp"
-        named = ", ".join(map(quoted, source.keys.values()))
-        some = connection.execute("select count(*) from again").fetchall()[0][0] and source.keys
-        yield f"({after_since} or ({named}) in (from again))" if some else after_since
+def candidates(connection: duckdb.DuckDBPyConnection, source: Source, wanted: Wanted) -> Iterator[str]:
+    """The rows among which the last ones are, as selects: those since an instant, and all of some keys.
+
+    A row may come twice. Each select has a filter of its own, so that files in whose statistics no row fits
+    are not read.
+    """
+    rows = f"select source.* from {source.relation} as source"
+    known = f"source.{quoted(source.instant)} <= $until"
+    known += "".join(f" and source.{quoted(name)} is not null" for name in source.keys.values())
     if wanted.after is not None:
-        names = ", ".join(map(quoted, source.keys.values()))
+        names = ", ".join(f"source.{quoted(name)}" for name in source.keys.values())
         places = ", ".join(f"$after_{place}" for place in range(len(wanted.after)))
-        yield f"({names}) > ({places})"
+        known += f" and ({names}) > ({places})"
+    if wanted.since is None:
+        yield f"{rows} where {known}"
+        return
+    since = f"{literal(wanted.since.isoformat())}::timestamp"
+    yield f"{rows} where {known} and source.{quoted(source.instant)} > {since}"
+    if source.keys and connection.execute("select count(*) from again").fetchall()[0][0]:
+        same = [f"source.{quoted(name)} = again.{quoted(key)}" for key, name in source.keys.items()]
+        yield f"{rows} semi join again on {' and '.join(same)} where {known}"
 
 
 def after(source: Source, wanted: Wanted) -> dict[str, Any]:

@@ -83,8 +83,13 @@ def test_the_section_on_materialization_says_what_was_scaled() -> None:
             "whole": {"own": of(50.0), "feast": of(40.0), "sqlite 5000": of(10.0), "sqlite 10000": of(20.0)},
             "scaled": {"sqlite": scaled((5_000, 10_000), (10.0, 20.0), 500_000)},
             "increments": {"a day": of(5.0) | {"rows": 250, "rows_of_all": 1_000}},
+            "day": {
+                "increment": of(4.0) | {"rows": 30, "rows_of_all": 1_000},
+                "everybody": of(16.0) | {"rows": 30, "rows_of_all": 1_000},
+            },
         }
     )
     assert "| `churn materialize` | 500,000 | 50.0 | 50.0 to 50.0 | 10,000 | 1.00 |" in page
     assert "1,000 s, 20.0 times `churn materialize` (as asked: at least 10), 25.0 times ours" in page
+    assert "30 of 1,000 rows (3.0%) are written in 4.0 s (4.0 to 4.0), everybody's in 16.0 s" in page
     assert "| a day | 250 | 25.0% | 5.0 | 5.0 to 5.0 |" in page
