@@ -5,7 +5,7 @@ it was asked about: more customers at later cut-offs. Boosters grow as many tree
 The calibration rows stay unseen; they calibrate what comes out, and it alone is judged and kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ml.train.choice import Fitted, fitted
@@ -14,7 +14,9 @@ from ml.train.trials import Trial
 from ml.train.tuning import settings_of
 
 
-def learn_anew(trials: Sequence[Trial], last: Fold, held_out: Asked, how: str) -> list[Fitted]:
+def learn_anew(
+    trials: Sequence[Trial], last: Fold, held_out: Asked, how: str, step: Callable[[str], None]
+) -> list[Fitted]:
     """Each candidate as it will be judged.
 
     Parameters
@@ -26,6 +28,8 @@ def learn_anew(trials: Sequence[Trial], last: Fold, held_out: Asked, how: str) -
         The calibration rows.
     how : str
         The problem's calibration.
+    step : callable
+        Is told what is under way.
 
     Returns
     -------
@@ -35,6 +39,7 @@ def learn_anew(trials: Sequence[Trial], last: Fold, held_out: Asked, how: str) -
     whole = replace(last, learn=last.learn.and_then(last.ask), ask=held_out, kept={})
     ready = []
     for trial in trials:
+        step(f"fitting {trial.candidate.name} anew")
         settings = settings_of(trial.candidate, trial.pipeline.named_steps["model"])
         candidate = trial.candidate.with_settings(settings)
         pipeline, raw = whole.trial(candidate, stopping=False)

@@ -149,8 +149,8 @@ def learn(
     bar.set_to(0, work(contenders, folds, problem))
     trials = try_all(contenders, folds, problem.seed, bar.step)
     trials, tuned = tune_promising(trials, folds, problem, place, bar.step, tried)
-    bar.step("learning anew")
-    ready = learn_anew(trials, folds[-1], Asked.of(parts.calibration, inputs), problem.calibration)
+    held_out = Asked.of(parts.calibration, inputs)
+    ready = learn_anew(trials, folds[-1], held_out, problem.calibration, bar.step)
     bar.step("choosing")
     choice = choose(trials, {each.candidate.name: each.milliseconds for each in ready}, folds, problem)
     model = make_champion(ready, choice, parts, inputs, problem)
@@ -163,7 +163,7 @@ def learn(
 def work(contenders: Sequence[Candidate], folds: Sequence[Fold], problem: Problem) -> int:
     """About how many steps training takes."""
     searches = MOST_TUNED * (problem.tuning.trials + len(folds)) if len(folds) > 1 else 0
-    return len(contenders) * len(folds) + searches + 4
+    return len(contenders) * (len(folds) + 1) + searches + 3
 
 
 def frame_of(part: Part, inputs: Sequence[Input]) -> pd.DataFrame:

@@ -55,7 +55,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     contenders = candidates(inputs, PROBLEM, len(parts.train.table))
     folds = make_folds(parts, inputs, PROBLEM)[-1:]
     trials = try_all(contenders, folds, PROBLEM.seed, lambda title: None)
-    ready = learn_anew(trials, folds[-1], Asked.of(parts.calibration, inputs), PROBLEM.calibration)
+    held_out = Asked.of(parts.calibration, inputs)
+    ready = learn_anew(trials, folds[-1], held_out, PROBLEM.calibration, lambda title: None)
     return Workshop(home, parts, inputs, folds, trials, ready)
 
 

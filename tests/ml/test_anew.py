@@ -21,7 +21,7 @@ TREES = {"xgboost": "n_estimators", "lightgbm": "n_estimators", "hist_gradient_b
 def said(workshop: Workshop, name: str, fold: Fold, held_out: Asked) -> Floats:
     """What a candidate that learned anew says of the test rows, before calibration."""
     trials = [each for each in workshop.trials if each.candidate.name == name]
-    (ready,) = learn_anew(trials, fold, held_out, PROBLEM.calibration)
+    (ready,) = learn_anew(trials, fold, held_out, PROBLEM.calibration, lambda title: None)
     return raw_probability(ready.candidate.pipeline, Asked.of(workshop.parts.test, workshop.inputs).frame)
 
 
