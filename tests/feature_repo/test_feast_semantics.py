@@ -21,7 +21,7 @@ from feast.infra.offline_stores.file_source import FileLoggingDestination, Saved
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64
 
-from feature_repo import offline_job
+from feature_repo import offline_job, plans
 from feature_repo.errors import FeatureError
 from tests.feature_repo.feast_worlds import (
     ASKED,
@@ -53,9 +53,14 @@ def ask(store: FeatureStore, rows, features=(*ORDERS, *VISITS), **more) -> list[
     return cells(store.get_historical_features(rows, list(features), **more).to_arrow())
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_random_world(tmp_path: Path, seed: int) -> None:
-    world = random_world(seed)
+SHAPES = {"many asked": (60, 80), "few asked": (300, 30), "many of both": (400, 200)}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_random_world(tmp_path: Path, seed: int, shape: str) -> None:
+    rows, asked = SHAPES[shape]
+    world = random_world(seed, rows=rows, asked=asked)
     questions = [question(view) for view in world.views]
     found = ask(make_store(tmp_path, OURS, world.views), frame(world.asked))
     assert [row[ROW] for row in found] == list(range(len(world.asked)))
@@ -66,9 +71,11 @@ def test_a_random_world(tmp_path: Path, seed: int) -> None:
     assert sum(row["orders"] is not None for row in found) > 5
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_random_world_as_known_when_written(tmp_path: Path, seed: int) -> None:
-    world = random_world(seed)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_random_world_as_known_when_written(tmp_path: Path, seed: int, shape: str) -> None:
+    rows, asked = SHAPES[shape]
+    world = random_world(seed, rows=rows, asked=asked)
     store = make_store(tmp_path, OURS, world.views)
     found = ask(store, frame(world.asked), filter_by_created_timestamp=True)
     questions = [question(view, known_when_written=True) for view in world.views]
@@ -77,6 +84,23 @@ def test_a_random_world_as_known_when_written(tmp_path: Path, seed: int) -> None
     assert any(
         one.answers(row) != question(one.view).answers(row) for row in world.asked for one in questions
     )
+
+
+@pytest.mark.parametrize(
+    ("plan", "known"), [(plan, known) for plan in plans.PLANS for known in (False, True)][:-1]
+)
+@pytest.mark.parametrize("seed", range(6))
+def test_every_plan_of_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: str, known: bool, seed: int
+) -> None:
+    """All but the as-of join of rows that become known later, which has no such join."""
+    monkeypatch.setattr(plans, "choose", lambda *_: plan)
+    world = random_world(seed, rows=100, asked=100)
+    store = make_store(tmp_path, OURS, world.views)
+    found = ask(store, frame(world.asked), filter_by_created_timestamp=known)
+    for one in (question(view, known_when_written=known) for view in world.views):
+        values = [tuple(row[name] for name in one.view.features) for row in found]
+        assert values == [one.answers(row)[-1] for row in world.asked]
 
 
 @pytest.mark.parametrize("known", [False, True])
