@@ -24,8 +24,9 @@ MEMORY_AIM = 6 * GIB
 HOW = f"""Each peer answers in a process of its own and gives an Arrow table of the asked rows with four
 features; by turns, so that the machine's moods meet all of them. The answers are compared with that of bare
 DuckDB: rows, and for each feature its nulls, its sum and its sum weighted with the asked instants. A
-figure is the median of the repeats. "Inside" counts from the files to the answer, imports and Feast's
-`apply` left out; "process" counts all from start to exit.
+figure is the median of the repeats; a peer that takes long is run once. "Inside" counts from the files
+to the answer, imports and Feast's `apply` left out; "process" counts all from start to exit, and so does
+the memory.
 
 - *{OURS}*: `get_historical_features(...).to_arrow()` with the offline store of `feature_store.yaml`,
   asked rows as a pandas frame; *{TO_FILE}*: the same job's `to_parquet(path)`, streamed.
@@ -74,7 +75,7 @@ def one_question(question: Answered) -> str:
     ]
     rows = [peer_row(question, peer) for peer in PEERS if peer in question["runs"]]
     notes = [f"- {peer} was not run: {reason}." for peer, reason in question["not_run"].items()]
-    notes += [f"- {peer} gives another answer: {how}." for peer, how in question["differ"].items()]
+    notes += [f"- {peer} gives another answer: {how}{why(peer)}." for peer, how in question["differ"].items()]
     often = max(map(len, question["runs"].values()), default=0)
     few = [f"{peer} {len(runs)}" for peer, runs in question["runs"].items() if len(runs) < often]
     repeats = f"Repeats: {often}" + (f" ({', '.join(few)})" if few else "")
@@ -84,6 +85,11 @@ def one_question(question: Answered) -> str:
 {question["rows_each"]} rows each), files sorted {question["layout"]}. {repeats}.
 
 {table(head, rows)}""" + ("\n\n" + "\n".join(notes) if notes else "")
+
+
+def why(peer: str) -> str:
+    """Where it is told why a peer's answer differs."""
+    return " ([why](feast-differences.md))" if peer.startswith("Feast") else ""
 
 
 def peer_row(question: Answered, peer: str) -> list[str]:
