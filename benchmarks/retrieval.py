@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from benchmarks.document import write_document
 from benchmarks.machine import machine
 from benchmarks.measure import measure
 from benchmarks.retrieval_build import WAYS, make_asked_of_build, read_rows
@@ -187,9 +188,10 @@ def temporal(home: Path, rows: int, folder: Path, repeats: int, progress: Progre
 
 
 def write_all(results: dict[str, Any]) -> None:
-    """Figures and plot."""
+    """Figures, plot and page."""
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     draw(results, PLOT)
+    write_document()
 
 
 @click.command()
