@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from feature_repo.errors import FeatureError
-from feature_repo.history import ROWS_A_FILE, History, literal, matched, quoted
+from feature_repo.history import PLACE, ROWS_A_FILE, History, literal, matched, microseconds, quoted
 from feature_repo.plans import Asked, find_held
 
 INSTANT = "instant"
-# Features may be called anything; this one will not be.
-ASKED_ROW = '"asked row"'
+# Features may be called anything; so none will be.
+ASKED_ROW, CREATED, ITS_PLACE = '"asked row"', '"its writing"', '"its place"'
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def look_up(connection: duckdb.DuckDBPyConnection, group: Group, numbered: Numbe
         raise FeatureError(f"{group.name} has no column {missing[0]} in {', '.join(history.files[:1])}")
     if numbered.first is None or numbered.last is None:
         connection.execute("create or replace temp table held (row integer, place bigint)")
-        used = "none"
+        used, is_placed = "none", True
     else:
         on = [
             matched(
@@ -196,8 +196,11 @@ def look_up(connection: duckdb.DuckDBPyConnection, group: Group, numbered: Numbe
             first=numbered.first,
             last=numbered.last,
         )
-        used = find_held(connection, history, asked_rows, types, plan)
-    fetch(connection, group)
+        used, is_placed = find_held(connection, history, asked_rows, types, plan)
+    if is_placed:
+        fetch(connection, group)
+    else:
+        fetch_settled(connection, group, " and ".join(on) or "true", types)
     connection.execute("drop table held")
     return used
 
@@ -229,6 +232,37 @@ def fetch(connection: duckdb.DuckDBPyConnection, group: Group) -> None:
                 and source.file_row_number = held.place & {(1 << ROWS_A_FILE) - 1}
         order by held.row
     """)
+
+
+def fetch_settled(
+    connection: duckdb.DuckDBPyConnection, group: Group, on: str, types: Mapping[str, str]
+) -> None:
+    """Make a table of the values of the rows that held, where rows of one instant may tie.
+
+    Of those the one written last holds, and of these the last in the files.
+    """
+    history = group.history
+    time = microseconds(f"source.{quoted(history.instant)}", types[history.instant])
+    created = "null"
+    if history.created:
+        created = microseconds(f"source.{quoted(history.created)}", types[history.created])
+    columns = [f"owners.row as {ASKED_ROW}", f"{created} as {CREATED}", f"{PLACE} as {ITS_PLACE}"]
+    columns += [f"source.{quoted(column)} as {quoted(name)}" for name, column in group.columns.items()]
+    connection.execute(f"""
+        create temp table {quoted(group.name)} as
+        select {", ".join(columns)}
+        from held as owners
+        inner join {history.relation} as source on {on} and {time} = owners.time
+        where {f"{created} <= owners.instant" if history.is_cut_off else "true"}
+        order by owners.row
+    """)
+    ties = f"select count(*) > count(distinct {ASKED_ROW}) from {quoted(group.name)}"
+    if connection.execute(ties).fetchall() == [(True,)]:
+        order = f"partition by {ASKED_ROW} order by {CREATED} desc nulls last, {ITS_PLACE} desc"
+        connection.execute(f"""
+            create or replace temp table {quoted(group.name)} as
+            from {quoted(group.name)} qualify row_number() over ({order}) = 1 order by {ASKED_ROW}
+        """)
 
 
 def files_of(connection: duckdb.DuckDBPyConnection, history: History) -> list[str]:

@@ -19,6 +19,7 @@ NO_LIMIT = timedelta(0)
 BEFORE_ALL = -(2**63)
 REMOTE = "://"
 FILE_INDEX = "file_index"
+OVERLAPPING_MAX = 0.5
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # TIMESTAMP_NS ends in the year 2262, and starts in 1677.
 NANOSECONDS_UNTIL = 9_000_000_000_000_000
@@ -80,6 +81,33 @@ class History:
         query = f"select coalesce(sum(num_rows), 0)::bigint from parquet_file_metadata([{files}])"
         ((rows,),) = connection.execute(query).fetchall()
         return int(rows)
+
+    def is_clustered(self, connection: duckdb.DuckDBPyConnection, types: Mapping[str, str]) -> bool:
+        """Whether an owner's rows lie together in a file: by the first key row groups hardly overlap."""
+        if not self.keys:
+            return True
+        files = ", ".join(map(literal, self.files))
+        kind = "varchar" if types[self.keys[0]] in TEXTS else "double"
+        query = f"""
+            with groups as (
+                select file_name, try_cast(stats_min_value as {kind}) as low,
+                    try_cast(stats_max_value as {kind}) as high
+                from parquet_metadata([{files}])
+                where path_in_schema = {literal(self.keys[0])}
+            ),
+
+            ordered as (
+                select low, max(high) over earlier as before
+                from groups
+                window earlier as (
+                    partition by file_name order by low rows between unbounded preceding and 1 preceding
+                )
+            )
+
+            select coalesce(avg((low < before)::integer), 0) <= {OVERLAPPING_MAX} from ordered
+        """
+        ((is_clustered,),) = connection.execute(query).fetchall()
+        return bool(is_clustered)
 
     def types(self, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         """Column -> SQL type.

@@ -10,7 +10,8 @@ sorts both sides.
 Each reads only files and row groups whose statistics admit a row that counts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import duckdb
@@ -90,7 +91,7 @@ def search(connection: duckdb.DuckDBPyConnection, history: History, asked: Asked
     keys = connection.execute(f"select row, number, instant from {asked.keys}").to_arrow_table()
     slots = Slots.of(keys["number"].to_numpy(), keys["instant"].to_numpy(), asked.owner_count)
     reader = connection.execute(f"select * from ({seen})").to_arrow_reader(BATCH)
-    for batch in reader:
+    for batch in read_ahead(reader):
         slots.note(*(batch.column(name).to_numpy() for name in ("number", "visible", "time", "place")))
     slots.inherit()
     found = slots.time > BEFORE_ALL
@@ -98,6 +99,15 @@ def search(connection: duckdb.DuckDBPyConnection, history: History, asked: Asked
     connection.register("found", pa.table({name: values[found] for name, values in columns.items()}))
     connection.execute("create or replace temp table latest as from found")
     connection.unregister("found")
+
+
+def read_ahead(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Batches, the next of which is made while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, reader, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, reader, None)
+            yield batch
 
 
 @dataclass(frozen=True)
@@ -170,17 +180,16 @@ PLANS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, History, Asked, str], N
 }
 
 
-def choose(rows: int, asked: Asked, history: History) -> str:
+def choose(rows: int, asked: Asked, history: History, is_clustered: bool) -> str:
     """The cheapest plan for a history of ``rows`` rows.
 
     Sorting pays when the history is no more than a few times what is asked, and pairing in parallel when an
-    owner has few asked rows; where rows may tie, pairing would have to read the history once more. Bisection
-    never does badly.
+    owner has few asked rows and its history lies together. Bisection never does badly.
     """
     if rows <= ROWS_AN_ASKED_MAX * asked.rows and not history.is_cut_off:
         return "asof"
     few = asked.rows <= ASKED_AN_OWNER_MAX * asked.owner_count
-    return "two_step" if few and history.is_unique else "search"
+    return "two_step" if few and is_clustered else "search"
 
 
 def find_held(
@@ -189,8 +198,11 @@ def find_held(
     asked: Asked,
     types: Mapping[str, str],
     plan: str | None = None,
-) -> str:
-    """Make the table ``held`` of ``row`` and ``place``: the row of the history that held for each asked row.
+) -> tuple[str, bool]:
+    """Make the table ``held``: which row of the history held for each asked row.
+
+    It has ``row`` and ``place``, or where rows may tie ``row``, ``instant``, the keys of the owner and
+    ``time``, the instant of the row that held (microseconds).
 
     Parameters
     ----------
@@ -201,22 +213,27 @@ def find_held(
 
     Returns
     -------
-    str
-        The plan.
+    tuple of str and bool
+        The plan, and whether the place of the row is known.
     """
-    plan = plan or choose(history.count(connection), asked, history)
-    seen = seen_rows(history, asked, types)
-    PLANS[plan](connection, history, asked, seen)
-    if history.created or not (history.is_unique or plan == "search"):
-        settle(connection, history, asked, seen)
+    plan = plan or choose(history.count(connection), asked, history, history.is_clustered(connection, types))
+    PLANS[plan](connection, history, asked, seen_rows(history, asked, types))
     if lifetime := history.lifetime_microseconds:
         connection.execute(f"""
             delete from latest using {asked.keys} as keys
             where latest.row = keys.row and latest.time < keys.instant - {lifetime}
         """)
-    connection.execute("create or replace temp table held as select row, place from latest")
+    is_placed = history.is_unique or (plan == "search" and not history.created)
+    columns = "latest.row, latest.place" if is_placed else "latest.row, latest.time, keys.instant, owners.*"
+    joins = f"inner join {asked.keys} as keys using (row) inner join {asked.owners} as owners using (number)"
+    connection.execute(f"""
+        create or replace temp table held as
+        select {columns}
+        from latest
+        {"" if is_placed else joins}
+    """)
     connection.execute("drop table latest")
-    return plan
+    return plan, is_placed
 
 
 def seen_rows(history: History, asked: Asked, types: Mapping[str, str]) -> str:
@@ -237,25 +254,3 @@ def seen_rows(history: History, asked: Asked, types: Mapping[str, str]) -> str:
         where {within(column, kind, first, asked.last)}
             {f"and {created} is not null" if history.is_cut_off else ""}
     """
-
-
-def settle(connection: duckdb.DuckDBPyConnection, history: History, asked: Asked, seen: str) -> None:
-    """Of the rows of the latest instant take the one written last, and of those the last in the files."""
-    order = "{'created': seen.created, 'place': seen.place}"
-    last = f"arg_max(seen.place, {order})" if history.created else "max(seen.place)"
-    known = "where seen.created <= tied.instant" if history.is_cut_off else ""
-    connection.execute(f"""
-        create or replace temp table tied as
-        select latest.row, latest.time, keys.number, keys.instant
-        from latest
-        inner join {asked.keys} as keys using (row)
-    """)
-    connection.execute(f"""
-        create or replace temp table latest as
-        select tied.row, any_value(tied.time) as time, {last} as place
-        from ({seen}) as seen
-        inner join tied on seen.number = tied.number and seen.time = tied.time
-        {known}
-        group by tied.row
-    """)
-    connection.execute("drop table tied")

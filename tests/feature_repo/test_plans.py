@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -160,7 +161,7 @@ def asked_of(rows: int, owners: int) -> Asked:
 
 
 @pytest.mark.parametrize(
-    ("rows", "asked", "unique", "cut_off", "plan"),
+    ("rows", "asked", "clustered", "cut_off", "plan"),
     [
         (1_000, (1_000, 10), True, False, "asof"),
         (1_000_000, (1_000, 500), True, False, "two_step"),
@@ -170,10 +171,25 @@ def asked_of(rows: int, owners: int) -> Asked:
     ],
 )
 def test_the_plan_is_chosen_by_size(
-    rows: int, asked: tuple[int, int], unique: bool, cut_off: bool, plan: str
+    rows: int, asked: tuple[int, int], clustered: bool, cut_off: bool, plan: str
 ) -> None:
-    history = History(["x"], ["one"], "at", "created", known_when_created=cut_off, is_unique=unique)
-    assert choose(rows, asked_of(*asked), history) == plan
+    history = History(["x"], ["one"], "at", "created", known_when_created=cut_off)
+    assert choose(rows, asked_of(*asked), history, clustered) == plan
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.int64()])
+@pytest.mark.parametrize(("order", "together"), [([0, 1, 2, 3, 4, 5], True), ([0, 3, 1, 4, 2, 5], False)])
+def test_a_history_lies_together_when_its_row_groups_do_not_overlap(
+    tmp_path: Path, kind: pa.DataType, order: list[int], together: bool
+) -> None:
+    owners = [owner for owner in order for _ in range(10)]
+    spread = owners if together else [owner for _ in range(10) for owner in order]
+    path = tmp_path / "rows.parquet"
+    keys = pa.array([f"{one:02}" for one in spread] if kind == pa.string() else spread, kind)
+    pq.write_table(pa.table({"one": keys, "at": [START] * 60}), path, row_group_size=10)
+    history = History([str(path)], ["one"], "at")
+    with duckdb.connect() as connection:
+        assert history.is_clustered(connection, history.types(connection)) is together
 
 
 def test_a_row_noted_wrongly_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
