@@ -10,7 +10,7 @@ import psutil  # type: ignore[import-untyped]
 
 from benchmarks import bare_duckdb
 
-LIBRARIES = ("duckdb", "dbt-core", "dbt-duckdb", "pyarrow", "xgboost-cpu")
+LIBRARIES = ("duckdb", "dbt-core", "dbt-duckdb", "feast", "pyarrow", "xgboost-cpu")
 
 
 def machine() -> dict[str, Any]:

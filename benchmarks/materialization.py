@@ -17,6 +17,7 @@ import click
 import duckdb
 
 from benchmarks.increments import write_day
+from benchmarks.document import write_document
 from benchmarks.machine import machine
 from benchmarks.measure import measure
 from benchmarks.online_figures import scaled, spread
@@ -172,6 +173,7 @@ def main(customers: int, parts: tuple[int, ...], repeats: int, redis: str, folde
         except TidemarkError as error:
             raise click.ClickException(str(error)) from error
     RESULTS.write_text(json.dumps({"machine": machine()} | results, indent=1) + "\n")
+    write_document()
     progress.say(materialization_section(json.loads(RESULTS.read_text())))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from benchmarks.document import write_document
 from benchmarks.machine import machine
 from benchmarks.materialization import churn, shop_of
 from benchmarks.measure import measure
@@ -76,6 +77,7 @@ def main(customers: int, part: int, repeats: int, share: float, redis: str, fold
         except TidemarkError as error:
             raise click.ClickException(str(error)) from error
     RESULTS.write_text(json.dumps({"machine": machine()} | results, indent=1) + "\n")
+    write_document()
     progress.say(online_section(json.loads(RESULTS.read_text())))
 
 

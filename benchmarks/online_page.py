@@ -13,7 +13,7 @@ READ_AIM, READ_MANY_AIM, WRITE_AIM = 1.0, 5.0, 10.0
 
 
 def online_section(results: dict[str, Any]) -> str:
-    """Reads as Markdown: milliseconds by store and number of customers, and the two ratios asked for."""
+    """Reads as Markdown: milliseconds by store and number of customers, and the two ratios aimed at."""
     sizes = results["sizes"]
     lines = ["| customers a request | store | p50 ms | p99 ms |", "| --- | --- | ---: | ---: |"]
     for size, stores in sizes.items():
@@ -23,6 +23,8 @@ def online_section(results: dict[str, Any]) -> str:
     tail = one["api"]["p99_ms"] / one["sqlite"]["p50_ms"]
     faster = many["sqlite"]["p50_ms"] / many["api"]["p50_ms"]
     return f"""## Online reads
+
+    python -m benchmarks.online
 
 {about(results["machine"])} Every feature, on-demand ones included, as a dictionary; ours holds
 {results["customers"]:,} customers, Feast's own stores {results["customers_of_peers"]:,}. The same customers
@@ -36,7 +38,7 @@ median ({verdict(faster >= READ_MANY_AIM)}: at least {READ_MANY_AIM:.0f})."""
 
 
 def materialization_section(results: dict[str, Any]) -> str:
-    """Materialization as Markdown: seconds and memory, the ratio asked for, and what increments take."""
+    """Materialization as Markdown: seconds and memory, the ratio aimed at, and what increments take."""
     whole, customers = results["whole"], results["customers"]
     lines = [
         "| what | customers | seconds | spread | customers/s | peak GiB |",
@@ -55,6 +57,8 @@ def materialization_section(results: dict[str, Any]) -> str:
             f"| {name} | {found['rows']:,} | {share:.1%} | {seconds['median']:.1f} | {between(seconds)} |"
         )
     return f"""## Materialization
+
+    python -m benchmarks.materialization
 
 {about(results["machine"])} The whole catalogue, whole processes with their start-up,
 {results["repeats"]} each, medians.
@@ -116,4 +120,4 @@ def about(machine: dict[str, Any]) -> str:
 
 
 def verdict(is_kept: bool) -> str:
-    return "as asked" if is_kept else "not as asked"
+    return "aim kept" if is_kept else "aim missed"
