@@ -16,8 +16,8 @@ from typing import Any
 import click
 import duckdb
 
-from benchmarks.increments import write_day
 from benchmarks.document import write_document
+from benchmarks.increments import write_day
 from benchmarks.machine import machine
 from benchmarks.measure import measure
 from benchmarks.online_figures import scaled, spread
