@@ -55,10 +55,10 @@ class WholeFileRegistryStore(RegistryStore):
             The file cannot be read.
         """
         if self._pending is not None:
-            return copy_of(self._pending)
+            return told_apart(copy_of(self._pending))
         registry = read_registry(self.path)
         self._seen = registry.version_id
-        return registry
+        return told_apart(registry)
 
     def update_registry_proto(self, registry_proto: RegistryProto) -> None:
         """Replace the registry.
@@ -69,7 +69,7 @@ class WholeFileRegistryStore(RegistryStore):
             It is no longer the one this store read or wrote last.
         """
         if self._holding:
-            self._pending = copy_of(registry_proto)
+            self._pending = copy_of(told_apart(registry_proto))
             return
         with locked(self.path.with_suffix(".lock")):
             if read_registry(self.path).version_id != self._seen:
@@ -128,6 +128,16 @@ def read_registry(path: Path) -> RegistryProto:
         raise RegistryDamagedError(
             f"{path} is damaged: run 'churn materialize', or delete it and run 'feast apply' again"
         ) from error
+
+
+def told_apart(registry: RegistryProto) -> RegistryProto:
+    """The registry under a version of its own.
+
+    Feast remembers what it listed of a registry by its place in memory and its version. The place is given to
+    another when one is forgotten, so two of one version but other contents would be taken for each other.
+    """
+    registry.version_id = str(uuid.uuid4())
+    return registry
 
 
 def copy_of(registry: RegistryProto) -> RegistryProto:

@@ -10,7 +10,7 @@ import pytest
 
 from feature_repo.errors import RegistryDamagedError
 from feature_repo.registry_store import RegistryChangedError, WholeFileRegistryStore, read_registry
-from feature_repo.repository import apply_definitions, open_store
+from feature_repo.repository import apply_definitions, open_store, registry_of
 from tests.feature_repo.small_build import write_build
 
 
@@ -96,6 +96,13 @@ def write_and_fail(*registries: WholeFileRegistryStore) -> None:
     raise OSError("disk full")
 
 
+def contents(registry):
+    """A registry apart from its version, which is of one copy in memory only."""
+    copy = type(registry).FromString(registry.SerializeToString())
+    copy.version_id = ""
+    return copy
+
+
 def test_what_is_held_back_is_forgotten_after_an_error(store) -> None:
     registry = WholeFileRegistryStore(store.config.registry, None)
     before, seen = registry.path.read_bytes(), registry.get_registry_proto()
@@ -103,7 +110,7 @@ def test_what_is_held_back_is_forgotten_after_an_error(store) -> None:
         write_and_fail(registry)
 
     assert registry.path.read_bytes() == before
-    assert registry.get_registry_proto() == seen
+    assert contents(registry.get_registry_proto()) == contents(seen)
 
 
 def test_what_was_written_before_a_failure_is_taken_back_but_nobody_elses_change(store) -> None:
@@ -116,7 +123,7 @@ def test_what_was_written_before_a_failure_is_taken_back_but_nobody_elses_change
 
     with pytest.raises(OSError, match="disk full"), one.taken_back_on_failure():
         write_and_fail(one, other)
-    assert read_registry(one.path).version_id == other.get_registry_proto().version_id
+    assert read_registry(one.path).version_id == other._written
     assert one.path.read_bytes() != before
 
 
@@ -205,6 +212,17 @@ def test_appliers_of_two_builds_at_once_leave_the_registry_of_one(home: Path, st
     assert [applier.returncode for applier in appliers] == [0, 0]
     assert seen <= {frozenset({"build-000001"}), frozenset({"build-000002"})}
     assert objects_of(path) == WHOLE
+
+
+def test_no_two_registries_in_memory_are_of_one_version(home: Path, store) -> None:
+    held = registry_of(store)
+    versions = [held.get_registry_proto().version_id for _ in range(3)]
+    with held.held_back():
+        held.update_registry_proto(held.get_registry_proto())
+        versions += [held.get_registry_proto().version_id for _ in range(3)]
+    assert len(set(versions)) == 6
+    versions.append(read_registry(held.path).version_id)
+    assert len(set(versions)) == 7
 
 
 def test_an_applier_killed_while_it_writes_leaves_the_registry_as_it_was(home: Path, store) -> None:
