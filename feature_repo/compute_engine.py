@@ -112,7 +112,7 @@ class StateAtComputeEngine(LocalComputeEngine):
         tasks = [tasks] if isinstance(tasks, MaterializationTask) else tasks
         if not isinstance(self.online_store, WholeRowOnlineStore):
             return [self._into_another_store(task) for task in tasks]
-        with builds_held(task.feature_view for task in tasks):
+        with self.online_store.alone(self.repo_config), builds_held(task.feature_view for task in tasks):
             self._write(registry, tasks)
         registry.refresh(self.repo_config.project)
         return [done(task) for task in tasks]

@@ -24,7 +24,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
-from feature_repo.errors import RowsLostError
+from feature_repo.errors import FeatureError, RowsLostError
 from feature_repo.online_kinds import Kind, key_kinds, key_of, kinds
 from feature_repo.online_request import Plans
 from feature_repo.online_rows import Reading, as_datetime, hide_what_is_too_old, stamp
@@ -44,6 +44,7 @@ from feature_repo.online_sql import (
     upsert,
 )
 from feature_repo.paths import feast_path
+from feature_repo.registry_store import locked
 
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Answer = tuple[datetime | None, dict[str, Value] | None]
@@ -315,6 +316,23 @@ class WholeRowOnlineStore(OnlineStore):
         return self._connection(config).execute(sql).fetchone()[0]
 
     @contextmanager
+    def alone(self, config: RepoConfig) -> Iterator[None]:
+        """While it holds nobody else loads the store: others wait, whatever process they are in.
+
+        A load is made in several transactions, in a table aside that every loader would take for its own.
+        Inside another one it is part of that one.
+        """
+        if getattr(self._open, "is_alone", False):
+            yield
+            return
+        with locked(self._path(config).with_suffix(".lock")):
+            self._open.is_alone = True
+            try:
+                yield
+            finally:
+                self._open.is_alone = False
+
+    @contextmanager
     def transaction(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
         """All or nothing; inside another transaction it is part of that one."""
         with within(self._connection(config), "begin immediate") as connection:
@@ -404,6 +422,8 @@ def columns_of_request(rows: Any) -> Mapping[str, Any] | None:
 def flat(row: Row, keys: Mapping[str, Kind], fields: Sequence[tuple[str, Kind]]) -> list[Any]:
     """A pushed row as SQLite takes it: keys, its two instants, that it was pushed, its values."""
     key, values, instant, created = row
+    if instant is None or instant != instant:
+        raise FeatureError(f"a row without an event timestamp cannot be put online: {key.entity_values}")
     plain = plain_key(key, keys)
     return [
         *(plain if isinstance(plain, tuple) else (plain,)),

@@ -114,11 +114,12 @@ def write_online(
     engine = store.provider.batch_engine
     engine.exactly, engine.anew = True, anew
     engine.told = lambda view, done, total: bar.set_to(done, total, f"Writing {view}")
-    with problems_told():
-        engine.prepare(views_of(build), instant.replace(tzinfo=UTC))
-    with in_one_step(store, finally_do):
-        written = fill_online(store, build, instant)
-    online.tidy(store.config)
+    with online.alone(store.config):
+        with problems_told():
+            engine.prepare(views_of(build), instant.replace(tzinfo=UTC))
+        with in_one_step(store, finally_do):
+            written = fill_online(store, build, instant)
+        online.tidy(store.config)
     return written
 
 
