@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from feature_repo.asked import parsed, plain, to_microseconds
 from feature_repo.errors import RowsError
-from feature_repo.history import History, bounded, quoted
+from feature_repo.history import History, bounded
+from feature_repo.sql import quoted
 
 EVENT_TIMESTAMP = "event_timestamp"
 EntityFrame: TypeAlias = pd.DataFrame | pa.Table | pa.RecordBatchReader | str

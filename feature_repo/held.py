@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from feature_repo.errors import FeatureError
-from feature_repo.history import PLACE, ROWS_A_FILE, History, literal, matched, microseconds, quoted
+from feature_repo.history import PLACE, ROWS_A_FILE, History, matched, microseconds
 from feature_repo.plans import Asked, find_held
+from feature_repo.sql import parquet, quoted
 
 INSTANT = "instant"
 # Features may be called anything; so none will be.
@@ -218,10 +219,7 @@ def fetch(connection: duckdb.DuckDBPyConnection, group: Group) -> None:
         f"select distinct place >> {ROWS_A_FILE} as file from held order by file"
     ).fetchall()
     numbers = [number for (number,) in found] or [0]
-    files = files_of(connection, group.history)
-    relation = (
-        f"read_parquet([{', '.join(literal(files[number]) for number in numbers)}], file_row_number = true)"
-    )
+    relation = parquet([group.history.files[number] for number in numbers], "file_row_number = true")
     columns = [f"source.{quoted(column)} as {quoted(name)}" for name, column in group.columns.items()]
     connection.execute(f"""
         create temp table {quoted(group.name)} as
@@ -263,16 +261,6 @@ def fetch_settled(
             create or replace temp table {quoted(group.name)} as
             from {quoted(group.name)} qualify row_number() over ({order}) = 1 order by {ASKED_ROW}
         """)
-
-
-def files_of(connection: duckdb.DuckDBPyConnection, history: History) -> list[str]:
-    """The files of a history in the order DuckDB numbers them; patterns are resolved."""
-    if not any(set("*?[") & set(file) for file in history.files):
-        return list(history.files)
-    found = connection.execute(
-        f"select file from glob([{', '.join(map(literal, history.files))}])"
-    ).fetchall()
-    return [file for (file,) in found]
 
 
 @contextmanager

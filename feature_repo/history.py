@@ -3,6 +3,7 @@
 What point-in-time retrieval reads. ``feature_repo.plans`` finds the row of a history that held at an instant.
 """
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,13 +12,13 @@ from pathlib import Path
 import duckdb
 
 from feature_repo.errors import CatalogError, RowsError
+from feature_repo.sql import REMOTE, file_list, literal, parquet, quoted
 
 # A row's place is one number, in the order of files and of rows in them.
 ROWS_A_FILE = 40
 PLACE = f"(source.file_index::bigint << {ROWS_A_FILE}) + source.file_row_number"
 NO_LIMIT = timedelta(0)
 BEFORE_ALL = -(2**63)
-REMOTE = "://"
 FILE_INDEX = "file_index"
 OVERLAPPING_MAX = 0.5
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +35,7 @@ class History:
     Parameters
     ----------
     files : sequence of str
-        Parquet files of one schema, or patterns.
+        Parquet files of one schema.
     keys : sequence of str
         The columns that say whose a row is; none when all rows are about the same.
     instant : str
@@ -63,7 +64,7 @@ class History:
     @property
     def relation(self) -> str:
         """The rows, for a ``from`` clause."""
-        return f"read_parquet([{', '.join(map(literal, self.files))}], file_row_number = true)"
+        return parquet(self.files, "file_row_number = true")
 
     @property
     def lifetime_microseconds(self) -> int:
@@ -77,8 +78,9 @@ class History:
 
     def count(self, connection: duckdb.DuckDBPyConnection) -> int:
         """The number of rows, by what the files say of themselves."""
-        files = ", ".join(map(literal, self.files))
-        query = f"select coalesce(sum(num_rows), 0)::bigint from parquet_file_metadata([{files}])"
+        query = (
+            f"select coalesce(sum(num_rows), 0)::bigint from parquet_file_metadata({file_list(self.files)})"
+        )
         ((rows,),) = connection.execute(query).fetchall()
         return int(rows)
 
@@ -86,13 +88,12 @@ class History:
         """Whether an owner's rows lie together in a file: by the first key row groups hardly overlap."""
         if not self.keys:
             return True
-        files = ", ".join(map(literal, self.files))
         kind = "varchar" if types[self.keys[0]] in TEXTS else "double"
         query = f"""
             with groups as (
                 select file_name, try_cast(stats_min_value as {kind}) as low,
                     try_cast(stats_max_value as {kind}) as high
-                from parquet_metadata([{files}])
+                from parquet_metadata({file_list(self.files)})
                 where path_in_schema = {literal(self.keys[0])}
             ),
 
@@ -126,22 +127,27 @@ class History:
 
 
 def files_in(path: str) -> list[str]:
-    """The files of a source: those of a folder, sorted, or the one, or the pattern.
+    """The files of a source, sorted: those of a folder, the one, or those that a pattern stands for.
+
+    A folder without Parquet files of its own has those of the folders in it. What is there is no pattern,
+    whatever its name.
 
     Raises
     ------
     CatalogError
-        A folder has none.
+        There are none.
     """
     place = Path(path)
-    if REMOTE in path or not place.is_dir():
+    if REMOTE in path or place.is_file():
         return [path]
-    files = sorted(str(file) for file in place.glob("*.parquet")) or sorted(
-        map(str, place.rglob("*.parquet"))
-    )
-    if not files:
+    if place.is_dir():
+        files = place.glob("*.parquet"), place.rglob("*.parquet")
+        found = sorted(map(str, files[0])) or sorted(map(str, files[1]))
+    else:
+        found = sorted(glob.glob(path, recursive=True))
+    if not found:
         raise CatalogError(f"{path} has no Parquet files: run 'churn build' again")
-    return files
+    return found
 
 
 def microseconds(column: str, kind: str) -> str:
@@ -167,16 +173,6 @@ def matched(asked: str, asked_kind: str, column: str, kind: str, name: str) -> s
     if (asked_kind in TEXTS) != (kind in TEXTS):
         raise RowsError(f"{name} is {asked_kind.lower()} in the asked rows but {kind.lower()} in the source")
     return f"{asked} = {column}"
-
-
-def literal(text: object) -> str:
-    """A text as SQL writes it."""
-    return "'" + str(text).replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def bounded(

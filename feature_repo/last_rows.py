@@ -18,6 +18,7 @@ from feast import FeatureView, FileSource, ValueType
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 
 from feature_repo.online_kinds import NO_INSTANT, Kind, key_kinds, kinds
+from feature_repo.sql import literal, parquet, quoted
 
 ROWS_A_BATCH = 20_000
 MEMORY_LIMIT = "2GB"
@@ -67,7 +68,7 @@ class Source:
 
     @property
     def relation(self) -> str:
-        return f"read_parquet([{', '.join(map(literal, self.files))}])"
+        return parquet(self.files)
 
     @property
     def state(self) -> list[list[Any]]:
@@ -180,7 +181,7 @@ def last_rows(source: Source, wanted: Wanted) -> Iterator[LastRows]:
         connection.execute("set timezone = 'UTC'")
         connection.execute("set preserve_insertion_order = false")
         names = ", ".join(f"{quoted(name)} as {quoted(key)}" for key, name in source.keys.items())
-        again = " union ".join(f"select {names} from read_parquet({literal(file)})" for file in wanted.again)
+        again = " union ".join(f"select {names} from {parquet([file])}" for file in wanted.again)
         nobody = ", ".join(f"null as {quoted(key)}" for key in source.keys)
         connection.execute(f"create temp table again as {again or f'select {nobody or 1} where false'}")
         latest = LATEST.format(
@@ -251,11 +252,3 @@ def as_text(column: str, sql_type: str) -> str:
     if sql_type == "DATE":
         return f"strftime({column}, '%Y-%m-%d')"
     return f"strftime({column}::timestamp, '%Y-%m-%dT%H:%M:%S.%f')"
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: Any) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

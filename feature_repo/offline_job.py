@@ -32,11 +32,11 @@ from feature_repo.history import (
     ROWS_A_FILE,
     History,
     microseconds,
-    quoted,
     since_1970,
     within,
 )
 from feature_repo.retrieval import AS_OPERAND, SLICE, on_demand, operands_of
+from feature_repo.sql import quoted
 
 AS_TEXT = {"TIMESTAMP": "%Y-%m-%dT%H:%M:%S.%f", "DATE": "%Y-%m-%d"}
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 from feast import FeatureView
 
 from feature_repo.online_kinds import key_kinds, kinds
+from feature_repo.sql import quoted
 
 CREATED, PUSHED = "__created", "__pushed"
 ASIDE, OLD = ".next", ".old"
@@ -20,10 +21,6 @@ create table if not exists materialized (view text primary key, source text, unt
 create table if not exists remembered (source text primary key, until text);
 create table if not exists loading (view text primary key, said text, whole integer);
 """
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def columns_of(view: FeatureView) -> dict[str, str]:

@@ -38,13 +38,13 @@ from feature_repo.online_sql import (
     has_shape,
     index_pushed,
     keep_pushed,
-    quoted,
     shape_table,
     table_columns,
     upsert,
 )
 from feature_repo.paths import feast_path
 from feature_repo.registry_store import locked
+from feature_repo.sql import quoted
 
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Answer = tuple[datetime | None, dict[str, Value] | None]

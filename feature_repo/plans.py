@@ -18,7 +18,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from feature_repo.history import BEFORE_ALL, PLACE, History, microseconds, quoted, within
+from feature_repo.history import BEFORE_ALL, PLACE, History, microseconds, within
+from feature_repo.sql import quoted
 
 BATCH = 250_000
 # Where the plans cross, as measured by benchmarks.retrieval.

@@ -20,7 +20,8 @@ from feature_repo.catalog import Catalog, Feature, View, read_catalog
 from feature_repo.errors import FeatureError, RowsError
 from feature_repo.formulas import ASKED_AT, INSTANT, evaluate_all, used_names
 from feature_repo.held import Group, HeldValues
-from feature_repo.history import History, files_in, quoted
+from feature_repo.history import History, files_in
+from feature_repo.sql import quoted
 
 MEMORY_LIMIT = "3GB"
 SLICE = 122_880

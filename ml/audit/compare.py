@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from ml.ingest.part import identifier, literal
+from feature_repo.sql import literal, parquet, quoted
 
 DETAILED = 2_000
 UP_TO_LIMITS = """
@@ -204,7 +204,7 @@ def fingerprint(
     connection: duckdb.DuckDBPyConnection, side: str, table: Table, files: Sequence[Path], kept: str
 ) -> int:
     """Make the table of fingerprints of one side; how many rows it stands for."""
-    columns = ", ".join(["event_timestamp", *map(identifier, table.columns)])
+    columns = ", ".join(["event_timestamp", *map(quoted, table.columns)])
     if files:
         rows = within(kept, files)
         connection.execute(FINGERPRINTS.format(side=side, columns=columns, rows=rows))
@@ -216,7 +216,7 @@ def fingerprint(
 def hold(connection: duckdb.DuckDBPyConnection, table: Table, before: str, after: str) -> None:
     """Make the table ``held`` for the customers of ``detailed``, from the rows of two queries."""
     pairs = [
-        f"before.{identifier(name)} as before_{place}, after.{identifier(name)} as after_{place}"
+        f"before.{quoted(name)} as before_{place}, after.{quoted(name)} as after_{place}"
         for place, name in enumerate(table.columns)
     ]
     connection.execute(HELD.format(before=before, after=after, pairs=", ".join(pairs)))
@@ -253,12 +253,7 @@ def differing(name: str, place: int, where: str) -> str:
 
 def within(kept: str, files: Iterable[Path]) -> str:
     """The rows of ``files`` that are to be compared."""
-    return kept.format(source=rows_of(files))
-
-
-def rows_of(files: Iterable[Path]) -> str:
-    """The rows of Parquet files, for a ``from`` clause."""
-    return f"read_parquet([{', '.join(map(literal, files))}], hive_partitioning = false)"
+    return kept.format(source=parquet(files))
 
 
 def files_of(folder: Path, table: Table) -> list[Path]:

@@ -12,11 +12,11 @@ from typing import Any
 
 import duckdb
 
+from feature_repo.sql import literal, quoted
 from ml.audit.findings import Audit, Breach
 from ml.audit.recount import FIRST_MONDAY, MODEL
 from ml.build.dbt import run_dbt, variables
 from ml.ingest.contract import TABLES, Table
-from ml.ingest.part import identifier, literal
 from ml.instants import format_instant
 from ml.labels import LABELS, parquet
 from ml.problem import Problem
@@ -147,7 +147,7 @@ def write_table(
     connection: duckdb.DuckDBPyConnection, folder: Path, table: Table, rows: list[dict[str, Any]]
 ) -> None:
     """One table of a load, with every column of the contract."""
-    columns = ", ".join(f"{identifier(column.name)} {column.kind.sql_type}" for column in table.columns)
+    columns = ", ".join(f"{quoted(column.name)} {column.kind.sql_type}" for column in table.columns)
     connection.execute(f"create table {table.name} ({columns}, _file varchar, _row bigint)")
     for row in rows:
         names, places = ", ".join(row), ", ".join("?" * len(row))

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from feature_repo.catalog import read_catalog
 from feature_repo.leases import lease
+from feature_repo.sql import literal
 from ml.audit.compare import Comparison, Table, compare, identities, identity
 from ml.audit.findings import Audit, Finding, not_checked
 from ml.audit.newcomers import newcomers
@@ -24,7 +25,6 @@ from ml.audit.scratch import feature_files, tables_of
 from ml.audit.unclocked import notes_of
 from ml.audit.words import breaches_of, notes_on
 from ml.build_card import data_clock, read_build_card
-from ml.ingest.part import literal
 from ml.instants import format_instant
 from ml.labels import POPULATION
 

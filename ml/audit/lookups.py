@@ -5,8 +5,8 @@ from pathlib import Path
 import duckdb
 
 from feature_repo.retrieval import point_in_time
+from feature_repo.sql import quoted
 from ml.audit.compare import Comparison, Moved
-from ml.ingest.part import identifier
 
 ON_DEMAND = "on demand"
 DIFFERING = """
@@ -37,7 +37,7 @@ def compare_lookups(
     for side, build in (("before", before), ("after", after)):
         connection.register(side, point_in_time(build, asked, features=names))
     for name in names:
-        rows = connection.execute(DIFFERING.format(name=identifier(name))).fetchall()
+        rows = connection.execute(DIFFERING.format(name=quoted(name))).fetchall()
         found.moved += [Moved(ON_DEMAND, name, *row) for row in rows]
     found.cells += len(names) * len(asked)
     for side in ("before", "after"):

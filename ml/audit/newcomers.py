@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 
 import duckdb
 
+from feature_repo.sql import literal
 from ml.audit.findings import Audit, Breach
 from ml.audit.words import counted
 from ml.build_card import read_build_card
 from ml.ingest.contract import ORDERS, TABLES, Table
-from ml.ingest.part import literal
 from ml.ingest.record import RECORD, read_record
 from ml.instants import format_instant
 

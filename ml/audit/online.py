@@ -18,15 +18,14 @@ import pyarrow as pa
 
 from feature_repo.carried_types import base_type, is_instant
 from feature_repo.catalog import Catalog, Feature, View, read_catalog
-from feature_repo.history import quoted
 from feature_repo.leases import lease
 from feature_repo.retrieval import point_in_time
+from feature_repo.sql import literal, quoted
 from ml.audit.facts import one
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.audit.sample import database
 from ml.audit.stored import Mark, copy_rows, marks, missing_columns, one_state, store_file
-from ml.ingest.part import literal
 from ml.instants import format_instant
 from ml.labels import parquet
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from ml.audit.compare import Comparison, compare, one, rows_of
+from feature_repo.sql import parquet
+from ml.audit.compare import Comparison, compare, one
 from ml.audit.findings import Audit, Finding, not_checked
 from ml.audit.lookups import compare_lookups
 from ml.audit.poison_facts import add_poison
@@ -42,7 +43,7 @@ def check(audit: Audit) -> Finding:
         copy_published(audit, connection, published)
         rows = add_poison(connection, load)
         poisoned = rebuild(audit, NAME, load)
-        reached = one(connection, REACHED.format(rows=rows_of(feature_files(audit, poisoned))))
+        reached = one(connection, REACHED.format(rows=parquet(feature_files(audit, poisoned))))
         if not reached:
             return not_checked(NAME, "the poison changed no feature even afterwards, so it proves nothing")
         found = compare_all(audit, connection, published, poisoned)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from ml.audit.compare import Comparison, Moved, Table, files_of, one, rows_of
+from feature_repo.sql import parquet
+from ml.audit.compare import Comparison, Moved, Table, files_of, one
 from ml.labels import LABELS, POPULATION
 from ml.problem import Problem
 
@@ -93,4 +94,4 @@ def add(
 
 def rows_in(folder: Path, table: str) -> str:
     """The rows of one table of labels."""
-    return rows_of(files_of(folder, Table(table, ())))
+    return parquet(files_of(folder, Table(table, ())))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from ml.audit.compare import Comparison, compare, one, rows_of
+from feature_repo.sql import parquet
+from ml.audit.compare import Comparison, compare, one
 from ml.audit.findings import Audit, Finding
 from ml.audit.lookups import compare_lookups
 from ml.audit.population import compare_labels, compare_population
@@ -57,7 +58,7 @@ def draw_instants(
     first, clock = parse_instant(audit.card["first_known_at"]), clock_of(audit)
     random, step = audit.random(NAME), (clock - first) / number
     drawn = [first + step * place + step * random.random() for place in range(number)]
-    rows = rows_of(feature_files(audit, published))
+    rows = parquet(feature_files(audit, published))
     for place in range(0, number, 2):
         at = one(
             connection, f"select max(event_timestamp) from {rows} where event_timestamp <= '{drawn[place]}'"

@@ -9,9 +9,8 @@ from datetime import datetime
 
 import duckdb
 
-from ml.audit.compare import rows_of
+from feature_repo.sql import literal, parquet
 from ml.audit.findings import Audit
-from ml.ingest.part import literal
 from ml.ingest.record import read_record
 from ml.instants import parse_instant
 
@@ -79,7 +78,7 @@ def database(audit: Audit) -> Iterator[duckdb.DuckDBPyConnection]:
 def draw_customers(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: str, most: int) -> int:
     """Make the table ``chosen`` of at most so many customers who were known by the data clock; how many."""
     view = audit.catalog.views[0]
-    rows = rows_of(sorted(view.path.glob("*.parquet")))
+    rows = parquet(sorted(view.path.glob("*.parquet")))
     values = {"seed": f"{audit.seed}|{purpose}", "clock": clock_of(audit)}
     connection.execute(CHOSEN.format(rows=rows, most=most), values)
     return len(connection.execute("from chosen").fetchall())
@@ -88,7 +87,7 @@ def draw_customers(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose:
 def draw_limits(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: str) -> None:
     """Make the table ``limits``: for each of ``chosen`` an instant of their own, up to the data clock."""
     rows = " union all ".join(
-        f"select customer_id, event_timestamp from {rows_of(sorted(view.path.glob('*.parquet')))}"
+        f"select customer_id, event_timestamp from {parquet(sorted(view.path.glob('*.parquet')))}"
         for view in audit.catalog.views
     )
     connection.execute(

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import duckdb
 
-from ml.audit.compare import Table, files_of, rows_of
+from feature_repo.sql import literal, parquet
+from ml.audit.compare import Table, files_of
 from ml.audit.findings import Audit
 from ml.audit.wall import set_wall_clock
 from ml.build.dbt import CATALOG, project_hash, run_dbt, variables
 from ml.errors import NotReadyError
 from ml.ingest.contract import TABLES
-from ml.ingest.part import literal, relation_of
+from ml.ingest.part import relation_of
 from ml.ingest.record import RECORD
 from ml.instants import parse_instant
 
@@ -61,7 +62,7 @@ def copy_published(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: 
     for source in sorted([*(audit.build / "features").iterdir(), *(audit.build / "labels").iterdir()]):
         target = folder / source.parent.name / source.name
         target.mkdir(parents=True)
-        rows = f"select * from {rows_of(sorted(source.glob('*.parquet')))} {OF_CHOSEN}"
+        rows = f"select * from {parquet(sorted(source.glob('*.parquet')))} {OF_CHOSEN}"
         ordered = f"{rows} order by customer_id"
         connection.execute(f"copy ({ordered}) to {literal(target / 'rows.parquet')} (format parquet)")
     describe(audit, folder)

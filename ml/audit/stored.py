@@ -17,8 +17,8 @@ import yaml
 
 from feature_repo.carried_types import feast_type_name
 from feature_repo.catalog import Feature, View
-from feature_repo.history import quoted
 from feature_repo.paths import ROOT, feast_path
+from feature_repo.sql import quoted
 from ml.audit.findings import Breach
 from ml.errors import TidemarkError
 from ml.home import Home

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from ml.ingest.part import identifier
+from feature_repo.sql import quoted
 
 NOTES_AND_TEXTS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 READS_CLOCK = re.compile(
@@ -57,4 +57,4 @@ def set_wall_clock(file: Path, instant: datetime) -> None:
     }
     with duckdb.connect(str(file)) as connection:
         for name, answer in answers.items():
-            connection.execute(f"create or replace macro {identifier(name)}() as {answer}")
+            connection.execute(f"create or replace macro {quoted(name)}() as {answer}")

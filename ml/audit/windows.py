@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from feature_repo.catalog import Catalog, Feature, OnDemand, View
-from feature_repo.history import quoted
 from feature_repo.retrieval import point_in_time
+from feature_repo.sql import quoted
 from ml.audit.facts import check_there, happenings, one
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding

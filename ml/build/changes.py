@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 
 from feature_repo.changes import CHANGES, STEPS, steps_of
+from feature_repo.sql import literal
 from ml.build.increment import Increment
-from ml.ingest.part import literal
 from ml.instants import format_instant
 
 STEPS_MAX = 100

@@ -11,9 +11,9 @@ from typing import Any
 
 import duckdb
 
+from feature_repo.sql import literal
 from ml.build_card import read_build_card
 from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, ORDERS, TABLES, Table
-from ml.ingest.part import literal
 from ml.ingest.record import read_record
 from ml.instants import parse_instant
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import duckdb
 
+from feature_repo.sql import literal
 from ml.build.increment import Increment
 from ml.errors import BuildError
-from ml.ingest.part import literal
 
 THREADS = 2
 MEMORY_LIMIT = "4GB"

@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 
+from feature_repo.sql import literal
 from ml.home import Home
-from ml.ingest.part import literal
 from ml.instants import format_instant
 from ml.problem import Problem
 

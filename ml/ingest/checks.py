@@ -11,9 +11,10 @@ from pathlib import Path
 
 import duckdb
 
+from feature_repo.sql import literal, quoted
 from ml.ingest.casts import present, read_as
 from ml.ingest.contract import Column, Kind, Table
-from ml.ingest.part import FILE, ROW, Part, identifier, literal, reading, relation_of
+from ml.ingest.part import FILE, ROW, Part, reading, relation_of
 
 FAULT = "_fault"
 
@@ -50,7 +51,7 @@ def create_read_table(connection: duckdb.DuckDBPyConnection, table: Table, extra
     """An empty table for the typed rows of ``table``; its name."""
     columns = [f"{column.name} {column.kind.sql_type}" for column in table.columns]
     columns += ["_file varchar", "_row bigint", f"{FAULT} varchar"]
-    columns += [f"{identifier(name)} varchar" for name in extras]
+    columns += [f"{quoted(name)} varchar" for name in extras]
     connection.execute(f"create table read_{table.name} ({', '.join(columns)})")
     return f"read_{table.name}"
 
@@ -64,7 +65,7 @@ def check_part(connection: duckdb.DuckDBPyConnection, part: Part, target: str, r
         The source broke off while it was read.
     """
     columns = [column for column in part.table.columns if column.name in part.columns]
-    extras = [identifier(name) for name in part.extras]
+    extras = [quoted(name) for name in part.extras]
     words = {
         "target": target,
         "relation": part.relation,
@@ -82,9 +83,9 @@ def check_part(connection: duckdb.DuckDBPyConnection, part: Part, target: str, r
 def raw_columns(part: Part, columns: list[Column]) -> list[str]:
     """The contract's columns as the source has them, then the extra ones as text."""
     found = [(column.name, *part.columns[column.name]) for column in columns]
-    raw = [f"{present(identifier(actual), sql_type)} as raw_{name}" for name, actual, sql_type in found]
+    raw = [f"{present(quoted(actual), sql_type)} as raw_{name}" for name, actual, sql_type in found]
     extras = [(name, part.columns[name][0]) for name in part.extras]
-    return raw + [f"{identifier(actual)}::varchar as {identifier(name)}" for name, actual in extras]
+    return raw + [f"{quoted(actual)}::varchar as {quoted(name)}" for name, actual in extras]
 
 
 def typed_columns(part: Part, columns: list[Column], zone: str) -> list[str]:

@@ -6,9 +6,9 @@ their own are looked at, and only keys whose rows are not all alike.
 
 import duckdb
 
+from feature_repo.sql import literal
 from ml.ingest.checks import FAULT
 from ml.ingest.contract import Table
-from ml.ingest.part import literal
 
 # Contents are compared by 64 bit hashes, to keep all this narrow: that two rows of one key differ and hash
 # alike is as good as impossible. Earlier rows are probed with the new keys, not the other way round.

@@ -8,9 +8,10 @@ from typing import IO
 
 import duckdb
 
+from feature_repo.sql import literal
 from ml.errors import SourceError
 from ml.ingest.contract import Table
-from ml.ingest.part import FILE, ROW, Part, literal, match_columns, reading, refuse_twins
+from ml.ingest.part import FILE, ROW, Part, match_columns, reading, refuse_twins
 
 DELIMITERS = ",;\t|"
 HEADER_BYTES = 1 << 16

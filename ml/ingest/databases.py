@@ -10,9 +10,10 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import duckdb
 
+from feature_repo.sql import literal, quoted
 from ml.errors import SourceError, UsageError
 from ml.ingest.contract import TABLES, Table
-from ml.ingest.part import FILE, ROW, Part, identifier, literal, match_columns, reading
+from ml.ingest.part import FILE, ROW, Part, match_columns, reading
 
 SCHEMAS = {"duckdb": "main", "sqlite": "main", "postgresql": "public"}
 EXTENSIONS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner"}
@@ -137,7 +138,7 @@ def stage_database(
 ) -> Part:
     """Copy one table into ``relation``."""
     label = f"{address.schema}.{name}"
-    qualified = f"{ATTACHED}.{identifier(address.schema)}.{identifier(name)}"
+    qualified = f"{ATTACHED}.{quoted(address.schema)}.{quoted(name)}"
     words = {
         "relation": relation,
         "file": FILE,

@@ -7,11 +7,12 @@ import os
 import shutil
 from pathlib import Path
 
+from feature_repo.sql import literal, quoted
 from ml.errors import SourceError, TidemarkError
 from ml.ingest.checks import FAULT, check_part, create_read_table
 from ml.ingest.contract import TABLES, Table
 from ml.ingest.copies import refuse_copies
-from ml.ingest.part import Part, identifier, literal, relation_of
+from ml.ingest.part import Part, relation_of
 from ml.ingest.record import Counts
 from ml.ingest.rejected import CREATE, keep_rejected
 from ml.ingest.sources import Source
@@ -104,7 +105,7 @@ def link_earlier(load: Load, name: str) -> list[Path]:
 
 def write_accepted(load: Load, table: Table, extras: list[str], file: Path, has_earlier: bool) -> int:
     """Write the rows that passed every check; an empty file only where there is no other."""
-    columns = [*table.names, "_file", "_row", *map(identifier, extras)]
+    columns = [*table.names, "_file", "_row", *map(quoted, extras)]
     words = {
         "columns": ", ".join(columns),
         "name": table.name,

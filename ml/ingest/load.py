@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.leases import finish_removals, remove
+from feature_repo.sql import literal
 from ml.build_card import read_build_card
 from ml.errors import SourceError, UsageError
 from ml.home import Home, numbered, publish
 from ml.ingest.contract import TABLES
 from ml.ingest.fill import fill, link_earlier
-from ml.ingest.part import literal
 from ml.ingest.record import Counts, make_record, write_record
 from ml.ingest.rejected import count_reasons, write_rejected
 from ml.ingest.sources import Source, open_source, require_tables

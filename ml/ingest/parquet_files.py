@@ -4,9 +4,10 @@ from pathlib import Path
 
 import duckdb
 
+from feature_repo.sql import literal
 from ml.errors import SourceError
 from ml.ingest.contract import Table
-from ml.ingest.part import FILE, ROW, Part, literal, match_columns, reading
+from ml.ingest.part import FILE, ROW, Part, match_columns, reading
 
 MAGIC = b"PAR1"
 

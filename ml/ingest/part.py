@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from feature_repo.sql import parquet
 from ml.errors import SourceError
 from ml.ingest.contract import Table
 
@@ -47,20 +48,9 @@ class Part:
         return tuple(name for name in self.columns if name not in known)
 
 
-def literal(text: object) -> str:
-    """``text`` as an SQL string."""
-    return "'" + str(text).replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """``name`` as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def relation_of(folder: Path) -> str:
     """The Parquet files of ``folder`` as one relation, whatever extra columns each has."""
-    files = ", ".join(literal(path) for path in sorted(folder.glob("*.parquet")))
-    return f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+    return parquet(sorted(folder.glob("*.parquet")), "union_by_name = true")
 
 
 def match_columns(table: Table, label: str, found: dict[str, str]) -> dict[str, tuple[str, str]]:
@@ -122,8 +112,6 @@ __all__ = [
     "FILE",
     "ROW",
     "Part",
-    "identifier",
-    "literal",
     "match_columns",
     "plural",
     "reading",

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import duckdb
 
+from feature_repo.sql import literal, quoted
 from ml.ingest.casts import FLOATS, is_number
 from ml.ingest.checks import FAULT
-from ml.ingest.part import FILE, ROW, Part, identifier, literal
+from ml.ingest.part import FILE, ROW, Part
 
 CREATE = """
 create table rejected (
@@ -62,7 +63,7 @@ def whole_row(part: Part) -> str:
 
 def json_value(name: str, sql_type: str) -> str:
     """Numbers and truth values as such, everything else as text; JSON knows no NaN."""
-    value = f"part.{identifier(name)}"
+    value = f"part.{quoted(name)}"
     if sql_type in FLOATS:
         return f"case when isfinite({value}) then to_json({value}) else to_json({value}::varchar) end"
     return value if is_number(sql_type) or sql_type == "BOOLEAN" else f"{value}::varchar"

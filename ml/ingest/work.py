@@ -10,10 +10,10 @@ from pathlib import Path
 import duckdb
 
 from feature_repo.disk import sync_folder, sync_tree
+from feature_repo.sql import literal
 from ml.errors import TidemarkError, UsageError
 from ml.home import Home, discard_unfinished, next_name
 from ml.ingest.checks import Rules
-from ml.ingest.part import literal
 
 MEMORY_LIMIT = "2GB"
 

@@ -285,6 +285,21 @@ def test_a_store_of_an_earlier_version_is_read_and_then_written_anew(home: Path,
     assert online(home, EVERYBODY, CLOCK) == offline(home, EVERYBODY, CLOCK)
 
 
+def store_of(project: str, folder: Path) -> FeatureStore:
+    """A Feast store of its own with this repository's online store and engine."""
+    config = RepoConfig(
+        project=project,
+        provider="local",
+        registry=str(folder / "registry.db"),
+        offline_store={"type": "duckdb"},
+        entity_key_serialization_version=3,
+        online_store=OWN["online_store"] | {"path": str(folder / "online.db")},
+        batch_engine=OWN["batch_engine"],
+        repo_path=folder,
+    )
+    return FeatureStore(config=config)
+
+
 def test_of_two_rows_at_one_instant_the_one_created_later_holds(tmp_path: Path) -> None:
     """Names in the files may be others than in Feast, and a view may have no key at all."""
     at, path = pd.Timestamp("2024-01-01", tz="UTC"), tmp_path / "rows.parquet"
@@ -293,17 +308,7 @@ def test_of_two_rows_at_one_instant_the_one_created_later_holds(tmp_path: Path) 
     )
     frame["made"] = pd.to_datetime(frame["made"], utc=True)
     frame.to_parquet(path)
-    config = RepoConfig(
-        project="generic",
-        provider="local",
-        registry=str(tmp_path / "registry.db"),
-        offline_store={"type": "duckdb"},
-        entity_key_serialization_version=3,
-        online_store=OWN["online_store"] | {"path": str(tmp_path / "online.db")},
-        batch_engine=OWN["batch_engine"],
-        repo_path=tmp_path,
-    )
-    store = FeatureStore(config=config)
+    store = store_of("generic", tmp_path)
     source = FileSource(
         path=str(path),
         timestamp_field="at",
@@ -328,17 +333,7 @@ def test_a_view_that_feast_has_to_compute_goes_through_feasts_own_engine(tmp_pat
     path = tmp_path / "rows.parquet"
     at = pd.Timestamp("2024-01-01", tz="UTC")
     pd.DataFrame({"customer_id": ["a", "bb"], "event_timestamp": [at] * 2, "n": [1, 2]}).to_parquet(path)
-    config = RepoConfig(
-        project="computed",
-        provider="local",
-        registry=str(tmp_path / "registry.db"),
-        offline_store={"type": "duckdb"},
-        entity_key_serialization_version=3,
-        online_store=OWN["online_store"] | {"path": str(tmp_path / "online.db")},
-        batch_engine=OWN["batch_engine"],
-        repo_path=tmp_path,
-    )
-    store = FeatureStore(config=config)
+    store = store_of("computed", tmp_path)
     customer = Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.STRING)
     view = BatchFeatureView(
         name="computed",

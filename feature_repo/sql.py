@@ -1,0 +1,37 @@
+"""Texts, names and files as DuckDB's SQL writes them; texts and names are SQLite's too."""
+
+import glob
+from collections.abc import Iterable
+from os import PathLike, fspath
+
+REMOTE = "://"
+
+
+def literal(text: object) -> str:
+    """A text."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def file_list(files: Iterable[str | PathLike[str]]) -> str:
+    """Files, each called what it is called: ``*``, ``?`` and ``[`` stand for themselves in local names."""
+    names: list[str] = [fspath(file) for file in files]
+    return f"[{', '.join(literal(name if REMOTE in name else glob.escape(name)) for name in names)}]"
+
+
+def parquet(files: Iterable[str | PathLike[str]], *options: str) -> str:
+    """The rows of Parquet files, for a ``from`` clause.
+
+    Parameters
+    ----------
+    files : iterable of path
+        Not patterns, unless they are remote.
+    options : str
+        More of ``read_parquet``'s, such as ``union_by_name = true``. A folder called ``name=value`` is a
+        folder, and no column of the rows.
+    """
+    return f"read_parquet({', '.join([file_list(files), 'hive_partitioning = false', *options])})"
