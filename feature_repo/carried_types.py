@@ -20,6 +20,7 @@ CARRIED = {
     "DATE": "String",
 }
 INSTANTS = ("TIMESTAMP", "DATE")
+AS_TEXT = {"TIMESTAMP": "%Y-%m-%dT%H:%M:%S.%f", "DATE": "%Y-%m-%d"}
 
 
 def base_type(sql_type: str) -> str:
@@ -53,3 +54,11 @@ def feast_type(sql_type: str) -> Any:
 def is_instant(sql_type: str) -> bool:
     """Whether values are instants or dates, carried as text."""
     return base_type(sql_type) in INSTANTS
+
+
+def carried(column: str, kind: str) -> str:
+    """The SQL for a column in the type Feast carries it in."""
+    base = kind.split("(")[0]
+    if base == "DECIMAL":
+        return f"{column}::double"
+    return f"strftime({column}, '{AS_TEXT[base]}')" if base in AS_TEXT else column

@@ -33,11 +33,12 @@ from feature_repo.entity_rows import EntityFrame, EntityRows, entity_rows, rows_
 from feature_repo.errors import FeatureError, RowsError
 from feature_repo.history import NO_LIMIT, History, files_in
 from feature_repo.leases import hold
-from feature_repo.offline_job import Joined, PointInTimeJob, SourceJob, Wanted
+from feature_repo.offline_job import Joined, PointInTimeJob, Wanted
 from feature_repo.paths import feast_path
 from feature_repo.quiet import silence_known_warnings
 from feature_repo.registry_store import take_turn
 from feature_repo.retrieval import MEMORY_LIMIT
+from feature_repo.source_job import SourceJob
 
 NOBODY = "__dummy_id"
 
