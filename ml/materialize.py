@@ -204,9 +204,13 @@ def counted(view: "FeatureView", instant: datetime) -> tuple[int, int]:
     """Customers and rows of one view up to an instant."""
     import duckdb
 
-    query = "select count(distinct customer_id), count(*) from read_parquet(?) where event_timestamp <= ?"
+    from feature_repo.history import files_in
+    from feature_repo.sql import parquet
+
+    rows = parquet(files_in(view.batch_source.path))
+    query = f"select count(distinct customer_id), count(*) from {rows} where event_timestamp <= ?"
     with duckdb.connect() as connection:
-        found = connection.execute(query, [f"{view.batch_source.path}/*.parquet", instant]).fetchone()
+        found = connection.execute(query, [instant]).fetchone()
     return found or (0, 0)
 
 
