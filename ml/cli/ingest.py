@@ -96,5 +96,6 @@ def as_text(result: dict[str, Any]) -> str:
     if result["reasons"]:
         lines += ["", "rejected because"]
         lines += [f"{count:>12,}  {reason}" for reason, count in result["reasons"].items()]
+        lines += ["", f"the rejected rows are in {result['rejected_rows']}"]
     lines += ["", f"{result['load_id']}: accepted + rejected = read, data clock {result['data_clock']}"]
     return "\n".join(lines)

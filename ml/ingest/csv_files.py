@@ -11,6 +11,7 @@ import duckdb
 from feature_repo.sql import literal
 from ml.errors import SourceError
 from ml.ingest.contract import Table
+from ml.ingest.line_ends import evened
 from ml.ingest.part import FILE, ROW, Part, match_columns, reading, refuse_twins
 
 DELIMITERS = ",;\t|"
@@ -72,11 +73,13 @@ def stage_csv(
     refuse_twins(table, label, header)
     names = unique_names(header)
     columns = match_columns(table, label, dict.fromkeys(names, "VARCHAR"))
-    words = read_words(path, label, relation, names, delimiter)
+    with opened(path) as lines:
+        even = evened(path, lines, work / f"{relation}-even.csv", label)
+    words = read_words(even, label, relation, names, delimiter)
     with reading(label):
         connection.execute(READ.format(**words))
         if connection.execute(HIDES_ROWS.format(**words)).fetchall()[0][0]:
-            plain = mute_open_quotes(path, work / f"{relation}.csv", delimiter)
+            plain = mute_open_quotes(even, work / f"{relation}.csv", delimiter)
             connection.execute(UNREAD.format(**words))
             connection.execute(READ.format(**{**words, "path": literal(plain), "compression": "'none'"}))
     connection.execute(BROKEN.format(**words))
@@ -127,7 +130,9 @@ def read_header(path: Path, label: str) -> tuple[list[str], str]:
         raise SourceError(f"{label} cannot be read: it is no gzip file ({error})") from error
     if "\0" in start:
         raise SourceError(f"{label} cannot be read: it is no UTF-8 text")
-    headers = [(next(csv.reader(io.StringIO(start), delimiter=mark), []), mark) for mark in DELIMITERS]
+    headers = [
+        (next(csv.reader(io.StringIO(start, newline=""), delimiter=mark), []), mark) for mark in DELIMITERS
+    ]
     return max(headers, key=lambda header: len(header[0]))
 
 

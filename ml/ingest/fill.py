@@ -3,6 +3,7 @@
 Comes in: an open source. Goes out: the table folders of the load, and the relation ``rejected``.
 """
 
+import difflib
 import os
 import shutil
 from pathlib import Path
@@ -24,6 +25,7 @@ copy (select {columns} from read_{name} where {FAULT} is null {unrefused})
 to {file} (format parquet, compression zstd)
 """
 
+ALIKE = 0.85
 UNREFUSED = "and (_file, _row) not in (select (_file, _row) from refused_{name})"
 
 
@@ -32,6 +34,9 @@ def fill(load: Load, found: Source, progress: Progress) -> Counts:
     load.connection.execute(CREATE)
     with progress.bar("Reading", 2 * len(TABLES)) as bar:
         parts = stage(load, found, bar)
+        for table in TABLES:
+            for note in misspelt(table, parts[table.name]):
+                progress.say(note)
         return {table.name: fill_table(load, table, parts[table.name], bar) for table in TABLES}
 
 
@@ -79,6 +84,17 @@ def fill_table(load: Load, table: Table, parts: list[Part], bar: Bar) -> dict[st
         "rejected": count_rows(load, "rejected") - before,
     }
     return balanced(table.name, counts)
+
+
+def misspelt(table: Table, parts: list[Part]) -> list[str]:
+    """One note for each of the user's own columns that looks like one of the contract that is missing."""
+    notes = []
+    for part in parts:
+        missing = [name for name in table.names if name not in part.columns]
+        for name in part.extras:
+            if near := difflib.get_close_matches(name.lower(), missing, 1, ALIKE):
+                notes.append(f"{part.label}: the column {name} is not used: did you mean {near[0]}?")
+    return notes
 
 
 def extra_columns(parts: list[Part]) -> list[str]:

@@ -57,7 +57,8 @@ def ingest(
     -------
     dict
         load_id, source, tables (read, accepted and rejected rows of this ingest), reasons (rows per reason),
-        total (the same counts over all that was appended), data_clock.
+        rejected_rows (the file of them, or None), total (the same counts over all that was appended),
+        data_clock.
 
     Raises
     ------
@@ -89,7 +90,13 @@ def ingest(
         with suppress(OSError):
             prune(where)
     this = record["ingests"][-1]
-    return {**this, "data_clock": record["data_clock"], "total": record["tables"]}
+    rejected_rows = where.raw / load.name / REJECTED / f"{load.name}.parquet"
+    return {
+        **this,
+        "rejected_rows": str(rejected_rows) if reasons else None,
+        "data_clock": record["data_clock"],
+        "total": record["tables"],
+    }
 
 
 def refuse_too_many(

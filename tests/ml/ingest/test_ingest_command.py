@@ -2,6 +2,7 @@
 
 import json
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -149,3 +150,20 @@ def test_a_misspelled_table_is_mentioned(clean, home):
 
     assert result.exit_code == 0
     assert "no raw table, left alone: ticket.csv" in sentence(result)
+
+
+def test_a_misspelt_column_is_told_and_others_are_not(folder, home):
+    orders = "order_id,customer_id,ordered_at,total_amount,canceled_at,colour\no1,anna,2024-02-01,1,,red\n"
+    result = run(home, folder(orders=orders))
+
+    assert result.exit_code == 0
+    assert sentence(result) == "orders.csv: the column canceled_at is not used: did you mean cancelled_at?"
+
+
+def test_the_place_of_rejected_rows_is_told(folder, home):
+    orders = CLEAN["orders"] + "o3,nobody,2024-02-01,1,\n"
+    result = run(home, folder(orders=orders), "--max-rejected", "1")
+
+    told = result.stdout.split("the rejected rows are in ")[1].splitlines()[0]
+    rows = duckdb.sql(f"select row, reason from read_parquet('{told}')").fetchall()
+    assert rows == [(3, "unknown customer")]
