@@ -20,7 +20,8 @@ CARRIED = {
     "DATE": "String",
 }
 INSTANTS = ("TIMESTAMP", "DATE")
-AS_TEXT = {"TIMESTAMP": "%Y-%m-%dT%H:%M:%S.%f", "DATE": "%Y-%m-%d"}
+TEXT_OF_INSTANT, TEXT_OF_DATE = "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d"
+TEXT_OF_ITS_OWN = ("UUID", "ENUM")
 
 
 def base_type(sql_type: str) -> str:
@@ -56,9 +57,13 @@ def is_instant(sql_type: str) -> bool:
     return base_type(sql_type) in INSTANTS
 
 
-def carried(column: str, kind: str) -> str:
-    """The SQL for a column in the type Feast carries it in."""
-    base = kind.split("(")[0]
+def carried(column: str, sql_type: str) -> str:
+    """The SQL for a column in the type Feast carries it in; the session's time zone has to be UTC."""
+    base = base_type(sql_type)
+    if base.startswith("TIMESTAMP"):
+        return f"strftime({column}::timestamp, '{TEXT_OF_INSTANT}')"
+    if base == "DATE":
+        return f"strftime({column}, '{TEXT_OF_DATE}')"
     if base == "DECIMAL":
         return f"{column}::double"
-    return f"strftime({column}, '{AS_TEXT[base]}')" if base in AS_TEXT else column
+    return f"{column}::varchar" if base in TEXT_OF_ITS_OWN else column
