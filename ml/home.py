@@ -25,7 +25,9 @@ from ml.errors import BusyError, NotReadyError, UsageError
 
 KEPT_BUILDS = 3
 NO_BUILD = "nothing has been built yet: run 'churn build' first"
+NOTHING_YET = "no raw data yet, and nothing built: run 'churn ingest PATH', then 'churn build'"
 MODEL, CHALLENGER = "model", "challenger"
+UNUSABLE = ("?", "#", "\\")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Home:
 
     def current_build(self) -> Path:
         """The build that readers see now; whoever reads its files asks ``reading`` instead."""
-        return current(self.builds, NO_BUILD)
+        return current(self.builds, NO_BUILD if (self.raw / "current").exists() else NOTHING_YET)
 
     def current_model(self) -> Path:
         """The champion that goes with the current build."""
@@ -99,6 +101,14 @@ class Home:
                     yield build
                     return
 
+    def check_name(self) -> None:
+        """UsageError when dbt would take the home for an address, or DuckDB a folder's name for two."""
+        if found := [sign for sign in UNUSABLE if sign in str(self.root)]:
+            raise UsageError(
+                f"the home {self.root} has a {found[0]} in its path, which dbt or DuckDB takes for something "
+                "else: choose a home (--home or CHURN_HOME) without it"
+            )
+
     def make_places(self) -> None:
         """Make the folders that dbt, run by hand, writes to and does not make itself."""
         for kind in ("features", "labels"):
@@ -112,7 +122,10 @@ class Home:
         ------
         BusyError
             Another process holds it.
+        UsageError
+            Its name has a sign that the engines take for something else.
         """
+        self.check_name()
         self.make_places()
         with (self.root / ".lock").open("a+") as lock:
             try:

@@ -1,7 +1,7 @@
 """A small checker for YAML settings: every error names the file, the line and what to write instead."""
 
-import difflib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Union
 
 import yaml
@@ -143,7 +143,7 @@ def known_key(node: yaml.Node, shape: Shape, seen: dict[str, Any], file: str, ab
     if key in seen:
         raise wrong(file, node, f"{above}{key} is given twice", "remove one of the two")
     if key not in shape:
-        near = difflib.get_close_matches(key, shape, 1)
+        near = get_close_matches(key, shape, 1)
         remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(shape)}"
         raise wrong(file, node, f"unknown key {above}{key}", remedy)
     return key
@@ -158,8 +158,19 @@ def checked(node: yaml.Node, rule: Rule, file: str, name: str) -> Any:
     if isinstance(rule, Share | Number) and type(value) is int:
         value = float(value)
     if not rule.accepts(value):
-        raise wrong(file, node, f"{name} is {value!r}", f"it must be {rule.wanted()}")
+        raise wrong(file, node, f"{name} is {value!r}", remedy(rule, value))
     return value
+
+
+def remedy(rule: Rule, value: Any) -> str:
+    """What to write instead; first the word that was nearly written."""
+    hints: list[str] = []
+    if isinstance(rule, Choice | Some):
+        given = value if isinstance(value, list) else [value]
+        unknown = [word for word in given if isinstance(word, str) and word not in rule.words]
+        near = [match for word in unknown for match in get_close_matches(word, rule.words, 1)]
+        hints = [f"did you mean {match}? " for match in near]
+    return f"{''.join(hints[:1])}it must be {rule.wanted()}"
 
 
 def wrong(file: str, node: yaml.Node, what: str, remedy: str) -> ProblemError:

@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 
 import duckdb
 
-from feature_repo.sql import literal
+from feature_repo.sql import literal, parquet
 from ml.audit.findings import Audit, Breach
-from ml.audit.words import counted
 from ml.build_card import read_build_card
 from ml.ingest.contract import ORDERS, TABLES, Table
 from ml.ingest.record import RECORD, read_record
 from ml.instants import format_instant
+from ml.words import counted
 
 NAMED = 3
 Row: TypeAlias = tuple[Any, ...]
@@ -133,9 +133,7 @@ def moment(instant: datetime) -> str:
 
 def relation(files: Sequence[Path]) -> str:
     """The rows of files that may have columns of their own."""
-    return (
-        f"read_parquet([{', '.join(map(literal, files))}], union_by_name = true, hive_partitioning = false)"
-    )
+    return parquet(files, "union_by_name = true")
 
 
 def breaches_in(

@@ -17,7 +17,8 @@ from ml.audit.population import compare_labels, compare_population
 from ml.audit.sample import affordable, database, draw_customers, draw_limits
 from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild, tables_of
 from ml.audit.wall import clock_readers
-from ml.audit.words import breaches_of, counted, customers_sampled, notes_on
+from ml.audit.words import breaches_of, customers_sampled, notes_on
+from ml.words import counted
 
 NAME = "poison"
 WEIGHT = 1.5

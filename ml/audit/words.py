@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from ml.audit.compare import Comparison, Moved
 from ml.audit.findings import Audit, Breach
 from ml.audit.lookups import ON_DEMAND
+from ml.words import counted
 
 NO_CLOCKS: Mapping[str, str] = {}
 
@@ -51,11 +52,6 @@ def blame(moved: Moved, clocks: Mapping[str, str]) -> str:
 def extent(moved: Moved) -> str:
     """In how many cells, of how many customers."""
     return f"{counted(moved.cells, 'cell')} of {counted(moved.customers, 'customer')}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{number:,d} {noun}{'' if number == 1 else 's'}"
 
 
 def example_of(moved: Moved) -> dict[str, object]:

@@ -3,8 +3,10 @@
 from typing import Any
 
 from ml.evaluate.words import LABELS
+from ml.words import counted
 
 SHOWN = 12
+TITLE_MAX = 46
 
 
 def report(result: dict[str, Any]) -> list[str]:
@@ -35,7 +37,7 @@ def heading(result: dict[str, Any]) -> list[str]:
     size = f"{test['rows']:,} rows of {test['customers']:,} customers"
     return [
         f"{result['model_version']} ({result['champion']}), trained on {result['build_id']}",
-        f"test part: {span['cutoffs']} cut-offs from {span['first']} to {span['last']}, {size}, "
+        f"test part: {counted(span['cutoffs'], 'cut-off')} from {span['first']} to {span['last']}, {size}, "
         f"churn rate {test['base_rate']:.3f}",
         "",
     ]
@@ -81,7 +83,8 @@ def segment_lines(segments: list[dict[str, Any]]) -> list[str]:
 
 def group_lines(title: str, groups: list[dict[str, Any]]) -> list[str]:
     """One line a group."""
-    lines = ["", f"{title:<46.46}{'rows':>8}{'churn':>8}{'said':>8}  ROC-AUC"]
+    above, beside = ([], title) if len(title) <= TITLE_MAX else ([title], "")
+    lines = ["", *above, f"{beside:<{TITLE_MAX}}{'rows':>8}{'churn':>8}{'said':>8}  ROC-AUC"]
     for each in groups:
         auc = figure(each["measures"]["roc_auc"]) if each["measures"] else "  too few of a class"
         rates = f"{each['base_rate']:>8.3f}{each['mean_probability']:>8.3f}"
@@ -170,8 +173,3 @@ def signed(interval: dict[str, float]) -> str:
 def money(interval: dict[str, float]) -> str:
     """An amount with its interval."""
     return f"{interval['value']:,.0f} [{interval['low']:,.0f}, {interval['high']:,.0f}]"
-
-
-def counted(number: int, noun: str) -> str:
-    """1 day, 7 days."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -12,9 +12,10 @@ from ml.explore.columns import INSTANT
 from ml.explore.findings import NEAR_DUPLICATES
 from ml.explore.together import NEAR
 from ml.page.document import folded, grid, notes, paragraph, table
-from ml.page.figures import NOTHING, counted, decimals, number, percent
+from ml.page.figures import NOTHING, decimals, number, percent
 from ml.page.plot import legend
 from ml.page.rows import NONE, Bar, bar_rows, figure, name_of, strip
+from ml.words import counted
 
 Result = Mapping[str, Any]
 BEST_SHOWN, GAPS_SHOWN = 30, 12

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ml.areas import LIMIT, Flags
 from ml.explore.columns import FLAG, INSTANT, TEXT, Column
 from ml.explore.shape import bin_codes
-from ml.page.figures import counted, percent
+from ml.page.figures import percent
+from ml.words import counted
 
 SUSPICIOUS = 0.9
 MOSTLY = 0.95

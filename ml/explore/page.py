@@ -12,7 +12,8 @@ from ml.explore.feature_pictures import alone, families_of, features, gaps, toge
 from ml.explore.findings import NEAR_DUPLICATES
 from ml.explore.time_pictures import over_time
 from ml.page.document import contents, document, header, joined, notes, paragraph, section, tiles
-from ml.page.figures import counted, percent
+from ml.page.figures import percent
+from ml.words import counted
 
 Result = Mapping[str, Any]
 

@@ -66,11 +66,6 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def plain(value: Any) -> Any:
     """A numpy number as Python's own, NaN as None, for JSON."""
     if hasattr(value, "item"):

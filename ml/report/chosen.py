@@ -5,10 +5,11 @@ from typing import Any
 from markupsafe import Markup
 
 from ml.page.document import folded, paragraph, table
-from ml.page.figures import NOTHING, compact, counted, decimals, number, readable
+from ml.page.figures import NOTHING, compact, decimals, number, readable
 from ml.page.rows import figure
 from ml.page.spans import timeline
 from ml.report.told import Told, Values
+from ml.words import counted
 
 
 def choice(told: Told) -> list[Markup]:

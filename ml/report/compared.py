@@ -8,6 +8,7 @@ from ml.page.document import folded, grid, paragraph, table
 from ml.page.figures import readable
 from ml.page.rows import Interval, figure, interval_rows
 from ml.report.told import Told, Values
+from ml.words import counted
 
 PICTURED = (
     "roc_auc",
@@ -24,7 +25,8 @@ def candidates(told: Told) -> list[Markup]:
     """Pictures of the metrics that matter, then all of them as a table."""
     test = told.evidence["test"]
     said = (
-        f"On {test['rows']:,} rows of {test['customers']:,} customers at {test['cutoffs']} cut-offs, "
+        f"On {test['rows']:,} rows of {test['customers']:,} customers "
+        f"at {counted(test['cutoffs'], 'cut-off')}, "
         f"{test['first'][:10]} to {test['last'][:10]}, after all training. Intervals hold the middle 95 % "
         "of replicates that draw customers, not rows. Dashed: the recency rule."
     )

@@ -6,10 +6,11 @@ from markupsafe import Markup
 
 from ml.page.axes import linear
 from ml.page.document import folded, grid, paragraph, stacked
-from ml.page.figures import compact, counted, decimals, number
+from ml.page.figures import compact, decimals, number
 from ml.page.plot import Dots, Line, Shape, legend, plot
 from ml.page.rows import NONE, Interval, bar_rows, figure, interval_rows, name_of
 from ml.report.told import Told, Values
+from ml.words import counted
 
 SHOWN = 15
 TONES = ("a", "b", "c", "d", "e")

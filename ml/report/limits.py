@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from ml.page.document import definitions, folded, paragraph
-from ml.page.figures import counted, percent
+from ml.page.figures import percent
 from ml.report.learned import weakest
 from ml.report.told import Told
+from ml.words import counted
 
 COMMANDS = """churn build
 churn train --repeat {model}

@@ -7,10 +7,11 @@ from markupsafe import Markup
 
 from ml.instants import format_instant, parse_instant
 from ml.page.document import definitions, folded, paragraph, table
-from ml.page.figures import NOTHING, counted, number, percent, readable
+from ml.page.figures import NOTHING, number, percent, readable
 from ml.page.rows import figure
 from ml.page.spans import timeline
 from ml.report.told import Told
+from ml.words import counted
 
 PART_OF = {"selection": "validation", "calibration": "validation"}
 USES = {

@@ -7,10 +7,11 @@ from markupsafe import Markup
 
 from ml.page.axes import Axis, linear, shares
 from ml.page.document import folded, grid, paragraph, stacked, table
-from ml.page.figures import counted, number, percent
+from ml.page.figures import number, percent
 from ml.page.plot import Across, Dots, Line, Shape, plot
 from ml.page.rows import Interval, figure, interval_rows
 from ml.report.told import Told, Values, money
+from ml.words import counted
 
 MOST_TICKS = 6
 COLUMNS = ("group", "rows", "customers", "said", "churned", "listed", "recall", "precision", "ROC-AUC")

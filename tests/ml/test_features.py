@@ -139,7 +139,7 @@ def test_no_build_yet_is_status_1(tmp_path, asked):
     done = run(tmp_path / "empty", "--rows", asked, "--out", tmp_path / "out.csv")
     assert (done.exit_code, done.stderr) == (
         1,
-        "churn: nothing has been built yet: run 'churn build' first\n",
+        "churn: no raw data yet, and nothing built: run 'churn ingest PATH', then 'churn build'\n",
     )
     with pytest.raises(NotReadyError):
         features_table(asked, home=tmp_path / "empty")

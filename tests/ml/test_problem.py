@@ -116,7 +116,11 @@ def test_actions_are_looked_for_beside_the_problem_then_in_the_repository(tmp_pa
         ("calibration: beta\n", 1, "one of auto, platt, isotonic"),
         ("selection: lasso\n", 1, "one of none, l1, elimination"),
         ("tuning:\n  trials: 5\n  search: bayes\n", 3, "one of tpe, random, grid"),
-        ("candidates: [prior, xgbost]\n", 1, "a list of one or more, none twice, of prior, recency_rule"),
+        (
+            "candidates: [prior, xgbost]\n",
+            1,
+            "did you mean xgboost? it must be a list of one or more, none twice, of prior, recency_rule",
+        ),
         ("candidates: [prior, prior]\n", 1, "a list of one or more, none twice, of prior, recency_rule"),
         ("success: {metric: empc}\n", 1, "success names empc but no target; add success.target"),
         ("success:\n  metric: roc_auc\n  target: 80\n", 3, "roc_auc lies between 0 and 1"),

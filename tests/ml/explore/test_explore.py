@@ -14,6 +14,7 @@ from ml.cli import main
 from ml.errors import NotReadyError
 from ml.explore import explore
 from ml.explore.over_time import wilson
+from ml.home import NOTHING_YET
 from ml.labels import LABELS
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import relabel, write_build
@@ -133,7 +134,7 @@ def test_the_command_tells_findings_and_writes_where_asked(tmp_path: Path, looke
 def test_without_a_build_one_sentence(tmp_path: Path) -> None:
     said = CliRunner().invoke(main, ["explore", "--home", str(tmp_path)])
     assert said.exit_code == 1
-    assert said.stderr == "churn: nothing has been built yet: run 'churn build' first\n"
+    assert said.stderr == f"churn: {NOTHING_YET}\n"
 
 
 @pytest.mark.parametrize(("hits", "rows", "low", "high"), [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634)])

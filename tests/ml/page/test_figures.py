@@ -5,7 +5,8 @@ import doctest
 import pytest
 
 from ml.page import figures
-from ml.page.figures import compact, counted, decimals, number, percent, plain
+from ml.page.figures import compact, decimals, number, percent, plain
+from ml.words import counted
 
 
 def test_the_examples_are_true() -> None:

@@ -230,5 +230,5 @@ def test_without_a_build_it_is_status_1(tmp_path: Path) -> None:
     done = run(tmp_path, "late", "orders_30d")
     assert (done.exit_code, done.stderr) == (
         1,
-        "churn: nothing has been built yet: run 'churn build' first\n",
+        "churn: no raw data yet, and nothing built: run 'churn ingest PATH', then 'churn build'\n",
     )
