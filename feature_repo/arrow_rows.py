@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from feast import FeatureView
+from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import python_values_to_proto_values
 
-from feature_repo.online_kinds import Kind, kinds
+from feature_repo.errors import FeatureError
+from feature_repo.kept_columns import Declared, declared_features
+
+UNTAKEN = (TypeError, ValueError, AssertionError, AttributeError, KeyError)
 
 
 def rows_of(batch: pa.RecordBatch, view: FeatureView) -> Iterator[tuple[Any, ...]]:
@@ -20,17 +24,40 @@ def rows_of(batch: pa.RecordBatch, view: FeatureView) -> Iterator[tuple[Any, ...
         As ``feature_repo.last_rows`` gives it.
     view : FeatureView
     """
-    fields = kinds(view)
+    fields = declared_features(view)
     own = [plain(batch.column(place)) for place in range(batch.num_columns - len(fields))]
-    features = [kept(batch.column(name), kind) for name, kind in fields.items()]
+    features = [kept(batch.column(name), declared) for name, declared in fields.items()]
     return zip(*own, [None] * batch.num_rows, *features, strict=True)
 
 
-def kept(column: pa.Array, kind: Kind) -> list[Any]:
-    """A column as the online store keeps it."""
+def kept(column: pa.Array, declared: Declared) -> list[Any]:
+    """A column as the online store keeps it.
+
+    Raises
+    ------
+    FeatureError
+        Feast's type does not take its values.
+    """
+    kind = declared.kind
     if kind.field is not None:
-        return plain(column)
-    return [kind.kept(value) for value in python_values_to_proto_values(column.to_pylist(), kind.type)]
+        values = plain(column)
+        return with_nan(column, values, kind.field) if pa.types.is_floating(column.type) else values
+    try:
+        messages = python_values_to_proto_values(column.to_pylist(), kind.type)
+    except UNTAKEN as error:
+        raise FeatureError(f"{declared.refusal(str(column.type).upper())} ({error})") from error
+    return [kind.kept(value) for value in messages]
+
+
+def with_nan(column: pa.Array, values: list[Any], field: str) -> list[Any]:
+    """Values with what is no number as Feast's message, for SQLite would make it null."""
+    places = np.flatnonzero(np.isnan(column.fill_null(0).to_numpy(zero_copy_only=False)))
+    if places.size:
+        content: dict[str, Any] = {field: float("nan")}
+        not_a_number = Value(**content).SerializeToString()
+        for place in places:
+            values[place] = not_a_number
+    return values
 
 
 def plain(column: pa.Array) -> list[Any]:

@@ -2,14 +2,15 @@
 
 ``feast materialize`` and ``feast materialize-incremental`` end here, with tasks of (view, start, end).
 Feast's own engine takes the start at its word, so a customer whose last change is older never gets online.
-This one starts where the store's content ends, or at the beginning of time. What has to be written anew is
-written aside, in batches that a killed run need not repeat; what is added goes in with the swap.
+This one starts where the store's content ends, or at the beginning of time; rows that came late are found by
+the files that were added. What has to be written anew is written aside, in batches that a killed run need not
+repeat; what is added goes in with the swap.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,18 @@ from feast.infra.common.materialization_job import MaterializationJobStatus, Mat
 from feast.infra.compute_engines.local.compute import LocalComputeEngine, LocalComputeEngineConfig
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
 from feast.infra.registry.base_registry import BaseRegistry
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 
+from feature_repo import read_files
 from feature_repo.arrow_rows import rows_of
 from feature_repo.changes import changed_since, is_build
 from feature_repo.errors import FeatureError
-from feature_repo.last_rows import Source, Wanted, last_rows, source_of
+from feature_repo.feast_rows import kept_rows, pulled, pulled_rows
+from feature_repo.last_rows import Wanted, last_rows
 from feature_repo.leases import hold
 from feature_repo.objects import BEGINNING
-from feature_repo.online_kinds import key_kinds, kinds
-from feature_repo.online_store import Row, WholeRowOnlineStore
+from feature_repo.online_kinds import kinds
+from feature_repo.online_store import WholeRowOnlineStore
+from feature_repo.view_source import Source, source_of
 
 ROWS_A_WRITE = 10_000
 # Beyond this share of the keys a view holds, a new table is quicker than changing the old one.
@@ -57,6 +60,8 @@ class Work:
         The instant from which rows are added; None when everything is written anew.
     again : tuple of str
         Parquet files of the keys whose rows up to ``since`` changed too.
+    said : dict
+        What the source says of itself, before it is read.
     """
 
     view: FeatureView
@@ -64,6 +69,7 @@ class Work:
     until: datetime
     since: datetime | None = None
     again: tuple[str, ...] = ()
+    said: dict[str, Any] = field(default_factory=dict)
 
     @property
     def wanted(self) -> Wanted:
@@ -74,7 +80,7 @@ class Work:
     @property
     def name(self) -> tuple[Any, ...]:
         """What tells this work from other work."""
-        return self.view.name, self.source.state, self.until, self.since, self.again
+        return self.view.name, self.said, self.until, self.since, self.again
 
 
 @dataclass(frozen=True)
@@ -139,28 +145,43 @@ class StateAtComputeEngine(LocalComputeEngine):
                 else:
                     self._add(view, made[1])
                 store.mark(config, view, until if self.exactly else max(until, held or BEGINNING))
+                if made and not made[0].source.is_build:
+                    with store.transaction(config) as connection:
+                        read_files.note(connection, view.name, made[0].said)
         self._ready = []
         store.tidy(config)
 
     def _work(self, view: FeatureView, start: datetime, end: datetime) -> Work | None:
         """What a task comes down to; None where its source is not one this engine reads by itself."""
-        store, source = self.online_store, source_of(view)
+        store, source = self.online_store, source_of(self.repo_config, view)
         if source is None:
             return None
         held, start, until = store.held(self.repo_config, view), start.astimezone(UTC), end.astimezone(UTC)
-        anew = Work(view, source, until)
+        anew = Work(view, source, until, said=source.said)
         if held is None or self.anew or not store.fits(self.repo_config, view):
             return anew
         there, since = held
         is_same = there == view.batch_source.path
+        if not source.is_build:
+            return self._work_of_files(anew, min(start, since), since) if is_same else anew
         if self.exactly and (until < since or (is_same and until == since) or self._pushed(view)):
             return anew
         if is_same:
-            return Work(view, source, max(until, since), since if self.exactly else min(start, since))
+            since_then = since if self.exactly else min(start, since)
+            return replace(anew, until=max(until, since), since=since_then)
         again = changed_since(Path(there), Path(view.batch_source.path), since)
         if again is None or until < since:
             return anew
-        return Work(view, source, until, since, tuple(again))
+        return replace(anew, since=since, again=tuple(again))
+
+    def _work_of_files(self, anew: Work, start: datetime, held: datetime) -> Work:
+        """What is left to do where the same source is held, and its files may have changed."""
+        anew = replace(anew, until=max(anew.until, held))
+        with self.online_store.transaction(self.repo_config) as connection:
+            added = read_files.added_since(connection, anew.view.name, anew.said)
+        if added is None or not anew.source.keys:
+            return anew
+        return replace(anew, since=start, again=tuple(added))
 
     def _pushed(self, view: FeatureView) -> bool:
         return self.online_store.has_pushed(self.repo_config, view)
@@ -186,7 +207,7 @@ class StateAtComputeEngine(LocalComputeEngine):
     def _load(self, work: Work) -> None:
         """Write a view's whole state aside, but for what a killed run had written of the same."""
         store, config, view = self.online_store, self.repo_config, work.view
-        said = {"path": view.batch_source.path, "until": work.until.isoformat(), "files": work.source.state}
+        said = work.said | {"until": work.until.isoformat()}
         stands = store.resume(config, view, said)
         if stands["whole"]:
             return
@@ -225,27 +246,28 @@ class StateAtComputeEngine(LocalComputeEngine):
         self._write_in_feasts_form(task, start)
 
     def _into_another_store(self, task: MaterializationTask) -> LocalMaterializationJob:
-        """The last rows at or before the end instant, into a store of Feast's such as Redis."""
-        self._write_in_feasts_form(task, BEGINNING)
+        """The last rows at or before the end instant, into a store of Feast's such as Redis.
+
+        All are converted before the first is written, as far as that can fail.
+        """
+        view, source = task.feature_view, source_of(self.repo_config, task.feature_view)
+        if source is None:
+            self._write_in_feasts_form(task, BEGINNING)
+            return done(task)
+        until = task.end_time.astimezone(UTC).replace(tzinfo=None)
+        with builds_held([view]), last_rows(source, Wanted(until)) as found:
+            batches = list(found.batches())
+        for batch in batches if any(kind.field is None for kind in kinds(view).values()) else ():
+            rows_of(batch, view)
+        for batch in batches:
+            self.online_store.online_write_batch(self.repo_config, view, list(kept_rows(batch, view)), None)
         return done(task)
 
     def _write_in_feasts_form(self, task: MaterializationTask, start: datetime) -> None:
-        view = task.feature_view
-        for batch in self._last_rows(task, start).to_batches(max_chunksize=ROWS_A_WRITE):
-            self.online_store.online_write_batch(self.repo_config, view, list(feast_rows(batch, view)), None)
-
-    def _last_rows(self, task: MaterializationTask, start: datetime) -> pa.Table:
-        view = task.feature_view
-        return self.offline_store.pull_latest_from_table_or_query(
-            config=self.repo_config,
-            data_source=view.batch_source,
-            join_key_columns=view.join_keys,
-            feature_name_columns=[field.name for field in view.features],
-            timestamp_field=view.batch_source.timestamp_field,
-            created_timestamp_column=view.batch_source.created_timestamp_column,
-            start_date=start,
-            end_date=task.end_time,
-        ).to_arrow()
+        view, config = task.feature_view, self.repo_config
+        table = pulled(self.offline_store, config, view, start, task.end_time)
+        for batch in table.to_batches(max_chunksize=ROWS_A_WRITE):
+            self.online_store.online_write_batch(config, view, list(pulled_rows(batch, view)), None)
 
 
 @contextmanager
@@ -276,31 +298,3 @@ def done(task: MaterializationTask) -> LocalMaterializationJob:
         job_id=f"{task.feature_view.name}-{task.end_time.isoformat()}",
         status=MaterializationJobStatus.SUCCEEDED,
     )
-
-
-def feast_rows(batch: pa.RecordBatch, view: FeatureView) -> Iterator[Row]:
-    """A batch in Feast's form; nulls stay nulls and 64-bit integers stay exact."""
-    from feast.type_map import python_values_to_proto_values
-
-    source = view.batch_source
-    columns = {
-        name: python_values_to_proto_values(batch.column(name).to_pylist(), kind.type)
-        for name, kind in kinds(view).items()
-    }
-    keys = [
-        python_values_to_proto_values(batch.column(name).to_pylist(), kind.type)
-        for name, kind in key_kinds(view).items()
-    ]
-    instants = batch.column(source.timestamp_field).to_pylist()
-    created: list[Any] = [None] * batch.num_rows
-    if source.created_timestamp_column:
-        created = batch.column(source.created_timestamp_column).to_pylist()
-    for key, instant, made, *values in zip(
-        zip(*keys, strict=True), instants, created, *columns.values(), strict=True
-    ):
-        yield (
-            EntityKey(join_keys=view.join_keys, entity_values=key),
-            dict(zip(columns, values, strict=True)),
-            instant,
-            made,
-        )

@@ -3,38 +3,32 @@
 Values come in the form the online store keeps them in. The compute engine writes them.
 """
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-from feast import FeatureView, FileSource, ValueType
-from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
+from feast.feature_view import DUMMY_ENTITY_VAL
 
-from feature_repo.online_kinds import NO_INSTANT, Kind, key_kinds, kinds
+from feature_repo.carried_types import carried
+from feature_repo.history import ROWS_A_FILE, microseconds, since_1970, within
+from feature_repo.kept_columns import declared_features, declared_keys
+from feature_repo.online_kinds import key_kinds
 from feature_repo.sql import literal, parquet, quoted
+from feature_repo.view_source import Source
 
 ROWS_A_BATCH = 20_000
 MEMORY_LIMIT = "2GB"
-SQL_TYPES = {
-    ValueType.INT64: "bigint",
-    ValueType.INT32: "integer",
-    ValueType.DOUBLE: "double",
-    ValueType.FLOAT: "float",
-    ValueType.BOOL: "boolean",
-}
 
 # Over key columns alone: what is wide is read for the rows that are wanted.
 LATEST = """
 create temp table latest as
-select {keys}, max({order}) as __last, count(*) as __rows
-from ({rows})
+select {keys}, {last} as __last, count(*) as __rows
+from ({rows}) as source
 group by all
 """
 ROWS = """
@@ -46,59 +40,6 @@ order by {keys}
 
 
 @dataclass(frozen=True)
-class Source:
-    """The files of a view, and what its columns are called there.
-
-    Parameters
-    ----------
-    view : FeatureView
-    files : list of str
-    keys, features : dict
-        Name in Feast -> name in the files.
-    instant, created : str
-        The columns of the event timestamp and of the created timestamp (may be None).
-    """
-
-    view: FeatureView
-    files: list[str]
-    keys: dict[str, str]
-    features: dict[str, str]
-    instant: str
-    created: str | None
-
-    @property
-    def relation(self) -> str:
-        return parquet(self.files)
-
-    @property
-    def state(self) -> list[list[Any]]:
-        """What changes when somebody writes to the files: names, sizes, times."""
-        return [[file, os.stat(file).st_size, os.stat(file).st_mtime_ns] for file in self.files]
-
-
-def source_of(view: FeatureView) -> Source | None:
-    """The files of a view; None where it is not just rows of local Parquet files."""
-    source = view.batch_source
-    if type(view) is not FeatureView or not isinstance(source, FileSource) or "://" in source.path:
-        return None
-    path = Path(source.path)
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if source.timestamp_field == "" or not files or any(file.suffix != ".parquet" for file in files):
-        return None
-    there = {name: original for original, name in (source.field_mapping or {}).items()}
-    named = lambda names: {name: there.get(name, name) for name in names}  # noqa: E731
-    created = source.created_timestamp_column
-    return Source(
-        view,
-        [str(file) for file in files],
-        named(key for key in view.join_keys if key != DUMMY_ENTITY_ID),
-        named(field.name for field in view.features),
-        there.get(source.timestamp_field, source.timestamp_field),
-        there.get(created, created) if created else None,
-    )
-
-
-@dataclass(frozen=True)
 class Wanted:
     """Which rows of a source.
 
@@ -107,7 +48,7 @@ class Wanted:
     until : datetime
         The instant as of which, naive UTC.
     since : datetime or None
-        Only keys with a row after this instant, and those of ``again``.
+        Only keys with a row since this instant, and those of ``again``.
     again : list of str
         Parquet files of keys that are wanted whatever their rows' instants.
     after : tuple or None
@@ -143,112 +84,110 @@ class LastRows:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Keys, event timestamp, created timestamp, then features; in the order of the keys."""
-        source = self.source
-        keys = ", ".join(f"source.{quoted(name)}" for name in source.keys.values()) or "1"
-        same = [f"source.{quoted(name)} = latest.{quoted(key)}" for key, name in source.keys.items()]
-        if not source.keys:
-            same = ["true"]
-        same.append(f"{order_of(source, 'source')} = latest.__last")
+        keys = ", ".join(f"latest.{quoted(key)}" for key in self.source.keys) or "1"
         query = ROWS.format(
-            columns=", ".join(self._columns()), source=source.relation, same=" and ".join(same), keys=keys
+            columns=", ".join(self._columns()),
+            source=self.source.relation,
+            same=" and ".join(same_row(self.source)),
+            keys=keys,
         )
         yield from self.connection.execute(query).to_arrow_reader(ROWS_A_BATCH)
 
     def _columns(self) -> Iterator[str]:
-        source, view = self.source, self.source.view
-        described = self.connection.execute(f"describe from {source.relation}").fetchall()
-        types = {name: type_ for name, type_, *_ in described}
-        for key, kind in key_kinds(view).items():
-            if key not in source.keys:
-                yield f"{literal(DUMMY_ENTITY_VAL)} as {quoted(key)}"
-                continue
-            name = source.keys[key]
-            yield f"{plain(quoted(name), types[name], kind, 'source.')} as {quoted(key)}"
-        yield f"{as_text(f'source.{quoted(source.instant)}', types[source.instant])} as event_timestamp"
-        created = source.created and as_text(f"source.{quoted(source.created)}", types[source.created])
-        yield f"{created or 'null::varchar'} as __created"
-        for feature, kind in kinds(view).items():
+        source, types = self.source, self.source.types
+        for key in key_kinds(source.view):
+            own = f"latest.{quoted(key)}" if key in source.keys else literal(DUMMY_ENTITY_VAL)
+            yield f"{own} as {quoted(key)}"
+        yield f"{moment(source.history.instant, types)} as event_timestamp"
+        created = source.history.created
+        yield f"{moment(created, types) if created else 'null::varchar'} as __created"
+        for feature, declared in declared_features(source.view).items():
             name = source.features[feature]
-            yield f"{plain(quoted(name), types[name], kind, 'source.')} as {quoted(feature)}"
+            yield f"{declared.sql(f'source.{quoted(name)}', types[name])} as {quoted(feature)}"
 
 
 @contextmanager
 def last_rows(source: Source, wanted: Wanted) -> Iterator[LastRows]:
-    """Find the rows wanted; a database in memory that overflows into a temporary folder."""
-    with tempfile.TemporaryDirectory() as spill, duckdb.connect() as connection:
+    """Find the rows wanted; a database in memory that overflows into a temporary folder.
+
+    Raises
+    ------
+    FeatureError
+        Files that are of no build cannot be read, or would not come online as they are.
+    """
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect() as connection, source.readable():
         connection.execute("set memory_limit = $1", [MEMORY_LIMIT])
         connection.execute("set temp_directory = $1", [spill])
         connection.execute("set timezone = 'UTC'")
         connection.execute("set preserve_insertion_order = false")
-        names = ", ".join(f"{quoted(name)} as {quoted(key)}" for key, name in source.keys.items())
-        again = " union ".join(f"select {names} from {parquet([file])}" for file in wanted.again)
+        names = ", ".join(f"{sql} as {quoted(key)}" for key, sql in kept_keys(source).items())
+        again = " union ".join(f"select {names} from {parquet([file])} as source" for file in wanted.again)
         nobody = ", ".join(f"null as {quoted(key)}" for key in source.keys)
         connection.execute(f"create temp table again as {again or f'select {nobody or 1} where false'}")
         latest = LATEST.format(
             keys=names or "1 as __one",
-            order=order_of(source),
+            last=last_of(source),
             rows=" union all ".join(candidates(connection, source, wanted)),
         )
-        connection.execute(latest, {"until": wanted.until} | after(source, wanted))
+        connection.execute(latest, after(wanted))
         yield LastRows(connection, source)
+
+
+def kept_keys(source: Source) -> dict[str, str]:
+    """Join key -> the SQL for it as the online store keeps it."""
+    declared = declared_keys(source.view)
+    return {
+        key: declared[key].sql(f"source.{quoted(name)}", source.types[name])
+        for key, name in source.keys.items()
+    }
 
 
 def candidates(connection: duckdb.DuckDBPyConnection, source: Source, wanted: Wanted) -> Iterator[str]:
     """The rows among which the last ones are, as selects: those since an instant, and all of some keys.
 
     A row may come twice. Each select has a filter of its own, so that files in whose statistics no row fits
-    are not read.
+    are not read. Files of a build never change, so there the rows of the first instant have been read.
     """
-    rows = f"select source.* from {source.relation} as source"
-    known = f"source.{quoted(source.instant)} <= $until"
-    known += "".join(f" and source.{quoted(name)} is not null" for name in source.keys.values())
+    instant, keys = source.history.instant, kept_keys(source)
+    until = since_1970(wanted.until)
+    since = since_1970(wanted.since) + source.is_build if wanted.since else None
+    inside = within(f"source.{quoted(instant)}", source.types[instant], None, until)
+    window = within(f"source.{quoted(instant)}", source.types[instant], since, until)
+    known = "".join(f" and source.{quoted(name)} is not null" for name in source.keys.values())
     if wanted.after is not None:
-        names = ", ".join(f"source.{quoted(name)}" for name in source.keys.values())
         places = ", ".join(f"$after_{place}" for place in range(len(wanted.after)))
-        known += f" and ({names}) > ({places})"
-    if wanted.since is None:
-        yield f"{rows} where {known}"
-        return
-    since = f"{literal(wanted.since.isoformat())}::timestamp"
-    yield f"{rows} where {known} and source.{quoted(source.instant)} > {since}"
-    if source.keys and connection.execute("select count(*) from again").fetchall()[0][0]:
-        same = [f"source.{quoted(name)} = again.{quoted(key)}" for key, name in source.keys.items()]
-        yield f"{rows} semi join again on {' and '.join(same)} where {known}"
+        known += f" and ({', '.join(keys.values())}) > ({places})"
+    place = "" if source.is_build else ", source.file_index"
+    rows = f"select source.*{place} from {source.relation} as source"
+    yield f"{rows} where {window}{known}"
+    if wanted.since and source.keys and connection.execute("select 1 from again limit 1").fetchone():
+        same = " and ".join(f"{sql} = again.{quoted(key)}" for key, sql in keys.items())
+        yield f"{rows} semi join again on {same} where {inside}{known}"
 
 
-def after(source: Source, wanted: Wanted) -> dict[str, Any]:
+def after(wanted: Wanted) -> dict[str, Any]:
     """The parameters of the key to begin after."""
     return {f"after_{place}": value for place, value in enumerate(wanted.after or ())}
 
 
-def order_of(source: Source, table: str | None = None) -> str:
-    """What makes one row of a key later than another."""
-    prefix = f"{table}." if table else ""
-    instant = f"{prefix}{quoted(source.instant)}"
-    if not source.created:
-        return instant
-    never = "timestamp '-infinity'"
-    created = f"coalesce({prefix}{quoted(source.created)}::timestamp, {never})"
-    return f"struct_pack(at := {instant}::timestamp, made := {created})"
+def last_of(source: Source) -> str:
+    """The SQL for what tells a key's last row: the instant where no two rows are of one, else the place."""
+    if source.is_build:
+        return f"max(source.{quoted(source.history.instant)}::timestamp)"
+    return source.latest()
 
 
-def plain(column: str, sql_type: str, kind: Kind, prefix: str = "") -> str:
-    """A column as the online store keeps it; what it keeps as a message stays as it is."""
-    name, is_time = f"{prefix}{column}", sql_type.startswith(("TIMESTAMP", "DATE"))
-    if kind.type is ValueType.STRING:
-        if is_time:
-            return as_text(name, sql_type)
-        return name if sql_type == "VARCHAR" else f"{name}::varchar"
-    if kind.type is ValueType.UNIX_TIMESTAMP:
-        seconds = f"epoch(date_trunc('second', {name}::timestamp))" if is_time else name
-        return f"coalesce({seconds}::bigint, {NO_INSTANT})"
-    if kind.type in SQL_TYPES:
-        return f"{name}::{SQL_TYPES[kind.type]}"
-    return name
+def same_row(source: Source) -> list[str]:
+    """The conditions that a row is the last of its key."""
+    if source.is_build:
+        same = [f"source.{quoted(name)} = latest.{quoted(key)}" for key, name in source.keys.items()]
+        return [*same, f"source.{quoted(source.history.instant)}::timestamp = latest.__last"]
+    return [
+        f"source.file_index = latest.__last >> {ROWS_A_FILE}",
+        f"source.file_row_number = latest.__last & {(1 << ROWS_A_FILE) - 1}",
+    ]
 
 
-def as_text(column: str, sql_type: str) -> str:
-    """An instant or a date as text, in UTC."""
-    if sql_type == "DATE":
-        return f"strftime({column}, '%Y-%m-%d')"
-    return f"strftime({column}::timestamp, '%Y-%m-%dT%H:%M:%S.%f')"
+def moment(column: str, types: dict[str, str]) -> str:
+    """The SQL for an instant as text, in UTC; what is finer than a microsecond is rounded up, as offline."""
+    return carried(f"make_timestamp({microseconds(f'source.{quoted(column)}', types[column])})", "TIMESTAMP")
