@@ -39,18 +39,18 @@ test: $(READY) ## Run the tests.
 
 check: lint types sql imports test ## All that CI checks.
 
-lint: $(READY)
+lint: $(READY) ## Style and layout of the Python.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)
+types: $(READY) ## Types.
 	$(BIN)/mypy
 
-sql: $(READY)
+sql: $(READY) ## Style of the SQL.
 	@mkdir -p $(CHURN_HOME)/dbt
 	$(BIN)/sqlfluff lint dbt_project/models
 
-imports: $(READY)
+imports: $(READY) ## Which part may import which.
 	$(BIN)/lint-imports
 
 docs: $(READY) ## Write docs/features.md and the service's lock file anew, from the published build.
