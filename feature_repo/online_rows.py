@@ -1,20 +1,26 @@
-"""Rows of one view for some keys, as the online store holds them, in the order asked."""
+"""Rows of one view, in and out: as the online store holds them, and as Feast has them."""
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from feast import FeatureView
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
 
-from feature_repo.online_kinds import Kind, key_kinds, kinds
-from feature_repo.online_sql import select_many, select_one
+from feature_repo.errors import FeatureError
+from feature_repo.online_kinds import Kind, key_kinds, key_of, kinds
+from feature_repo.online_layout import listed
+from feature_repo.online_sql import select_many, select_one, upsert
 
 PRESENT, NOT_FOUND, OUTSIDE_MAX_AGE = FieldStatus.PRESENT, FieldStatus.NOT_FOUND, FieldStatus.OUTSIDE_MAX_AGE
 Keys = Sequence[Any]
+Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+Answer = tuple[datetime | None, dict[str, Value] | None]
 # How JSON writes the character at which SQLite would end a text.
 ZERO = r"\u0000"
 
@@ -65,7 +71,7 @@ class Reading:
 
         A key is a plain value, or a tuple of them where the view has several join keys.
         """
-        asked = json.dumps(list(dict.fromkeys(keys))) if self._as_json and len(keys) > 1 else None
+        asked = as_json(keys) if self._as_json and len(keys) > 1 else None
         if asked is None or ZERO in asked:
             return [self._row(connection, key) for key in keys]
         there = {row[0]: row for row in connection.execute(self._many, (asked,))}
@@ -91,6 +97,14 @@ class Reading:
 
     def _told(self, row: tuple[Any, ...], status: int) -> tuple[Any, ...]:
         return self._nothing if status == PRESENT and is_older(row[self.width], self.ttl) else row
+
+
+def as_json(keys: Keys) -> str | None:
+    """Keys as SQLite reads them; None where there is one that JSON has no word for, such as infinity."""
+    try:
+        return json.dumps(list(dict.fromkeys(keys)), allow_nan=False)
+    except ValueError:
+        return None
 
 
 def is_older(instant: str, ttl: timedelta | None) -> bool:
@@ -120,3 +134,57 @@ def stamp(instant: datetime) -> str:
     """An instant as text that sorts as time does, to the microsecond; without a zone it is UTC."""
     utc = instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
     return utc.isoformat(timespec="microseconds")
+
+
+def put(connection: sqlite3.Connection, view: FeatureView, rows: Iterator[Sequence[Any]], table: str) -> None:
+    """Write rows as the compute engine makes them.
+
+    Raises
+    ------
+    FeatureError
+        A key is NaN: it equals nothing, and to SQLite it is no value.
+    """
+    try:
+        connection.executemany(upsert(view, list(kinds(view)), table), rows)
+    except sqlite3.IntegrityError as error:
+        raise FeatureError(
+            f"{view.name} has a row whose key is not a number (NaN): correct its source, or take it out there"
+        ) from error
+
+
+def flat(row: Row, keys: Mapping[str, Kind], fields: Sequence[tuple[str, Kind]]) -> list[Any]:
+    """A pushed row as SQLite takes it: keys, its two instants, that it was pushed, its values."""
+    key, values, instant, created = row
+    plain = plain_key(key, keys)
+    plain = plain if isinstance(plain, tuple) else (plain,)
+    lacking = [name for name, value in zip(keys, plain, strict=True) if value is None or value != value]
+    if instant is None or instant != instant:
+        lacking.append("event timestamp")
+    if lacking:
+        shown = ", ".join(f"{name} {value!r}" for name, value in zip(keys, plain, strict=True))
+        raise FeatureError(
+            f"a row without a value of its type for {listed(lacking)} cannot be put online: {shown}"
+        )
+    return [
+        *plain,
+        stamp(instant),
+        stamp(created) if created else None,
+        1,
+        *(kind.kept(values[name]) for name, kind in fields),
+    ]
+
+
+def plain_key(key: EntityKey, keys: Mapping[str, Kind]) -> Any:
+    """An entity key as SQLite keeps it: a value, or a tuple of them; None where it is no key of the view."""
+    given = dict(zip(key.join_keys, key.entity_values, strict=True))
+    plain = tuple(key_of(kind, given[name]) if name in given else None for name, kind in keys.items())
+    return plain[0] if len(plain) == 1 else plain
+
+
+def answer(reading: Reading, row: tuple[Any, ...]) -> Answer:
+    """A row as Feast takes it."""
+    instant, *values = row[reading.width :]
+    if instant is None:
+        return None, None
+    named = zip(reading.features, reading.kinds, values, strict=True)
+    return as_datetime(instant), {name: kind.message(kept) for name, kind, kept in named}

@@ -12,20 +12,14 @@ from uuid import uuid4
 from feast import FeatureView
 
 from feature_repo.online_kinds import key_kinds, kinds
+from feature_repo.online_layout import CREATED, INSTANT, PUSHED, aside_name, check_columns, table_name
 from feature_repo.sql import quoted
-
-CREATED, PUSHED = "__created", "__pushed"
-ASIDE, OLD = ".next", ".old"
-MARKS = """
-create table if not exists materialized (view text primary key, source text, until text);
-create table if not exists remembered (source text primary key, until text);
-create table if not exists loading (view text primary key, said text, whole integer);
-"""
 
 
 def columns_of(view: FeatureView) -> dict[str, str]:
     """Every column of a view's table but the keys -> its type."""
-    own = {"event_timestamp": "text", CREATED: "text", PUSHED: "integer"}
+    check_columns(view)
+    own = {INSTANT: "text", CREATED: "text", PUSHED: "integer"}
     return own | {name: kind.name for name, kind in kinds(view).items()}
 
 
@@ -42,32 +36,33 @@ def shape_table(connection: sqlite3.Connection, view: FeatureView) -> None:
 
     Values of columns that stay stay readable. Where the keys themselves are others, nothing can stay.
     """
-    there = table_columns(connection, view.name)
+    table, wanted = table_name(view.name), columns_of(view)
+    there = table_columns(connection, table)
     keys = {name: kind.name for name, kind in key_kinds(view).items()}
-    if there and (primary_key(connection, view.name), subset(there, keys)) != (list(keys), keys):
+    if there and (primary_key(connection, table), subset(there, keys)) != (list(keys), keys):
         drop_table(connection, view.name)
         there = {}
     if not there:
-        connection.execute(create(view, view.name))
-        index_pushed(connection, view)
+        connection.execute(create(view, table))
+        index_pushed(connection, view, table)
         return
     if has_shape(connection, view):
         return
-    wanted = columns_of(view)
     spare = {name: type_ for name, type_ in there.items() if name not in keys}
     for name in [name for name, type_ in spare.items() if wanted.get(name) != type_]:
-        connection.execute(f"alter table {quoted(view.name)} drop column {quoted(name)}")
+        connection.execute(f"alter table {quoted(table)} drop column {quoted(name)}")
     for name in [name for name, type_ in wanted.items() if spare.get(name) != type_]:
-        connection.execute(f"alter table {quoted(view.name)} add column {quoted(name)} {wanted[name]}")
-    index_pushed(connection, view)
+        connection.execute(f"alter table {quoted(table)} add column {quoted(name)} {wanted[name]}")
+    index_pushed(connection, view, table)
     connection.execute("delete from materialized where view = ?", (view.name,))
 
 
 def has_shape(connection: sqlite3.Connection, view: FeatureView) -> bool:
     """Whether the table of ``view`` is as ``shape_table`` would leave it."""
-    there = table_columns(connection, view.name)
+    table = table_name(view.name)
     keys = {name: kind.name for name, kind in key_kinds(view).items()}
-    return there == keys | columns_of(view) and primary_key(connection, view.name) == list(keys)
+    fits = table_columns(connection, table) == keys | columns_of(view)
+    return fits and primary_key(connection, table) == list(keys)
 
 
 def table_columns(connection: sqlite3.Connection, table: str) -> dict[str, str]:
@@ -88,23 +83,22 @@ def primary_key(connection: sqlite3.Connection, table: str) -> list[str]:
     return [name for _, name in sorted((place, name) for _, name, _, _, _, place in rows if place)]
 
 
-def index_pushed(connection: sqlite3.Connection, view: FeatureView, table: str | None = None) -> None:
+def index_pushed(connection: sqlite3.Connection, view: FeatureView, table: str) -> None:
     """An index of the pushed rows alone, so that finding them costs nothing where there are none.
 
     It goes with its table when that is renamed, so its name is its own.
     """
-    name = table or view.name
-    there = connection.execute(f"pragma index_list({quoted(name)})").fetchall()
+    there = connection.execute(f"pragma index_list({quoted(table)})").fetchall()
     if not any(is_partial for *_, is_partial in there):
         connection.execute(
-            f"create index {quoted(f'{view.name}{PUSHED}{uuid4().hex[:12]}')} on {quoted(name)}"
+            f"create index {quoted(f'pushed:{uuid4().hex[:12]}')} on {quoted(table)}"
             f" ({', '.join(map(quoted, view.join_keys))}) where {PUSHED} is not null"
         )
 
 
 def drop_table(connection: sqlite3.Connection, name: str) -> None:
     """Forget a view, and what was being loaded for it."""
-    for table in (name, f"{name}{ASIDE}"):
+    for table in (table_name(name), aside_name(name)):
         connection.execute(f"drop table if exists {quoted(table)}")
     for marks in ("materialized", "loading"):
         connection.execute(f"delete from {marks} where view = ?", (name,))
@@ -112,24 +106,23 @@ def drop_table(connection: sqlite3.Connection, name: str) -> None:
 
 def insert(view: FeatureView, table: str, features: Iterable[str]) -> str:
     """The statement that adds one row that is not there yet."""
-    names = [*view.join_keys, "event_timestamp", CREATED, PUSHED, *features]
+    names = [*view.join_keys, INSTANT, CREATED, PUSHED, *features]
     columns, places = ", ".join(map(quoted, names)), ", ".join("?" * len(names))
     return f"insert into {quoted(table)} ({columns}) values ({places})"
 
 
-def upsert(view: FeatureView, features: Sequence[str], table: str | None = None) -> str:
+def upsert(view: FeatureView, features: Sequence[str], table: str) -> str:
     """The statement that writes one row unless a later one is there: compare, then set.
 
     Later is a later event timestamp, or the same and created later; of equal rows the last written stays.
     """
-    name = table or view.name
-    return f"{insert(view, name, features)} {on_conflict(view, name, features)}"
+    return f"{insert(view, table, features)} {on_conflict(view, table, features)}"
 
 
 def on_conflict(view: FeatureView, table: str, features: Sequence[str], on_a_tie: str = ">=") -> str:
     """What becomes of a row whose key is there already."""
     there = quoted(table)
-    changed = ["event_timestamp", CREATED, PUSHED, *features]
+    changed = [INSTANT, CREATED, PUSHED, *features]
     changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in changed)
     return (
         f"on conflict ({', '.join(map(quoted, view.join_keys))}) do update set {changes}"
@@ -141,10 +134,10 @@ def on_conflict(view: FeatureView, table: str, features: Sequence[str], on_a_tie
 
 def keep_pushed(view: FeatureView) -> str:
     """The statement that takes pushed rows over into the table aside, unless they are older than there."""
-    aside, features = f"{view.name}{ASIDE}", list(kinds(view))
-    names = ", ".join(map(quoted, [*view.join_keys, "event_timestamp", CREATED, PUSHED, *features]))
+    aside, features = aside_name(view.name), list(kinds(view))
+    names = ", ".join(map(quoted, [*view.join_keys, INSTANT, CREATED, PUSHED, *features]))
     return (
-        f"insert into {quoted(aside)} ({names}) select {names} from {quoted(view.name)}"
+        f"insert into {quoted(aside)} ({names}) select {names} from {quoted(table_name(view.name))}"
         f" where {PUSHED} is not null {on_conflict(view, aside, features, '>')}"
     )
 
@@ -165,9 +158,9 @@ def select_many(view: FeatureView, features: Iterable[str]) -> str:
 
 
 def selected(view: FeatureView, features: Iterable[str]) -> str:
-    columns = ", ".join(named(view, name) for name in (*view.join_keys, "event_timestamp", *features))
-    return f"select {columns} from {quoted(view.name)}"
+    columns = ", ".join(named(view, name) for name in (*view.join_keys, INSTANT, *features))
+    return f"select {columns} from {quoted(table_name(view.name))}"
 
 
 def named(view: FeatureView, column: str) -> str:
-    return f"{quoted(view.name)}.{quoted(column)}"
+    return f"{quoted(table_name(view.name))}.{quoted(column)}"

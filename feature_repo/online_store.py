@@ -15,24 +15,38 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 from feast import Entity, FeatureService, FeatureView, metrics
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
-from feature_repo.errors import FeatureError, RowsLostError
-from feature_repo.online_kinds import Kind, key_kinds, key_of, kinds
-from feature_repo.online_request import Plans
-from feature_repo.online_rows import Reading, as_datetime, hide_what_is_too_old, stamp
-from feature_repo.online_sql import (
-    ASIDE,
-    MARKS,
-    OLD,
+from feature_repo.errors import RowsLostError
+from feature_repo.online_file import connect, connect_at_rest, within
+from feature_repo.online_kinds import key_kinds, kinds
+from feature_repo.online_layout import (
     PUSHED,
+    aside_name,
+    clashing,
+    needed_no_more,
+    spare_name,
+    table_name,
+)
+from feature_repo.online_request import Plans
+from feature_repo.online_rows import (
+    Answer,
+    Reading,
+    Row,
+    answer,
+    as_datetime,
+    flat,
+    hide_what_is_too_old,
+    plain_key,
+    put,
+    stamp,
+)
+from feature_repo.online_sql import (
     create,
     drop_table,
     has_shape,
@@ -45,11 +59,6 @@ from feature_repo.online_sql import (
 from feature_repo.paths import feast_path
 from feature_repo.registry_store import locked
 from feature_repo.sql import quoted
-
-Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-Answer = tuple[datetime | None, dict[str, Value] | None]
-
-BUSY_SECONDS = 60
 
 
 class WholeRowOnlineStoreConfig(FeastConfigBaseModel):
@@ -80,12 +89,16 @@ class WholeRowOnlineStore(OnlineStore):
         entities_to_keep: Sequence[Entity],
         partial: bool,
     ) -> None:
-        """Give each view a table of its columns; values that stay in place stay readable."""
+        """Give each view a table of its columns; values that stay in place stay readable.
+
+        A view that is only to be asked offline may have columns that cannot stand in one.
+        """
         with self.transaction(config) as connection:
             for view in tables_to_delete:
                 drop_table(connection, view.name)
             for view in tables_to_keep:
-                shape_table(connection, view)
+                if view.online or not clashing(view):
+                    shape_table(connection, view)
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         """Drop every table; the file stays, for other processes may have it open."""
@@ -112,7 +125,7 @@ class WholeRowOnlineStore(OnlineStore):
         with self.transaction(config) as connection:
             shape_table(connection, table)
             for names, rows in named.items():
-                connection.executemany(upsert(table, names), rows)
+                connection.executemany(upsert(table, names, table_name(table.name)), rows)
         if progress:
             progress(len(data))
 
@@ -223,26 +236,26 @@ class WholeRowOnlineStore(OnlineStore):
 
     def has_pushed(self, config: RepoConfig, view: FeatureView) -> bool:
         """Whether ``view`` holds rows that the compute engine did not write."""
-        sql = f"select exists (select 1 from {quoted(view.name)} where {PUSHED} is not null)"
+        sql = f"select exists (select 1 from {quoted(table_name(view.name))} where {PUSHED} is not null)"
         return bool(self._connection(config).execute(sql).fetchone()[0])
 
     def clear(self, config: RepoConfig, view: FeatureView) -> None:
         """Forget every row of ``view``; in a transaction readers notice nothing until it ends."""
         with self.transaction(config) as connection:
-            connection.execute(f"delete from {quoted(view.name)}")
+            connection.execute(f"delete from {quoted(table_name(view.name))}")
             connection.execute("delete from materialized where view = ?", (view.name,))
 
     def forget(self, config: RepoConfig, view: FeatureView, keys: Sequence[Sequence[Any]]) -> None:
         """Forget some rows of ``view`` but those that were pushed: what will be written may be older."""
         matches = " and ".join(f"{quoted(key)} = ?" for key in view.join_keys)
-        sql = f"delete from {quoted(view.name)} where {matches} and {PUSHED} is null"
+        sql = f"delete from {quoted(table_name(view.name))} where {matches} and {PUSHED} is null"
         with self.transaction(config) as connection:
             connection.executemany(sql, keys)
 
     def write(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
         """Write rows as the compute engine makes them; an older one never wins."""
         with self.transaction(config) as connection:
-            connection.executemany(upsert(view, list(kinds(view))), rows)
+            put(connection, view, rows, table_name(view.name))
 
     def resume(self, config: RepoConfig, view: FeatureView, said: dict[str, Any]) -> dict[str, Any]:
         """Where a load aside stands: ``last`` key (None at the beginning), ``rows`` there, ``whole``.
@@ -252,7 +265,7 @@ class WholeRowOnlineStore(OnlineStore):
         said : dict
             What is being loaded; what was begun for anything else is dropped.
         """
-        connection, aside = self._connection(config), f"{view.name}{ASIDE}"
+        connection, aside = self._connection(config), aside_name(view.name)
         text = json.dumps([said, create(view, aside)], sort_keys=True)
         row = connection.execute("select said, whole from loading where view = ?", (view.name,)).fetchone()
         if row and row[0] == text and table_columns(connection, aside):
@@ -271,7 +284,7 @@ class WholeRowOnlineStore(OnlineStore):
     def load(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
         """Write rows aside, where no reader looks."""
         with self.transaction(config) as connection:
-            connection.executemany(upsert(view, list(kinds(view)), f"{view.name}{ASIDE}"), rows)
+            put(connection, view, rows, aside_name(view.name))
 
     def loaded(self, config: RepoConfig, view: FeatureView, rows: int) -> None:
         """Note that all is aside.
@@ -281,7 +294,7 @@ class WholeRowOnlineStore(OnlineStore):
         RowsLostError
             There are not as many rows as there should be.
         """
-        there = self.count(config, view, f"{view.name}{ASIDE}")
+        there = self.count(config, view, aside_name(view.name))
         with self.transaction(config) as connection:
             if there != rows:
                 connection.execute("delete from loading where view = ?", (view.name,))
@@ -292,27 +305,34 @@ class WholeRowOnlineStore(OnlineStore):
             )
 
     def swap(self, config: RepoConfig, view: FeatureView, with_pushed: bool) -> None:
-        """Let what is aside take the place of what is there; rows that were pushed stay if they are to."""
+        """Let what is aside take the place of what is there; rows that were pushed stay if they are to.
+
+        In a file that was made anew since the view was registered, nothing is there.
+        """
+        table = quoted(table_name(view.name))
         with self.transaction(config) as connection:
+            shape_table(connection, view)
             if with_pushed:
                 connection.execute(keep_pushed(view))
-            spare = f"{view.name}{OLD}{uuid4().hex[:12]}"
-            connection.execute(f"alter table {quoted(view.name)} rename to {quoted(spare)}")
-            connection.execute(f"alter table {quoted(f'{view.name}{ASIDE}')} rename to {quoted(view.name)}")
+            connection.execute(f"alter table {table} rename to {quoted(spare_name(view.name))}")
+            connection.execute(f"alter table {quoted(aside_name(view.name))} rename to {table}")
             connection.execute("delete from loading where view = ?", (view.name,))
 
     def tidy(self, config: RepoConfig) -> None:
-        """Give back the room of tables that were replaced, one after the other."""
+        """Give back the room of tables that were replaced, one after the other, and of loads given up.
+
+        Called at the end of a load, by whoever is alone with the store.
+        """
         connection = self._connection(config)
         if connection.in_transaction:
             return
-        old = "select name from sqlite_master where type = 'table' and instr(name, ?)"
-        for (name,) in connection.execute(old, (OLD,)).fetchall():
+        for name in needed_no_more(connection):
             connection.execute(f"drop table if exists {quoted(name)}")
+        connection.execute("delete from loading")
 
     def count(self, config: RepoConfig, view: FeatureView, table: str | None = None) -> int:
         """The number of keys ``view`` holds."""
-        sql = f"select count(*) from {quoted(table or view.name)}"
+        sql = f"select count(*) from {quoted(table or table_name(view.name))}"
         return self._connection(config).execute(sql).fetchone()[0]
 
     @contextmanager
@@ -367,46 +387,6 @@ class WholeRowOnlineStore(OnlineStore):
         return feast_path(config.online_store.path)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that waits for a writer instead of failing, and reads while one writes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    connection.execute("pragma journal_mode = wal")
-    for statement in MARKS.strip().split(";\n"):
-        connection.execute(statement)
-    return connection
-
-
-def connect_at_rest(path: Path) -> sqlite3.Connection:
-    """A connection that only reads and writes no file at all, not even the index of the log: for a full disk.
-
-    Raises
-    ------
-    OperationalError
-        The log holds changes that are not in the file yet.
-    """
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists() and log.stat().st_size:
-        raise sqlite3.OperationalError(f"{path} cannot be read while the disk is full: free some space")
-    address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-    return sqlite3.connect(address, uri=True, isolation_level=None)
-
-
-@contextmanager
-def within(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Connection]:
-    """A transaction, or a part of the one that has begun."""
-    if connection.in_transaction:
-        yield connection
-        return
-    connection.execute(begin)
-    try:
-        yield connection
-        connection.execute("commit")
-    finally:
-        if connection.in_transaction:
-            connection.execute("rollback")
-
-
 def columns_of_request(rows: Any) -> Mapping[str, Any] | None:
     """Entity rows as columns; None where they do not have the same names, which Feast's own code will say."""
     if not isinstance(rows, list):
@@ -419,35 +399,4 @@ def columns_of_request(rows: Any) -> Mapping[str, Any] | None:
     return {name: [row[name] for row in rows] for name in names}
 
 
-def flat(row: Row, keys: Mapping[str, Kind], fields: Sequence[tuple[str, Kind]]) -> list[Any]:
-    """A pushed row as SQLite takes it: keys, its two instants, that it was pushed, its values."""
-    key, values, instant, created = row
-    if instant is None or instant != instant:
-        raise FeatureError(f"a row without an event timestamp cannot be put online: {key.entity_values}")
-    plain = plain_key(key, keys)
-    return [
-        *(plain if isinstance(plain, tuple) else (plain,)),
-        stamp(instant),
-        stamp(created) if created else None,
-        1,
-        *(kind.kept(values[name]) for name, kind in fields),
-    ]
-
-
-def plain_key(key: EntityKey, keys: Mapping[str, Kind]) -> Any:
-    """An entity key as SQLite keeps it: a value, or a tuple of them; None where it is no key of the view."""
-    given = dict(zip(key.join_keys, key.entity_values, strict=True))
-    plain = tuple(key_of(kind, given[name]) if name in given else None for name, kind in keys.items())
-    return plain[0] if len(plain) == 1 else plain
-
-
-def answer(reading: Reading, row: tuple[Any, ...]) -> Answer:
-    """A row as Feast takes it."""
-    instant, *values = row[reading.width :]
-    if instant is None:
-        return None, None
-    named = zip(reading.features, reading.kinds, values, strict=True)
-    return as_datetime(instant), {name: kind.message(kept) for name, kind, kept in named}
-
-
-__all__ = ["Answer", "Row", "WholeRowOnlineStore", "WholeRowOnlineStoreConfig", "stamp"]
+__all__ = ["Answer", "Row", "WholeRowOnlineStore", "WholeRowOnlineStoreConfig", "connect_at_rest", "stamp"]
