@@ -19,8 +19,13 @@ def quoted(name: str) -> str:
 
 def file_list(files: Iterable[str | PathLike[str]]) -> str:
     """Files, each called what it is called: ``*``, ``?`` and ``[`` stand for themselves in local names."""
-    names: list[str] = [fspath(file) for file in files]
-    return f"[{', '.join(literal(name if REMOTE in name else glob.escape(name)) for name in names)}]"
+    return f"[{', '.join(literal(exact(file)) for file in files)}]"
+
+
+def exact(file: str | PathLike[str]) -> str:
+    """The pattern that stands for one file alone, where DuckDB takes patterns; remote names stay as given."""
+    name = fspath(file)
+    return name if REMOTE in name else glob.escape(name)
 
 
 def parquet(files: Iterable[str | PathLike[str]], *options: str) -> str:

@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_repo.sql import exact, literal, quoted
 from ml.errors import TidemarkError, UsageError
 
 PARQUET, CSV, JSON_LINES = "Parquet", "CSV", "JSON lines"
@@ -103,7 +104,7 @@ def read_csv(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         )
     """
     columns = {f"column_{place}": "VARCHAR" for place in range(len(names))}
-    _, batches = query(sql, {"path": str(path), "columns": columns, "delimiter": delimiter})
+    _, batches = query(sql, {"path": exact(path), "columns": columns, "delimiter": delimiter})
     return pa.schema([(name, pa.string()) for name in names]), (
         batch.rename_columns(names) for batch in batches
     )
@@ -123,12 +124,12 @@ def read_json_lines(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The columns and rows of a file of JSON objects; text is never taken for something else."""
     guess = "describe select * from read_json($path, sample_size = -1, hive_partitioning = false)"
     with duckdb.connect() as connection:
-        found = connection.execute(guess, {"path": str(path)}).fetchall()
+        found = connection.execute(guess, {"path": exact(path)}).fetchall()
     columns = {name: json_type(kind) for name, kind, *_ in found}
     if list(columns) == ["json"]:
         raise UsageError(f"{path} holds no JSON objects: each line must be one")
     sql = "select * from read_json($path, columns = $columns, hive_partitioning = false)"
-    return query(sql, {"path": str(path), "columns": columns})
+    return query(sql, {"path": exact(path), "columns": columns})
 
 
 def json_type(guessed: str) -> str:
@@ -237,7 +238,7 @@ def write_csv(rows: Rows, path: Path) -> None:
 
 def write_json_lines(rows: Rows, path: Path) -> None:
     """JSON knows no NaN and no infinity: they become null."""
-    fractions = [f'"{field.name}"' for field in rows.schema if pa.types.is_floating(field.type)]
+    fractions = [quoted(field.name) for field in rows.schema if pa.types.is_floating(field.type)]
     finite = ", ".join(f"if(isfinite({name}), {name}, null) as {name}" for name in fractions)
     copy(rows, f"* replace ({finite})" if finite else "*", f"to {literal(path)} (format json)")
 
@@ -263,8 +264,3 @@ def copy(rows: Rows, columns: str, target: str) -> None:
             connection.execute(f"copy (select {columns} from rows) {target}")
         except duckdb.Error as error:
             raise (failed or [OSError(str(error).splitlines()[0])])[0] from error
-
-
-def literal(path: Path) -> str:
-    """A path as SQL text."""
-    return "'" + str(path).replace("'", "''") + "'"

@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from feature_repo import sql
 from ml.build_card import read_build_card
 from ml.errors import NotReadyError
 from ml.problem import Problem
@@ -123,5 +124,4 @@ def parquet(folder: Path) -> str:
     """The rows of a published table, for a ``from`` clause."""
     if not folder.is_dir():
         raise NotReadyError(f"{folder} is missing from the build: run 'churn build' again")
-    pattern = str(folder / "*.parquet").replace("'", "''")
-    return f"read_parquet('{pattern}')"
+    return sql.parquet(sorted(folder.glob("*.parquet")))

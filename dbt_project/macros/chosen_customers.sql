@@ -42,4 +42,6 @@
 
 {% macro default__parquet_rows(path) -%} parquet.`{{ path }}` {%- endmacro %}
 
-{% macro duckdb__parquet_rows(path) -%} read_parquet('{{ path }}') {%- endmacro %}
+{% macro duckdb__parquet_rows(path) -%}
+    read_parquet('{{ exact_name(path) }}', hive_partitioning = false)
+{%- endmacro %}

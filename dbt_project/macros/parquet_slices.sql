@@ -12,8 +12,8 @@
     {{ run_hooks(pre_hooks) }}
 
     {% do run_query("reset variable slice_first") %}
-    {% do run_query("copy (select * from (" ~ sql ~ ") as nothing where false) to '" ~ folder
-        ~ "' (format parquet, per_thread_output true, overwrite true, filename_pattern 'schema')") %}
+    {% do run_query("copy (select * from (" ~ sql ~ ") as nothing where false) to '"
+        ~ quoted_name(folder) ~ "' (format parquet, per_thread_output true, overwrite true, filename_pattern 'schema')") %}
     {%- set last = run_query("select coalesce(max(customer_number), 0) from " ~ ref("int_customers"))[0][0] | int -%}
     {%- for first in range(1, last + 1, per_slice) %}
         {% do run_query("set variable slice_first = " ~ first) %}
@@ -24,7 +24,9 @@
 
     {% if existing is not none and existing.type != "view" %} {{ drop_relation_if_exists(existing) }} {% endif %}
     {% call statement("main") -%}
-        create or replace view {{ target }} as (select * from read_parquet('{{ folder }}/*.parquet'))
+        create or replace view {{ target }} as (
+            select * from read_parquet('{{ exact_name(folder) }}/*.parquet', hive_partitioning = false)
+        )
     {%- endcall %}
     {{ run_hooks(post_hooks) }}
     {% do persist_docs(target, model) %}
@@ -45,5 +47,5 @@
 {% endmacro %}
 
 {% macro write_parquet(rows, file) %}
-    {% do run_query("copy (" ~ rows ~ ") to '" ~ file ~ ".parquet' (format parquet, row_group_size 122880)") %}
+    {% do run_query("copy (" ~ rows ~ ") to '" ~ quoted_name(file) ~ ".parquet' (format parquet, row_group_size 122880)") %}
 {% endmacro %}

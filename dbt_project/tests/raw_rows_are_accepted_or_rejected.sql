@@ -7,7 +7,7 @@ select
     record.tables.{{ table }}.read as rows_read,
     (select count(*) from {{ source("raw", table) }}) as rows_accepted,
     (select count(*) from {{ source("raw", "rejected_rows") }} where "table" = '{{ table }}') as rows_rejected
-from read_json('{{ load }}/load.json') as record
+from read_json('{{ exact_name(load) }}/load.json', hive_partitioning = false) as record
 where rows_read != rows_accepted + rows_rejected
 {{ "union all" if not loop.last }}
 {% endfor %}

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from feature_repo.changes import CHANGES, STEPS, steps_of
-from feature_repo.sql import literal
+from feature_repo.sql import literal, parquet
 from ml.build.increment import Increment
 from ml.instants import format_instant
 
@@ -29,7 +29,7 @@ def keep_changes(increment: Increment, build: Path) -> None:
             os.link(before / name_of(step["build"], kind), folder / name_of(step["build"], kind))
     with duckdb.connect() as connection:
         for kind, condition in KINDS.items():
-            some = f"select customer_id from {literal(increment.customers)} where {condition} order by all"
+            some = f"select customer_id from {parquet([increment.customers])} where {condition} order by all"
             file = literal(folder / name_of(build.name, kind))
             connection.execute(f"copy ({some}) to {file} (format parquet)")
     split_at = format_instant(increment.split_at)

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from feature_repo.sql import literal
+from feature_repo.sql import literal, parquet
 from ml.build_card import read_build_card
 from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, ORDERS, TABLES, Table
 from ml.ingest.record import read_record
@@ -193,7 +193,7 @@ def find_touched(
         "fresh": " union all ".join(
             f"select customer_id, known_at from fresh_{table.name}" for table in TABLES
         ),
-        "profiles": f"read_parquet({literal(base / 'features' / 'feat_customer_profile' / '*.parquet')})",
+        "profiles": parquet(sorted((base / "features" / "feat_customer_profile").glob("*.parquet"))),
         "split_at": split,
     }
     connection.execute(TOUCHED.format(**words))
@@ -212,11 +212,11 @@ def known_at(table: Table) -> str:
 def rows_of(load: Path, table: Table, ingests: list[str]) -> str:
     """The rows of ``table`` that some ingests brought, as a relation of the contract's columns."""
     files = [load / table.name / f"{name}.parquet" for name in ingests]
-    there = ", ".join(literal(file) for file in files if file.exists())
+    there = [file for file in files if file.exists()]
     if not there:
         nothing = ", ".join(f"null::{column.kind.sql_type} as {column.name}" for column in table.columns)
         return f"(select {nothing} where false)"
-    return f"(select {', '.join(table.names)} from read_parquet([{there}], union_by_name = true))"
+    return f"(select {', '.join(table.names)} from {parquet(there, 'union_by_name = true')})"
 
 
 def count_touched(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import literal
+from feature_repo.sql import literal, parquet
 from ml.build.increment import Increment
 from ml.errors import BuildError
 
@@ -33,7 +33,7 @@ TOUCHED = "semi join touched using (customer_id)"
 
 OUT_OF_ORDER = """
 select count(*)
-from (select {key} as this_key, lag({key}) over () as previous_key from read_parquet({file}))
+from (select {key} as this_key, lag({key}) over () as previous_key from {rows})
 where previous_key >= this_key
 """
 
@@ -87,7 +87,7 @@ class Table:
 
     def rows(self, files: Iterable[Path]) -> str:
         """The rows of ``files`` as a relation; it has the table's columns even where there are none."""
-        return f"read_parquet([{', '.join(literal(file) for file in (self.schema, *files))}])"
+        return parquet([self.schema, *files])
 
     def made_rows(self, prefix: str = "") -> str:
         """The touched customers' rows."""
@@ -123,7 +123,7 @@ def merge(work: Merge) -> None:
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}) as connection:
         connection.execute("set threads = 1")  # a file a thread: rows keep their order
         connection.execute("set disabled_optimizers = 'build_side_probe_side'")
-        connection.execute(f"create table touched as from {literal(work.increment.customers)}")
+        connection.execute(f"create table touched as from {parquet([work.increment.customers])}")
         with ThreadPoolExecutor(THREADS) as workers:
             for done in [workers.submit(write, connection.cursor(), each) for each in writes]:
                 done.result()
@@ -170,7 +170,7 @@ def label_files(work: Merge, table: Table) -> Iterator[Write]:
         yield Write(table, file.name, [f"from {rows} {UNTOUCHED} {condition}"], file, gone)
     selects = [f"from {table.rows(small)} {UNTOUCHED} {condition}", f"from {table.made_rows()}"]
     if table.old.name == LABELS:
-        to_come = parquet(table.old.parent / LABELS_TO_COME)
+        to_come = parquet(sorted((table.old.parent / LABELS_TO_COME).glob("*.parquet")))
         selects.append(f"from {to_come} {UNTOUCHED} where {settled}")
     yield Write(table, f"{work.build.name}.parquet", selects)
 
@@ -186,14 +186,14 @@ def write(connection: duckdb.DuckDBPyConnection, each: Write) -> None:
     options = f"(format parquet, row_group_size {ROW_GROUP})"
     connection.execute(f"copy ({rows}{order}) to {literal(target)} {options}")
     check_order(connection, target, each.table.key)
-    if not exists(connection, f"from read_parquet({literal(target)})"):
+    if not exists(connection, f"from {parquet([target])}"):
         target.unlink()
 
 
 def check_order(connection: duckdb.DuckDBPyConnection, file: Path, key: Sequence[str]) -> None:
     """BuildError unless each row's key is larger than that of the row before."""
     struct = f"struct_pack({', '.join(f'{name} := {name}' for name in key)})"
-    query = OUT_OF_ORDER.format(key=struct, file=literal(file))
+    query = OUT_OF_ORDER.format(key=struct, rows=parquet([file]))
     wrong = connection.execute(query).fetchall()[0][0]
     if wrong:
         raise BuildError(
@@ -205,11 +205,6 @@ def check_order(connection: duckdb.DuckDBPyConnection, file: Path, key: Sequence
 def exists(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
     """Whether ``rows`` has any."""
     return bool(connection.execute(f"select exists ({rows})").fetchall()[0][0])
-
-
-def parquet(folder: Path) -> str:
-    """All rows of a table's folder."""
-    return f"read_parquet({literal(folder / '*.parquet')})"
 
 
 def as_sql(instant: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from feature_repo.sql import literal
+from feature_repo.sql import file_list
 from ml.home import Home
 from ml.instants import format_instant
 from ml.problem import Problem
@@ -65,5 +65,6 @@ def describe(
 
 def count(table: Path) -> int:
     """Rows of a table, as its files say."""
-    query = f"select sum(num_rows)::bigint from parquet_file_metadata({literal(table / '*.parquet')})"
+    files = file_list(sorted(table.glob("*.parquet")))
+    query = f"select sum(num_rows)::bigint from parquet_file_metadata({files})"
     return duckdb.sql(query).fetchall()[0][0]

@@ -8,7 +8,7 @@ from typing import IO
 
 import duckdb
 
-from feature_repo.sql import literal
+from feature_repo.sql import exact, literal
 from ml.errors import SourceError
 from ml.ingest.contract import Table
 from ml.ingest.line_ends import evened
@@ -81,7 +81,8 @@ def stage_csv(
         if connection.execute(HIDES_ROWS.format(**words)).fetchall()[0][0]:
             plain = mute_open_quotes(even, work / f"{relation}.csv", delimiter)
             connection.execute(UNREAD.format(**words))
-            connection.execute(READ.format(**{**words, "path": literal(plain), "compression": "'none'"}))
+            words |= {"path": literal(exact(plain)), "compression": "'none'"}
+            connection.execute(READ.format(**words))
     connection.execute(BROKEN.format(**words))
     if not connection.execute(f"select count(*) from {relation}_broken").fetchall()[0][0]:
         return Part(table, label, relation, columns)
@@ -96,7 +97,7 @@ def read_words(path: Path, label: str, relation: str, names: list[str], delimite
         "file": FILE,
         "row": ROW,
         "label": literal(label),
-        "path": literal(path),
+        "path": literal(exact(path)),
         "delimiter": literal(delimiter),
         "compression": literal("gzip" if path.suffix == ".gz" else "none"),
         "columns": "{" + ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names) + "}",

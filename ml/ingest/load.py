@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.leases import finish_removals, remove
-from feature_repo.sql import literal
+from feature_repo.sql import parquet
 from ml.build_card import read_build_card
 from ml.errors import SourceError, UsageError
 from ml.home import Home, numbered, publish
@@ -138,7 +138,7 @@ def newest_instant(load: Load) -> datetime | None:
         file = load.folder / table.name / f"{load.name}.parquet"
         if table.instants and file.exists():
             newest = ", ".join(f"max({name})" for name in table.instants)
-            query = f"select greatest({newest}) from read_parquet({literal(file)})"
+            query = f"select greatest({newest}) from {parquet([file])}"
             clocks += load.connection.execute(query).fetchall()[0]
     return max((clock for clock in clocks if clock), default=None)
 

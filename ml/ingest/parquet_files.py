@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import literal
+from feature_repo.sql import parquet
 from ml.errors import SourceError
 from ml.ingest.contract import Table
 from ml.ingest.part import FILE, ROW, Part, match_columns, reading
@@ -17,7 +17,7 @@ select
     * exclude ("__path", file_row_number),
     substr("__path", {prefix}) as {file},
     file_row_number + 1 as {row}
-from read_parquet({paths}, filename = '__path', file_row_number = true, hive_partitioning = false)
+from {rows}
 """
 
 
@@ -49,7 +49,7 @@ def shape_of(connection: duckdb.DuckDBPyConnection, path: Path, label: str) -> t
     if start != MAGIC:
         raise SourceError(f"{label} cannot be read: it is no Parquet file")
     with reading(label):
-        rows = connection.execute(f"describe select * from read_parquet([{literal(path)}])").fetchall()
+        rows = connection.execute(f"describe select * from {parquet([path])}").fetchall()
     return tuple((row[0], row[1]) for row in rows)
 
 
@@ -69,7 +69,7 @@ def stage_shape(
         "file": FILE,
         "row": ROW,
         "prefix": len(f"{root}/") + 1,
-        "paths": "[" + ", ".join(literal(path) for path in paths) + "]",
+        "rows": parquet(paths, "filename = '__path'", "file_row_number = true"),
     }
     with reading(label):
         connection.execute(READ.format(**words))

@@ -11,12 +11,13 @@ from typing import Any
 
 import duckdb
 
+from feature_repo.sql import parquet
 from ml.errors import BuildError, NotReadyError, SourceError, UsageError
 from ml.ingest.contract import ORDER_ITEMS, TABLES
 from ml.receipt.models import Model, Models
 
 DATABASE = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
-CHOSEN_CUSTOMERS = re.compile(r"read_parquet\('(?:[^']|'')*'\)")
+CHOSEN_CUSTOMERS = re.compile(r"read_parquet\('(?:[^']|'')*'(?:, hive_partitioning = false)?\)")
 ALIKE = 0.85
 OF_CUSTOMER = "customer_id = $customer"
 OF_ORDERS = "order_id in (select order_id from receipt.orders)"
@@ -89,10 +90,9 @@ class CustomerTables:
         """UsageError unless the customer is among the raw customers."""
         if self.rows(f"from {self.raw('customers')} limit 1"):
             return
-        files = self.files("customers")
         sql = f"""
             select customer_id
-            from (select distinct customer_id from read_parquet({files}, union_by_name = true))
+            from (select distinct customer_id from {self.everyone("customers")})
             where jaro_winkler_similarity(lower(customer_id), lower($customer)) > {ALIKE}
             order by jaro_winkler_similarity(lower(customer_id), lower($customer)) desc, customer_id
             limit 1
@@ -100,9 +100,9 @@ class CustomerTables:
         near = [f": did you mean {row['customer_id']}?" for row in self.rows(sql, customer=self.customer)]
         raise UsageError(f"there is no customer {self.customer!r}{''.join(near)}")
 
-    def files(self, table: str) -> str:
-        """The files of one raw table, as SQL text."""
-        return "'" + str(self.load / table / "*.parquet").replace("'", "''") + "'"
+    def everyone(self, table: str, *options: str) -> str:
+        """All rows of one raw table, for a ``from`` clause."""
+        return parquet(sorted((self.load / table).glob("*.parquet")), "union_by_name = true", *options)
 
     def raw(self, table: str) -> str:
         """The name of a raw table, which is there from now on."""
@@ -122,7 +122,7 @@ class CustomerTables:
         sql = f"""
             create table receipt.{table} as
             select {", ".join(columns)}, _file, _row, parse_filename(filename, true) as _load
-            from read_parquet({self.files(table)}, union_by_name = true, filename = true)
+            from {self.everyone(table, "filename = true")}
             where {wanted}
         """
         try:
