@@ -210,6 +210,7 @@ class StateAtComputeEngine(LocalComputeEngine):
         said = work.said | {"until": work.until.isoformat()}
         stands = store.resume(config, view, said)
         if stands["whole"]:
+            self.told(view.name, stands["rows"], stands["rows"])
             return
         written = stands["rows"]
         wanted = Wanted(work.until.replace(tzinfo=None), after=stands["last"])
