@@ -5,15 +5,15 @@ the rows that held, and here their values are fetched, one group of columns at a
 """
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
+from feature_repo.engine import Engine
 from feature_repo.errors import FeatureError
 from feature_repo.history import PLACE, ROWS_A_FILE, History, matched, microseconds
 from feature_repo.plans import Asked, find_held
@@ -47,10 +47,9 @@ class Group:
 
 @dataclass(frozen=True)
 class HeldValues:
-    """The values that held, by group and row; a database in memory that overflows into a temporary folder."""
+    """The values that held, by group and row, in a database of their own."""
 
-    connection: duckdb.DuckDBPyConnection
-    folder: tempfile.TemporaryDirectory[str]
+    engine: Engine
     groups: Sequence[Group]
     plans: Mapping[str, str]
 
@@ -78,30 +77,30 @@ class HeldValues:
         plan : str, optional
             One of ``feature_repo.plans.PLANS``; by default the cheapest for each group.
         """
-        folder = tempfile.TemporaryDirectory(prefix="tidemark-")
-        spill = os.path.join(folder.name, "spill")
-        connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": spill})
-        connection.execute("set TimeZone = 'UTC'")
-        connection.register("asked", asked_table(instants, keys))
-        numbered = {by: numbered_rows(connection, by) for by in {tuple(group.asked_by) for group in groups}}
-        connection.unregister("asked")
-        plans = {}
-        for group in groups:
-            with readable(group):
-                plans[group.name] = look_up(connection, group, numbered[tuple(group.asked_by)], plan)
-        return cls(connection, folder, groups, plans)
+        with ExitStack() as undone:
+            engine = Engine(memory_limit)
+            undone.callback(engine.close)
+            connection = engine.connection
+            connection.register("asked", asked_table(instants, keys))
+            asked = {by: asked_rows(connection, by) for by in {tuple(group.asked_by) for group in groups}}
+            connection.unregister("asked")
+            plans = {}
+            for group in groups:
+                with readable(group.history, "joined"):
+                    plans[group.name] = look_up(connection, group, asked[tuple(group.asked_by)], plan)
+            undone.pop_all()
+            return cls(engine, groups, plans)
 
     def __enter__(self) -> "HeldValues":
         return self
 
     def __exit__(self, *_: object) -> None:
         """Give memory and disk back."""
-        self.connection.close()
-        self.folder.cleanup()
+        self.engine.close()
 
     def types(self, group: str) -> dict[str, str]:
         """Column of a group -> SQL type."""
-        described = self.connection.execute(f"describe {quoted(group)}").fetchall()
+        described = self.engine.connection.execute(f"describe {quoted(group)}").fetchall()
         return {name: kind for name, kind, *_ in described}
 
     def read(self, columns: Sequence[str], first: int, end: int) -> pa.Table:
@@ -117,21 +116,8 @@ class HeldValues:
         joins = [f"left join (from {name} {part}) as {name} using ({ASKED_ROW})" for name in names]
         selected = ", ".join([ASKED_ROW, *columns])
         query = [f"select {selected} from range({first}, {end}) as asked({ASKED_ROW})", *joins]
-        found = self.connection.execute(" ".join([*query, f"order by {ASKED_ROW}"])).to_arrow_table()
-        return found.remove_column(0)
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """Asked rows by owner (see ``feature_repo.plans.Asked``), for groups asked by the same columns."""
-
-    owners: str
-    keys: str
-    kinds: Mapping[str, str]
-    rows: int
-    owner_count: int
-    first: int | None
-    last: int | None
+        query.append(f"order by {ASKED_ROW}")
+        return self.engine.connection.execute(" ".join(query)).to_arrow_table().remove_column(0)
 
 
 def asked_table(instants: pa.ChunkedArray, keys: Mapping[str, pa.ChunkedArray]) -> pa.Table:
@@ -145,8 +131,8 @@ def key(name: str) -> str:
     return f"key {name}"
 
 
-def numbered_rows(connection: duckdb.DuckDBPyConnection, by: Sequence[str]) -> Numbered:
-    """Number the owners among the asked rows, and sort the rows by owner and instant."""
+def asked_rows(connection: duckdb.DuckDBPyConnection, by: Sequence[str]) -> Asked:
+    """Number the owners among the rows asked by some columns, and sort the rows by owner and instant."""
     name = " ".join(["by", *by])
     owners, keys = quoted(f"owners {name}"), quoted(f"keys {name}")
     names = [quoted(key(column)) for column in by]
@@ -166,44 +152,43 @@ def numbered_rows(connection: duckdb.DuckDBPyConnection, by: Sequence[str]) -> N
     kinds = {column: kind for column, kind, *_ in connection.execute(f"describe {owners}").fetchall()}
     sizes = f"select count(*), min({INSTANT}), max({INSTANT}), (select count(*) from {owners}) from {keys}"
     ((rows, first, last, owner_count),) = connection.execute(sizes).fetchall()
-    return Numbered(owners, keys, kinds, rows, owner_count, first, last)
+    return Asked(owners, keys, kinds, rows, owner_count, first, last)
 
 
-def look_up(connection: duckdb.DuckDBPyConnection, group: Group, numbered: Numbered, plan: str | None) -> str:
+def look_up(connection: duckdb.DuckDBPyConnection, group: Group, asked: Asked, plan: str | None) -> str:
     """Make the table of one group, sorted by asked row; the plan it was found by."""
     history, types = group.history, group.history.types(connection)
     if missing := [name for name in used_columns(group) if name not in types]:
         raise FeatureError(f"{group.name} has no column {missing[0]} in {', '.join(history.files[:1])}")
-    if numbered.first is None or numbered.last is None:
+    on = "true"
+    if asked.rows:
+        on = matching(group, asked, types)
+        used, is_placed = find_held(connection, history, asked, on, types, plan)
+    else:
         connection.execute("create or replace temp table held (row integer, place bigint)")
         used, is_placed = "none", True
-    else:
-        on = [
-            matched(
-                f"owners.{quoted(key(asked))}",
-                numbered.kinds[key(asked)],
-                f"source.{quoted(column)}",
-                types[column],
-                asked,
-            )
-            for asked, column in zip(group.asked_by, history.keys, strict=True)
-        ]
-        asked_rows = Asked(
-            owners=numbered.owners,
-            keys=numbered.keys,
-            on=" and ".join(on) or "true",
-            rows=numbered.rows,
-            owner_count=numbered.owner_count,
-            first=numbered.first,
-            last=numbered.last,
-        )
-        used, is_placed = find_held(connection, history, asked_rows, types, plan)
     if is_placed:
         fetch(connection, group)
     else:
-        fetch_settled(connection, group, " and ".join(on) or "true", types)
+        fetch_settled(connection, group, on, types)
     connection.execute("drop table held")
     return used
+
+
+def matching(group: Group, asked: Asked, types: Mapping[str, str]) -> str:
+    """How ``source``, a row of the history, is matched with ``owners``."""
+    pairs = zip(group.asked_by, group.history.keys, strict=True)
+    on = [
+        matched(
+            f"owners.{quoted(key(name))}",
+            asked.kinds[key(name)],
+            f"source.{quoted(column)}",
+            types[column],
+            name,
+        )
+        for name, column in pairs
+    ]
+    return " and ".join(on) or "true"
 
 
 def used_columns(group: Group) -> list[str]:
@@ -264,12 +249,15 @@ def fetch_settled(
 
 
 @contextmanager
-def readable(group: Group) -> Iterator[None]:
-    """Say in one sentence which history could not be read."""
+def readable(history: History, done: str) -> Iterator[None]:
+    """Say in one sentence which history could not be ``done``."""
     try:
         yield
     except duckdb.Error as error:
-        place = os.path.dirname(group.history.files[0]) or group.history.files[0]
-        is_build = group.history.is_unique
-        remedy = "free memory and disk space, or run 'churn build' again" if is_build else "look at its files"
-        raise FeatureError(f"{place} could not be joined: {str(error).splitlines()[0]}; {remedy}") from error
+        place = os.path.dirname(history.files[0]) or history.files[0]
+        remedy = (
+            "free memory and disk space, or run 'churn build' again"
+            if history.is_unique
+            else "look at its files"
+        )
+        raise FeatureError(f"{place} could not be {done}: {str(error).splitlines()[0]}; {remedy}") from error

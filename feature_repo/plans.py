@@ -13,6 +13,7 @@ Each reads only files and row groups whose statistics admit a row that counts.
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import duckdb
 import numpy as np
@@ -31,7 +32,7 @@ NO_PLACE = -1
 
 @dataclass(frozen=True)
 class Asked:
-    """Asked rows in DuckDB, by owner.
+    """Rows asked by the same columns, in DuckDB, by owner.
 
     Parameters
     ----------
@@ -39,21 +40,21 @@ class Asked:
         Table of the distinct keys: ``number`` from 0, and the keys.
     keys : str
         Table sorted by ``number`` and ``instant``: ``row`` (from 0), ``number``, ``instant`` (microseconds).
-    on : str
-        How ``source``, a row of the history, is matched with ``owners``.
+    kinds : mapping
+        Column of ``owners`` -> SQL type.
     rows, owner_count : int
         The number of asked rows and owners.
-    first, last : int
-        The earliest and latest asked instant.
+    first, last : int, optional
+        The earliest and latest asked instant; None when no row asks anything.
     """
 
     owners: str
     keys: str
-    on: str
+    kinds: Mapping[str, str]
     rows: int
     owner_count: int
-    first: int
-    last: int
+    first: int | None
+    last: int | None
 
 
 def two_step(connection: duckdb.DuckDBPyConnection, history: History, asked: Asked, seen: str) -> None:
@@ -181,8 +182,8 @@ PLANS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, History, Asked, str], N
 }
 
 
-def choose(rows: int, asked: Asked, history: History, is_clustered: bool) -> str:
-    """The cheapest plan for a history of ``rows`` rows.
+def choose(rows: int, asked: Asked, history: History, is_clustered: Callable[[], bool]) -> str:
+    """The cheapest plan for a history of ``rows`` rows; whether it lies together is asked when it matters.
 
     Sorting pays when the history is no more than a few times what is asked, and pairing in parallel when an
     owner has few asked rows and its history lies together. Bisection never does badly.
@@ -190,13 +191,14 @@ def choose(rows: int, asked: Asked, history: History, is_clustered: bool) -> str
     if rows <= ROWS_AN_ASKED_MAX * asked.rows and not history.is_cut_off:
         return "asof"
     few = asked.rows <= ASKED_AN_OWNER_MAX * asked.owner_count
-    return "two_step" if few and is_clustered else "search"
+    return "two_step" if few and is_clustered() else "search"
 
 
 def find_held(
     connection: duckdb.DuckDBPyConnection,
     history: History,
     asked: Asked,
+    on: str,
     types: Mapping[str, str],
     plan: str | None = None,
 ) -> tuple[str, bool]:
@@ -207,6 +209,8 @@ def find_held(
 
     Parameters
     ----------
+    on : str
+        How ``source``, a row of the history, is matched with ``owners``.
     types : mapping
         Column of the history -> SQL type.
     plan : str, optional
@@ -217,8 +221,10 @@ def find_held(
     tuple of str and bool
         The plan, and whether the place of the row is known.
     """
-    plan = plan or choose(history.count(connection), asked, history, history.is_clustered(connection, types))
-    PLANS[plan](connection, history, asked, seen_rows(history, asked, types))
+    if plan is None:
+        is_clustered = partial(history.is_clustered, connection, types)
+        plan = choose(history.count(connection), asked, history, is_clustered)
+    PLANS[plan](connection, history, asked, seen_rows(history, asked, on, types))
     if lifetime := history.lifetime_microseconds:
         connection.execute(f"""
             delete from latest using {asked.keys} as keys
@@ -237,7 +243,7 @@ def find_held(
     return plan, is_placed
 
 
-def seen_rows(history: History, asked: Asked, types: Mapping[str, str]) -> str:
+def seen_rows(history: History, asked: Asked, on: str, types: Mapping[str, str]) -> str:
     """The rows of the history whose owner is asked about, and that may count for an asked instant."""
     column = f"source.{quoted(history.instant)}"
     kind = types[history.instant]
@@ -246,12 +252,12 @@ def seen_rows(history: History, asked: Asked, types: Mapping[str, str]) -> str:
         microseconds(f"source.{quoted(history.created)}", types[history.created]) if history.created else "0"
     )
     lifetime = history.lifetime_microseconds
-    first = asked.first - lifetime - 1 if lifetime else None
+    first = asked.first - lifetime - 1 if lifetime and asked.first is not None else None
     return f"""
         select owners.number, {time} as time, {PLACE} as place, coalesce({created}, {BEFORE_ALL}) as created,
             {f"greatest({time}, {created})" if history.is_cut_off else time} as visible
         from {history.relation} as source
-        inner join {asked.owners} as owners on {asked.on}
+        inner join {asked.owners} as owners on {on}
         where {within(column, kind, first, asked.last)}
             {f"and {created} is not null" if history.is_cut_off else ""}
     """

@@ -157,7 +157,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 
 
 def asked_of(rows: int, owners: int) -> Asked:
-    return Asked("owners", "keys", "true", rows, owners, 0, 1)
+    return Asked("owners", "keys", {}, rows, owners, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,21 @@ def test_the_plan_is_chosen_by_size(
     rows: int, asked: tuple[int, int], clustered: bool, cut_off: bool, plan: str
 ) -> None:
     history = History(["x"], ["one"], "at", "created", known_when_created=cut_off)
-    assert choose(rows, asked_of(*asked), history, clustered) == plan
+    assert choose(rows, asked_of(*asked), history, lambda: clustered) == plan
+
+
+def test_whether_rows_lie_together_is_asked_only_where_it_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_about: list[History] = []
+    monkeypatch.setattr(History, "is_clustered", lambda self, *_: asked_about.append(self) or True)
+    rows = random_rows(Random(3), unique=False)
+    history = History(written(tmp_path, rows, KINDS[0], 1), ["one"], "at")
+    many = [("a", moments(Random(seed))) for seed in range(len(rows))]
+    assert looked_up(history, many, None) == [held_row(rows, history, row[:1], row[1]) for row in many]
+    assert asked_about == []
+    assert looked_up(history, many[:1], None) == [held_row(rows, history, many[0][:1], many[0][1])]
+    assert asked_about == [history]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.int64()])
