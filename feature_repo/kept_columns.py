@@ -32,14 +32,14 @@ TEXTS = ("VARCHAR", "JSON", "UUID", "ENUM")
 INT_TYPES = {ValueType.INT32: ("integer", 31), ValueType.INT64: ("bigint", 63)}
 # Of an element of a list.
 LISTED = {
-    "INT32_LIST": (tuple(WHOLE), None),
-    "INT64_LIST": (tuple(WHOLE), None),
+    "INT32_LIST": (tuple(WHOLE), "integer[]"),
+    "INT64_LIST": (tuple(WHOLE), "bigint[]"),
     "FLOAT_LIST": (NUMBERS, "float[]"),
     "DOUBLE_LIST": (NUMBERS, "double[]"),
     "STRING_LIST": (TEXTS, "varchar[]"),
-    "BOOL_LIST": (("BOOLEAN",), None),
-    "BYTES_LIST": (("BLOB",), None),
-    "UNIX_TIMESTAMP_LIST": (("TIMESTAMP", "DATE"), None),
+    "BOOL_LIST": (("BOOLEAN",), "boolean[]"),
+    "BYTES_LIST": (("BLOB",), "blob[]"),
+    "UNIX_TIMESTAMP_LIST": (("TIMESTAMP", "DATE"), "timestamp[]"),
 }
 FITTING = {"BOOLEAN": "Bool", "BLOB": "Bytes", "TIMESTAMP": "UnixTimestamp", "DATE": "UnixTimestamp"}
 
@@ -84,7 +84,8 @@ class Declared:
         if type_ is ValueType.DOUBLE and base in NUMBERS:
             return f"{column}::double"
         if type_ is ValueType.FLOAT and base in NUMBERS:
-            return self._checked(column, sql_type, f"try_cast({column} as float)", "beyond 32 bits")
+            kept = f"try_cast({column} as float)"
+            return self._checked(column, sql_type, kept, "beyond 32 bits")
         if type_ is ValueType.UNIX_TIMESTAMP and base in ("TIMESTAMP", "DATE", *WHOLE):
             is_time = base not in WHOLE
             seconds = f"epoch(date_trunc('second', {column}::timestamp))" if is_time else column
@@ -95,24 +96,22 @@ class Declared:
             return self._message(column, sql_type)
         raise FeatureError(self.refusal(sql_type))
 
-    def refusal(self, sql_type: str, why: str = "", remedy: str = "") -> str:
+    def refusal(self, sql_type: str, why: str = "") -> str:
         """The sentence that says why the view cannot be put online."""
-        fitting = remedy or fitting_type(sql_type)
+        fitting = fitting_type(sql_type)
+        remedy = f"declare it as {fitting}, or " if fitting and fitting != self.type else ""
         return (
             f"{self.view}: {self.name} is declared as {self.type}, but its column in the files is {sql_type}"
-            f"{why and f' with values {why}'}: {f'declare it as {fitting}, or ' if fitting else ''}"
-            "convert the files"
+            f"{why and f' with values {why}'}: {remedy}convert the files"
         )
 
     def _whole(self, column: str, sql_type: str) -> str:
         """Any whole number that fits, also where a null made pandas write fractions."""
         target, bits = INT_TYPES[self.kind.type]
-        base = base_type(sql_type)
-        if WHOLE.get(base, 128) <= bits:
+        if WHOLE.get(base_type(sql_type), bits + 1) <= bits:
             return f"{column}::{target}"
         kept = f"if(trunc({column}) = {column}, try_cast({column} as {target}), null)"
-        wider = "Float64" if base in BROKEN or WHOLE[base] > 63 else "Int64"
-        return self._checked(column, sql_type, kept, f"that are no whole numbers of {bits + 1} bits", wider)
+        return self._checked(column, sql_type, kept, f"that are no whole numbers of {bits + 1} bits")
 
     def _message(self, column: str, sql_type: str) -> str:
         """Lists by their elements; what else has a type in Feast is left to its own conversion."""
@@ -120,18 +119,18 @@ class Declared:
         if name not in LISTED:
             return column
         allowed, target = LISTED[name]
-        element = sql_type[: sql_type.rindex("[")] if sql_type.endswith("]") else None
-        if element is None or family(element) not in allowed:
+        if not sql_type.endswith("]") or family(sql_type[: sql_type.rindex("[")]) not in allowed:
             raise FeatureError(self.refusal(sql_type))
-        kept = f"{column}::{target}" if target else column
-        if name in ("FLOAT_LIST", "DOUBLE_LIST"):
-            return kept
-        kept = f"if(list_count({column}) = len({column}), {kept}, null)"
-        return self._checked(column, sql_type, kept, "that have a null in them", self.type)
+        # In a list Feast makes a null NaN where there is one, and elsewhere 0 or the empty text.
+        may_have_null = name in ("FLOAT_LIST", "DOUBLE_LIST")
+        kept = f"try_cast({column} as {target})"
+        count = f"list_count({column})" if may_have_null else f"len({column})"
+        why = "beyond 32 bits" if may_have_null else "that have a null in them, or a number that does not fit"
+        return self._checked(column, sql_type, f"if(list_count({kept}) = {count}, {kept}, null)", why)
 
-    def _checked(self, column: str, sql_type: str, kept: str, why: str, remedy: str = "Float64") -> str:
+    def _checked(self, column: str, sql_type: str, kept: str, why: str) -> str:
         """What is kept, or the refusal where nothing is kept of a value."""
-        refusal = literal(self.refusal(sql_type, why, "" if remedy == self.type else remedy))
+        refusal = literal(self.refusal(sql_type, why))
         return f"case when {column} is null or ({kept}) is not null then {kept} else error({refusal}) end"
 
 
