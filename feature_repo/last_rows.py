@@ -30,6 +30,7 @@ create temp table latest as
 select {keys}, {last} as __last, count(*) as __rows
 from ({rows}) as source
 group by all
+having count(*) > 0
 """
 ROWS = """
 select {columns}

@@ -112,6 +112,15 @@ def test_of_rows_that_tie_the_last_in_the_files_holds(tmp_path: Path) -> None:
     assert set(numbers(store, *everybody)) == {22}
 
 
+def test_a_view_without_keys_before_its_first_row(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.parquet", rows(("a", NOON, 1)))
+    store = applied(tmp_path / "repo", plain_view(path, {"n": Int64}, ()))
+    load(store, NOON - MICRO)
+    assert online(store, [A], ["n"]) == [{"n": None}]
+    load(store)
+    assert numbers(store, "a") == [1]
+
+
 def same(found: Any, expected: Any) -> bool:
     """Equality in which what is no number equals itself."""
     if isinstance(expected, list):

@@ -11,9 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from feast import FeatureStore
-from feast.types import Array, Float64, Int64, String
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
+from feast.types import Array, Float64, Int64, String, from_value_type
 
+from feature_repo.online_store import WholeRowOnlineStore
 from tests.feature_repo.generic_repo import OWN, STOCK
 from tests.feature_repo.plain_worlds import (
     BEGINNING,
@@ -24,6 +25,7 @@ from tests.feature_repo.plain_worlds import (
     load,
     offline,
     online,
+    plain_store,
     plain_view,
     write,
 )
@@ -212,3 +214,54 @@ def test_a_source_that_only_the_offline_store_reads(
     asked = [{"who": who} for who in ("a", "b", "")]
     assert [row["n"] for row in online(store, asked, ["n"])] == [1, 3, None]
     assert [row["n"] for row in online(store, asked, ["n"], "alone")] == [3] * 3
+
+
+DAY = datetime(2024, 1, 1, tzinfo=UTC)
+KEYS: dict[str, tuple[ValueType, pa.Array]] = {
+    "text": (ValueType.STRING, pa.array(["9", "10", "b", "Ü", "a"])),
+    "whole numbers as text": (ValueType.STRING, pa.array([9, 10, -1, 100, 11])),
+    "whole numbers": (ValueType.INT64, pa.array([9, 10, -1, 100, 11], pa.int16())),
+    "pandas' whole numbers": (ValueType.INT64, pa.array([9.0, 10.0, -1.0, 100.0, 11.0])),
+    "fractions": (ValueType.DOUBLE, pa.array([0.5, -1.5, 1e300, 2.0, 10.0])),
+    "bytes": (ValueType.BYTES, pa.array([b"\xff", b"a", b"b", b"", b"aa"])),
+    "instants": (ValueType.UNIX_TIMESTAMP, pa.array([DAY - day * timedelta(1) for day in range(5)])),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_stopped_load_goes_on_by_keys_of_any_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """In the order in which SQLite keeps them, which is not always that of the files' type."""
+    declared, column = KEYS[kind]
+    at = pa.array([NOON] * 5, pa.timestamp("us"))
+    path = write(tmp_path / "rows.parquet", {"who": column, "at": at, "n": pa.array(range(5))})
+    who = Entity(name="who", join_keys=["who"], value_type=declared)
+    store = plain_store(tmp_path)
+    view = FeatureView(
+        name="view",
+        entities=[who],
+        schema=[Field(name="n", dtype=Int64), Field(name="who", dtype=from_value_type(declared))],
+        source=FileSource(path=str(path), timestamp_field="at"),
+        ttl=timedelta(0),
+    )
+    store.apply([who, view])
+    monkeypatch.setattr("feature_repo.last_rows.ROWS_A_BATCH", 1)
+    write_aside, loaded = WholeRowOnlineStore.load, list[Any]()
+
+    def noting(self: Any, config: Any, view: Any, given: Any) -> None:
+        own = list(given)
+        if len(loaded) == 3 and "stopped" not in loaded:
+            loaded.append("stopped")
+            raise OSError("the power is gone")
+        write_aside(self, config, view, iter(own))
+        loaded.extend(row[0] for row in own)
+
+    monkeypatch.setattr(WholeRowOnlineStore, "load", noting)
+    with pytest.raises(OSError, match="power"):
+        load(store)
+    load(store)
+    assert loaded[3] == "stopped"
+    assert len(loaded) == 6
+    asked = [{"who": value} for value in column.to_pylist()]
+    assert online(store, asked, ["n"]) == [{"n": n} for n in range(5)]
