@@ -21,10 +21,10 @@ def is_build(view: Any) -> bool:
 
 
 def steps_of(build: Path) -> list[dict[str, Any]]:
-    """The steps that lead to a build; none where it was made as a whole."""
+    """The steps that lead to a build; none where it was made as a whole, or where they cannot be read."""
     try:
         steps: list[dict[str, Any]] = json.loads((build / CHANGES / STEPS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return []
     return steps
 

@@ -6,6 +6,8 @@ FeatureError
 |-- RowsError         the asked rows, or the asked features, make no sense
 |-- RegistryDamagedError
 |                     the registry file is not whole
+|-- OnlineDamagedError
+|                     the online store's file is not whole
 `-- RowsLostError     not every customer offline has come online
 """
 
@@ -28,6 +30,10 @@ class RowsError(FeatureError):
 
 class RegistryDamagedError(FeatureError):
     """The registry file is not one that Feast wrote, or not all of it."""
+
+
+class OnlineDamagedError(FeatureError):
+    """The online store's file is no database, or not all of it."""
 
 
 class RowsLostError(FeatureError):

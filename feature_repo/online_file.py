@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from feature_repo.online_layout import settle
+from feature_repo.online_state import damage_told
 
 BUSY_SECONDS = 60
 
@@ -14,8 +15,9 @@ def connect(path: Path) -> sqlite3.Connection:
     """A connection that waits for a writer instead of failing, and reads while one writes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    connection.execute("pragma journal_mode = wal")
-    settle(connection, path)
+    with damage_told(path):
+        connection.execute("pragma journal_mode = wal")
+        settle(connection, path)
     return connection
 
 

@@ -8,14 +8,21 @@ from typing import Any
 
 from ml.errors import UsageError
 from ml.instants import format_instant, parse_instant
+from ml.records import read_json
 
 FILE = "build.json"
+NEEDED = ("build_id", "load_id", "data_clock")
 
 
 def read_build_card(build: Path) -> dict[str, Any]:
-    """What the build's card says."""
-    card: dict[str, Any] = json.loads((build / FILE).read_text(encoding="utf-8"))
-    return card
+    """What the build's card says.
+
+    Raises
+    ------
+    DamagedError, NotReadyError
+        It cannot be read, or is not there.
+    """
+    return read_json(build / FILE, "churn build", NEEDED)
 
 
 def write_build_card(build: Path, card: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ def card_of(build: Path) -> dict[str, Any]:
     """What ``build.json`` says; nothing when it is damaged, for a list is no place to fail."""
     try:
         return read_build_card(build)
-    except (OSError, ValueError):
+    except (OSError, NotReadyError):
         return {}
 
 

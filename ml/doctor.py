@@ -1,6 +1,5 @@
 """Doctor: is everything in place? Each check says ok, not yet, or broken, and what to do."""
 
-import json
 import os
 import shutil
 import sqlite3
@@ -11,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.paths import online_file
-from ml.errors import NotReadyError, TidemarkError
+from ml.build_card import data_clock
+from ml.errors import TidemarkError
 from ml.home import MODEL, Home, challenger_of, model_of
 from ml.instants import format_instant
 from ml.problem import read_problem
+from ml.records import read_json
 
 Finding = tuple[str, str]
 OK, NOT_YET, BROKEN = "ok", "not yet", "broken"
+MATERIALIZE = "run 'churn materialize'"
 FREE_BYTES_WANTED = 2 * 1024**3
 
 
@@ -51,15 +53,6 @@ def finding(name: str, check: Callable[[], Finding]) -> dict[str, str]:
     except (TidemarkError, OSError, sqlite3.Error, ValueError, KeyError, PackageNotFoundError) as error:
         state, detail = BROKEN, str(error) or type(error).__name__
     return {"check": name, "state": state, "detail": detail}
-
-
-def read_json(file: Path, remedy: str) -> dict[str, Any]:
-    """What a file of the home says; a damaged one is named, with the command that makes it anew."""
-    try:
-        content: dict[str, Any] = json.loads(file.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise NotReadyError(f"{file} is damaged: run '{remedy}' again") from error
-    return content
 
 
 def check_python() -> Finding:
@@ -127,13 +120,30 @@ def check_build(home: Home, problem: str | Path | None) -> Finding:
         return NOT_YET, "run 'churn build'"
     with home.reading() as build:
         record = read_json(build / "build.json", "churn build")
-        names = read_catalog(build).feature_names
-    said = f"{build.name}: {len(names)} features, data clock {record['data_clock']}"
+        catalog = read_catalog(build)
+        unreadable = [fault for view in catalog.views if (fault := table_fault(view.path))]
+    if unreadable:
+        return BROKEN, f"{'; '.join(unreadable)}: run 'churn build --full-refresh'"
+    said = f"{build.name}: {len(catalog.feature_names)} features, data clock {record['data_clock']}"
     if record["problem"] != read_problem(problem).label_terms():
         return NOT_YET, f"{said}; the problem has changed since: run 'churn build'"
     if record["load_id"] != home.current_load().name:
         return NOT_YET, f"{said}; raw data has come in since: run 'churn build'"
     return OK, said
+
+
+def table_fault(folder: Path) -> str | None:
+    """What keeps a published table from being read, if anything."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = sorted(folder.glob("*.parquet"))
+    for file in files:
+        try:
+            pq.read_metadata(file)
+        except (OSError, pa.ArrowException):
+            return f"{file} is damaged"
+    return None if files else f"{folder} has no files"
 
 
 def check_model(home: Home) -> Finding:
@@ -153,14 +163,22 @@ def check_model(home: Home) -> Finding:
 
 
 def check_online(home: Home) -> Finding:
-    """The online store holds the values of the build that readers see."""
-    from feature_repo.online_state import online_builds
+    """The online store holds all values of the build that readers see, as of its data clock."""
+    from feature_repo.catalog import read_catalog
+    from feature_repo.online_state import online_marks
 
-    held = online_builds(home.root)
+    held = online_marks(home.root)
     if not held:
-        return NOT_YET, "run 'churn materialize'"
-    said = " and ".join(f"{build} as of {format_instant(instant)}" for build, instant in sorted(held.items()))
-    current = home.current_build().name
-    if list(held) != [current]:
-        return NOT_YET, f"{said}, but {current} is the current build: run 'churn materialize'"
+        return NOT_YET, MATERIALIZE
+    states = sorted({(mark.build, format_instant(mark.until)) for mark in held})
+    said = " and ".join(f"{build} as of {instant}" for build, instant in states)
+    with home.reading() as build:
+        clock = format_instant(data_clock(build))
+        views = {view.name for view in read_catalog(build).views}
+    if {name for name, _ in states} != {build.name}:
+        return NOT_YET, f"{said}, but {build.name} is the current build: {MATERIALIZE}"
+    if missing := sorted(views - {mark.view for mark in held}):
+        return NOT_YET, f"{said}, but {', '.join(missing)} not at all: {MATERIALIZE}"
+    if states != [(build.name, clock)]:
+        return NOT_YET, f"{said}, but its data clock is {clock}: {MATERIALIZE}"
     return OK, f"{said}, {online_file(home.root).stat().st_size / 1024**2:.1f} MiB"

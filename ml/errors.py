@@ -4,6 +4,7 @@
     |-- UsageError                2  what was asked for makes no sense
     |   `-- ProblemError          2  problem.yml does not say a usable problem
     |-- NotReadyError             1  an earlier step has not been run
+    |   `-- DamagedError          1  what it wrote is not whole any more
     |-- SourceError               1  the raw data cannot be read, or breaks the contract as a whole
     |-- BuildError                1  dbt failed, or a data test did
     |-- ModelError                1  a model cannot be trained, read or used
@@ -31,6 +32,10 @@ class ProblemError(UsageError):
 
 class NotReadyError(TidemarkError):
     """An earlier step has not been run yet."""
+
+
+class DamagedError(NotReadyError):
+    """What an earlier step wrote is not whole any more."""
 
 
 class SourceError(TidemarkError):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from feature_repo import sql
 from ml.build_card import read_build_card
-from ml.errors import NotReadyError
+from ml.errors import DamagedError, NotReadyError
 from ml.problem import Problem
 from ml.split import TimeSplit
 
@@ -123,5 +123,5 @@ def population_at(build: Path, asked: datetime) -> pa.Table:
 def parquet(folder: Path) -> str:
     """The rows of a published table, for a ``from`` clause."""
     if not folder.is_dir():
-        raise NotReadyError(f"{folder} is missing from the build: run 'churn build' again")
+        raise DamagedError(f"{folder} is missing from the build: run 'churn build' again")
     return sql.parquet(sorted(folder.glob("*.parquet")))

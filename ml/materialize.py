@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.errors import RegistryDamagedError
+from feature_repo.online_state import damage_told
 from feature_repo.paths import registry_file
 from ml.build_card import asked_instant
 from ml.errors import BusyError, TidemarkError
 from ml.home import Home
 from ml.instants import format_instant
-from ml.progress import SILENT, Bar, Progress
+from ml.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
 
-NO_BAR = Bar()
 COUNTED = ("customers", "rows")
+# Called with a view's name, the customers written of it so far, and how many there are to write.
+Told = Callable[[str, int, int], None]
 
 
 def materialize(
@@ -54,8 +56,8 @@ def materialize(
     Returns
     -------
     dict
-        ``build_id``, ``as_of``, ``seconds`` and ``views``: name -> ``customers`` online and ``rows`` of
-        history they were taken from.
+        ``build_id``, ``as_of``, ``seconds``, ``views``: name -> ``customers`` online and ``rows`` of
+        history they were taken from; and ``written``: name -> customers of them that had to be written.
 
     Raises
     ------
@@ -65,17 +67,26 @@ def materialize(
         ``as_of`` is after the data clock.
     TidemarkError
         Customers offline and online differ; the store is left as it was.
+    OnlineDamagedError
+        The store's file is not the database it was.
     """
     home, started = Home.at(home), time.monotonic()
     home.current_build()
+    written: dict[str, int] = {}
+
+    def told(view: str, done: int, total: int) -> None:
+        written[view] = done
+        bar.set_to(done, total, f"Writing {view}")
+
     with home.writing("materialize"), home.reading() as build, progress.bar("Loading Feast", 1) as bar:
         instant = asked_instant(build, as_of)
         store = open_feast(home)
-        views = write_online(store, build, instant, bar=bar, anew=full_refresh)
+        views = write_online(store, build, instant, told=told, anew=full_refresh)
     return {
         "build_id": build.name,
         "as_of": format_instant(instant),
         "views": views,
+        "written": {view: written.get(view, 0) for view in views},
         "seconds": round(time.monotonic() - started, 1),
     }
 
@@ -97,7 +108,7 @@ def write_online(
     build: Path,
     instant: datetime,
     finally_do: Callable[[], None] = lambda: None,
-    bar: Bar = NO_BAR,
+    told: Told = lambda view, done, total: None,
     anew: bool = False,
 ) -> dict[str, dict[str, int]]:
     """Register ``build``, fill and check the store: all in one step, or nothing.
@@ -110,11 +121,11 @@ def write_online(
 
     online = store.provider.online_store
     if not isinstance(online, WholeRowOnlineStore):
-        return fill_another_store(store, build, instant, finally_do)
+        return fill_another_store(store, build, instant, finally_do, told)
     engine = store.provider.batch_engine
     engine.exactly, engine.anew = True, anew
-    engine.told = lambda view, done, total: bar.set_to(done, total, f"Writing {view}")
-    with online.alone(store.config):
+    engine.told = told
+    with damage_told(Path(store.config.online_store.path)), online.alone(store.config):
         with problems_told():
             engine.prepare(views_of(build), instant.replace(tzinfo=UTC))
         with in_one_step(store, finally_do):
@@ -188,7 +199,7 @@ def fill_online(store: "FeatureStore", build: Path, instant: datetime) -> dict[s
 
 
 def fill_another_store(
-    store: "FeatureStore", build: Path, instant: datetime, finally_do: Callable[[], None]
+    store: "FeatureStore", build: Path, instant: datetime, finally_do: Callable[[], None], told: Told
 ) -> dict[str, dict[str, int]]:
     """Fill a store of Feast's such as Redis: customer by customer, seen as they come."""
     from feature_repo.repository import BEGINNING, apply_definitions
@@ -197,7 +208,10 @@ def fill_another_store(
         apply_definitions(store, build=build)
         store.materialize(BEGINNING, instant.replace(tzinfo=UTC))
     views = sorted(views_of(build), key=lambda view: view.name)
-    return {view.name: dict(zip(COUNTED, counted(view, instant), strict=True)) for view in views}
+    found = {view.name: dict(zip(COUNTED, counted(view, instant), strict=True)) for view in views}
+    for view, counts in found.items():
+        told(view, counts["customers"], counts["customers"])
+    return found
 
 
 def counted(view: "FeatureView", instant: datetime) -> tuple[int, int]:

@@ -130,7 +130,7 @@ def origin(target: Path) -> tuple[str, datetime]:
     """The load and the data clock of a build."""
     try:
         return read_build_card(target)["load_id"], data_clock(target)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, NotReadyError) as error:
         raise BuildError(
             f"{target.name} is damaged, its build.json cannot be read: give another build, "
             "'churn builds' lists them"

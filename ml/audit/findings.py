@@ -57,6 +57,10 @@ class Finding:
         Set by whoever runs the check.
     skipped : str
         Why it could not be made; empty when it was. A check that was not made is no pass.
+    failed : bool
+        Whether it could not be made although what it looks at is there, which is a fault of its own.
+    allowed : float
+        The seconds it was to take; set by whoever runs the check.
     """
 
     check: str
@@ -68,14 +72,16 @@ class Finding:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     skipped: str = ""
+    failed: bool = False
+    allowed: float = 0.0
 
     @property
     def passed(self) -> bool:
         return not self.breaches and not self.skipped
 
-    def timed(self, seconds: float) -> "Finding":
+    def timed(self, seconds: float, allowed: float) -> "Finding":
         """The same, having taken so long."""
-        return replace(self, seconds=round(seconds, 2))
+        return replace(self, seconds=round(seconds, 2), allowed=round(allowed, 2))
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -84,8 +90,13 @@ class Finding:
 
 
 def not_checked(check: str, why: str) -> Finding:
-    """A check that could not be made."""
+    """A check for which something is not there yet."""
     return Finding(check, skipped=why, detail=why)
+
+
+def failed(check: str, why: str) -> Finding:
+    """A check that could not be made although what it looks at is there."""
+    return Finding(check, skipped=why, detail=why, failed=True)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from feature_repo.leases import lease
 from feature_repo.retrieval import point_in_time
 from feature_repo.sql import file_list, quoted
 from ml.audit.facts import one
-from ml.audit.findings import Audit, Breach, Finding, not_checked
+from ml.audit.findings import Audit, Breach, Finding, failed, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.audit.sample import database
 from ml.audit.stored import Mark, copy_rows, marks, missing_columns, one_state, store_file
@@ -72,9 +72,7 @@ def check(audit: Audit) -> Finding:
             return not_checked(CHECK, NOT_ONLINE)
         build = filled[0].build
         if {mark.build for mark in filled} != {build} or not stack.enter_context(lease(build)):
-            return not_checked(
-                CHECK, f"the store was filled from {names_of(filled)}: run 'churn materialize'"
-            )
+            return failed(CHECK, f"the store was filled from {names_of(filled)}: run 'churn materialize'")
         catalog = read_catalog(build)
         breaches, cells = list(unfilled(catalog, filled)), dict[str, int]()
         for held in held_views(catalog, filled):

@@ -84,8 +84,10 @@ def verdict_of(result: Result) -> tuple[str, str]:
     skipped = [check["check"] for check in checks if tone_of(check) == "dull"]
     if breached:
         return "bad", f"{listed(breached)}: the contract does not hold"
-    if len(skipped) == len(checks):
+    if len(skipped) == len(checks) and not any(check["failed"] for check in checks):
         return "dull", "Nothing could be checked"
+    if failures := [check["check"] for check in checks if check["failed"]]:
+        return "bad", f"{listed(failures)}: could not be checked, though there is something to check"
     if skipped:
         return "dull", f"No breach, but not checked: {listed(skipped)}"
     return "good", f"The contract holds in all {len(checks)} checks" if len(

@@ -5,6 +5,7 @@ A published build and the raw tables behind it come in; what was compared, and e
 
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +19,9 @@ import duckdb
 from feature_repo.catalog import read_catalog
 from feature_repo.errors import FeatureError
 from feature_repo.paths import ROOT
-from ml.audit.findings import Audit, Finding, not_checked
+from ml.audit.findings import Audit, Finding, failed, not_checked
 from ml.build_card import read_build_card
-from ml.errors import TidemarkError, UsageError
+from ml.errors import DamagedError, NotReadyError, TidemarkError, UsageError
 from ml.home import Home
 from ml.instants import format_instant
 from ml.labels import check_same_problem
@@ -74,8 +75,10 @@ def audit(
     Returns
     -------
     dict
-        passed (no breach, and something was checked), not_checked (names), build_id, load_id, data_clock,
-        seed, seconds, audited_at, page, and ``checks``: one dict a check, as ``Finding`` has them.
+        passed (no breach, nothing failed, and something was checked), not_checked (names), failed (those of
+        them that could not be checked though there was something to), build_id, load_id, data_clock, seed,
+        seconds, seconds_asked, overran (checks that took longer than their share, where all together took
+        longer than asked), audited_at, page, and ``checks``: one dict a check, as ``Finding`` has them.
 
     Raises
     ------
@@ -134,26 +137,40 @@ def run_checks(given: Audit, names: Sequence[str]) -> list[Finding]:
 
 
 def run_check(name: str, given: Audit) -> Finding:
-    """One check, timed; what keeps it from being made is said, and is no pass."""
-    started = time.monotonic()
+    """One check, timed; what keeps it from being made is said, and is no pass.
+
+    It is a fault unless an earlier step has merely not been run.
+    """
+    started, allowed = time.monotonic(), given.seconds_left()
     check: Callable[[Audit], Finding] = import_module(f"ml.audit.{name.replace('-', '_')}").check
     try:
         found = check(given)
-    except (TidemarkError, FeatureError, OSError, duckdb.Error) as error:
-        found = not_checked(name, str(error).splitlines()[0])
-    return found.timed(time.monotonic() - started)
+    except (TidemarkError, FeatureError, OSError, duckdb.Error, sqlite3.Error) as error:
+        lacks = isinstance(error, NotReadyError) and not isinstance(error, DamagedError)
+        found = (not_checked if lacks else failed)(name, first_line(error))
+    return found.timed(time.monotonic() - started, allowed)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in a line."""
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def result_of(given: Audit, findings: Sequence[Finding], took: float) -> dict[str, Any]:
     """All that there is to say, as plain values."""
+    late = findings if took > given.seconds else ()
     return {
-        "passed": any(one.passed for one in findings) and not any(one.breaches for one in findings),
+        "passed": any(one.passed for one in findings)
+        and not any(one.breaches or one.failed for one in findings),
         "not_checked": [one.check for one in findings if one.skipped],
+        "failed": [one.check for one in findings if one.failed],
         "build_id": given.build.name,
         "load_id": given.load.name,
         "data_clock": given.card["data_clock"],
         "seed": given.seed,
         "seconds": round(took, 1),
+        "seconds_asked": given.seconds,
+        "overran": [one.check for one in late if one.seconds > one.allowed],
         "audited_at": format_instant(datetime.now(UTC).replace(tzinfo=None, microsecond=0)),
         "checks": [one.as_dict() for one in findings],
     }

@@ -17,6 +17,8 @@ import yaml
 
 from feature_repo.carried_types import feast_type_name
 from feature_repo.catalog import Feature, View
+from feature_repo.online_layout import table_name
+from feature_repo.online_state import damage_told
 from feature_repo.paths import ROOT, feast_path
 from feature_repo.sql import quoted
 from ml.audit.findings import Breach
@@ -50,15 +52,17 @@ def one_state(file: Path) -> Iterator[sqlite3.Connection]:
 
     Raises
     ------
-    TidemarkError
+    OnlineDamagedError, TidemarkError
         The file cannot be read as a store.
     """
     store = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
-        store.execute("begin")
-        yield store
+        with damage_told(file):
+            store.execute("begin")
+            store.execute("select 1 from sqlite_master").fetchone()
+            yield store
     except sqlite3.Error as error:
-        raise TidemarkError(f"{file} cannot be read: {error}; run 'churn materialize' again") from error
+        raise TidemarkError(f"{file} cannot be read: {error}; once it can, audit again") from error
     finally:
         store.close()
 
@@ -76,7 +80,7 @@ def marks(store: sqlite3.Connection, home: Home) -> list[Mark]:
 
 def missing_columns(store: sqlite3.Connection, view: View) -> list[str]:
     """Features of ``view`` that its table in the store has no column for."""
-    there = {row[1] for row in store.execute(f"pragma table_info({quoted(view.name)})")}
+    there = {row[1] for row in store.execute(f"pragma table_info({quoted(table_name(view.name))})")}
     return [feature.name for feature in view.features if feature.name not in there]
 
 
@@ -84,7 +88,7 @@ def copy_rows(store: sqlite3.Connection, view: View, file: Path) -> list[Breach]
     """Write the store's rows of ``view`` to a Parquet file; a strange value is null there, and a breach."""
     types = {name: pa.string() for name in KEYS} | {each.name: held_as(each) for each in view.features}
     columns = ", ".join(map(quoted, types))
-    cursor = store.execute(f"select {columns} from {quoted(view.name)}")
+    cursor = store.execute(f"select {columns} from {quoted(table_name(view.name))}")
     strange: dict[str, list[tuple[str, Any]]] = {}
     with pq.ParquetWriter(file, pa.schema(list(types.items()))) as writer:
         while rows := cursor.fetchmany(AT_ONCE):

@@ -14,7 +14,7 @@ from ml.build.increment import Increment, find_increment
 from ml.build.merge import Merge, merge
 from ml.build.record import describe, read_clocks
 from ml.build_card import read_build_card, write_build_card
-from ml.errors import UsageError
+from ml.errors import NotReadyError, UsageError
 from ml.home import Home, builds_to_keep, next_name, publish_build
 from ml.ingest.record import read_record
 from ml.instants import format_instant, parse_instant
@@ -130,7 +130,10 @@ def look_back(job: Job, hashed: str) -> Increment | None:
     if not has_build(job.home):
         return None
     base, terms = job.home.current_build(), job.problem.label_terms()
-    found = find_increment(base, job.load, terms, hashed, job.work / "touched.parquet")
+    try:
+        found = find_increment(base, job.load, terms, hashed, job.work / "touched.parquet")
+    except NotReadyError as error:
+        found = str(error).partition(":")[0]
     if isinstance(found, Increment):
         return found
     job.progress.say(f"making everything: {found}")
@@ -177,7 +180,11 @@ def parentage(home: Home) -> dict[str, Any]:
     """Which build the new one replaces, and those before that."""
     if not has_build(home):
         return {"replaces": None, "lineage": []}
-    card = read_build_card(home.current_build())
+    current = home.current_build()
+    try:
+        card = read_build_card(current)
+    except NotReadyError:
+        return {"replaces": current.name, "lineage": [current.name]}
     lineage = [card["build_id"], *card.get("lineage", [])][:ANCESTORS_MAX]
     return {"replaces": card["build_id"], "lineage": lineage}
 

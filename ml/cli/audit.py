@@ -22,7 +22,7 @@ def command(
 
     Builds samples again with a poisoned future, and as of past instants, and compares cell by cell; compares
     with the build before, and offline with online; checks labels, windows and counts. Ends with status 1 on
-    a breach.
+    a breach, and where something that is there could not be checked.
 
     \b
     Example:
@@ -40,7 +40,7 @@ def command(
         progress=run.progress,
     )
     run.finish(result, summary(result))
-    sys.exit(1 if any(check["breaches"] for check in result["checks"]) else 0)
+    sys.exit(1 if result["failed"] or any(check["breaches"] for check in result["checks"]) else 0)
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -52,7 +52,18 @@ def summary(result: dict[str, Any]) -> str:
     lines = [head, "", *(line_of(check) for check in result["checks"]), ""]
     for check in result["checks"]:
         lines += block(check)
-    return "\n".join([*lines, "", verdict(result), f"wrote {result['page']}"])
+    return "\n".join([*lines, "", verdict(result), *overrun(result), f"wrote {result['page']}"])
+
+
+def overrun(result: dict[str, Any]) -> list[str]:
+    """That it took longer than asked, and which checks did; nothing where it did not."""
+    if result["seconds"] <= result["seconds_asked"]:
+        return []
+    late = [check for check in result["checks"] if check["check"] in result["overran"]]
+    each = [f"{check['check']} {check['seconds']:.1f} s of {check['allowed']:.1f} s" for check in late]
+    said = f"took {result['seconds']:.1f} s, longer than the {result['seconds_asked']:g} s asked"
+    why = "samples have a least size, and what has begun, such as a run of dbt, is not cut off"
+    return [f"{said}: {', '.join(each)}; {why}" if each else said]
 
 
 def line_of(check: dict[str, Any]) -> str:
@@ -63,9 +74,9 @@ def line_of(check: dict[str, Any]) -> str:
 
 
 def state(check: dict[str, Any]) -> str:
-    """passed, BREACH or NOT CHECKED."""
-    if check["breaches"]:
-        return "BREACH"
+    """passed, BREACH, FAILED or NOT CHECKED."""
+    if check["breaches"] or check["failed"]:
+        return "BREACH" if check["breaches"] else "FAILED"
     return "NOT CHECKED" if check["skipped"] else "passed"
 
 
@@ -91,5 +102,7 @@ def verdict(result: dict[str, Any]) -> str:
     """The last word."""
     broken = [check["check"] for check in result["checks"] if check["breaches"]]
     said = f"BREACH in {', '.join(broken)}" if broken else "no breach"
-    left = result["not_checked"]
+    left = [name for name in result["not_checked"] if name not in result["failed"]]
+    if result["failed"]:
+        said += f"; COULD NOT BE CHECKED: {', '.join(result['failed'])}"
     return said + (f"; NOT CHECKED: {', '.join(left)}" if left else "")

@@ -35,5 +35,7 @@ def report(result: dict[str, Any]) -> str:
     """The result as people read it."""
     lines = [f"{result['build_id']} is online as of {result['as_of']}"]
     for name, counts in result["views"].items():
-        lines.append(f"  {name}: {counts['customers']} customers, from {counts['rows']} rows")
+        written = result["written"][name]
+        of_them = f", {written} of them written" if written < counts["customers"] else ""
+        lines.append(f"  {name}: {counts['customers']} customers{of_them}, from {counts['rows']} rows")
     return "\n".join(lines)

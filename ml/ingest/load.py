@@ -12,7 +12,7 @@ from typing import Any
 from feature_repo.leases import finish_removals, remove
 from feature_repo.sql import parquet
 from ml.build_card import read_build_card
-from ml.errors import SourceError, UsageError
+from ml.errors import NotReadyError, SourceError, UsageError
 from ml.home import Home, numbered, publish
 from ml.ingest.contract import TABLES
 from ml.ingest.fill import fill, link_earlier
@@ -159,5 +159,5 @@ def load_of(build: Path) -> str | None:
     """The load that a build was made from; None when its card is damaged."""
     try:
         return read_build_card(build).get("load_id")
-    except ValueError:
+    except NotReadyError:
         return None

@@ -5,15 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from ml.instants import parse_instant
+from ml.records import read_json
 
 RECORD = "load.json"
+NEEDED = ("tables", "reasons", "data_clock")
 Counts = dict[str, dict[str, int]]
 
 
 def read_record(load: Path) -> dict[str, Any]:
-    """The record of a published load."""
-    record: dict[str, Any] = json.loads((load / RECORD).read_text())
-    return record
+    """The record of a published load.
+
+    Raises
+    ------
+    DamagedError, NotReadyError
+        It cannot be read, or is not there.
+    """
+    return read_json(load / RECORD, "churn ingest PATH", NEEDED)
 
 
 def make_record(ingested: dict[str, Any], earlier_load: Path | None) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from feature_repo.repository import open_store
 from ml.cli import main
 from ml.home import Home, publish, set_challenger
 from ml.materialize import materialize
@@ -178,14 +181,14 @@ def online_store(home: Path) -> tuple[str, str]:
 def test_the_online_store_says_which_build_it_holds_and_of_when(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     publish_next(home, 10)
-    materialize(home=home, as_of=EARLIER)
+    materialize(home=home)
     state, detail = online_store(home.root)
-    assert (state, detail.rsplit(", ", 1)[0]) == ("ok", "build-000001 as of 2024-03-01T10:11:12.500000Z")
+    assert (state, detail.rsplit(", ", 1)[0]) == ("ok", "build-000001 as of 2024-03-01T10:11:12.987654Z")
 
     publish_next(home, 20)
     assert online_store(home.root) == (
         "not yet",
-        "build-000001 as of 2024-03-01T10:11:12.500000Z, but build-000002 is the current build: "
+        "build-000001 as of 2024-03-01T10:11:12.987654Z, but build-000002 is the current build: "
         "run 'churn materialize'",
     )
 
@@ -196,4 +199,54 @@ def test_an_online_store_that_is_none_is_broken(tmp_path: Path) -> None:
     materialize(home=home)
     for file in home.feast.glob("online_store.db*"):
         file.write_text("no database" * 1000)
-    assert online_store(home.root) == ("broken", "file is not a database")
+    assert online_store(home.root) == (
+        "broken",
+        f"{home.feast / 'online_store.db'} is damaged (file is not a database): delete it with its -wal and "
+        "-shm, then run 'churn materialize'",
+    )
+
+
+def test_values_as_of_another_instant_than_the_data_clock_are_shown(tmp_path: Path) -> None:
+    """Of an earlier one by ``churn materialize --as-of``, of a later one by Feast's own command."""
+    home = Home(tmp_path / "home")
+    publish_next(home, 10)
+    clock = "but its data clock is 2024-03-01T10:11:12.987654Z: run 'churn materialize'"
+    materialize(home=home, as_of=EARLIER)
+    assert online_store(home.root) == (
+        "not yet",
+        f"build-000001 as of 2024-03-01T10:11:12.500000Z, {clock}",
+    )
+    open_store(home.root).materialize_incremental(datetime(2024, 3, 31, tzinfo=UTC))
+    assert online_store(home.root) == ("not yet", f"build-000001 as of 2024-03-31T00:00:00Z, {clock}")
+
+    store = sqlite3.connect(home.feast / "online_store.db")
+    with store:
+        store.execute(
+            "update materialized set until = '2024-03-01T10:11:12.987654' where view like '%orders'"
+        )
+    both = "build-000001 as of 2024-03-01T10:11:12.987654Z and build-000001 as of 2024-03-31T00:00:00Z"
+    assert online_store(home.root) == ("not yet", f"{both}, {clock}")
+    with store:
+        store.execute("delete from materialized where view like '%profile'")
+    store.close()
+    assert online_store(home.root) == (
+        "not yet",
+        "build-000001 as of 2024-03-01T10:11:12.987654Z, but feat_customer_profile not at all: "
+        "run 'churn materialize'",
+    )
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "torn"])
+def test_a_build_without_all_its_features_is_broken(home: Path, how: str) -> None:
+    folder = Home.at(home).current_build() / "features" / "feat_customer_support"
+    files = sorted(folder.glob("*.parquet"))
+    if how == "torn":
+        files[-1].write_bytes(files[-1].read_bytes()[:100])
+    elif how == "gone":
+        shutil.rmtree(folder)
+    else:
+        for file in files:
+            file.unlink()
+    fault = f"{files[-1]} is damaged" if how == "torn" else f"{folder} has no files"
+    status, found = examined(home)
+    assert (status, found["build"]) == (1, ("broken", f"{fault}: run 'churn build --full-refresh'"))

@@ -1,18 +1,23 @@
 """The frame of the audit: which checks are made, in what time, and how what they find is told."""
 
 import json
+import re
+import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
+from feature_repo.errors import OnlineDamagedError
 from ml.audit import run as frame
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.run import CHECKS, audit, run_checks, scratch_folder
 from ml.cli import main
-from ml.errors import NotReadyError, UsageError
+from ml.errors import DamagedError, NotReadyError, TidemarkError, UsageError
 from ml.home import Home
 from ml.problem import Problem
 from ml.progress import SILENT
@@ -64,7 +69,7 @@ def test_no_time_is_refused(world: Built) -> None:
 
 
 def test_a_home_without_a_build_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NotReadyError, match="run 'churn build' first"):
+    with pytest.raises(NotReadyError, match="run 'churn ingest PATH', then 'churn build'"):
         audit(home=tmp_path)
 
 
@@ -119,6 +124,69 @@ def test_a_check_that_cannot_be_made_is_no_pass(world: Built, made: dict[str, Ch
     said = json.loads(result.stdout)
     assert (said["passed"], said["not_checked"]) == (False, ["online"])
     assert said["checks"][0]["skipped"] == "nothing was materialized: run 'churn materialize'"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OnlineDamagedError("the file is damaged: delete it"),
+        DamagedError("build.json is damaged: delete it"),
+        TidemarkError("the file cannot be read: delete it"),
+        duckdb.IOException("no room: delete it"),
+        sqlite3.OperationalError("database is locked: delete it"),
+        OSError("no such device: delete it"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_there_and_cannot_be_checked_is_a_fault(
+    world: Built, made: dict[str, Check], tmp_path: Path, error: Exception
+) -> None:
+    def failing(given: Audit) -> Finding:
+        raise error
+
+    made["online"] = failing
+    result = asked(world, tmp_path, "--check", "labels", "--check", "online")
+    assert result.exit_code == 1
+    (line,) = (line for line in result.stdout.splitlines() if line.startswith("online "))
+    assert line.split()[1] == "FAILED"
+    assert line.endswith(str(error))
+    assert "no breach; COULD NOT BE CHECKED: online\n" in result.stdout
+    assert "online: could not be checked" in (tmp_path / "page.html").read_text()
+
+    said = json.loads(asked(world, tmp_path, "--check", "labels", "--check", "online", "--json").stdout)
+    assert (said["passed"], said["not_checked"], said["failed"]) == (False, ["online"], ["online"])
+    assert [check["failed"] for check in said["checks"]] == [False, True]
+
+
+def test_what_took_longer_than_asked_is_said(world: Built, made: dict[str, Check], tmp_path: Path) -> None:
+    def slow(given: Audit) -> Finding:
+        time.sleep(0.7)
+        return passing(given)
+
+    made["labels"] = slow
+    asked_for = ("--check", "labels", "--check", "windows", "--seconds", "0.4")
+    text = asked(world, tmp_path, *asked_for).stdout
+    said = json.loads(asked(world, tmp_path, *asked_for, "--json").stdout)
+    assert said["seconds_asked"] == 0.4
+    assert said["seconds"] >= 0.7
+    assert said["overran"][0] == "labels"
+    assert said["checks"][0]["seconds"] >= 0.7
+    assert said["checks"][0]["allowed"] == pytest.approx(0.3, abs=0.05)
+    (line,) = (line for line in text.splitlines() if line.startswith("took "))
+    assert re.fullmatch(
+        r"took \d+\.\d s, longer than the 0\.4 s asked: labels 0\.[78] s of 0\.3 s.*; samples have a least "
+        r"size, and what has begun, such as a run of dbt, is not cut off",
+        line,
+    )
+
+
+def test_what_kept_to_its_time_says_nothing_of_it(
+    world: Built, made: dict[str, Check], tmp_path: Path
+) -> None:
+    result = asked(world, tmp_path, "--check", "labels")
+    assert "took " not in result.stdout
+    said = json.loads(asked(world, tmp_path, "--check", "labels", "--json").stdout)
+    assert (said["seconds_asked"], said["overran"], said["failed"]) == (120, [], [])
 
 
 def test_what_was_not_checked_is_said_loudly(world: Built, made: dict[str, Check], tmp_path: Path) -> None:

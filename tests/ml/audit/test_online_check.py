@@ -152,12 +152,14 @@ def test_what_the_store_was_filled_from_may_be_gone(home: Path, tmp_path: Path) 
     (home / "builds" / "current").symlink_to("build-000002")
     found = check(given(home, tmp_path / "scratch"))
     assert found.skipped == "the store was filled from build-000001, which is gone: run 'churn materialize'"
+    assert found.failed
 
 
 def test_nothing_online_is_not_checked_and_nothing_is_made(tmp_path: Path) -> None:
     write_build(tmp_path / "home")
     found = check(given(tmp_path / "home", tmp_path / "scratch"))
     assert (found.passed, found.skipped) == (False, "nothing is online: run 'churn materialize' first")
+    assert not found.failed
     assert not (tmp_path / "home" / "feast").exists()
 
 
