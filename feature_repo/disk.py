@@ -1,10 +1,16 @@
 """What has been renamed into place must be on disk before: files and folders are synced first."""
 
+import ctypes
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+# Of Linux: relative paths are taken from the working folder; the names are exchanged.
+AT_CWD, EXCHANGE = -100, 2
 
 
 def sync_folder(folder: Path) -> None:
@@ -61,3 +67,35 @@ def replace_file(path: Path, content: bytes, *, is_locked: bool = False) -> None
     """Put ``content`` in ``path``, as ``whole_file`` does."""
     with whole_file(path, is_locked=is_locked) as file:
         file.write(content)
+
+
+def replace_folder(fresh: Path, path: Path) -> None:
+    """Put the folder ``fresh`` in the place of the folder ``path``, if there is one; both in one folder.
+
+    Where the system lets two names trade places, whoever looks finds the one or the other, and a power cut
+    loses neither. Elsewhere there is none for an instant; a process killed then leaves both beside it. Who
+    reads files of the folder before, one after the other, finds them gone.
+    """
+    sync_tree(fresh)
+    if not path.exists():
+        fresh.rename(path)
+    elif trade_places(fresh, path):
+        shutil.rmtree(fresh, ignore_errors=True)
+    else:
+        before = path.rename(fresh.with_name(f"{fresh.name}.before"))
+        fresh.rename(path)
+        shutil.rmtree(before, ignore_errors=True)
+    sync_folder(path.parent)
+
+
+def trade_places(one: Path, other: Path) -> bool:
+    """Give each of two files or folders the other's name in one step; False where the system has none."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    if renameat2(AT_CWD, os.fsencode(one), AT_CWD, os.fsencode(other), EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
+import pyarrow as pa
 
 from feature_repo.errors import FeatureError
 
+OUT_OF_MEMORY = "Out of Memory Error"
 SETTING = "offline_store.memory_limit in feature_store.yaml"
 
 
@@ -55,8 +57,7 @@ def within_memory(memory_limit: str) -> Iterator[None]:
     """Where the memory of the offline store does not do, say which setting gives it more."""
     try:
         yield
-    except (duckdb.Error, FeatureError) as error:
-        if not any(isinstance(one, duckdb.OutOfMemoryException) for one in (error, error.__cause__)):
+    except (duckdb.Error, pa.ArrowException, OSError, FeatureError) as error:
+        if OUT_OF_MEMORY not in str(error):
             raise
-        what = str(error.__cause__ or error).splitlines()[0]
-        raise FeatureError(f"{memory_limit} of memory is too little ({what}): raise {SETTING}") from error
+        raise FeatureError(f"{memory_limit} of memory is too little: raise {SETTING}") from error

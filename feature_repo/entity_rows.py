@@ -4,6 +4,7 @@ Unlike the rows of ``feature_repo.asked``, which are refused when a key is null,
 nulls, as Feast's own stores do.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,12 +15,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.asked import parsed, plain, to_microseconds
+from feature_repo.asked import is_text, parsed, plain, to_microseconds
+from feature_repo.engine import Engine, within_memory
 from feature_repo.errors import RowsError
-from feature_repo.history import History, bounded
-from feature_repo.sql import quoted
+from feature_repo.held import readable
+from feature_repo.history import History, bounded, since_1970
+from feature_repo.sql import parquet, quoted
 
 EVENT_TIMESTAMP = "event_timestamp"
+FIRST, LAST = since_1970(datetime.min), since_1970(datetime.max)
 EntityFrame: TypeAlias = pd.DataFrame | pa.Table | pa.RecordBatchReader | str
 
 
@@ -53,7 +57,7 @@ class EntityRows:
         return tuple(end and end.replace(tzinfo=UTC) for end in (first, last))
 
 
-def entity_rows(frame: EntityFrame, sources: Mapping[str, History]) -> EntityRows:
+def entity_rows(frame: EntityFrame, sources: Mapping[str, History], memory_limit: str) -> EntityRows:
     """Rows as they were given.
 
     Parameters
@@ -63,44 +67,57 @@ def entity_rows(frame: EntityFrame, sources: Mapping[str, History]) -> EntityRow
         of the views.
     sources : mapping
         Feature view -> its history.
+    memory_limit : str
+        What SQL may take.
 
     Raises
     ------
     RowsError
-        No column of instants can be told, or one cannot be read, or the SQL is wrong.
+        No column of instants can be told, or one cannot be read, or two columns have one name, or the SQL is
+        wrong.
     """
-    table = given(frame, sources)
+    table = given(frame, sources, memory_limit)
+    check_names(table.column_names)
     column = event_timestamp(table.schema)
     return EntityRows(table, column, instants(plain(table[column]), column))
 
 
-def given(frame: EntityFrame, sources: Mapping[str, History]) -> pa.Table:
+def check_names(names: Sequence[str]) -> None:
+    """Refuse two columns of one name, one of which would be lost."""
+    if twins := [name for name, count in Counter(names).items() if count > 1]:
+        raise RowsError(f"the entity rows have two columns called {twins[0]}: rename one of them")
+
+
+def given(frame: EntityFrame, sources: Mapping[str, History], memory_limit: str) -> pa.Table:
     """The rows as an Arrow table."""
     if isinstance(frame, pa.Table):
         return frame
     if isinstance(frame, pa.RecordBatchReader):
         return frame.read_all()
     if isinstance(frame, str):
-        return queried(frame, sources)
+        return queried(frame, sources, memory_limit)
     if not isinstance(frame, pd.DataFrame):
         raise RowsError(
             f"entity rows are a {type(frame).__name__}: give a pandas frame, an Arrow table or SQL"
         )
+    check_names(list(map(str, frame.columns)))
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise RowsError(f"the entity rows cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def queried(sql: str, sources: Mapping[str, History]) -> pa.Table:
+def queried(sql: str, sources: Mapping[str, History], memory_limit: str) -> pa.Table:
     """What ``sql`` gives."""
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
+    with within_memory(memory_limit), Engine(memory_limit) as connection:
         for name, history in sources.items():
-            relation = f"(select * exclude (file_row_number) from {history.relation})"
-            connection.execute(f"create view {quoted(name)} as from {relation}")
+            with readable(history, "read"):
+                connection.execute(f"create view {quoted(name)} as from {parquet(history.files)}")
         try:
-            return connection.execute(sql).to_arrow_table()
+            found = connection.execute(sql)
+            if found is None:
+                raise RowsError("the SQL of the entity rows is empty: write a query, or give a table of rows")
+            return found.to_arrow_table()
         except duckdb.Error as error:
             raise RowsError(f"the SQL of the entity rows fails: {str(error).splitlines()[0]}") from error
 
@@ -119,16 +136,34 @@ def event_timestamp(schema: pa.Schema) -> str:
 
 
 def instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Instants in UTC to the microsecond; a null stays one."""
+    """Instants in UTC to the microsecond; a null stays one.
+
+    Raises
+    ------
+    RowsError
+        They are no instants, or of years that Python has no name for.
+    """
+    found = as_instants(column, name)
+    ends = pc.min_max(found.cast(pa.int64()))
+    if column.null_count < len(column) and not FIRST <= ends["min"].as_py() <= ends["max"].as_py() <= LAST:
+        raise RowsError(f"an instant of {name} is out of range: give years from 1 to 9999")
+    return found
+
+
+def as_instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Instants of any type, or text, as microseconds in UTC."""
     kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind):
+    if column.null_count == len(column):
+        # Of no values pandas makes a column of any type.
+        return pa.chunked_array([pa.nulls(len(column), pa.timestamp("us"))])
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         try:
             return to_microseconds(column)
         except pa.ArrowInvalid as error:
             raise RowsError(f"an instant of {name} is out of range: {error}") from error
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    if not is_text(kind):
         raise RowsError(f"{name} is of type {kind}: give instants or ISO 8601 text")
-    present = parsed(column.drop_null())
+    present = parsed(column.cast(pa.large_string()).drop_null())
     return pc.replace_with_mask(
         pa.nulls(len(column), pa.timestamp("us")),
         column.is_valid().combine_chunks(),
@@ -137,7 +172,7 @@ def instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def rows_between(
-    histories: Sequence[tuple[History, Sequence[str]]], first: datetime, last: datetime
+    histories: Sequence[tuple[History, Sequence[str]]], first: datetime, last: datetime, memory_limit: str
 ) -> EntityRows:
     """One row for every key and instant at which a row of one of the histories begins within a range.
 
@@ -147,6 +182,8 @@ def rows_between(
         With the names that the keys of the history have among the asked rows.
     first, last : datetime
         With a zone; both ends count.
+    memory_limit : str
+        What looking them up may take.
 
     Raises
     ------
@@ -156,11 +193,11 @@ def rows_between(
     names = list(histories[0][1]) if histories else []
     if any(list(other) != names for _, other in histories):
         raise RowsError("feature views of different entities: give entity rows, for a range cannot say which")
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        selects = [
-            bounded(history, names, first, last, history.types(connection)) for history, _ in histories
-        ]
+    with within_memory(memory_limit), Engine(memory_limit) as connection:
+        selects = []
+        for history, _ in histories:
+            with readable(history, "read"):
+                selects.append(bounded(history, names, first, last, history.types(connection)))
         rows = " union ".join(selects)
         order = ", ".join(quoted(name) for name in (EVENT_TIMESTAMP, *names))
         table = connection.execute(f"from ({rows}) order by {order}").to_arrow_table()

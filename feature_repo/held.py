@@ -123,7 +123,13 @@ class HeldValues:
 def asked_table(instants: pa.ChunkedArray, keys: Mapping[str, pa.ChunkedArray]) -> pa.Table:
     """Asked rows as DuckDB takes them: their number, instant and keys."""
     rows = pa.array(np.arange(len(instants), dtype="int32"))
-    return pa.table({"row": rows, INSTANT: instants, **{key(name): values for name, values in keys.items()}})
+    own = {key(name): comparable(values) for name, values in keys.items()}
+    return pa.table({"row": rows, INSTANT: instants, **own})
+
+
+def comparable(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Keys of a type that Arrow can compare, as DuckDB has it do."""
+    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
 
 
 def key(name: str) -> str:
@@ -158,8 +164,7 @@ def asked_rows(connection: duckdb.DuckDBPyConnection, by: Sequence[str]) -> Aske
 def look_up(connection: duckdb.DuckDBPyConnection, group: Group, asked: Asked, plan: str | None) -> str:
     """Make the table of one group, sorted by asked row; the plan it was found by."""
     history, types = group.history, group.history.types(connection)
-    if missing := [name for name in used_columns(group) if name not in types]:
-        raise FeatureError(f"{group.name} has no column {missing[0]} in {', '.join(history.files[:1])}")
+    history.check_columns(group.name, used_columns(group), types)
     on = "true"
     if asked.rows:
         on = matching(group, asked, types)

@@ -4,7 +4,7 @@ What point-in-time retrieval reads. ``feature_repo.plans`` finds the row of a hi
 """
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,8 @@ ROWS_A_FILE = 40
 PLACE = f"(source.file_index::bigint << {ROWS_A_FILE}) + source.file_row_number"
 NO_LIMIT = timedelta(0)
 BEFORE_ALL = -(2**63)
-FILE_INDEX = "file_index"
+OF_DUCKDB = ("file_index", "file_row_number")
+HIDDEN = (".", "_")
 OVERLAPPING_MAX = 0.5
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # TIMESTAMP_NS ends in the year 2262, and starts in 1677.
@@ -118,19 +119,27 @@ class History:
         CatalogError
             A column has a name that DuckDB keeps for itself.
         """
-        described = connection.execute(f"describe select * from {self.relation}").fetchall()
-        if any(name.lower() == FILE_INDEX for name, *_ in described):
+        described = connection.execute(f"describe select * from {parquet(self.files)}").fetchall()
+        if kept := [name for name, *_ in described if name.lower() in OF_DUCKDB]:
             raise CatalogError(
-                f"{self.files[0]} has a column {FILE_INDEX}, a name DuckDB keeps for itself: rename it"
+                f"{self.files[0]} has a column {kept[0]}, a name DuckDB keeps for itself: rename it"
             )
         return {name: kind for name, kind, *_ in described}
+
+    def check_columns(self, of: str, used: Iterable[str], types: Mapping[str, str]) -> None:
+        """CatalogError when the files lack one of the columns that are ``used`` of somebody's."""
+        if missing := [name for name in used if name not in types]:
+            name, file = missing[0], Path(self.files[0])
+            is_folder = any(part.startswith(f"{name}=") for part in file.parts)
+            remedy = ": what a folder is called is no column, write it into the files" if is_folder else ""
+            raise CatalogError(f"{of} has no column {name} in {file}{remedy}")
 
 
 def files_in(path: str) -> list[str]:
     """The files of a source, sorted: those of a folder, the one, or those that a pattern stands for.
 
-    A folder without Parquet files of its own has those of the folders in it. What is there is no pattern,
-    whatever its name.
+    A folder has those of the folders in it too, but none whose name, or folder's name, begins with a dot or
+    an underscore: so temporary ones are called. What is there is no pattern, whatever its name.
 
     Raises
     ------
@@ -141,13 +150,18 @@ def files_in(path: str) -> list[str]:
     if REMOTE in path or place.is_file():
         return [path]
     if place.is_dir():
-        files = place.glob("*.parquet"), place.rglob("*.parquet")
-        found = sorted(map(str, files[0])) or sorted(map(str, files[1]))
+        there = (file for file in place.rglob("*.parquet") if file.is_file())
+        found = sorted(str(file) for file in there if not is_hidden(file.relative_to(place)))
     else:
         found = sorted(glob.glob(path, recursive=True))
     if not found:
         raise CatalogError(f"{path} has no Parquet files: run 'churn build' again")
     return found
+
+
+def is_hidden(file: Path) -> bool:
+    """Whether a file, or a folder that it is in, is called so that readers pass it by."""
+    return any(part.startswith(HIDDEN) for part in file.parts)
 
 
 def microseconds(column: str, kind: str) -> str:
@@ -179,6 +193,7 @@ def bounded(
     history: History, names: Sequence[str], first: datetime, last: datetime, types: Mapping[str, str]
 ) -> str:
     """The SQL for the keys (as ``names``) and instants of rows within a range, each once; no null keys."""
+    history.check_columns("the source", [*history.keys, history.instant], types)
     column = f"source.{quoted(history.instant)}"
     kind = types[history.instant]
     keys = [f"source.{quoted(key)} as {quoted(name)}" for key, name in zip(history.keys, names, strict=True)]

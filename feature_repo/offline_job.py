@@ -9,6 +9,7 @@ from feast.infra.offline_stores.offline_store import RetrievalMetadata
 
 from feature_repo.carried_types import carried
 from feature_repo.derived import declared_formulas
+from feature_repo.engine import within_memory
 from feature_repo.entity_rows import EntityRows
 from feature_repo.held import Group, HeldValues
 from feature_repo.history import History
@@ -95,12 +96,13 @@ class PointInTimeJob(StreamedJob):
         """The entity rows with stored features, and on-demand features of this project's own views."""
         asked = self.rows.table
         names = {name for one in self.joined for name in one.asked_by}
-        held = HeldValues.find(
-            self.rows.instants,
-            {name: asked[name] for name in sorted(names)},
-            [one.group for one in self.joined],
-            self.memory_limit,
-        )
+        with within_memory(self.memory_limit):
+            held = HeldValues.find(
+                self.rows.instants,
+                {name: asked[name] for name in sorted(names)},
+                [one.group for one in self.joined],
+                self.memory_limit,
+            )
         columns = self.selected(held)
         formulas = self.formulas()
 
@@ -112,7 +114,7 @@ class PointInTimeJob(StreamedJob):
             return pa.table(own | stored | self.derived(formulas, found, first)).combine_chunks()
 
         def batches() -> Iterator[pa.RecordBatch]:
-            with held:
+            with held, within_memory(self.memory_limit):
                 for first in range(0, len(asked), SLICE):
                     yield from part(first).to_batches()
 

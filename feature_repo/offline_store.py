@@ -101,9 +101,11 @@ class BuildOfflineStore(OfflineStore):
             ]
             if entity_df is None:
                 ends = compute_non_entity_date_range(feature_views, start_date=start_date, end_date=end_date)
-                rows = rows_between([(one.history, one.asked_by) for one in joined], *ends)
+                asked = [(one.history, one.asked_by) for one in joined]
+                rows = rows_between(asked, ends[0], ends[1], config.offline_store.memory_limit)
             else:
-                rows = entity_rows(entity_df, {one.name: one.history for one in joined})
+                sources = {one.name: one.history for one in joined}
+                rows = entity_rows(entity_df, sources, config.offline_store.memory_limit)
             check_keys(rows, joined)
             first, last = rows.range if entity_df is not None else ends
             job = PointInTimeJob(
@@ -335,7 +337,17 @@ def source_job(
 
 
 def append(path: str, table: pa.Table) -> None:
-    """Add rows to a folder of Parquet files or to one file; whoever reads sees all of them or none."""
+    """Add rows to a folder of Parquet files or to one file; whoever reads sees all of them or none.
+
+    Raises
+    ------
+    FeatureError
+        The source is a pattern, which tells no new file its name, or nothing is there.
+    ValueError
+        The columns are not those of the source.
+    """
+    if not Path(path).exists():
+        raise FeatureError(f"no file or folder is called {path}: rows are added to one that is there")
     present = pq.read_schema(files_in(path)[0])
     if set(table.column_names) != set(present.names):
         raise ValueError(f"rows have the columns {table.column_names}, but the source has {present.names}")

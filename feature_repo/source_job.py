@@ -1,12 +1,15 @@
 """The job behind Feast's pulls: rows of one source between two instants, all of them or each key's last."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
 import duckdb
 import pyarrow as pa
 
 from feature_repo.carried_types import carried
+from feature_repo.engine import Engine, within_memory
+from feature_repo.held import readable
 from feature_repo.history import (
     BEFORE_ALL,
     PLACE,
@@ -44,6 +47,7 @@ class SourceJob(StreamedJob):
 
     def query(self, types: Mapping[str, str]) -> str:
         """The query over a source of these types."""
+        self.history.check_columns("the source", [*self.history.keys, *self.columns], types)
         times = {self.history.instant, self.history.created}
         columns = [
             f"{carried(f'source.{quoted(name)}', types[name])} as {quoted(name)}"
@@ -89,12 +93,23 @@ class SourceJob(StreamedJob):
 
     def stream(self) -> pa.RecordBatchReader:
         """The rows in the order of the files."""
-        connection = duckdb.connect(config={"memory_limit": self.memory_limit})
-        connection.execute("set TimeZone = 'UTC'")
-        reader = connection.execute(self.query(self.history.types(connection))).to_arrow_reader(SLICE)
+        with ExitStack() as undone:
+            engine = Engine(self.memory_limit)
+            undone.callback(engine.close)
+            with self.told():
+                query = self.query(self.history.types(engine.connection))
+                reader = engine.connection.execute(query).to_arrow_reader(SLICE)
+            undone.pop_all()
 
         def batches() -> Iterator[pa.RecordBatch]:
-            with connection:
+            # With this job, which holds it, the build stays until its rows are read.
+            with engine, self.told():
                 yield from reader
 
         return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Say in one sentence why the source cannot be read."""
+        with within_memory(self.memory_limit), readable(self.history, "read"):
+            yield

@@ -19,7 +19,8 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 from feast.types import from_feast_to_pyarrow_type
 
-from feature_repo.disk import whole_file
+from feature_repo.disk import replace_folder, whole_file
+from feature_repo.errors import FeatureError
 
 
 class StreamedJob(RetrievalJob):
@@ -79,26 +80,38 @@ class StreamedJob(RetrievalJob):
     ) -> None:
         """Write the rows to a file, or to a folder when the path does not end in ``.parquet``.
 
+        What was there before is replaced when all rows are written, as ``feature_repo.disk`` says. A killed
+        process may leave a file or folder whose name begins with a dot, which no reader takes for rows.
+
         Raises
         ------
         SavedDatasetLocationAlreadyExists
             Something is there already; with ``allow_overwrite`` it is replaced.
+        FeatureError
+            A file would have to replace a folder, or a folder a file.
         """
         if not isinstance(storage, SavedDatasetFileStorage):
             raise TypeError(f"this offline store writes files, not to a {type(storage).__name__}")
         path = Path(FileSource.get_uri_for_file_path(self.repo_path, storage.file_options.uri))
         if path.exists() and not allow_overwrite:
             raise SavedDatasetLocationAlreadyExists(location=str(path))
-        if path.suffix == ".parquet":
+        is_file = path.suffix == ".parquet"
+        if path.exists() and path.is_file() != is_file:
+            made, there = ("file", "folder") if is_file else ("folder", "file")
+            raise FeatureError(
+                f"a {made} cannot take the place of the {there} {path}: remove it, or choose another path "
+                "(one that ends in .parquet is of a file, any other of a folder)"
+            )
+        if is_file:
             return self.to_parquet(path)
-        made = path.with_name(f".{path.name}-{uuid4().hex}")
-        made.mkdir(parents=True)
+        path = path.resolve()
+        fresh = path.with_name(f".{path.name}-{uuid4().hex}")
+        fresh.mkdir(parents=True)
         try:
-            self.to_parquet(made / "part-0.parquet")
-            shutil.rmtree(path, ignore_errors=True)
-            made.rename(path)
+            self.to_parquet(fresh / "part-0.parquet")
+            replace_folder(fresh, path)
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(fresh, ignore_errors=True)
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         return self.stream().read_all()
