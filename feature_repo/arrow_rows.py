@@ -43,7 +43,7 @@ def kept(column: pa.Array, declared: Declared) -> list[Any]:
         values = plain(column)
         return with_nan(column, values, kind.field) if pa.types.is_floating(column.type) else values
     try:
-        messages = python_values_to_proto_values(column.to_pylist(), kind.type)
+        messages = python_values_to_proto_values(column.to_pylist(maps_as_pydicts="strict"), kind.type)
     except UNTAKEN as error:
         raise FeatureError(f"{declared.refusal(str(column.type).upper())} ({error})") from error
     return [kind.kept(value) for value in messages]

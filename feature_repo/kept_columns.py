@@ -1,7 +1,7 @@
 """A column of a view's files as the online store keeps it: as declared, wherever that changes no value.
 
-What it would change is refused in a sentence: by the types of the columns at once, by their values while
-DuckDB reads them.
+What it would change is refused in a sentence, when DuckDB reads the first such value. A column that has none,
+as pandas writes one of nulls alone, may be declared as anything.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from feast import FeatureView, ValueType
 
 from feature_repo.carried_types import base_type, carried
-from feature_repo.errors import FeatureError
 from feature_repo.online_kinds import NO_INSTANT, Kind, key_kinds, kinds
 from feature_repo.sql import literal
 
@@ -68,11 +67,6 @@ class Declared:
         """The SQL for a column of the files in the form the store keeps it in.
 
         What the store keeps as a message stays as it is.
-
-        Raises
-        ------
-        FeatureError
-            No value of the column's type is of the declared type.
         """
         base, type_ = family(sql_type), self.kind.type
         if type_ is ValueType.STRING and (base in (*TEXTS, "TIMESTAMP", "DATE")):
@@ -94,7 +88,7 @@ class Declared:
             return column
         if self.kind.field is None and type_ is not ValueType.BYTES:
             return self._message(column, sql_type)
-        raise FeatureError(self.refusal(sql_type))
+        return self._checked(column, sql_type, "null")
 
     def refusal(self, sql_type: str, why: str = "") -> str:
         """The sentence that says why the view cannot be put online."""
@@ -120,15 +114,13 @@ class Declared:
             return column
         allowed, target = LISTED[name]
         if not sql_type.endswith("]") or family(sql_type[: sql_type.rindex("[")]) not in allowed:
-            raise FeatureError(self.refusal(sql_type))
-        # In a list Feast makes a null NaN where there is one, and elsewhere 0 or the empty text.
-        may_have_null = name in ("FLOAT_LIST", "DOUBLE_LIST")
+            return self._checked(column, sql_type, "null")
+        # Feast makes 0 or the empty text of a null in a list.
         kept = f"try_cast({column} as {target})"
-        count = f"list_count({column})" if may_have_null else f"len({column})"
-        why = "beyond 32 bits" if may_have_null else "that have a null in them, or a number that does not fit"
-        return self._checked(column, sql_type, f"if(list_count({kept}) = {count}, {kept}, null)", why)
+        why = "that have a null in them, or a number that does not fit"
+        return self._checked(column, sql_type, f"if(list_count({kept}) = len({column}), {kept}, null)", why)
 
-    def _checked(self, column: str, sql_type: str, kept: str, why: str) -> str:
+    def _checked(self, column: str, sql_type: str, kept: str, why: str = "") -> str:
         """What is kept, or the refusal where nothing is kept of a value."""
         refusal = literal(self.refusal(sql_type, why))
         return f"case when {column} is null or ({kept}) is not null then {kept} else error({refusal}) end"

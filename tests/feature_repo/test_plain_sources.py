@@ -10,7 +10,7 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 from feast import FeatureStore
-from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, String, UnixTimestamp
+from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, Map, String, UnixTimestamp
 
 from feature_repo.errors import FeatureError
 from tests.feature_repo.generic_repo import STOCK
@@ -167,6 +167,9 @@ TAKEN: dict[str, tuple[Any, pa.Array, list[Any] | None]] = {
     "list of int32": (Array(Int64), pa.array([[1, 2], None], pa.list_(pa.int32())), None),
     "list of int as Float64": (Array(Float64), pa.array([[1, 2], None]), [[1.0, 2.0], None]),
     "list of float": (Array(Float32), pa.array([[0.5], []], pa.list_(pa.float32())), None),
+    "map": (Map, pa.array([[("x", 1)], None], pa.map_(pa.string(), pa.int64())), [{"x": 1}, None]),
+    "nothing as text": (String, pa.nulls(2), None),
+    "nothing as a list": (Array(Int64), pa.nulls(2), None),
     "instant": (
         UnixTimestamp,
         pa.array([AT, None], NANO),
@@ -191,7 +194,7 @@ def test_a_value_comes_online_as_declared(tmp_path: Path, name: str) -> None:
         said = pa.array(said, pa.float32()).to_pylist()
     if declared is UnixTimestamp:
         said = [one and one.to_pydatetime().replace(microsecond=0, tzinfo=UTC) for one in said]
-    assert said == values
+    assert [dict(one) if declared is Map and one else one for one in said] == values
 
 
 def test_an_id_as_text(tmp_path: Path) -> None:
@@ -231,10 +234,11 @@ REFUSED: dict[str, tuple[Any, pa.Array, str, str]] = {
     "fractions as ints": (Array(Int64), pa.array([[1.5]]), "DOUBLE[]", "Array(Float64)"),
     "null in a list": (Array(Int64), pa.array([[1, None]]), f"BIGINT[] {NULL_IN_IT}", ""),
     "too large in a list": (Array(Int32), pa.array([[2**31]]), f"BIGINT[] {NULL_IN_IT}", "Array(Int64)"),
+    "null among floats": (Array(Float64), pa.array([[1.0, None]]), f"DOUBLE[] {NULL_IN_IT}", ""),
     "large float in a list": (
         Array(Float32),
         pa.array([[1e300]]),
-        "DOUBLE[] with values beyond 32 bits",
+        f"DOUBLE[] {NULL_IN_IT}",
         "Array(Float64)",
     ),
 }
