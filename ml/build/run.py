@@ -209,9 +209,13 @@ def check_not_empty(record: dict[str, Any], as_of: datetime | None) -> None:
 
 
 def remove_unfinished(builds: Path) -> None:
-    """Remove what a killed build left: one without its ``build.json``, never published; links half made."""
+    """Remove what a killed build left: one without its ``build.json``, never published; links half made.
+
+    One that is published and has lost it stays until another takes its place, and so does its name.
+    """
+    published = (builds / "current").resolve()
     for link in builds.glob("build-[0-9]*/.*.new"):
         link.unlink()
     for path in builds.glob("build-[0-9]*"):
-        if not (path / "build.json").exists():
+        if not (path / "build.json").exists() and path.resolve() != published:
             shutil.rmtree(path, ignore_errors=True)
