@@ -162,21 +162,18 @@ class StateAtComputeEngine(LocalComputeEngine):
             return anew
         there, since = held
         is_same = there == view.batch_source.path
-        if not source.is_build:
-            return self._work_of_files(anew, min(start, since), since) if is_same else anew
         if self.exactly and (until < since or (is_same and until == since) or self._pushed(view)):
             return anew
         if is_same:
-            since_then = since if self.exactly else min(start, since)
-            return replace(anew, until=max(until, since), since=since_then)
-        again = changed_since(Path(there), Path(view.batch_source.path), since)
+            anew, start = replace(anew, until=max(until, since)), since if self.exactly else min(start, since)
+            return replace(anew, since=start) if source.is_build else self._work_of_files(anew, start)
+        again = changed_since(Path(there), Path(view.batch_source.path), since) if source.is_build else None
         if again is None or until < since:
             return anew
         return replace(anew, since=since, again=tuple(again))
 
-    def _work_of_files(self, anew: Work, start: datetime, held: datetime) -> Work:
+    def _work_of_files(self, anew: Work, start: datetime) -> Work:
         """What is left to do where the same source is held, and its files may have changed."""
-        anew = replace(anew, until=max(anew.until, held))
         with self.online_store.transaction(self.repo_config) as connection:
             added = read_files.added_since(connection, anew.view.name, anew.said)
         if added is None or not anew.source.keys:

@@ -90,6 +90,20 @@ def test_rows_that_were_taken_back_are_no_longer_online(tmp_path: Path, change: 
     assert numbers(store, "a", "b", "c") == [1, None, 4 if change != "gone" else None]
 
 
+def test_a_load_never_goes_back_unless_it_is_to_be_exact(tmp_path: Path) -> None:
+    """Feast's commands go on from what is there; ``churn materialize`` makes the state of one instant."""
+    path = write(tmp_path / "rows.parquet", rows(("a", NOON, 1), ("a", NOON + MINUTE, 2), ("b", NOON, 3)))
+    store = applied(tmp_path / "repo", plain_view(path, {"n": Int64}))
+    load(store, NOON + MINUTE)
+    load(store)
+    assert online(store, [A, B], ["n"]) == [{"n": 2}, {"n": 3}]
+    store.provider.batch_engine.exactly = True
+    load(store)
+    assert numbers(store, "a", "b") == [1, 3]
+    load(store, NOON + MINUTE)
+    assert online(store, [A, B], ["n"]) == [{"n": 2}, {"n": 3}]
+
+
 def test_a_source_that_is_described_otherwise_is_read_anew(tmp_path: Path) -> None:
     made = pa.array([NOON + MINUTE, NOON], pa.timestamp("us"))
     path = write(tmp_path / "rows.parquet", rows(("a", NOON, 1), ("a", NOON, 2)) | {"made": made})
