@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
@@ -265,3 +266,35 @@ def test_a_stopped_load_goes_on_by_keys_of_any_type(
     assert len(loaded) == 6
     asked = [{"who": value} for value in column.to_pylist()]
     assert online(store, asked, ["n"]) == [{"n": n} for n in range(5)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_pushed_row_stays_until_the_source_has_a_later_one(tmp_path: Path, seed: int) -> None:
+    """Whatever kind of load comes between; no pushed row is of an instant that the source has."""
+    random = Random(seed)
+    world = World(random, tmp_path / "rows", ("who",), has_made=False)
+    world.row = without_made(world.row)
+    world.change()
+    store = applied(tmp_path / "repo", plain_view(world.folder, {"n": Int64}))
+    until, pushed = NOON, dict[str, tuple[datetime, int]]()
+    for _ in range(12):
+        what = random.choice(["push", "change", "load", "load"])
+        if what == "change":
+            world.change()
+        if what == "push":
+            who, at = random.choice(WHO), NOON + random.randrange(8) * MINUTE + 5 * MICRO
+            row = pd.DataFrame({"who": [who], "at": [pd.Timestamp(at, tz="UTC")], "n": [-len(pushed) - 1]})
+            store.write_to_online_store("view", row)
+            held = last_row(world.rows, {"who": who}, until)
+            if at >= max(pushed.get(who, (NOON,))[0], held["at"] if held else NOON):
+                pushed[who] = at, -len(pushed) - 1
+            continue
+        until += random.randrange(3) * MINUTE
+        store.materialize_incremental(until.replace(tzinfo=UTC))
+        expected = []
+        for who in WHO:
+            held = last_row(world.rows, {"who": who}, until)
+            if held and who in pushed and held["at"] > pushed[who][0]:
+                del pushed[who]
+            expected.append({"n": pushed[who][1] if who in pushed else held and held["n"]})
+        assert online(store, world.asked, ["n"]) == expected

@@ -12,10 +12,13 @@ from feast import FileSource
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
+from feast.types import Float64, Int64, String
 from feast.utils import make_tzaware
 
+from feature_repo.errors import FeatureError
 from feature_repo.online_answer import ColumnResponse
 from tests.feature_repo.generic_repo import AGO, BASKETS, EVERY_TYPE, NOW, OWN, PEOPLE, STOCK, cells, store
+from tests.feature_repo.plain_worlds import NOON, applied, load, online, plain_view, write
 
 PEOPLE_REFS = [f"people:{name}" for name in ("visits", "age", "share", "small", "is_new", "city")]
 BASKET_REFS = ["baskets:bought", "baskets:tags", "baskets:scores"]
@@ -262,3 +265,34 @@ def test_a_key_of_another_type_is_nobody(stores: tuple[Any, Any]) -> None:
     found = own.provider.online_read(own.config, view, keys, ["bought"])
     assert [values and values["bought"].int64_val for _, values in found] == [5, None, 5]
     assert BASKETS.num_rows == 4
+
+
+FEASTS = STOCK | {"batch_engine": {"type": "local"}, "offline_store": {"type": "dask"}}
+
+
+def test_feasts_engine_leaves_out_what_came_late(tmp_path: Path) -> None:
+    late = pa.array([NOON - AGO], pa.timestamp("us"))
+    found = {}
+    for name, settings in (("stock", FEASTS), ("own", {})):
+        rows = tmp_path / name / "rows"
+        write(rows / "1.parquet", {"who": pa.array(["a"]), "at": late, "n": pa.array([1])})
+        store = applied(tmp_path / name / "repo", plain_view(rows, {"n": Int64}), **settings)
+        load(store)
+        write(rows / "2.parquet", {"who": pa.array(["b"]), "at": late, "n": pa.array([2])})
+        store.materialize_incremental((NOON + AGO).replace(tzinfo=UTC))
+        found[name] = [row["n"] for row in online(store, [{"who": "a"}, {"who": "b"}], ["n"])]
+    assert found == {"stock": [1, None], "own": [1, 2]}
+
+
+def test_feasts_engine_changes_values_on_their_way(tmp_path: Path) -> None:
+    """What is no number becomes unknown, and a number that is declared as text becomes text."""
+    at, nan = pa.array([NOON], pa.timestamp("us")), float("nan")
+    path = write(
+        tmp_path / "rows.parquet", {"who": ["a"], "at": at, "x": pa.array([nan]), "word": pa.array([1.5])}
+    )
+    view = plain_view(path, {"x": Float64, "word": String})
+    store = applied(tmp_path / "stock", view, **FEASTS)
+    load(store)
+    assert online(store, [{"who": "a"}], ["x", "word"]) == [{"x": None, "word": "1.5"}]
+    with pytest.raises(FeatureError, match="word is declared as String"):
+        load(applied(tmp_path / "own", view))
