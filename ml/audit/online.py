@@ -16,11 +16,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from feature_repo import sql
 from feature_repo.carried_types import base_type, is_instant
 from feature_repo.catalog import Catalog, Feature, View, read_catalog
 from feature_repo.leases import lease
 from feature_repo.retrieval import point_in_time
-from feature_repo.sql import file_list, quoted
+from feature_repo.sql import quoted
 from ml.audit.facts import one
 from ml.audit.findings import Audit, Breach, Finding, failed, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding
@@ -141,7 +142,7 @@ def compare(
         return 0
     file = audit.scratch / f"online-{view.name}.parquet"
     breaches += copy_rows(store, view, file)
-    connection.execute(f"create or replace temp view online as from read_parquet({file_list([file])})")
+    connection.execute(f"create or replace temp view online as from {sql.parquet([file])}")
     columns = ", ".join(["customer_id", stamped("event_timestamp"), *map(carried, view.features)])
     connection.execute(OFFLINE.format(columns=columns, rows=parquet(view.path)), [held.mark.until])
     breaches += one_sided(connection, view)

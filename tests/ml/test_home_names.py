@@ -12,6 +12,7 @@ import pytest
 
 from feature_repo.online import online_features
 from feature_repo.retrieval import point_in_time
+from ml.audit.run import audit
 from ml.build import build, increment
 from ml.errors import UsageError
 from ml.features import features
@@ -113,6 +114,16 @@ def test_a_receipt(plain: Kept, odd: Kept, feature: str) -> None:
 def test_a_receipt_of_nobody(odd: Kept) -> None:
     with pytest.raises(UsageError, match="there is no customer 'C0012': did you mean c0012"):
         receipt("C0012", "orders_90d", home=odd.home)
+
+
+def test_the_audit_finds_nothing_wrong(odd: Kept) -> None:
+    names = ["ledger", "windows", "online", "history", "poison"]
+    said = audit(home=odd.home, seconds=5, only=names)
+    assert [(check["check"], [*check["breaches"]]) for check in said["checks"]] == [
+        (name, []) for name in names
+    ]
+    assert (said["passed"], said["not_checked"], said["failed"]) == (True, [], [])
+    assert min(check["compared"] for check in said["checks"]) > 100
 
 
 def test_tables_in_csv(plain: Kept, odd: Kept, tmp_path: Path) -> None:
