@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -16,6 +16,10 @@ from ml.errors import TidemarkError
 from ml.home import Home
 from ml.instants import format_instant
 from ml.progress import Progress
+
+STOPPED = "stopped; nothing was published"
+# What DuckDB makes of a KeyboardInterrupt during a query: a RuntimeError of this text.
+INTERRUPTED = "Query interrupted"
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
         except FeatureError as error:
             fail(str(error), 2 if isinstance(error, RowsError) else 1, as_json)
         except KeyboardInterrupt:
-            fail("stopped; nothing was published", 1, as_json)
+            fail(STOPPED, 1, as_json)
         except OSError as error:
             fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1, as_json)
         except sqlite3.Error as error:
@@ -63,6 +67,8 @@ def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
                 as_json,
             )
         except Exception as error:
+            if str(error) == INTERRUPTED:
+                fail(STOPPED, 1, as_json)
             if not lacks_room(error):
                 raise
             what = str(error).splitlines()[0]
@@ -82,7 +88,7 @@ def as_text(value: Any) -> str:
     return format_instant(value) if isinstance(value, datetime) else str(value)
 
 
-def fail(message: str, status: int, as_json: bool) -> None:
+def fail(message: str, status: int, as_json: bool) -> NoReturn:
     """Say one sentence on standard error and end with ``status``."""
     if as_json:
         click.echo(json.dumps({"error": message, "status": status}))

@@ -1,5 +1,8 @@
 """Where errors of libraries become one sentence: no room on disk or in memory is the user's to mend."""
 
+import os
+import signal
+import threading
 from pathlib import Path
 
 import click
@@ -25,6 +28,17 @@ def test_no_room_is_one_sentence(tmp_path: Path, error: Exception) -> None:
 def test_a_fault_of_ours_is_not_hidden(tmp_path: Path) -> None:
     done = CliRunner().invoke(failing(duckdb.BinderException("no such column")), ["--home", str(tmp_path)])
     assert isinstance(done.exception, duckdb.BinderException)
+
+
+def test_a_stop_during_a_query_is_one_sentence(tmp_path: Path) -> None:
+    @click.command()
+    @churn_command
+    def command(run: Run) -> None:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        duckdb.sql("select count(*) from range(1_000_000_000_000) as numbers(n) where n % 7 = 3").fetchall()
+
+    done = CliRunner().invoke(command, ["--home", str(tmp_path)])
+    assert (done.exit_code, done.stderr) == (1, "churn: stopped; nothing was published\n")
 
 
 def failing(error: Exception) -> click.Command:
