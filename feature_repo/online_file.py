@@ -1,6 +1,8 @@
 """Connections to the online store's file: waiting, at rest on a full disk, within a transaction."""
 
+import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,56 @@ from feature_repo.online_layout import settle
 from feature_repo.online_state import damage_told
 
 BUSY_SECONDS = 60
+LOOK_SECONDS = 0.05
+
+
+class Opened:
+    """A connection, for as long as its file has the name under which it was opened, in this process.
+
+    Parameters
+    ----------
+    path : Path
+    to_read : bool
+        Whether the file has to be there.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file to read.
+    """
+
+    def __init__(self, path: Path, to_read: bool):
+        if to_read and not path.exists():
+            raise FileNotFoundError(f"nothing is online yet in {path}: run 'churn materialize' first")
+        self.connection = connect(path)
+        self._name, self._process = str(path), os.getpid()
+        self._file, self._looked = file_of(self._name), time.monotonic()
+
+    def is_current(self, to_read: bool) -> bool:
+        """Whether it may be used: always within a transaction, which is of one file.
+
+        Whoever reads looks now and then only, for a look would take as long as half a read of a row.
+        """
+        if self.connection.in_transaction:
+            return True
+        if os.getpid() != self._process:
+            return False
+        now = time.monotonic()
+        if to_read and now - self._looked < LOOK_SECONDS:
+            return True
+        if file_of(self._name) != self._file:
+            return False
+        self._looked = now
+        return True
+
+
+def file_of(name: str) -> tuple[int, int] | None:
+    """What tells the file of a name from others; None without one."""
+    try:
+        state = os.stat(name)
+    except FileNotFoundError:
+        return None
+    return state.st_dev, state.st_ino
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -91,6 +91,8 @@ def change_over(connection: sqlite3.Connection) -> None:
     """
     connection.execute("begin immediate")
     try:
+        if layout(connection) == LAYOUT:
+            return
         views = {view for (view,) in connection.execute("select view from materialized")}
         for name in filter(ONCE_ASIDE.search, tables(connection)):
             if name in views:

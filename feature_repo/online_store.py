@@ -23,7 +23,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
 from feature_repo.errors import RowsLostError
-from feature_repo.online_file import connect, connect_at_rest, within
+from feature_repo.online_file import Opened, connect_at_rest, within
 from feature_repo.online_kinds import key_kinds, kinds
 from feature_repo.online_layout import (
     PUSHED,
@@ -365,21 +365,19 @@ class WholeRowOnlineStore(OnlineStore):
     @contextmanager
     def snapshot(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
         """One state of the store, whatever is written meanwhile."""
-        if not hasattr(self._open, "connection") and not self._path(config).exists():
-            raise FileNotFoundError(
-                f"nothing is online yet in {self._path(config)}: run 'churn materialize' first"
-            )
         with within(self._connection_to_read(config), "begin") as connection:
             yield connection
 
-    def _connection(self, config: RepoConfig) -> sqlite3.Connection:
-        if not hasattr(self._open, "connection"):
-            self._open.connection = connect(self._path(config))
-        return self._open.connection
+    def _connection(self, config: RepoConfig, to_read: bool = False) -> sqlite3.Connection:
+        """This thread's connection to the file that has the store's name now; another may have taken it."""
+        kept: Opened | None = getattr(self._open, "kept", None)
+        if kept is None or not kept.is_current(to_read):
+            self._open.kept = kept = Opened(self._path(config), to_read)
+        return kept.connection
 
     def _connection_to_read(self, config: RepoConfig) -> sqlite3.Connection:
         try:
-            return self._connection(config)
+            return self._connection(config, to_read=True)
         except sqlite3.OperationalError:
             return connect_at_rest(self._path(config))
 

@@ -59,7 +59,7 @@ def test_one_request_reads_one_state_of_all_views(home: Path, store) -> None:
 
 def test_a_full_disk_hinders_no_reader(home: Path, store, no_room) -> None:
     store.materialize_incremental(CLOCK)
-    store.provider.online_store._open.connection.close()
+    store.provider.online_store._open.kept.connection.close()
     with no_room(), WholeRowOnlineStore().snapshot(store.config) as connection:
         assert connection.execute('select count(*) from "feat_customer_orders"').fetchone() == (3,)
     with no_room():
