@@ -3,7 +3,7 @@
 Reads the feature folders of builds and any other Parquet ``FileSource``. What Feast documents holds here,
 also where its own stores differ (docs/feast-differences.md). Of a build, DECIMAL comes as Float64, instants
 and dates as ISO 8601 text, for Feast's own instants are whole seconds: a value is the same offline and
-online.
+online. What a folder is called (``shop=x``) is no column, and takes no column's place.
 """
 
 import os
