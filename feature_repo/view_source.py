@@ -76,11 +76,7 @@ class Source:
             types = self.history.types(connection)
         view, history = self.view.name, self.history
         times = [name for name in (history.instant, history.created) if name]
-        for name in (*self.keys.values(), *self.features.values(), *times):
-            if name not in types:
-                raise FeatureError(
-                    f"{view}: {history.files[0]} has no column {name}: name one of {', '.join(types)}"
-                )
+        history.check_columns(view, [*self.keys.values(), *self.features.values(), *times], types)
         for name in times:
             if not types[name].startswith(INSTANTS):
                 raise FeatureError(
@@ -108,7 +104,8 @@ class Source:
             files = self.history.files
             others = f" and {len(files) - 1} more" if len(files) > 1 else ""
             raise FeatureError(
-                f"{self.view.name}: {files[0]}{others} could not be read: {said}; look at the files"
+                f"{self.view.name}: {files[0]}{others} could not be read: {said}; look at the files, and free"
+                " memory and disk space"
             ) from error
 
 
