@@ -234,12 +234,12 @@ class StateAtComputeEngine(LocalComputeEngine):
 
     def _write_rows_of_feast(self, registry: BaseRegistry, task: MaterializationTask) -> None:
         """A view whose rows Feast has to compute: aggregated, transformed, or in no local Parquet file."""
+        held = self.online_store.watermark(self.repo_config, task.feature_view)
         if type(task.feature_view) is not FeatureView:
-            job = super()._materialize_one(registry, task)
+            job = super()._materialize_one(registry, task if held else from_the_first(task))
             if job.error():
                 raise job.error()
             return
-        held = self.online_store.watermark(self.repo_config, task.feature_view)
         start = min(task.start_time, held) if held else BEGINNING
         self._write_in_feasts_form(task, start)
 
@@ -289,6 +289,12 @@ def builds_held(views: Iterable[FeatureView]) -> Iterator[None]:
     finally:
         for handle in handles:
             os.close(handle)
+
+
+def from_the_first(task: MaterializationTask) -> MaterializationTask:
+    """The task, and what the registry says was written before: the store, made anew, has nothing of it."""
+    starts = [start for start, _ in task.feature_view.materialization_intervals]
+    return replace(task, start_time=min([task.start_time, *starts]))
 
 
 def done(task: MaterializationTask) -> LocalMaterializationJob:

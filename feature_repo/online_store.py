@@ -214,6 +214,7 @@ class WholeRowOnlineStore(OnlineStore):
         """Note that ``view`` now holds its present source up to ``until``, and remember it of the source."""
         source, text = view.batch_source.path, stamp(until)
         with self.transaction(config) as connection:
+            shape_table(connection, view)
             connection.execute(
                 "insert or replace into materialized values (?, ?, ?)", (view.name, source, text)
             )

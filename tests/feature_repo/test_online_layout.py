@@ -201,6 +201,49 @@ def test_without_its_file_everything_is_loaded_anew(home: Path, store: FeatureSt
     assert online(home, ["old"], CLOCK)[0]["city"] == "Oslo"
 
 
+def digit_of_key(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(n=rows["customer_id"].str[1:].astype("int64"))
+
+
+def test_without_its_file_a_view_that_feast_computes_is_loaded_anew(tmp_path: Path) -> None:
+    from feast import BatchFeatureView
+
+    plain = view_of(tmp_path, "v", [4, 5])
+    view = BatchFeatureView(
+        name="v",
+        entities=[customer],
+        schema=plain.schema,
+        source=plain.batch_source,
+        mode="pandas",
+        udf=digit_of_key,
+        udf_string="digit_of_key",
+        online=True,
+    )
+    store = opened(tmp_path)
+    store.apply([customer, view])
+    store.materialize(BEFORE, AFTER)
+    for file in tmp_path.glob("online.db*"):
+        file.unlink()
+    opened(tmp_path).materialize_incremental(datetime(2024, 4, 1, tzinfo=UTC))
+    assert asked(opened(tmp_path), "v:n", "c0", "c1") == [0, 1]
+
+
+def test_a_view_without_rows_can_be_asked_after_a_load_into_a_new_file(tmp_path: Path) -> None:
+    from feast import BatchFeatureView
+
+    plain = view_of(tmp_path, "v", [4])
+    view = BatchFeatureView(
+        name="v", entities=[customer], schema=plain.schema, source=plain.batch_source, online=True
+    )
+    store = opened(tmp_path)
+    store.apply([customer, view])
+    for file in tmp_path.glob("online.db*"):
+        file.unlink()
+    again = opened(tmp_path)
+    again.materialize(datetime(2023, 1, 1, tzinfo=UTC), BEFORE)
+    assert asked(again, "v:n", "c0") == [None]
+
+
 def test_what_a_killed_load_left_goes_with_the_next_load_of_any_kind(
     home: Path, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Online: a store that says what the build says passes; any cell changed by hand is named."""
 
+import shutil
 import sqlite3
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from ml.audit.online import check
+from ml.audit.run import run_check
 from ml.audit.stored import store_file
 from ml.home import Home
 from ml.materialize import materialize
@@ -153,6 +155,13 @@ def test_what_the_store_was_filled_from_may_be_gone(home: Path, tmp_path: Path) 
     found = check(given(home, tmp_path / "scratch"))
     assert found.skipped == "the store was filled from build-000001, which is gone: run 'churn materialize'"
     assert found.failed
+
+
+def test_a_build_without_its_rows_is_a_fault(home: Path, tmp_path: Path) -> None:
+    shutil.rmtree(home / "builds" / "build-000001" / "features" / "feat_customer_profile")
+    found = run_check("online", given(home, tmp_path / "scratch"))
+    assert (found.passed, found.failed) == (False, True)
+    assert found.skipped.endswith("feat_customer_profile is missing from the build: run 'churn build' again")
 
 
 def test_nothing_online_is_not_checked_and_nothing_is_made(tmp_path: Path) -> None:
