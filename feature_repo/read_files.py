@@ -8,19 +8,19 @@ import json
 import sqlite3
 from typing import Any
 
-TABLE = 'create table if not exists "read:files" (view text primary key, said text)'
+TABLE = "create table if not exists read_files (view text primary key, said text)"
 
 
 def note(connection: sqlite3.Connection, view: str, said: dict[str, Any]) -> None:
     """Remember what was read (``Source.said``)."""
     connection.execute(TABLE)
-    connection.execute('insert or replace into "read:files" values (?, ?)', (view, json.dumps(said)))
+    connection.execute("insert or replace into read_files values (?, ?)", (view, json.dumps(said)))
 
 
 def added_since(connection: sqlite3.Connection, view: str, said: dict[str, Any]) -> list[str] | None:
     """The files that were not there when the view was read; None where more than that may have changed."""
     connection.execute(TABLE)
-    row = connection.execute('select said from "read:files" where view = ?', (view,)).fetchone()
+    row = connection.execute("select said from read_files where view = ?", (view,)).fetchone()
     before = json.loads(row[0]) if row else None
     if before is None or before | {"files": []} != said | {"files": []}:
         return None
