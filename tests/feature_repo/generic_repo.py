@@ -149,6 +149,13 @@ def in_python(inputs: dict[str, Any]) -> dict[str, Any]:
 def store(folder: Path, name: str, settings: dict[str, Any]) -> FeatureStore:
     """A store with the views applied."""
     folder.mkdir()
+    made = store_of(name, folder, settings)
+    made.apply(views(folder))
+    return made
+
+
+def store_of(name: str, folder: Path, settings: dict[str, Any] = OWN) -> FeatureStore:
+    """A store without views; with this repository's online store and engine where nothing else is said."""
     settings = {key: dict(value) for key, value in settings.items()}
     settings["online_store"]["path"] = str(folder / "online.db")
     config = RepoConfig(
@@ -160,9 +167,7 @@ def store(folder: Path, name: str, settings: dict[str, Any]) -> FeatureStore:
         repo_path=folder,
         **settings,
     )
-    made = FeatureStore(config=config)
-    made.apply(views(folder))
-    return made
+    return FeatureStore(config=config)
 
 
 def cells(answer: Any) -> dict[str, Any]:

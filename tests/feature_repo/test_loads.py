@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
 from feast.types import Int64, String
 
 from feature_repo.online import OnlineReader
@@ -22,7 +22,7 @@ from feature_repo.paths import ROOT
 from feature_repo.repository import apply_definitions
 from ml.materialize import materialize
 from tests.feature_repo.asking import offline, online
-from tests.feature_repo.generic_repo import OWN
+from tests.feature_repo.generic_repo import store_of
 from tests.feature_repo.small_build import ORDER_ROWS, write_build
 
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)
@@ -283,21 +283,6 @@ def test_a_store_of_an_earlier_version_is_read_and_then_written_anew(home: Path,
     assert orders(home, "ann") == [90]
     materialize(home=home)
     assert online(home, EVERYBODY, CLOCK) == offline(home, EVERYBODY, CLOCK)
-
-
-def store_of(project: str, folder: Path) -> FeatureStore:
-    """A Feast store of its own with this repository's online store and engine."""
-    config = RepoConfig(
-        project=project,
-        provider="local",
-        registry=str(folder / "registry.db"),
-        offline_store={"type": "duckdb"},
-        entity_key_serialization_version=3,
-        online_store=OWN["online_store"] | {"path": str(folder / "online.db")},
-        batch_engine=OWN["batch_engine"],
-        repo_path=folder,
-    )
-    return FeatureStore(config=config)
 
 
 def test_of_two_rows_at_one_instant_the_one_created_later_holds(tmp_path: Path) -> None:

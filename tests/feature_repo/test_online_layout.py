@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
 from feast.types import Float64, Int64, PrimitiveFeastType, String
 
 from feature_repo.errors import FeatureError
@@ -19,7 +19,7 @@ from feature_repo.online_store import WholeRowOnlineStore
 from feature_repo.repository import open_store
 from ml.materialize import materialize
 from tests.feature_repo.asking import offline, online
-from tests.feature_repo.generic_repo import OWN
+from tests.feature_repo.generic_repo import store_of
 
 BEFORE, AT, AFTER = (datetime(2024, month, 1, tzinfo=UTC) for month in (1, 2, 3))
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)
@@ -47,17 +47,7 @@ measure = Entity(name="measure", join_keys=["at"], value_type=ValueType.DOUBLE)
 
 
 def opened(folder: Path) -> FeatureStore:
-    config = RepoConfig(
-        project="generic",
-        provider="local",
-        registry=str(folder / "registry.db"),
-        offline_store={"type": "duckdb"},
-        entity_key_serialization_version=3,
-        online_store=OWN["online_store"] | {"path": str(folder / "online.db")},
-        batch_engine=OWN["batch_engine"],
-        repo_path=folder,
-    )
-    return FeatureStore(config=config)
+    return store_of("generic", folder)
 
 
 def view_of(
