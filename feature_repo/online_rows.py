@@ -168,7 +168,7 @@ def flat(row: Row, keys: Mapping[str, Kind], fields: Sequence[tuple[str, Kind]])
     return [
         *plain,
         stamp(instant),
-        stamp(created) if created else None,
+        None if created is None or created != created else stamp(created),
         1,
         *(kind.kept(values[name]) for name, kind in fields),
     ]

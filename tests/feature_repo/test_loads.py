@@ -311,6 +311,14 @@ def test_of_two_rows_at_one_instant_the_one_created_later_holds(tmp_path: Path) 
     assert store.get_online_features(["keyed:number"], rows).to_dict()["number"] == [1, 3]
     assert store.get_online_features(["alone:number"], [{"x": 1}]).to_dict()["number"] == [1]
 
+    pushed = pd.DataFrame(
+        {"customer_id": ["a", "b"], "at": at + timedelta(1), "made": [at, pd.NaT], "number": [7, 8]}
+    )
+    store.write_to_online_store("keyed", pushed)
+    assert store.get_online_features(["keyed:number"], rows).to_dict()["number"] == [7, 8]
+    store.write_to_online_store("keyed", pushed.assign(made=at, number=9))
+    assert store.get_online_features(["keyed:number"], rows).to_dict()["number"] == [9, 9]
+
 
 def test_a_view_that_feast_has_to_compute_goes_through_feasts_own_engine(tmp_path: Path) -> None:
     from feast import BatchFeatureView
