@@ -176,7 +176,7 @@ class StateAtComputeEngine(LocalComputeEngine):
         """What is left to do where the same source is held, and its files may have changed."""
         with self.online_store.transaction(self.repo_config) as connection:
             added = read_files.added_since(connection, anew.view.name, anew.said)
-        if added is None or not anew.source.keys:
+        if added is None or not anew.source.keys or anew.source.history.is_mixed:
             return anew
         return replace(anew, since=start, again=tuple(added))
 

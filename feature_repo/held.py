@@ -204,19 +204,25 @@ def used_columns(group: Group) -> list[str]:
 
 
 def fetch(connection: duckdb.DuckDBPyConnection, group: Group) -> None:
-    """Make a table of the values of the rows that held; only files with such a row are opened."""
+    """Make a table of the values of the rows that held; only files with such a row are opened.
+
+    Files that differ are all read, for their types come from all of them.
+    """
+    history = group.history
     found = connection.execute(
         f"select distinct place >> {ROWS_A_FILE} as file from held order by file"
     ).fetchall()
-    numbers = [number for (number,) in found] or [0]
-    relation = parquet([group.history.files[number] for number in numbers], "file_row_number = true")
+    numbers = range(len(history.files)) if history.is_mixed else [number for (number,) in found] or [0]
+    relation = parquet(
+        [history.files[number] for number in numbers], "file_row_number = true", *history.common
+    )
     columns = [f"source.{quoted(column)} as {quoted(name)}" for name, column in group.columns.items()]
     connection.execute(f"""
         create temp table {quoted(group.name)} as
         select {", ".join([f"held.row as {ASKED_ROW}", *columns])}
         from held
         inner join {relation} as source
-            on source.file_index = list_position({numbers}, held.place >> {ROWS_A_FILE}) - 1
+            on source.file_index = list_position({list(numbers)}, held.place >> {ROWS_A_FILE}) - 1
                 and source.file_row_number = held.place & {(1 << ROWS_A_FILE) - 1}
         order by held.row
     """)

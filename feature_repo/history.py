@@ -7,6 +7,7 @@ import glob
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -36,12 +37,13 @@ class History:
     Parameters
     ----------
     files : sequence of str
-        Parquet files of one schema.
+        Parquet files; those of a build are of one schema, others may differ (see ``is_mixed``).
     keys : sequence of str
         The columns that say whose a row is; none when all rows are about the same.
     instant : str
         The column of instants from which a row holds: of any unit, with a zone or in UTC. They count to the
-        microsecond; what is finer is rounded up, so that no row is seen too early.
+        microsecond; what is finer is rounded up, so that no row is seen too early (DuckDB cuts it off where
+        the column has nanoseconds and a zone).
     created : str, optional
         The column of instants a row was written at: of two rows for one instant the later written holds, one
         without counts as the earliest.
@@ -65,7 +67,32 @@ class History:
     @property
     def relation(self) -> str:
         """The rows, for a ``from`` clause."""
-        return parquet(self.files, "file_row_number = true")
+        return parquet(self.files, "file_row_number = true", *self.common)
+
+    @cached_property
+    def is_mixed(self) -> bool:
+        """Whether the files differ in columns or types; those of a build never do.
+
+        By itself DuckDB gives every file's values the types of the first, and loses what does not fit.
+        """
+        if self.is_unique or len(self.files) == 1:
+            return False
+        query = f"""
+            select count(distinct said) > 1
+            from (
+                select list((name, duckdb_type, num_children) order by column_id) as said
+                from parquet_schema({file_list(self.files)})
+                group by file_name
+            )
+        """
+        with duckdb.connect() as connection:
+            ((is_mixed,),) = connection.execute(query).fetchall()
+        return bool(is_mixed)
+
+    @property
+    def common(self) -> list[str]:
+        """How files that differ are read: each column in the type that holds every file's values."""
+        return ["union_by_name = true"] if self.is_mixed else []
 
     @property
     def lifetime_microseconds(self) -> int:
@@ -119,7 +146,8 @@ class History:
         CatalogError
             A column has a name that DuckDB keeps for itself.
         """
-        described = connection.execute(f"describe select * from {parquet(self.files)}").fetchall()
+        rows = parquet(self.files, *self.common)
+        described = connection.execute(f"describe select * from {rows}").fetchall()
         if kept := [name for name, *_ in described if name.lower() in OF_DUCKDB]:
             raise CatalogError(
                 f"{self.files[0]} has a column {kept[0]}, a name DuckDB keeps for itself: rename it"

@@ -34,7 +34,7 @@ from feature_repo.errors import FeatureError, RowsError
 from feature_repo.history import NO_LIMIT, History, files_in
 from feature_repo.leases import hold
 from feature_repo.offline_job import Joined, PointInTimeJob, Wanted
-from feature_repo.paths import feast_path
+from feature_repo.paths import store_path
 from feature_repo.quiet import silence_known_warnings
 from feature_repo.registry_store import take_turn
 from feature_repo.retrieval import MEMORY_LIMIT
@@ -58,7 +58,8 @@ class BuildOfflineStore(OfflineStore):
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Check a source; ``feast apply`` does so before it reads the registry, so here it waits its turn."""
-        take_turn(feast_path(config.registry.path).parent)
+        if str(config.registry.registry_store_type).startswith("feature_repo."):
+            take_turn(store_path(config.registry.path, config.repo_path).parent)
         super().validate_data_source(config, data_source)
 
     @staticmethod

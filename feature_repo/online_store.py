@@ -56,7 +56,7 @@ from feature_repo.online_sql import (
     table_columns,
     upsert,
 )
-from feature_repo.paths import feast_path
+from feature_repo.paths import store_path
 from feature_repo.registry_store import locked
 from feature_repo.sql import quoted
 
@@ -68,7 +68,7 @@ class WholeRowOnlineStoreConfig(FeastConfigBaseModel):
         "feature_repo.online_store.WholeRowOnlineStore"
     )
     path: str = "online_store.db"
-    """Absolute, or relative to ``<CHURN_HOME>/feast``."""
+    """Absolute, or relative to the repository; of this project's own to ``<CHURN_HOME>/feast``."""
 
 
 class WholeRowOnlineStore(OnlineStore):
@@ -383,7 +383,7 @@ class WholeRowOnlineStore(OnlineStore):
             return connect_at_rest(self._path(config))
 
     def _path(self, config: RepoConfig) -> Path:
-        return feast_path(config.online_store.path)
+        return store_path(config.online_store.path, config.repo_path)
 
 
 def columns_of_request(rows: Any) -> Mapping[str, Any] | None:

@@ -51,3 +51,10 @@ def settings() -> dict[str, Any]:
 def feast_path(name: str, home: Path | None = None) -> Path:
     """Where one of Feast's own files is: ``name`` itself if absolute, else in ``<home>/feast``."""
     return (home or churn_home()) / "feast" / name
+
+
+def store_path(name: str, repo_path: str | os.PathLike[str] | None) -> Path:
+    """Where a file named in settings is: of this repository in the home, of another beside its settings."""
+    if repo_path is None or Path(repo_path).resolve() == SETTINGS.parent:
+        return feast_path(name)
+    return Path(repo_path, name)

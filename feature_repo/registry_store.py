@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from feast.feature_view import FeatureViewState
 from feast.infra.registry.registry_store import RegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import RegistryConfig
@@ -19,7 +20,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from feature_repo.disk import replace_file
 from feature_repo.errors import RegistryDamagedError
-from feature_repo.paths import feast_path
+from feature_repo.paths import store_path
 
 _held: dict[Path, IO[str]] = {}
 
@@ -29,18 +30,18 @@ class RegistryChangedError(RuntimeError):
 
 
 class WholeFileRegistryStore(RegistryStore):
-    """A registry in one file under ``<CHURN_HOME>/feast``.
+    """A registry in one file.
 
     Parameters
     ----------
     registry_config : RegistryConfig
-        Its ``path`` is absolute, or relative to the home's ``feast`` folder.
+        Its ``path`` is absolute, or relative to the repository; of this project's own to the home's ``feast``
+        folder, for state does not live beside the code.
     repo_path : Path
-        Not used: state does not live beside the code.
     """
 
     def __init__(self, registry_config: RegistryConfig, repo_path: Path | None):
-        self.path = feast_path(registry_config.path)
+        self.path = store_path(registry_config.path, repo_path)
         self._seen = ""
         self._written = ""
         self._holding = False
@@ -58,7 +59,7 @@ class WholeFileRegistryStore(RegistryStore):
             return told_apart(copy_of(self._pending))
         registry = read_registry(self.path)
         self._seen = registry.version_id
-        return told_apart(registry)
+        return told_apart(servable(registry))
 
     def update_registry_proto(self, registry_proto: RegistryProto) -> None:
         """Replace the registry.
@@ -137,6 +138,20 @@ def told_apart(registry: RegistryProto) -> RegistryProto:
     another when one is forgotten, so two of one version but other contents would be taken for each other.
     """
     registry.version_id = str(uuid.uuid4())
+    return registry
+
+
+def servable(registry: RegistryProto) -> RegistryProto:
+    """The registry, with every view that is being loaded, or was when a load was killed, as it was before.
+
+    Feast answers nobody from such a view, but values stay where they are until all of the new ones are there.
+    """
+    for views in (registry.feature_views, registry.stream_feature_views):
+        for view in views:
+            if view.meta.state == FeatureViewState.MATERIALIZING.value:
+                was_loaded = len(view.meta.materialization_intervals) > 0
+                before = FeatureViewState.AVAILABLE_ONLINE if was_loaded else FeatureViewState.GENERATED
+                view.meta.state = before.value
     return registry
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ml.errors import UsageError
+from ml.errors import NotReadyError, UsageError
 from ml.instants import format_instant, parse_instant
 from ml.records import read_json
 
@@ -23,6 +23,14 @@ def read_build_card(build: Path) -> dict[str, Any]:
         It cannot be read, or is not there.
     """
     return read_json(build / FILE, "churn build", NEEDED)
+
+
+def card_of(build: Path) -> dict[str, Any]:
+    """What the build's card says, be it little; nothing when it is damaged."""
+    try:
+        return read_json(build / FILE, "churn build")
+    except (OSError, NotReadyError):
+        return {}
 
 
 def write_build_card(build: Path, card: dict[str, Any]) -> None:

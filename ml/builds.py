@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.online_state import online_builds
-from ml.build_card import read_build_card
+from ml.build_card import card_of
 from ml.errors import NotReadyError
 from ml.home import Home, model_of
 from ml.instants import format_instant
@@ -47,14 +47,6 @@ def line(build: Path, current: bool, online: datetime | None) -> dict[str, Any]:
         "model_version": model_name(build),
         "online_as_of": format_instant(online) if online else None,
     }
-
-
-def card_of(build: Path) -> dict[str, Any]:
-    """What ``build.json`` says; nothing when it is damaged, for a list is no place to fail."""
-    try:
-        return read_build_card(build)
-    except (OSError, NotReadyError):
-        return {}
 
 
 def feature_rows(build: Path, rows: dict[str, int]) -> int | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from feature_repo.disk import sync_folder, sync_tree
 from feature_repo.leases import finish_removals, lease, remove_unless_read
 from feature_repo.paths import ROOT, churn_home
-from ml.build_card import read_build_card
+from ml.build_card import card_of
 from ml.errors import BusyError, NotReadyError, UsageError
 
 KEPT_BUILDS = 3
@@ -246,7 +246,7 @@ def remove_oldest(home: Home, keep: int) -> None:
     finish_removals(home.builds)
     builds = home.kept_builds()
     present = home.current_build()
-    descent = [present.name, *(read_build_card(present).get("lineage") or [])]
+    descent = [present.name, *(card_of(present).get("lineage") or [])]
     ranks = {name: rank for rank, name in enumerate(descent)}
     wanted = sorted(builds, key=lambda build: ranks.get(build.name, len(descent)))[: max(keep, 1)]
     for build in builds:

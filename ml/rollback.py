@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from feature_repo.catalog import read_catalog
 from feature_repo.online_state import online_builds
 from feature_repo.paths import registry_file
-from ml.build_card import data_clock, read_build_card
-from ml.builds import card_of, model_name
+from ml.build_card import card_of, data_clock, read_build_card
+from ml.builds import model_name
 from ml.errors import BuildError, NotReadyError, UsageError
 from ml.home import Home, publish
 from ml.instants import format_instant

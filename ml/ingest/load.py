@@ -11,8 +11,8 @@ from typing import Any
 
 from feature_repo.leases import finish_removals, remove
 from feature_repo.sql import parquet
-from ml.build_card import read_build_card
-from ml.errors import NotReadyError, SourceError, UsageError
+from ml.build_card import card_of
+from ml.errors import SourceError, UsageError
 from ml.home import Home, numbered, publish
 from ml.ingest.contract import TABLES
 from ml.ingest.fill import fill, link_earlier
@@ -157,7 +157,4 @@ def prune(home: Home) -> None:
 
 def load_of(build: Path) -> str | None:
     """The load that a build was made from; None when its card is damaged."""
-    try:
-        return read_build_card(build).get("load_id")
-    except NotReadyError:
-        return None
+    return card_of(build).get("load_id")

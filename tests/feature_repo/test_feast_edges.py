@@ -148,15 +148,8 @@ def test_what_a_folder_is_called_never_overrides_a_column(tmp_path: Path, kind: 
 
 
 def test_what_a_folder_is_called_is_no_column(tmp_path: Path) -> None:
-    """Feast's dask store makes it one."""
-    view = partitioned(tmp_path)
-    feast = bare_store(tmp_path, DASK)
-    feast.apply([CUSTOMER, view])
-    at_once = pd.DataFrame({"customer_id": ["a", "b"], ASKED: pd.to_datetime([START + MINUTE] * 2, utc=True)})
-    assert [row["shop"] for row in ask(feast, at_once, ["view:n", "view:shop"])] == ["y", "y"]
-
     store = bare_store(tmp_path, OURS)
-    store.apply([CUSTOMER, view])
+    store.apply([CUSTOMER, partitioned(tmp_path)])
     asked = pd.DataFrame({"customer_id": ["a", "b"], ASKED: [START, START + MINUTE]})
     assert [row["n"] for row in ask(store, asked, ["view:n"])] == [0, 11]
     sentence = r"no column shop in .*shop=x/part.parquet: what a folder is called is no column, write it into"

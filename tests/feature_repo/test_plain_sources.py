@@ -42,6 +42,53 @@ def rows(*given: tuple[str, datetime, int]) -> dict[str, Any]:
     return {"who": pa.array(who), "at": pa.array(at, pa.timestamp("us")), "n": pa.array(n)}
 
 
+TWO = pa.array(["a", "b"])
+EARLIER = pa.array([NOON - 5 * MINUTE] * 2, pa.timestamp("us"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "first", "later", "found"),
+    [
+        (Float64, pa.array([1, 2]), pa.array([4.5]), [4.5, 2.0]),
+        (Float64, pa.array([1.5, 2.5]), pa.array([3]), [3.0, 2.5]),
+        (Float64, pa.array([1.5, 2.5], pa.float32()), pa.array([0.1]), [0.1, 2.5]),
+        (Float64, pa.array([Decimal("1.1")] * 2), pa.array([Decimal("1.123")]), [1.123, 1.1]),
+        (String, pa.array(["x", "y"]), pa.array([7]), ["7", "y"]),
+        (String, pa.array([1, 2]), pa.array(["007"]), ["007", "2"]),
+        (Int64, pa.array([1, 2], pa.int8()), pa.array([2**40]), [2**40, 2]),
+        (Int64, pa.array([None, None], pa.int64()), None, [None, None]),
+    ],
+)
+def test_files_of_several_types_keep_every_value(
+    tmp_path: Path, declared: Any, first: pa.Array, later: pa.Array | None, found: list[Any]
+) -> None:
+    """As pandas writes them: whole numbers one day and fractions the next, or no such column at all."""
+    write(tmp_path / "rows" / "1.parquet", {"who": TWO, "at": EARLIER, "n": first})
+    more = {"who": TWO[:1], "at": pa.array([NOON], pa.timestamp("us"))}
+    write(tmp_path / "rows" / "2.parquet", more if later is None else more | {"n": later})
+    store = applied(tmp_path / "repo", plain_view(tmp_path / "rows", {"n": declared}))
+    load(store)
+    for answers in (online(store, [A, B], ["n"]), offline(store, [A, B], ["n"])):
+        assert [None if row["n"] is None else declared_as(declared, row["n"]) for row in answers] == found
+
+
+def declared_as(declared: Any, value: Any) -> Any:
+    """Offline has the files' decimals, online what is declared."""
+    return float(value) if declared is Float64 else value
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("s"), pa.timestamp("ms", "UTC")])
+def test_instants_of_a_later_file_are_as_fine_as_it_says(tmp_path: Path, kind: pa.DataType) -> None:
+    midnight = NOON.replace(hour=0)
+    coarse = pa.array([midnight - timedelta(days=1)] * 2, pa.timestamp("us")).cast(kind)
+    write(tmp_path / "rows" / "1.parquet", {"who": TWO, "at": coarse, "n": pa.array([1, 2])})
+    fine = pa.array([NOON, NOON + MICRO], pa.timestamp("us", "UTC" if "UTC" in str(kind) else None))
+    write(tmp_path / "rows" / "2.parquet", {"who": TWO, "at": fine, "n": pa.array([3, 99])})
+    store = applied(tmp_path / "repo", plain_view(tmp_path / "rows", {"n": Int64}))
+    load(store)
+    assert numbers(store, "a", "b") == [3, 2]
+
+
 @pytest.mark.parametrize("path", ["data", "data/*.parquet", "data/one.parquet"])
 def test_a_relative_path_is_taken_from_the_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str

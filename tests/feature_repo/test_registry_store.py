@@ -7,11 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from feast.feature_view import FeatureViewState
 
 from feature_repo.errors import RegistryDamagedError
+from feature_repo.objects import BEGINNING
+from feature_repo.paths import ROOT, store_path
 from feature_repo.registry_store import RegistryChangedError, WholeFileRegistryStore, read_registry
 from feature_repo.repository import apply_definitions, open_store, registry_of
 from tests.feature_repo.small_build import write_build
+from tests.ml.test_materialize import CLOCK
 
 
 class Unwritable:
@@ -241,3 +245,44 @@ apply_definitions(open_store(Path({str(home)!r})), build=Path({str(build)!r}))
     assert (done.returncode, path.read_bytes()) == (-signal.SIGKILL, before)
     apply_definitions(open_store(home), home)
     assert builds_in(path) == {"build-000002"}
+
+
+@pytest.mark.parametrize(
+    ("loaded", "shown"), [(True, FeatureViewState.AVAILABLE_ONLINE), (False, FeatureViewState.GENERATED)]
+)
+def test_a_load_under_way_or_killed_takes_no_view_from_its_readers(
+    home: Path, store, loaded: bool, shown: FeatureViewState
+) -> None:
+    """Feast writes down that a view is being loaded, and answers nobody from one that is."""
+    if loaded:
+        store.materialize(BEGINNING, CLOCK)
+    path = home / "feast" / "registry.db"
+    registry = read_registry(path)
+    for view in registry.feature_views:
+        view.meta.state = FeatureViewState.MATERIALIZING.value
+        if not loaded:
+            del view.meta.materialization_intervals[:]
+    path.write_bytes(registry.SerializeToString())
+
+    reader = open_store(home)
+    assert {view.state for view in reader.list_batch_feature_views()} == {shown}
+    if loaded:
+        asked = [{"customer_id": "ann", "event_timestamp": "2024-03-01T10:11:12"}]
+        found = reader.get_online_features(["feat_customer_orders:orders_30d"], asked).to_dict()
+        assert found["orders_30d"] != [None]
+    reader.materialize(BEGINNING, CLOCK)
+    assert {view.state for view in open_store(home).list_batch_feature_views()} == {
+        FeatureViewState.AVAILABLE_ONLINE
+    }
+
+
+def test_a_repository_of_ones_own_keeps_its_files_beside_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHURN_HOME", str(tmp_path / "home"))
+    assert store_path("online_store.db", ROOT / "feature_repo") == tmp_path / "home/feast/online_store.db"
+    assert store_path("online_store.db", tmp_path / "repo") == tmp_path / "repo/online_store.db"
+    assert store_path(str(tmp_path / "a.db"), tmp_path / "repo") == tmp_path / "a.db"
+
+    config = SimpleNamespace(path="registry.db")
+    assert WholeFileRegistryStore(config, tmp_path / "repo").path == tmp_path / "repo/registry.db"

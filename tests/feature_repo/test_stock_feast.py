@@ -19,10 +19,10 @@ import pytest
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.feature_service import FeatureService
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
-from feast.types import Int64
+from feast.types import Int64, String
 from feast.utils import _convert_arrow_to_proto
 
-from feature_repo.errors import RowsError
+from feature_repo.errors import FeatureError, RowsError
 from feature_repo.paths import ROOT
 from tests.feature_repo.feast_worlds import (
     ASKED,
@@ -349,6 +349,32 @@ def test_a_folder_of_files_cannot_be_read_and_one_written_to(tmp_path: Path) -> 
         else:
             with pytest.raises((OSError, duckdb.IOException), match="directory"):
                 store.write_to_offline_store("view", row)
+
+
+def test_what_a_folder_is_called_becomes_a_column(tmp_path: Path) -> None:
+    for number, shop in enumerate("xy"):
+        folder = tmp_path / "source" / f"shop={shop}"
+        folder.mkdir(parents=True)
+        rows = {"customer_id": ["a", "b"], "happened": [START + number * MINUTE] * 2, "n": [number, number]}
+        pq.write_table(pa.table(rows), folder / "part.parquet")
+    view = FeatureView(
+        name="view",
+        entities=[CUSTOMER],
+        schema=[Field(name="n", dtype=Int64), Field(name="shop", dtype=String)],
+        source=FileSource(path=str(tmp_path / "source"), timestamp_field="happened"),
+    )
+    asked = pd.DataFrame({"customer_id": ["a", "b"], ASKED: pd.to_datetime([START + MINUTE] * 2, utc=True)})
+    wanted = ["view:n", "view:shop"]
+
+    for kind, error in ((DUCKDB, AttributeError), (DASK, None), (OURS, FeatureError)):
+        store = bare_store(tmp_path / kind, kind)
+        store.apply([CUSTOMER, view])
+        if error:
+            with pytest.raises(error):
+                store.get_historical_features(asked, wanted).to_arrow()
+        else:
+            found = cells(store.get_historical_features(asked, wanted).to_arrow())
+            assert [(row["n"], row["shop"]) for row in found] == [(1, "y"), (1, "y")]
 
 
 @pytest.mark.parametrize(("kind", "rows"), [(DUCKDB, 4), (DASK, 4), (OURS, 1)])

@@ -61,6 +61,6 @@ def test_refusals(workshop: Workshop, tmp_path: Path) -> None:
         dataset(out, home=workshop.home, problem=replace(Problem(), active_within_days=60))
     with pytest.raises(UsageError):
         dataset(tmp_path / "rows.xlsx", home=workshop.home, problem=Problem())
-    with pytest.raises(NotReadyError, match="run 'churn build' first"):
+    with pytest.raises(NotReadyError, match="run 'churn ingest PATH', then 'churn build'"):
         dataset(out, home=tmp_path, problem=Problem())
     assert not out.exists()

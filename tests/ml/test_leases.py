@@ -149,7 +149,7 @@ def test_a_build_removed_just_before_the_lease_was_had_is_not_read(
 
 
 def test_nothing_built_is_one_sentence(home: Home) -> None:
-    with pytest.raises(NotReadyError, match="run 'churn build' first"), home.reading():
+    with pytest.raises(NotReadyError, match="run 'churn ingest PATH', then 'churn build'"), home.reading():
         pass
 
 

@@ -154,7 +154,7 @@ def test_a_build_for_another_problem_is_refused(workshop: Workshop) -> None:
 
 
 def test_without_a_build_it_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(NotReadyError, match="run 'churn build' first"):
+    with pytest.raises(NotReadyError, match="run 'churn ingest PATH', then 'churn build'"):
         train(home=tmp_path, problem=PROBLEM)
 
 
