@@ -38,7 +38,8 @@ def check_same_problem(build: Path, problem: Problem) -> None:
 def read_cutoffs(build: Path) -> list[datetime]:
     """The labelled cut-offs, ascending."""
     query = f"select distinct event_timestamp from {parquet(build / LABELS)} order by all"
-    return [row[0] for row in duckdb.sql(query).fetchall()]
+    with duckdb.connect() as connection:
+        return [row[0] for row in connection.execute(query).fetchall()]
 
 
 def count_rows(build: Path, split: TimeSplit) -> dict[str, int]:
@@ -46,7 +47,9 @@ def count_rows(build: Path, split: TimeSplit) -> dict[str, int]:
     parts = {**dict.fromkeys(("train", "validation", "test"), 0), "left_out": 0}
     query = f"select event_timestamp, count(*) from {parquet(build / LABELS)} group by all"
     part_of = split.part_of()
-    for cutoff, rows in duckdb.sql(query).fetchall():
+    with duckdb.connect() as connection:
+        found = connection.execute(query).fetchall()
+    for cutoff, rows in found:
         parts[part_of.get(cutoff, "left_out")] += rows
     return parts
 

@@ -24,7 +24,8 @@ def sentence(audit: Audit, table: Table) -> list[str]:
     """How many of one table have no clock, if any."""
     rows = relation_of(audit.load / table.name)
     query = COUNTS.format(key=table.key[0], version=table.version, rows=rows)
-    without, all_of_them = duckdb.sql(query).fetchall()[0]
+    with duckdb.connect() as connection:
+        without, all_of_them = connection.execute(query).fetchall()[0]
     if not without:
         return []
     subject = table.name.replace("_", " ")

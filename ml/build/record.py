@@ -67,4 +67,5 @@ def count(table: Path) -> int:
     """Rows of a table, as its files say."""
     files = file_list(sorted(table.glob("*.parquet")))
     query = f"select sum(num_rows)::bigint from parquet_file_metadata({files})"
-    return duckdb.sql(query).fetchall()[0][0]
+    with duckdb.connect() as connection:
+        return connection.execute(query).fetchall()[0][0]

@@ -38,7 +38,8 @@ def population(build: Path, split: TimeSplit) -> list[dict[str, Any]]:
 def count_by_cutoff(folder: Path) -> list[tuple[datetime, int]]:
     """Rows of each cut-off."""
     query = f"select event_timestamp, count(*) from {parquet(folder)} group by all order by all"
-    return duckdb.sql(query).fetchall()
+    with duckdb.connect() as connection:
+        return connection.execute(query).fetchall()
 
 
 def base_rates(build: Path, split: TimeSplit) -> list[dict[str, Any]]:
