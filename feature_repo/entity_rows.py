@@ -20,7 +20,7 @@ from feature_repo.engine import Engine, within_memory
 from feature_repo.errors import RowsError
 from feature_repo.held import readable
 from feature_repo.history import History, bounded, since_1970
-from feature_repo.sql import parquet, quoted
+from feature_repo.sql import quoted
 
 EVENT_TIMESTAMP = "event_timestamp"
 FIRST, LAST = since_1970(datetime.min), since_1970(datetime.max)
@@ -112,7 +112,7 @@ def queried(sql: str, sources: Mapping[str, History], memory_limit: str) -> pa.T
     with within_memory(memory_limit), Engine(memory_limit) as connection:
         for name, history in sources.items():
             with readable(history, "read"):
-                connection.execute(f"create view {quoted(name)} as from {parquet(history.files)}")
+                connection.execute(f"create view {quoted(name)} as from {history.rows}")
         try:
             found = connection.execute(sql)
             if found is None:

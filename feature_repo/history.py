@@ -66,8 +66,13 @@ class History:
 
     @property
     def relation(self) -> str:
-        """The rows, for a ``from`` clause."""
+        """The rows with their places, for a ``from`` clause."""
         return parquet(self.files, "file_row_number = true", *self.common)
+
+    @property
+    def rows(self) -> str:
+        """The rows as the files have them, for a ``from`` clause."""
+        return parquet(self.files, *self.common)
 
     @cached_property
     def is_mixed(self) -> bool:
@@ -146,8 +151,7 @@ class History:
         CatalogError
             A column has a name that DuckDB keeps for itself.
         """
-        rows = parquet(self.files, *self.common)
-        described = connection.execute(f"describe select * from {rows}").fetchall()
+        described = connection.execute(f"describe select * from {self.rows}").fetchall()
         if kept := [name for name, *_ in described if name.lower() in OF_DUCKDB]:
             raise CatalogError(
                 f"{self.files[0]} has a column {kept[0]}, a name DuckDB keeps for itself: rename it"

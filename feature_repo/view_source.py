@@ -15,7 +15,7 @@ from feature_repo.errors import CatalogError, FeatureError
 from feature_repo.history import History, files_in
 from feature_repo.offline_store import in_files, is_build, path_of
 from feature_repo.source_job import SourceJob
-from feature_repo.sql import REMOTE, parquet
+from feature_repo.sql import REMOTE
 
 INSTANTS = ("TIMESTAMP", "DATE", "VARCHAR")
 REFUSED = "Invalid Input Error: "
@@ -47,7 +47,7 @@ class Source:
     @property
     def relation(self) -> str:
         """The rows, for a ``from`` clause; those of a build have no need of a place."""
-        return parquet(self.history.files) if self.is_build else self.history.relation
+        return self.history.rows if self.is_build else self.history.relation
 
     @property
     def state(self) -> list[list[Any]]:

@@ -72,6 +72,15 @@ def test_files_of_several_types_keep_every_value(
         assert [None if row["n"] is None else declared_as(declared, row["n"]) for row in answers] == found
 
 
+def test_sql_of_entity_rows_sees_every_value_of_files_of_several_types(tmp_path: Path) -> None:
+    write(tmp_path / "rows" / "1.parquet", {"who": TWO, "at": EARLIER, "n": pa.array([1, 2])})
+    write(tmp_path / "rows" / "2.parquet", {"who": TWO[:1], "at": EARLIER[:1], "n": pa.array([4.5])})
+    store = applied(tmp_path / "repo", plain_view(tmp_path / "rows", {"n": Float64}))
+    asked = 'select who, n as seen, "at" as event_timestamp from "view"'
+    found = store.get_historical_features(asked, ["view:n"]).to_arrow()
+    assert sorted(found["seen"].to_pylist()) == [1.0, 2.0, 4.5]
+
+
 def declared_as(declared: Any, value: Any) -> Any:
     """Offline has the files' decimals, online what is declared."""
     return float(value) if declared is Float64 else value
