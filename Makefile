@@ -34,8 +34,8 @@ demo: $(READY) ## From raw tables to scores and pages (DEMO=complete-journey or 
 	$(BIN)/churn explore
 	$(BIN)/churn report
 
-test: $(READY) ## Run the tests.
-	$(BIN)/python -m pytest
+test: $(READY) ## Run the tests, file by file, on two cores.
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 15
 
 check: lint types sql imports test ## All that CI checks.
 

