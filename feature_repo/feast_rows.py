@@ -52,7 +52,7 @@ def pulled(
         config=config,
         data_source=source,
         join_key_columns=[named(key) for key in view.join_keys if key != DUMMY_ENTITY_ID],
-        feature_name_columns=[named(field.name) for field in view.features],
+        feature_name_columns=[named(name) for name in kinds(view)],
         timestamp_field=named(source.timestamp_field),
         created_timestamp_column=named(created) if created else None,
         start_date=start,

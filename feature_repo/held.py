@@ -15,13 +15,13 @@ import pyarrow as pa
 
 from feature_repo.engine import Engine
 from feature_repo.errors import FeatureError
-from feature_repo.history import PLACE, ROWS_A_FILE, History, matched, microseconds
+from feature_repo.history import PLACE, ROWS_A_FILE, History, in_full, matched, microseconds
 from feature_repo.plans import Asked, find_held
 from feature_repo.sql import parquet, quoted
 
 INSTANT = "instant"
 # Features may be called anything; so none will be.
-ASKED_ROW, CREATED, ITS_PLACE = '"asked row"', '"its writing"', '"its place"'
+ASKED_ROW, CREATED, ITS_PLACE, ITS_TIME = '"asked row"', '"its writing"', '"its place"', '"its time"'
 
 
 @dataclass(frozen=True)
@@ -237,10 +237,12 @@ def fetch_settled(
     """
     history = group.history
     time = microseconds(f"source.{quoted(history.instant)}", types[history.instant])
-    created = "null"
+    created = written = "null"
     if history.created:
         created = microseconds(f"source.{quoted(history.created)}", types[history.created])
-    columns = [f"owners.row as {ASKED_ROW}", f"{created} as {CREATED}", f"{PLACE} as {ITS_PLACE}"]
+        written = in_full(f"source.{quoted(history.created)}", types[history.created])
+    columns = [f"owners.row as {ASKED_ROW}", f"{written} as {CREATED}", f"{PLACE} as {ITS_PLACE}"]
+    columns += [f"{in_full(f'source.{quoted(history.instant)}', types[history.instant])} as {ITS_TIME}"]
     columns += [f"source.{quoted(column)} as {quoted(name)}" for name, column in group.columns.items()]
     connection.execute(f"""
         create temp table {quoted(group.name)} as
@@ -252,7 +254,8 @@ def fetch_settled(
     """)
     ties = f"select count(*) > count(distinct {ASKED_ROW}) from {quoted(group.name)}"
     if connection.execute(ties).fetchall() == [(True,)]:
-        order = f"partition by {ASKED_ROW} order by {CREATED} desc nulls last, {ITS_PLACE} desc"
+        latest = f"{ITS_TIME} desc, {CREATED} desc nulls last, {ITS_PLACE} desc"
+        order = f"partition by {ASKED_ROW} order by {latest}"
         connection.execute(f"""
             create or replace temp table {quoted(group.name)} as
             from {quoted(group.name)} qualify row_number() over ({order}) = 1 order by {ASKED_ROW}

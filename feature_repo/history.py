@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -187,8 +188,35 @@ def files_in(path: str) -> list[str]:
     else:
         found = sorted(glob.glob(path, recursive=True))
     if not found:
-        raise CatalogError(f"{path} has no Parquet files: run 'churn build' again")
+        if is_in_build(path):
+            raise CatalogError(f"{path} has no Parquet files: run 'churn build' again")
+        raise CatalogError(
+            f"no Parquet files are at {path}: put them there, or give the source its right path"
+        )
     return found
+
+
+def is_in_build(path: str | Path) -> bool:
+    """Whether a path is a feature folder of a build: ``builds/<build>/features/<model>``."""
+    parts = Path(path).parts
+    return len(parts) > 4 and parts[-2] == "features" and parts[-4] == "builds"
+
+
+class Files(Sequence[str]):
+    """The files of a source, looked for when they are first needed: Feast's jobs are lazy."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return files_in(self.path)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._names[place]
 
 
 def is_hidden(file: Path) -> bool:
@@ -204,6 +232,11 @@ def microseconds(column: str, kind: str) -> str:
     if kind == "VARCHAR":
         return f"epoch_us({column}::timestamptz)"
     return f"epoch_us({column})" if kind.startswith("TIMESTAMP") else f"epoch_us({column}::timestamp)"
+
+
+def in_full(column: str, kind: str) -> str:
+    """The SQL for the order of a column of instants: of those within one microsecond the later is later."""
+    return f"epoch_ns({column})" if kind == "TIMESTAMP_NS" else microseconds(column, kind)
 
 
 def matched(asked: str, asked_kind: str, column: str, kind: str, name: str) -> str:

@@ -31,7 +31,7 @@ from feast.utils import compute_non_entity_date_range
 from feature_repo.disk import whole_file
 from feature_repo.entity_rows import EntityFrame, EntityRows, entity_rows, rows_between
 from feature_repo.errors import FeatureError, RowsError
-from feature_repo.history import NO_LIMIT, History, files_in
+from feature_repo.history import NO_LIMIT, Files, History, files_in, is_in_build
 from feature_repo.leases import hold
 from feature_repo.offline_job import Joined, PointInTimeJob, Wanted
 from feature_repo.paths import store_path
@@ -245,8 +245,7 @@ def settings(config: RepoConfig) -> tuple[str, str]:
 
 def is_build(source: DataSource | None) -> bool:
     """Whether a source is a feature folder of a build: ``builds/<build>/features/<model>``."""
-    folder = Path(source.path) if isinstance(source, FileSource) else Path()
-    return len(folder.parts) > 4 and folder.parts[-2] == "features" and folder.parts[-4] == "builds"
+    return isinstance(source, FileSource) and is_in_build(source.path)
 
 
 def path_of(config: RepoConfig, source: DataSource | None) -> str:
@@ -277,7 +276,7 @@ def joined_view(
     ]
     asked_by = {key: view.projection.join_key_map.get(key, key) for key in view.join_keys if key != NOBODY}
     history = History(
-        files=files_in(path_of(config, source)),
+        files=Files(path_of(config, source)),
         keys=[in_files(source, key) for key in asked_by],
         instant=in_files(source, source.timestamp_field),
         created=in_files(source, source.created_timestamp_column)
@@ -330,10 +329,9 @@ def source_job(
     """Rows of one source."""
     own = [key for key in keys if key != NOBODY]
     with holding(source) as held:
-        history = History(
-            files_in(path_of(config, source)), own, instant, created, is_unique=is_build(source)
-        )
-        columns = [*own, *features, instant, *([created] if created else [])]
+        history = History(Files(path_of(config, source)), own, instant, created, is_unique=is_build(source))
+        # Feast's transformations ask for no feature by name, and mean every column.
+        columns = [*own, *features, instant, *([created] if created else [])] if features else []
         return held(SourceJob(history, columns, between, only_latest, is_build(source), settings(config)))
 
 

@@ -93,8 +93,9 @@ def kind(type_: ValueType) -> Kind:
 
 
 def kinds(view: FeatureView) -> dict[str, Kind]:
-    """Feature name -> how it is kept."""
-    return {field.name: kind(field.dtype.to_value_type()) for field in view.features}
+    """Feature name -> how it is kept; join keys, which a stream view has among its features, are none."""
+    keys = set(view.join_keys)
+    return {f.name: kind(f.dtype.to_value_type()) for f in view.features if f.name not in keys}
 
 
 def key_kinds(view: FeatureView) -> dict[str, Kind]:

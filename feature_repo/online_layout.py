@@ -15,6 +15,7 @@ from uuid import uuid4
 from feast import FeatureView
 
 from feature_repo.errors import FeatureError
+from feature_repo.online_kinds import kinds
 from feature_repo.sql import quoted
 
 LAYOUT = 1
@@ -109,7 +110,7 @@ def change_over(connection: sqlite3.Connection) -> None:
 
 def clashing(view: FeatureView) -> list[str]:
     """Columns that SQLite would take for one another, for it does not tell case, or for the store's own."""
-    names = [*view.join_keys, *(field.name for field in view.features)]
+    names = [*view.join_keys, *kinds(view)]
     times = Counter(name.lower() for name in (*OWN_COLUMNS, *names))
     return [name for name in names if times[name.lower()] > 1]
 
@@ -121,6 +122,10 @@ def check_columns(view: FeatureView) -> None:
     ------
     FeatureError
     """
+    if not view.join_keys:
+        raise FeatureError(
+            f"{view.name} has no join keys, for Feast knows none of its entities: apply its entities with it"
+        )
     if names := clashing(view):
         raise FeatureError(
             f"{view.name} cannot be put online with columns named {listed(names)}: names that differ by case "

@@ -91,13 +91,15 @@ class WholeRowOnlineStore(OnlineStore):
     ) -> None:
         """Give each view a table of its columns; values that stay in place stay readable.
 
-        A view that is only to be asked offline may have columns that cannot stand in one.
+        A view that is only to be asked offline may have columns that cannot stand in one, and one whose
+        entities Feast does not know has no key yet.
         """
         with self.transaction(config) as connection:
             for view in tables_to_delete:
                 drop_table(connection, view.name)
             for view in tables_to_keep:
-                if view.online or not clashing(view):
+                is_online = getattr(view, "online", True)  # on-demand views that are written have none
+                if view.join_keys and (is_online or not clashing(view)):
                     shape_table(connection, view)
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:

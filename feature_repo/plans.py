@@ -230,7 +230,9 @@ def find_held(
             delete from latest using {asked.keys} as keys
             where latest.row = keys.row and latest.time < keys.instant - {lifetime}
         """)
-    is_placed = history.is_unique or (plan == "search" and not history.created)
+    is_placed = history.is_unique or (
+        plan == "search" and not history.created and types[history.instant] != "TIMESTAMP_NS"
+    )
     columns = "latest.row, latest.place" if is_placed else "latest.row, latest.time, keys.instant, owners.*"
     joins = f"inner join {asked.keys} as keys using (row) inner join {asked.owners} as owners using (number)"
     connection.execute(f"""

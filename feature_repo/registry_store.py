@@ -46,17 +46,22 @@ class WholeFileRegistryStore(RegistryStore):
         self._written = ""
         self._holding = False
         self._pending: RegistryProto | None = None
+        self._is_new = False
 
     def get_registry_proto(self) -> RegistryProto:
-        """The registry as it stands; empty when there is none yet.
+        """The registry as it stands; empty where Feast began one that nothing was written to yet.
 
         Raises
         ------
+        FileNotFoundError
+            There is no file.
         RegistryDamagedError
             The file cannot be read.
         """
         if self._pending is not None:
             return told_apart(copy_of(self._pending))
+        if not (self._is_new or self.path.exists()):
+            raise FileNotFoundError(f"no registry is at {self.path}: run 'feast apply'")
         registry = read_registry(self.path)
         self._seen = registry.version_id
         return told_apart(servable(registry))
@@ -72,6 +77,9 @@ class WholeFileRegistryStore(RegistryStore):
         if self._holding:
             self._pending = copy_of(told_apart(registry_proto))
             return
+        if not self.path.exists() and not registry_proto.projects:
+            self._is_new = True  # Feast opens a registry: a reader leaves no file behind
+            return
         with locked(self.path.with_suffix(".lock")):
             if read_registry(self.path).version_id != self._seen:
                 raise RegistryChangedError(
@@ -80,7 +88,7 @@ class WholeFileRegistryStore(RegistryStore):
             registry_proto.version_id = self._written = str(uuid.uuid4())
             registry_proto.last_updated.FromDatetime(datetime.now(UTC))
             replace_file(self.path, registry_proto.SerializeToString(), is_locked=True)
-            self._seen = registry_proto.version_id
+            self._seen, self._is_new = registry_proto.version_id, False
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
@@ -116,7 +124,7 @@ class WholeFileRegistryStore(RegistryStore):
     def teardown(self) -> None:
         """Remove the registry."""
         self.path.unlink(missing_ok=True)
-        self._seen = ""
+        self._seen, self._is_new = "", False
 
 
 def read_registry(path: Path) -> RegistryProto:

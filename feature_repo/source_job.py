@@ -15,7 +15,7 @@ from feature_repo.history import (
     PLACE,
     ROWS_A_FILE,
     History,
-    microseconds,
+    in_full,
     since_1970,
     within,
 )
@@ -25,7 +25,10 @@ from feature_repo.streamed_job import StreamedJob
 
 
 class SourceJob(StreamedJob):
-    """Rows of one source between two instants: all of them, or the last of each key."""
+    """Rows of one source between two instants: all of them, or the last of each key.
+
+    No columns stand for every one.
+    """
 
     def __init__(
         self,
@@ -53,7 +56,7 @@ class SourceJob(StreamedJob):
             f"{carried(f'source.{quoted(name)}', types[name])} as {quoted(name)}"
             if self.is_build and name not in times
             else f"source.{quoted(name)}"
-            for name in dict.fromkeys(self.columns)
+            for name in dict.fromkeys(self.columns or types)
         ]
         if not self.history.keys:
             columns.append("'' as __dummy_id")
@@ -80,13 +83,11 @@ class SourceJob(StreamedJob):
     def latest(self, types: Mapping[str, str]) -> str:
         """The SQL for the place of a key's last row."""
         history = self.history
-        time = microseconds(f"source.{quoted(history.instant)}", types[history.instant])
+        time = in_full(f"source.{quoted(history.instant)}", types[history.instant])
         if history.is_unique:
             return f"arg_max({PLACE}, {time})"
         created = (
-            microseconds(f"source.{quoted(history.created)}", types[history.created])
-            if history.created
-            else "0"
+            in_full(f"source.{quoted(history.created)}", types[history.created]) if history.created else "0"
         )
         order = f"{{'time': {time}, 'created': coalesce({created}, {BEFORE_ALL}), 'place': {PLACE}}}"
         return f"arg_max({PLACE}, {order})"

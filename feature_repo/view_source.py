@@ -131,9 +131,7 @@ def source_of(config: RepoConfig, view: FeatureView) -> Source | None:
     except CatalogError as error:
         if is_build(source):
             raise
-        raise FeatureError(
-            f"{view.name}: no Parquet files are at {path}: put them there, or give the source its right path"
-        ) from error
+        raise FeatureError(f"{view.name}: {error}") from error
     named = lambda names: {name: in_files(source, name) for name in names}  # noqa: E731
     keys = named(key for key in view.join_keys if key != DUMMY_ENTITY_ID)
     created = source.created_timestamp_column

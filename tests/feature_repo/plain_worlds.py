@@ -29,12 +29,11 @@ def plain_store(folder: Path, **settings: Any) -> FeatureStore:
     stated["online_store"] = stated["online_store"] | {"path": str(folder / "online.db")}
     return FeatureStore(
         config=RepoConfig(
-            project="plain",
+            project=stated.pop("project", "plain"),
             provider="local",
-            registry=str(folder / "registry.db"),
             entity_key_serialization_version=3,
             repo_path=folder,
-            **stated,
+            **{"registry": str(folder / "registry.db")} | stated,
         )
     )
 
