@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from benchmarks.machine import measured_on
 from benchmarks.page import GIB, table
 
 AIM = 0.1
@@ -18,8 +19,8 @@ def page(results: dict[str, Any]) -> str:
 def introduction(machine: dict[str, Any]) -> str:
     return f"""# Builds of new facts alone
 
-Written by `make bench` (`python -m benchmarks.increments`) on {machine["date"]}, {machine["cores"]} cores,
-{machine["memory_bytes"] / GIB:.0f} GiB of memory, DuckDB {machine["versions"]["duckdb"]}, dbt
+Written by `make bench` (`python -m benchmarks.increments`) on {measured_on(machine)},
+DuckDB {machine["versions"]["duckdb"]}, dbt
 {machine["versions"]["dbt-core"]}; every figure is in `benchmarks/increments.json`."""
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from datetime import date
 from importlib.metadata import version
 from typing import Any
@@ -9,14 +10,18 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 from benchmarks import bare_duckdb
+from feature_repo.paths import ROOT
+
+GIB = 1024**3
 
 LIBRARIES = ("duckdb", "dbt-core", "dbt-duckdb", "feast", "pyarrow", "xgboost-cpu")
 
 
 def machine() -> dict[str, Any]:
-    """Date, system, cores, memory, versions of the libraries, DuckDB's settings."""
+    """Date, commit, system, cores, memory, versions of the libraries, DuckDB's settings."""
     return {
         "date": date.today().isoformat(),
+        "commit": commit(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
@@ -24,6 +29,26 @@ def machine() -> dict[str, Any]:
         "threads": threads(),
         "duckdb_memory_limit": memory(),
     }
+
+
+def commit() -> str:
+    """Short name of the commit that is measured, marked where files differ from it."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--match", ""],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"
+
+
+def measured_on(machine: dict[str, Any]) -> str:
+    """When, at which commit and on what the figures were measured."""
+    return (
+        f"{machine['date']} at commit {machine['commit']}, {machine['cores']} cores, "
+        f"{machine['memory_bytes'] / GIB:.0f} GiB of memory"
+    )
 
 
 def threads() -> int:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from benchmarks.machine import measured_on
+
 GIB = 1024**3
 NAMES = {
     "sqlite": "Feast's SQLite store",
@@ -113,10 +115,7 @@ def between(found: dict[str, float]) -> str:
 
 
 def about(machine: dict[str, Any]) -> str:
-    return (
-        f"Measured on {machine['date']}, {machine['cores']} cores,"
-        f" {machine['memory_bytes'] / GIB:.0f} GiB of memory, Python {machine['versions']['python']}."
-    )
+    return f"Measured on {measured_on(machine)}, Python {machine['versions']['python']}."
 
 
 def verdict(is_kept: bool) -> str:

@@ -56,8 +56,8 @@ def introduction(machine: dict[str, Any], shops: list[Shop]) -> str:
     repeats = ", ".join(f"{len(shop['runs']['build'])} at {shop['customers']:,} customers" for shop in shops)
     return f"""# Benchmarks
 
-Written by `make bench` (`python -m benchmarks.run`) on {machine["date"]}; every single run is in
-`benchmarks/results.json`.
+Written by `make bench` (`python -m benchmarks.run`) on {machine["date"]} at commit
+{machine["commit"]}; every single run is in `benchmarks/results.json`.
 
 - Machine: {machine["system"]}, {machine["cores"]} cores, {machine["memory_bytes"] / GIB:.0f} GiB of memory.
 - Versions: {versions}.

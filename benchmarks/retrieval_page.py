@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from benchmarks.machine import measured_on
 from benchmarks.page import GIB, table
 from benchmarks.retrieval_figures import (
     ASKED_SERIES,
@@ -53,8 +54,7 @@ def introduction(machine: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     return f"""## Point-in-time retrieval
 
-Written by `python -m benchmarks.retrieval` on {machine["date"]}, {machine["cores"]} cores,
-{machine["memory_bytes"] / GIB:.0f} GiB of memory, with {versions}; every run is in
+Written by `python -m benchmarks.retrieval` on {measured_on(machine)}, with {versions}; every run is in
 `benchmarks/retrieval.json`. Histories are made up, the same on any machine; asked are random customers at
 random instants of the year, in the order of the instants.
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from benchmarks.machine import measured_on
+
 GIB = 1024**3
 
 
@@ -10,10 +12,10 @@ def page(results: dict[str, Any], truth: dict[str, Any]) -> str:
     told, boosted, every = results["machine"], results["boosted"], results["every"]
     return f"""# What training costs
 
-Written by `make bench` (`python -m benchmarks.training`) on {told["date"]}, {told["cores"]} cores,
-{told["memory_bytes"] / GIB:.0f} GiB of memory, xgboost-cpu {told["versions"]["xgboost-cpu"]}; every figure
-is in `benchmarks/training.json`. One run each, each in a process of its own, on made-up rows; the whole
-process makes the rows as well, the peak is its largest resident memory.
+Written by `make bench` (`python -m benchmarks.training`) on {measured_on(told)},
+xgboost-cpu {told["versions"]["xgboost-cpu"]}; every figure is in
+`benchmarks/training.json`. One run each, each in a process of its own, on made-up rows; the whole process
+makes the rows as well, the peak is its largest resident memory.
 
 ## The boosted candidates on {boosted["rows"]:,} rows of {boosted["features"]} features
 
@@ -34,7 +36,7 @@ A simulated shop's true churn probabilities lie beside its data. They order cust
 on average; on one test part labels come by chance, so the lead of the truth has an interval, from paired
 replicates that draw customers. The expected lead is free of that chance: each row counts as a churner by its
 true probability. Shops of {truth["customers"]:,} customers, the champion that `churn train` chooses
-(`python -m benchmarks.truth`, {truth["machine"]["date"]}):
+(`python -m benchmarks.truth`, {truth["machine"]["date"]} at commit {truth["machine"]["commit"]}):
 
 {truth_table(truth["shops"])}
 """

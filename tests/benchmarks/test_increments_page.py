@@ -34,6 +34,7 @@ def results() -> dict[str, Any]:
     }
     machine = {
         "date": "2026-01-02",
+        "commit": "abc1234",
         "cores": 2,
         "memory_bytes": 2**34,
         "versions": {"duckdb": "1", "dbt-core": "2"},

@@ -5,7 +5,13 @@ import pytest
 from benchmarks.online_figures import latencies, quantile, scaled, spread, together
 from benchmarks.online_page import materialization_section, online_section
 
-MACHINE = {"date": "2026-01-02", "cores": 2, "memory_bytes": 8 * 1024**3, "versions": {"python": "3.11"}}
+MACHINE = {
+    "date": "2026-01-02",
+    "commit": "abc1234",
+    "cores": 2,
+    "memory_bytes": 8 * 1024**3,
+    "versions": {"python": "3.11"},
+}
 
 
 def test_quantiles_are_values_that_occurred() -> None:

@@ -41,6 +41,7 @@ def shop(customers: int, build: list[float], bare: list[float]) -> dict[str, Any
 def results() -> dict[str, Any]:
     machine = {
         "date": "2024-06-30",
+        "commit": "abc1234",
         "system": "Linux x86_64",
         "cores": 2,
         "memory_bytes": 24 * 2**30,

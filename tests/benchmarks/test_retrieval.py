@@ -35,7 +35,13 @@ def long() -> dict[str, Any]:
 
 @pytest.fixture
 def results(long: dict[str, Any]) -> dict[str, Any]:
-    machine = {"date": "2026-01-02", "cores": 2, "memory_bytes": 24 * 2**30, "versions": {"feast": "0"}}
+    machine = {
+        "date": "2026-01-02",
+        "commit": "abc1234",
+        "cores": 2,
+        "memory_bytes": 24 * 2**30,
+        "versions": {"feast": "0"},
+    }
     few = question("a tenth of the asked rows", ours=[0.5]) | {"asked": 10}
     return {"machine": machine, "questions": [few, long]}
 

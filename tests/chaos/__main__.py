@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.machine import commit
 from feature_repo.paths import ROOT
 from ml.cli import COMMANDS
 from tests.chaos.crowds import crowd_trials, crowds
@@ -137,10 +138,9 @@ def main() -> int:
     print(table(trials))
     if not asked.quick and asked.parts == PARTS and not asked.stories:
         left_out = [name for name in ("rollback",) if name not in COMMANDS]
-        facts = {"machine": machine(), "customers": asked.customers, "seed": SEED, "disk": disk}
-        write(
-            trials, facts | {"left_out": left_out}, ROOT / "docs" / "chaos.md", ROOT / "docs" / "chaos.json"
-        )
+        facts = {"machine": machine(), "commit": commit(), "customers": asked.customers, "seed": SEED}
+        facts |= {"disk": disk, "left_out": left_out}
+        write(trials, facts, ROOT / "docs" / "chaos.md", ROOT / "docs" / "chaos.json")
     return int(not all(trial.good for trial in trials))
 
 

@@ -50,7 +50,7 @@ def machine() -> str:
 def page(trials: list[Trial], facts: dict[str, Any]) -> str:
     """The page as Markdown."""
     sections = [
-        INTRODUCTION.format(machine=facts["machine"], customers=facts["customers"], seed=facts["seed"]),
+        INTRODUCTION.format(**{name: facts[name] for name in ("machine", "commit", "customers", "seed")}),
         table(trials),
         summary(trials, facts),
         METHOD.format(disk=facts["disk"]),
@@ -90,7 +90,8 @@ def write(trials: list[Trial], facts: dict[str, Any], page_file: Path, json_file
 INTRODUCTION = """
 # Faults
 
-Written by `make chaos` (`python -m tests.chaos`) on {machine}; every single trial is in `docs/chaos.json`.
+Written by `make chaos` (`python -m tests.chaos`) on {machine}, at commit
+{commit}; every single trial is in `docs/chaos.json`.
 
 A shop of {customers} customers goes the whole way, again and again, and each time something breaks: a
 process is killed (SIGKILL), dbt alone is killed, the disk is full, two commands run at once, everything is

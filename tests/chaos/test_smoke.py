@@ -166,7 +166,7 @@ def test_the_page_counts_and_names_what_was_lost() -> None:
         ("train", "full disk", "1", "1", "0", "0", "0"),
         ("**all**", "", "2", "1", "0", "0", "0"),
     ]
-    facts = {"machine": "2 cores", "customers": 9, "seed": 1, "disk": "", "left_out": []}
+    facts = {"machine": "2 cores", "commit": "abc1234", "customers": 9, "seed": 1, "disk": "", "left_out": []}
     text = page([good, late, lost], facts)
     assert "2 instants tried (1 more came too late to meet anything), **1 states lost**." in text
     assert "- train, full disk, 0 KiB: LOST: a link" in text
