@@ -147,15 +147,16 @@ def table_fault(folder: Path) -> str | None:
 
 
 def check_model(home: Home) -> Finding:
-    """The champion belongs to the features that are published."""
+    """The champion can be loaded, and belongs to the features that are published."""
     from feature_repo.catalog import read_catalog
+    from ml.model.store import read_model
 
     if not (home.builds / "current" / MODEL).exists():
         return NOT_YET, "run 'churn train'"
     with home.reading() as build:
         features = read_catalog(build).hash()
         model, challenger = model_of(build), challenger_of(build)
-    record = read_json(model / "model.json", "churn train")
+    record = read_model(model).facts
     if record["service_hash"] != features:
         return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"
     beside = f"; challenger {challenger.name}" if challenger else ""

@@ -37,6 +37,8 @@ TRUSTED_TYPES = (
     "ml.model.preparation.SinglePrecision",
     "ml.model.repeat_purchase.RepeatPurchase",
     "numpy.dtype",
+    # What a TargetEncoder splits by: three plain values, no code. An integer would shuffle without a seed.
+    "sklearn.model_selection._split.StratifiedKFold",
 )
 FOREIGN = (BadZipFile, LookupError, ValueError, TypeError, AttributeError, ImportError, LightGBMError)
 TREE = "sklearn.tree._tree.Tree"

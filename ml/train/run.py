@@ -23,6 +23,7 @@ from ml.model.inputs import Input, choose_inputs, make_frame
 from ml.model.store import TEST, write_model
 from ml.problem import Problem, problem_of
 from ml.progress import SILENT, Bar, Progress
+from ml.readback import check_reads_back
 from ml.record.code import code_version
 from ml.record.fingerprint import fingerprint
 from ml.record.mirror import record
@@ -224,7 +225,7 @@ def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]
 
 
 def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[str, Any]:
-    """Judge on the test part, write everything beside the older models, then let it go with the build."""
+    """Judge on the test part, write and read back beside the older models, then let it go with the build."""
     model, parts = learned.model, learned.parts
     probabilities = learned.test_probabilities()
     verdict = learned.verdict(probabilities)
@@ -238,6 +239,7 @@ def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[st
     facts = {"model_version": name, "champion": model.kind} | model.facts
     facts |= {"test": verdict, "promotion": decision.as_dict()}
     write_model(replace(model, facts=facts), unfinished)
+    check_reads_back(replace(model, facts=facts), unfinished, build, parts.test.table)
     sync_tree(unfinished)
     looks = record_look(home, facts, VERDICT)
     unfinished.rename(home.models / name)

@@ -14,6 +14,7 @@ from feature_repo.repository import open_store
 from ml.cli import main
 from ml.home import Home, publish, set_challenger
 from ml.materialize import materialize
+from ml.model.store import card_hash
 from tests.ml.three_builds import EARLIER, publish_next
 from tests.worlds import Built
 
@@ -165,13 +166,22 @@ def test_a_challenger_is_named_beside_the_champion(trained_home: Path) -> None:
 
 def test_a_model_for_other_features_is_broken(trained_home: Path) -> None:
     file = Home.at(trained_home).current_model() / "model.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "service_hash": "another"}))
+    card = {**json.loads(file.read_text()), "service_hash": "another"}
+    file.write_text(json.dumps(card | {"card": card_hash(card)}))
     status, found = examined(trained_home)
     assert status == 1
     assert found["model"] == (
         "broken",
         "model-000001 was trained on other features than are published: run 'churn train'",
     )
+
+
+def test_a_model_that_cannot_be_loaded_is_broken(trained_home: Path) -> None:
+    file = Home.at(trained_home).current_model() / "pipeline.skops"
+    file.write_bytes(b"no model")
+    status, found = examined(trained_home)
+    fault = f"{file} is not the file that training wrote: run 'churn train' again, or restore it"
+    assert (status, found["model"]) == (1, ("broken", fault))
 
 
 def online_store(home: Path) -> tuple[str, str]:
