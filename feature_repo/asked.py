@@ -4,7 +4,6 @@ Comes before ``feature_repo.retrieval``, which checks nothing again.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -13,15 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_repo.errors import RowsError
+from feature_repo.instants import EXAMPLE, instant_of_text
 
 CUSTOMER, ASKED = "customer_id", "event_timestamp"
 AT_ONCE = 1_000_000
-PARSE = """
-select
-    case when regexp_matches(written, '^\\s*\\d{4}-\\d')
-        then try_cast(trim(written) as timestamptz) at time zone 'UTC' end as instant
-from texts
-"""
+PARSE = f"select {instant_of_text('written')} as instant from texts"
 
 
 def check_columns(names: list[str], features: Iterable[str]) -> None:
@@ -122,24 +117,13 @@ def parsed_part(
     part = column.slice(start, AT_ONCE)
     connection.register("texts", pa.table({"written": part}))
     found = connection.execute(PARSE).to_arrow_table()["instant"]
-    if not found.null_count:
-        return found
-    # DuckDB is quick but does not know all of ISO 8601, such as 20240301 or 2024-03-01T12:00Z.
-    unread = found.is_null().to_numpy()
-    read = [parsed_text(part[row].as_py(), start + row + 1) for row in np.flatnonzero(unread).tolist()]
-    return pc.replace_with_mask(found, pa.array(unread), pa.array(read, pa.timestamp("us")))
-
-
-def parsed_text(written: str, row: int) -> datetime:
-    """One instant, as Python reads ISO 8601."""
-    try:
-        instant = datetime.fromisoformat(written.strip())
-    except ValueError as error:
+    if found.null_count:
+        row = pc.index(found.is_null(), True).as_py()
         raise RowsError(
-            f"event_timestamp {written!r} in row {row} is no instant: "
-            "write ISO 8601, such as 2024-03-01T12:00:00Z"
-        ) from error
-    return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
+            f"event_timestamp {part[row].as_py()!r} in row {start + row + 1} is no instant: "
+            f"write ISO 8601, such as {EXAMPLE}"
+        )
+    return found
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from feature_repo.formulas import ASKED_AT, evaluate_all, used_names
+from feature_repo.instants import parse_text
 
 SOURCE = '''def derived(inputs):
     """On-demand features of the asked rows; written by feature_repo.derived.udf_source."""
@@ -96,7 +97,9 @@ def is_kept_form(value: Any) -> bool:
 
 def moment(value: Any) -> datetime | None:
     """One instant without a zone, in UTC; None stays None."""
-    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return datetime.fromisoformat(value) if is_kept_form(value) else parse_text(value)
+    instant = value
     if instant is None or instant != instant:
         return None
     return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant

@@ -16,6 +16,7 @@ import pyarrow as pa
 from feature_repo.engine import Engine
 from feature_repo.errors import FeatureError
 from feature_repo.history import PLACE, ROWS_A_FILE, History, in_full, matched, microseconds
+from feature_repo.instants import sentence_of
 from feature_repo.plans import Asked, find_held
 from feature_repo.sql import parquet, quoted
 
@@ -268,10 +269,13 @@ def readable(history: History, done: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
+        said = sentence_of(error)
         place = os.path.dirname(history.files[0]) or history.files[0]
         remedy = (
             "free memory and disk space, or run 'churn build' again"
             if history.is_unique
             else "look at its files"
         )
+        if said:
+            raise FeatureError(f"{place} could not be {done}: {said}") from None
         raise FeatureError(f"{place} could not be {done}: {str(error).splitlines()[0]}; {remedy}") from error

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from feature_repo.errors import CatalogError, RowsError
+from feature_repo.instants import checked_instant, is_finer
 from feature_repo.sql import REMOTE, file_list, literal, parquet, quoted
 
 # A row's place is one number, in the order of files and of rows in them.
@@ -229,8 +230,9 @@ def microseconds(column: str, kind: str) -> str:
     if kind == "TIMESTAMP_NS":
         # DuckDB's // cuts off towards zero, which rounds up before 1970 alone.
         return f"(epoch_ns({column}) + if(epoch_ns({column}) > 0, 999, 0)) // 1000"
-    if kind == "VARCHAR":
-        return f"epoch_us({column}::timestamptz)"
+    if kind in TEXTS:
+        name = column.rpartition(".")[2].strip('"')
+        return f"epoch_us({checked_instant(column, name)}) + {is_finer(column)}::bigint"
     return f"epoch_us({column})" if kind.startswith("TIMESTAMP") else f"epoch_us({column}::timestamp)"
 
 
@@ -273,10 +275,11 @@ def bounded(
 
 def within(column: str, kind: str, first: int | None, last: int | None) -> str:
     """The SQL that a column of instants lies in a range of microseconds, ends included; None is no end."""
-    compared = f"{column}::timestamptz" if kind == "VARCHAR" else column
+    if kind in TEXTS:
+        column = f"make_timestamp({microseconds(column, kind)})"
     ends = [(">=", first), ("<=", last)]
     return (
-        " and ".join(f"{compared} {sign} {instant_of(end, kind)}" for sign, end in ends if end is not None)
+        " and ".join(f"{column} {sign} {instant_of(end, kind)}" for sign, end in ends if end is not None)
         or "true"
     )
 
@@ -285,7 +288,7 @@ def instant_of(microsecond: int, kind: str) -> str:
     """An instant in the type of the column it is compared with, or the nearest that it has."""
     if kind == "TIMESTAMP_NS":
         microsecond = min(max(microsecond, -NANOSECONDS_UNTIL), NANOSECONDS_UNTIL)
-    typed = "timestamptz" if kind in ("VARCHAR", "TIMESTAMP WITH TIME ZONE") else "timestamp"
+    typed = "timestamptz" if kind == "TIMESTAMP WITH TIME ZONE" else "timestamp"
     return f"make_timestamp({microsecond})::{typed}"
 
 

@@ -13,6 +13,7 @@ from feast.feature_view import DUMMY_ENTITY_ID
 
 from feature_repo.errors import CatalogError, FeatureError
 from feature_repo.history import History, files_in
+from feature_repo.instants import sentence_of
 from feature_repo.offline_store import in_files, is_build, path_of
 from feature_repo.source_job import SourceJob
 from feature_repo.sql import REMOTE
@@ -103,6 +104,10 @@ class Source:
                 raise FeatureError(said.removeprefix(REFUSED)) from None
             files = self.history.files
             others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            if text := sentence_of(error):
+                raise FeatureError(
+                    f"{self.view.name}: {files[0]}{others} could not be read: {text}"
+                ) from None
             raise FeatureError(
                 f"{self.view.name}: {files[0]}{others} could not be read: {said}; look at the files, and free"
                 " memory and disk space"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 
 def parse_instant(text: str) -> datetime:
-    """Read an ISO 8601 instant; without a zone it is UTC.
+    """Read an instant that this product wrote; ``feature_repo.instants`` reads what people write.
 
     Raises
     ------

@@ -102,11 +102,11 @@ class Instant(click.ParamType):
     name = "instant"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        from ml.instants import parse_instant
+        from feature_repo.instants import EXAMPLE, parse_text
 
         if isinstance(value, datetime):
             return value
         try:
-            return parse_instant(value)
+            return parse_text(value)
         except ValueError:
-            self.fail(f"{value!r} is not an ISO 8601 instant such as 2024-03-01T12:00:00Z", param, ctx)
+            self.fail(f"{value!r} is not an ISO 8601 instant such as {EXAMPLE}", param, ctx)

@@ -4,7 +4,10 @@ Every expression is null where the value cannot be read so; none of them raises.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 
+from feature_repo.instants import FIRST_YEAR, LAST_YEAR, instant_of_text, parse_offset
+from feature_repo.sql import literal
 from ml.ingest.contract import SCORE_RANGE, Kind
 
 FLOATS = ("FLOAT", "DOUBLE")
@@ -23,7 +26,7 @@ NUMBERS = (
 NAIVE_INSTANTS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
 ZONED_INSTANT = "TIMESTAMP WITH TIME ZONE"
 TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
-FIRST_DAY, LAST_DAY = "date '0001-01-01'", "date '9999-12-31'"
+FIRST_DAY, LAST_DAY = f"date '{FIRST_YEAR}-01-01'", f"date '{LAST_YEAR}-12-31'"
 EXACT_IN_DOUBLE = 2**53
 
 
@@ -54,50 +57,40 @@ def as_instant(value: str, sql_type: str, zone: str) -> str:
         return to_utc(f"({sane})::timestamp", zone)
     if sql_type == ZONED_INSTANT:
         return f"timezone('UTC', {sane})"
-    return in_range(instant_of_text(f"trim({value}::varchar)", zone), "TIMESTAMP")
-
-
-def instant_of_text(text: str, zone: str) -> str:
-    """The instant ``text`` says.
-
-    Only text that names a zone is read as a zoned instant: DuckDB takes the zone of one value for the next
-    that has none. And a cast to a naive instant drops an offset, so it is for text without a zone alone.
-    """
-    names_zone = f"regexp_matches(substr({text}, 12), '[A-Za-z+-]')"
-    zoned = f"coalesce({zoned_instant(text)}, {zoned_instant(with_seconds(text))})"
-    return f"case when {names_zone} then {zoned} else {to_utc(f'try_cast({text} as timestamp)', zone)} end"
-
-
-def zoned_instant(text: str) -> str:
-    """Text with a zone, in UTC."""
-    return f"timezone('UTC', try_cast({text} as timestamptz))"
-
-
-def with_seconds(text: str) -> str:
-    """``2024-03-01T12:00Z``, which DuckDB does not read, with its seconds."""
-    return f"regexp_replace({text}, '^(\\d{{4}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d)([^:\\d].*)$', '\\1:00\\2')"
+    return instant_of_text(f"{value}::varchar", to_utc("{naive}", zone))
 
 
 def to_utc(naive: str, zone: str) -> str:
     """A naive instant of ``zone`` in UTC."""
-    return naive if zone == "UTC" else f"timezone('UTC', timezone('{zone}', {naive}))"
+    ahead = parse_offset(zone)
+    if ahead is not None:
+        return f"({naive} - to_minutes({ahead // timedelta(minutes=1)}))"
+    return naive if zone == "UTC" else f"timezone('UTC', timezone({literal(zone)}, {naive}))"
+
+
+def from_utc(naive: str, zone: str) -> str:
+    """A naive instant of UTC as ``zone`` writes it."""
+    ahead = parse_offset(zone)
+    if ahead is not None:
+        return f"({naive} + to_minutes({ahead // timedelta(minutes=1)}))"
+    return naive if zone == "UTC" else f"timezone({literal(zone)}, timezone('UTC', {naive}))"
 
 
 def in_range(instant: str, sql_type: str) -> str:
-    """Null for infinity and for years no calendar in use has; nanoseconds become microseconds."""
+    """Null for infinity and for years outside the grammar's; nanoseconds become microseconds."""
     if sql_type == "TIMESTAMP_NS":
         return in_range(f"{instant}::timestamp", "TIMESTAMP")
-    return (
-        f"case when {instant} between {FIRST_DAY}::{sql_type} and {LAST_DAY}::{sql_type} then {instant} end"
-    )
+    after = f"({LAST_DAY} + 1)::{sql_type}"
+    return f"case when {instant} >= {FIRST_DAY}::{sql_type} and {instant} < {after} then {instant} end"
 
 
 def as_date(value: str, sql_type: str, zone: str) -> str:
     """A calendar day; the time of day of an instant is dropped."""
-    if sql_type in (*NAIVE_INSTANTS, ZONED_INSTANT):
+    if sql_type in NAIVE_INSTANTS:
         return f"({in_range(value, sql_type)})::date"
-    text = f"trim({value}::varchar)"
-    return in_range(f"try_cast({text} as date)", "DATE")
+    if sql_type == ZONED_INSTANT:
+        return f"({from_utc(as_instant(value, sql_type, zone), zone)})::date"
+    return f"({instant_of_text(f'{value}::varchar')})::date"
 
 
 def as_amount(value: str, sql_type: str, zone: str) -> str:

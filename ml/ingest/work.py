@@ -10,12 +10,14 @@ from pathlib import Path
 import duckdb
 
 from feature_repo.disk import sync_folder, sync_tree
+from feature_repo.instants import parse_offset
 from feature_repo.sql import literal
 from ml.errors import TidemarkError, UsageError
 from ml.home import Home, discard_unfinished, next_name
 from ml.ingest.checks import Rules
 
 MEMORY_LIMIT = "2GB"
+NO_ZONE = "there is no time zone {!r}: give UTC, a place such as Europe/Berlin, or an offset such as +02:00"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
     folder = home.raw / f"{name}.unfinished"
     work = folder / "work"
     work.mkdir(parents=True)
-    zone = "UTC" if zone.upper() == "UTC" else zone
+    zone = known_zone(zone)
     rules = Rules(zone, datetime.now(UTC).replace(tzinfo=None), folder)
     try:
         with closing(working_database(work, zone)) as connection:
@@ -69,6 +71,20 @@ def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
         raise TidemarkError(f"the load could not be made, nothing was published: {said}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def known_zone(zone: str) -> str:
+    """``zone``, if it is UTC, an offset, or a place; an abbreviation such as CST stands for several zones.
+
+    Raises
+    ------
+    UsageError
+    """
+    if zone.upper() == "UTC":
+        return "UTC"
+    if "/" not in zone and parse_offset(zone) is None:
+        raise UsageError(NO_ZONE.format(zone))
+    return zone
 
 
 def working_database(folder: Path, zone: str) -> duckdb.DuckDBPyConnection:
@@ -86,10 +102,10 @@ def working_database(folder: Path, zone: str) -> duckdb.DuckDBPyConnection:
     }
     connection = duckdb.connect(config=settings)
     try:
-        connection.execute(f"set timezone = {literal(zone)}")
+        connection.execute(f"set timezone = {literal('UTC' if parse_offset(zone) is not None else zone)}")
     except duckdb.Error:
         connection.close()
-        raise UsageError(f"there is no time zone {zone!r}: give one such as UTC or Europe/Berlin") from None
+        raise UsageError(NO_ZONE.format(zone)) from None
     return connection
 
 

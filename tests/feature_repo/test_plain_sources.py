@@ -365,7 +365,8 @@ FAULTS = {
     "no column": "view has no column x in .*rows.parquet",
     "no instant": "view has no column at in .*rows.parquet",
     "a number for an instant": "view: at in .*rows.parquet is BIGINT, which is no instant",
-    "text that is no instant": "view: .*rows.parquet could not be read: .*invalid timestamp.*; look at",
+    "text that is no instant": "^view: .*rows.parquet could not be read: the column at holds 'noon', which "
+    "is no instant: write ISO 8601, such as 2024-03-01T12:00:00Z$",
     "no Parquet": "view: .*rows.parquet could not be read: .*; look at the files",
 }
 

@@ -62,6 +62,7 @@ def test_a_demo_is_loaded(home):
         (["{clean}", "--max-rejected", "1.5"], "--max-rejected is a share from 0 to 1, not 1.5"),
         (["{clean}", "--max-rejected", "nan"], "--max-rejected is a share from 0 to 1, not nan"),
         (["{clean}", "--timezone", "Mars/Phobos"], "there is no time zone 'Mars/Phobos'"),
+        (["{clean}", "--timezone", "CST"], "there is no time zone 'CST': give UTC, a place such as"),
         (["{clean}/orders.csv"], "orders.csv is a file: give the folder it lies in"),
     ],
 )

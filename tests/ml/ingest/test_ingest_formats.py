@@ -173,7 +173,9 @@ def test_instants_without_zone_are_in_the_zone_given(folder, home, given, instan
         ("2024-07-01T12:00:00+02:00", datetime(2024, 7, 1, 10)),
         ("2024-07-01 12:00:00-03", datetime(2024, 7, 1, 15)),
         (" 2024-07-01T12:00:00.000001Z ", datetime(2024, 7, 1, 12, 0, 0, 1)),
-        ("2024-07-01 12:00:00 Europe/Berlin", datetime(2024, 7, 1, 10)),
+        ("2024-07-01 12:00:00 +0200", datetime(2024, 7, 1, 10)),
+        ("2024-07-01 12:00:00 UTC", datetime(2024, 7, 1, 12)),
+        ("20240701", datetime(2024, 7, 1)),
     ],
 )
 def test_instants_in_utc(folder, home, given, instant):
@@ -212,11 +214,11 @@ def test_a_header_alone_is_an_empty_optional_table(folder, home):
     assert result["tables"]["sessions"] == {"read": 0, "accepted": 0, "rejected": 0}
 
 
-@pytest.mark.parametrize("named", ["America/New_York", "UTC"])
-def test_a_zone_named_in_one_value_says_nothing_of_the_next(folder, home, named):
+@pytest.mark.parametrize("offset", ["-0500", "UTC"])
+def test_an_offset_of_one_value_says_nothing_of_the_next(folder, home, offset):
     times = [
         "2024-02-01 10:00:00",
-        f"2024-02-01 10:00:00 {named}",
+        f"2024-02-01 10:00:00 {offset}",
         "2024-02-01 10:00:00",
         "2024-02-01T10:00Z",
     ]
@@ -227,10 +229,31 @@ def test_a_zone_named_in_one_value_says_nothing_of_the_next(folder, home, named)
         timezone="Europe/Berlin",
     )
 
-    hours = {"America/New_York": 15, "UTC": 10}
+    hours = {"-0500": 15, "UTC": 10}
     assert read_table(home, "orders", "order_id, ordered_at") == [
         ("o0", datetime(2024, 2, 1, 9)),
-        ("o1", datetime(2024, 2, 1, hours[named])),
+        ("o1", datetime(2024, 2, 1, hours[offset])),
         ("o2", datetime(2024, 2, 1, 9)),
         ("o3", datetime(2024, 2, 1, 10)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "instant", "born"),
+    [
+        ("+05:30", datetime(2024, 2, 1, 4, 30), date(1990, 5, 2)),
+        ("-0500", datetime(2024, 2, 1, 15), date(1990, 5, 1)),
+    ],
+)
+def test_the_zone_may_be_an_offset(folder, home, zone, instant, born):
+    source = folder(orders="order_id,customer_id,ordered_at,total_amount\no1,anna,2024-02-01 10:00,1\n")
+    (source / "customers.csv").unlink()
+    write_parquet(
+        source / "customers.parquet",
+        "select 'anna' as customer_id, '2024-01-01' as registered_at, "
+        "timestamptz '1990-05-01 20:00:00+00' as birth_date",
+    )
+    ingest(source, home=home, timezone=zone)
+
+    assert read_table(home, "orders", "ordered_at") == [(instant,)]
+    assert read_table(home, "customers", "birth_date") == [(born,)]

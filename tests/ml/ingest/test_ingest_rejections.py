@@ -2,6 +2,9 @@
 
 import json
 
+import duckdb
+import pytest
+
 from ml.ingest import ingest
 from tests.ml.ingest.worlds import read_rejected, read_table, write_folder
 
@@ -12,7 +15,7 @@ ben,2024-01-02 10:00:00+02:00,,1,,
 " ",2024-01-01,,,,
 carl,,,,,
 dora,yesterday,,,,
-emil,2024-01-01,2999-01-01,,,
+emil,2024-01-01,2190-01-01,,,
 fred,2024-01-01,1990-13-01,maybe,,
 gina,infinity,,,,
 anna,2024-01-01,1991-01-01,true,,
@@ -42,20 +45,20 @@ ORDERS = """order_id,customer_id,ordered_at,total_amount,discount_amount,cancell
 o1,anna,2024-03-01,10.5,,,
 o2,anna,2024-03-01,ten,,,
 o3,nobody,2024-03-01,10,,,
-o4,anna,2999-03-01,10,,,
+o4,anna,2190-03-01,10,,,
 o5,anna,2024-03-01,10,,,2024-03-02
 o5,ben,2024-03-01,10,,,2024-03-03
 o5,anna,2024-03-05,10,,,2024-03-06
 o5,anna,2024-03-01,11,,,2024-03-04
 o5,anna,2024-03-01,12,,,2024-03-04
 o5,anna,2024-03-01,11,,,2024-03-04
-o6,emil,bad,x,NaN,2024-03-01T00:00:00,2999-01-01
+o6,emil,bad,x,NaN,2024-03-01T00:00:00,2190-01-01
 o7,anna,2024-03-01,,,,
 o8,anna,2024-03-01,10,,,2024-03-02
 o8,ben,2024-03-01,10,,,2024-03-02
 o9,anna,2024-03-01,999999999999999,,,
 ,anna,2024-03-01,1,,,
-o10,anna,2024-03-01,1,,2999-01-01,
+o10,anna,2024-03-01,1,,2190-01-01,
 """
 
 ORDERS_REJECTED = {
@@ -257,4 +260,33 @@ def test_text_that_is_no_utf8_is_rejected(folder, home):
     assert read_rejected(home) == {
         ("customers", 1, "broken CSV line: invalid encoding"),
         ("orders", 1, "unknown customer"),
+    }
+
+
+ONCE_LENIENT = ["08-16-11", "0011-08-16", "2024-3-1", "2024-03-01 10:00:00 EST", "1899-12-31", "9999-12-31"]
+
+
+@pytest.mark.parametrize("text", ONCE_LENIENT)
+def test_what_is_outside_the_grammar_of_instants_is_rejected(folder, home, text):
+    orders = f"order_id,customer_id,ordered_at,total_amount\no1,anna,{text},1\no2,anna,2024-03-01,1\n"
+    ingest(folder(orders=orders), home=home, max_rejected=1)
+
+    assert read_rejected(home) == {("orders", 1, "ordered_at is not an instant")}
+
+
+def test_typed_instants_outside_the_years_are_rejected(clean, home):
+    (clean / "orders.csv").unlink()
+    values = ", ".join(
+        f"('o{number}', 'anna', timestamp '{year}-06-01', 1)"
+        for number, year in enumerate([1, 1899, 2024, 2201])
+    )
+    names = "order_id, customer_id, ordered_at, total_amount"
+    query = f"copy (from (values {values}) as rows ({names})) to '{clean}/orders.parquet'"
+    duckdb.connect().execute(query)
+    ingest(clean, home=home, max_rejected=1)
+
+    assert {row for _, row, reason in read_rejected(home) if reason == "ordered_at is not an instant"} == {
+        1,
+        2,
+        4,
     }
