@@ -35,14 +35,26 @@ Prepared: TypeAlias = tuple[str, Any, list[str]]
 
 
 class SinglePrecision(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Half the memory, as trees hold their inputs anyway."""
+    """Half the memory, as trees hold their inputs anyway; a column that is all null when fitted says 0.
+
+    A fold may hold nothing but nulls where later rows have values; scikit-learn's boosting cannot bin that.
+
+    Attributes
+    ----------
+    unknown_ : array of bool, shape (columns,)
+    """
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
         self.n_features_in_ = X.shape[1]
+        self.unknown_ = np.isnan(np.asarray(X, dtype=np.float32)).all(axis=0)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        return np.ascontiguousarray(X, dtype=np.float32)
+        values = np.ascontiguousarray(X, dtype=np.float32)
+        unknown = getattr(self, "unknown_", None)  # models of before this column was learned
+        if unknown is None or not unknown.any():
+            return values
+        return np.where(unknown, np.float32(0), values)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_")

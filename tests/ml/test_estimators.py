@@ -8,6 +8,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.estimator_checks import check_estimator
 
 from ml.model.estimators import RecencyRule, RowwiseLogistic, TameSkew
+from ml.model.preparation import SinglePrecision
 
 NAN = np.nan
 
@@ -25,6 +26,15 @@ def test_only_long_tails_are_tamed_and_nulls_stay() -> None:
     assert tamed[7, 0] == -np.log(4)
     assert tamed[8, 0] == np.log(1001)
     np.testing.assert_array_equal(tamed[:, 1], even)
+
+
+def test_a_column_without_a_value_when_fitted_says_nothing_later() -> None:
+    learned = np.array([[NAN, 1.0], [NAN, NAN]])
+    step = SinglePrecision().fit(learned)
+    asked = np.array([[5.0, NAN], [NAN, 2.0]])
+    np.testing.assert_array_equal(step.transform(asked), np.array([[0, NAN], [0, 2]], dtype=np.float32))
+    del step.unknown_  # as in a model saved before it was learned
+    np.testing.assert_array_equal(step.transform(asked), asked.astype(np.float32))
 
 
 def test_the_rule_rises_and_falls_back_where_its_lead_is_null() -> None:
