@@ -22,7 +22,7 @@ DEMOS = ("shop", "complete-journey")
     type=float,
     default=0.05,
     show_default=True,
-    help="Largest share of rejected rows, over all tables together.",
+    help="Largest share of rejected rows of any table.",
 )
 @click.option("--timezone", default="UTC", show_default=True, help="Zone of instants that have none.")
 @churn_command
@@ -43,7 +43,7 @@ def command(
     duckdb:///FILE, sqlite:///FILE or postgresql://USER@HOST/DATABASE, with ?schema=NAME where it has schemas.
 
     A row that breaks the contract goes, whole and with its reason, to the table rejected_rows. With more than
-    --max-rejected of them nothing is loaded and the previous data stays.
+    --max-rejected of any table nothing is loaded and the previous data stays.
 
     Example: churn ingest --demo shop --customers 2000
     """
@@ -87,7 +87,10 @@ def write_demo(run: Run, name: str, customers: int | None, seed: int | None) -> 
 
 
 def as_text(result: dict[str, Any]) -> str:
-    """Rows read, accepted and rejected of every table, then why rows were rejected."""
+    """Rows read, accepted and rejected of every table, then why, and what was read as missing."""
+    from ml.ingest.examples import example_text
+    from ml.ingest.markers import note_of
+
     lines = [f"{'table':<16}{'read':>12}{'accepted':>12}{'rejected':>12}"]
     lines += [
         f"{name:<16}{counts['read']:>12,}{counts['accepted']:>12,}{counts['rejected']:>12,}"
@@ -95,7 +98,10 @@ def as_text(result: dict[str, Any]) -> str:
     ]
     if result["reasons"]:
         lines += ["", "rejected because"]
-        lines += [f"{count:>12,}  {reason}" for reason, count in result["reasons"].items()]
+        for example in result["examples"]:
+            lines += [f"{example['rows']:>12,}  {example['reason']}", f"{'':>14}{example_text(example)}"]
         lines += ["", f"the rejected rows are in {result['rejected_rows']}"]
+    if result["markers"]:
+        lines += ["", *map(note_of, result["markers"])]
     lines += ["", f"{result['load_id']}: accepted + rejected = read, data clock {result['data_clock']}"]
     return "\n".join(lines)

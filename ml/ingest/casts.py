@@ -9,6 +9,7 @@ from datetime import timedelta
 from feature_repo.instants import FIRST_YEAR, LAST_YEAR, instant_of_text, parse_offset
 from feature_repo.sql import literal
 from ml.ingest.contract import SCORE_RANGE, Kind
+from ml.ingest.markers import is_missing
 
 FLOATS = ("FLOAT", "DOUBLE")
 NUMBERS = (
@@ -35,10 +36,12 @@ def is_number(sql_type: str) -> bool:
     return sql_type in NUMBERS or sql_type.startswith("DECIMAL")
 
 
-def present(column: str, sql_type: str) -> str:
-    """The raw value itself; null where it is empty or blank text."""
+def present(column: str, sql_type: str, kind: Kind) -> str:
+    """The raw value itself; null where it is blank, a marker of a missing value, or a float's NaN."""
     if sql_type == "VARCHAR":
-        return f"case when trim({column}) <> '' then {column} end"
+        return f"case when not ({is_missing(column, kind)}) then {column} end"
+    if sql_type in FLOATS:
+        return f"case when not isnan({column}) then {column} end"
     return column
 
 

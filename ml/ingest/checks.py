@@ -14,6 +14,7 @@ import duckdb
 from feature_repo.sql import literal, quoted
 from ml.ingest.casts import present, read_as
 from ml.ingest.contract import Column, Kind, Table
+from ml.ingest.markers import MARKERS, marked
 from ml.ingest.part import FILE, ROW, Part, reading, relation_of
 
 FAULT = "_fault"
@@ -50,7 +51,7 @@ class Rules:
 def create_read_table(connection: duckdb.DuckDBPyConnection, table: Table, extras: list[str]) -> str:
     """An empty table for the typed rows of ``table``; its name."""
     columns = [f"{column.name} {column.kind.sql_type}" for column in table.columns]
-    columns += ["_file varchar", "_row bigint", f"{FAULT} varchar"]
+    columns += ["_file varchar", "_row bigint", f"{FAULT} varchar", f"{MARKERS} varchar"]
     columns += [f"{quoted(name)} varchar" for name in extras]
     connection.execute(f"create table read_{table.name} ({', '.join(columns)})")
     return f"read_{table.name}"
@@ -72,7 +73,7 @@ def check_part(connection: duckdb.DuckDBPyConnection, part: Part, target: str, r
         "present": ", ".join([*raw_columns(part, columns), f"{FILE} as _file", f"{ROW} as _row"]),
         "typed": ", ".join(typed_columns(part, columns, rules.zone)),
         "unknown": unknown(part.table, rules),
-        "kept": ", ".join([column.name for column in columns] + ["_file", "_row", *extras]),
+        "kept": ", ".join([column.name for column in columns] + ["_file", "_row", MARKERS, *extras]),
         "fault": joined(faults(part.table, columns, rules)),
         "FAULT": FAULT,
     }
@@ -82,8 +83,13 @@ def check_part(connection: duckdb.DuckDBPyConnection, part: Part, target: str, r
 
 def raw_columns(part: Part, columns: list[Column]) -> list[str]:
     """The contract's columns as the source has them, then the extra ones as text."""
-    found = [(column.name, *part.columns[column.name]) for column in columns]
-    raw = [f"{present(quoted(actual), sql_type)} as raw_{name}" for name, actual, sql_type in found]
+    found = [(column, *part.columns[column.name]) for column in columns]
+    raw = [
+        f"{present(quoted(actual), sql_type, column.kind)} as raw_{column.name}"
+        for column, actual, sql_type in found
+    ]
+    texts = [(column, quoted(actual)) for column, actual, sql_type in found if sql_type == "VARCHAR"]
+    raw.append(f"{marked(texts)} as {MARKERS}")
     extras = [(name, part.columns[name][0]) for name in part.extras]
     return raw + [f"{quoted(actual)}::varchar as {quoted(name)}" for name, actual in extras]
 

@@ -6,13 +6,16 @@ Comes in: an open source. Goes out: the table folders of the load, and the relat
 import difflib
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from feature_repo.sql import literal, quoted
 from ml.errors import SourceError, TidemarkError
 from ml.ingest.checks import FAULT, check_part, create_read_table
 from ml.ingest.contract import TABLES, Table
 from ml.ingest.copies import refuse_copies
+from ml.ingest.markers import count_markers
 from ml.ingest.part import Part, relation_of
 from ml.ingest.record import Counts
 from ml.ingest.rejected import CREATE, keep_rejected
@@ -29,15 +32,36 @@ ALIKE = 0.85
 UNREFUSED = "and (_file, _row) not in (select (_file, _row) from refused_{name})"
 
 
-def fill(load: Load, found: Source, progress: Progress) -> Counts:
-    """Read, check and write every table, those first that others refer to; rows read, accepted, rejected."""
+@dataclass(frozen=True)
+class Filled:
+    """What became of a source.
+
+    Parameters
+    ----------
+    counts : dict
+        Rows read, accepted and rejected of each table.
+    parts : dict
+        What each table was read from.
+    markers : list of dict
+        The markers of missing values that were met (``markers.count_markers``).
+    """
+
+    counts: Counts
+    parts: dict[str, list[Part]]
+    markers: list[dict[str, Any]]
+
+
+def fill(load: Load, found: Source, progress: Progress) -> Filled:
+    """Read, check and write every table, those first that others refer to."""
     load.connection.execute(CREATE)
     with progress.bar("Reading", 2 * len(TABLES)) as bar:
         parts = stage(load, found, bar)
         for table in TABLES:
             for note in misspelt(table, parts[table.name]):
                 progress.say(note)
-        return {table.name: fill_table(load, table, parts[table.name], bar) for table in TABLES}
+        counts = {table.name: fill_table(load, table, parts[table.name], bar) for table in TABLES}
+        markers = [marker for table in TABLES for marker in count_markers(load.connection, table)]
+        return Filled(counts, parts, markers)
 
 
 def stage(load: Load, found: Source, bar: Bar) -> dict[str, list[Part]]:

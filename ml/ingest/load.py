@@ -15,9 +15,10 @@ from ml.build_card import card_of
 from ml.errors import SourceError, UsageError
 from ml.home import Home, numbered, publish
 from ml.ingest.contract import TABLES
-from ml.ingest.fill import fill, link_earlier
+from ml.ingest.examples import example_text, find_examples
+from ml.ingest.fill import Filled, fill, link_earlier
 from ml.ingest.record import Counts, make_record, write_record
-from ml.ingest.rejected import count_reasons, write_rejected
+from ml.ingest.rejected import count_reasons, count_waiting, write_rejected
 from ml.ingest.sources import Source, open_source, require_tables
 from ml.ingest.work import Load, unfinished
 from ml.instants import format_instant
@@ -49,7 +50,8 @@ def ingest(
     append : bool
         Add to the rows there are, instead of replacing them; any of the tables may then be missing.
     max_rejected : float
-        Largest share of rejected rows, over all rows of all tables read in this ingest.
+        Largest share of rejected rows of any table read in this ingest. A table of which every row is
+        rejected fails whatever the share.
     timezone : str
         Zone of instants that have none.
 
@@ -57,8 +59,9 @@ def ingest(
     -------
     dict
         load_id, source, tables (read, accepted and rejected rows of this ingest), reasons (rows per reason),
-        rejected_rows (the file of them, or None), total (the same counts over all that was appended),
-        data_clock.
+        examples (text, file, row and hint for each reason), markers (texts that stand for a missing value,
+        by table and column), rejected_rows (the file of them, or None), total (the same counts over all that
+        was appended), data_clock.
 
     Raises
     ------
@@ -78,12 +81,13 @@ def ingest(
                 require_tables(found)
             for note in found.notes:
                 progress.say(note)
-            counts = fill(load, found, progress)
+            filled = fill(load, found, progress)
             reasons = count_reasons(load.connection)
-            refuse_too_many(load, counts, reasons, max_rejected, where.raw / LAST_FAILURE)
+            examples = find_examples(load.connection, reasons, filled.parts)
+            refuse_too_many(load, filled.counts, examples, max_rejected, where.raw / LAST_FAILURE)
             link_earlier(load, REJECTED)
             write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
-            record = make_record(describe(load, found, counts, reasons), load.earlier)
+            record = make_record(describe(load, found, filled, reasons), load.earlier)
             write_record(load.folder, record)
         publish(where.raw / load.name)
         (where.raw / LAST_FAILURE).unlink(missing_ok=True)
@@ -94,29 +98,52 @@ def ingest(
     return {
         **this,
         "rejected_rows": str(rejected_rows) if reasons else None,
+        "examples": examples,
         "data_clock": record["data_clock"],
         "total": record["tables"],
     }
 
 
 def refuse_too_many(
-    load: Load, counts: Counts, reasons: dict[str, int], max_rejected: float, evidence: Path
+    load: Load, counts: Counts, examples: list[dict[str, Any]], max_rejected: float, evidence: Path
 ) -> None:
-    """SourceError when too large a share was rejected; the rejected rows stay in ``evidence``."""
-    read = sum(table["read"] for table in counts.values())
-    rejected = sum(table["rejected"] for table in counts.values())
-    if rejected <= max_rejected * read:
+    """SourceError when too large a share of a table was rejected; the rejected rows stay in ``evidence``."""
+    failed = [name for name, rows in counts.items() if is_too_much(load, name, rows, max_rejected)]
+    if not failed:
         return
     write_rejected(load.connection, evidence)
-    frequent = ", ".join(f"{count:,} x {reason}" for reason, count in list(reasons.items())[:REASONS_SHOWN])
-    raise SourceError(
-        f"{rejected:,} of {read:,} rows ({rejected / read:.1%}) break the contract, at most "
-        f"{max_rejected:.1%} may: {frequent}; nothing was loaded, the rejected rows are in {evidence} "
-        "(mend them, or raise --max-rejected to load the rest)"
+    faults = "; ".join(fault_of(name, counts[name], examples, max_rejected) for name in failed)
+    is_whole = any(counts[name]["accepted"] == 0 for name in failed)
+    remedy = "mend them" if is_whole else "mend them, or raise --max-rejected to load the rest"
+    raise SourceError(f"{faults}; nothing was loaded, the rejected rows are in {evidence} ({remedy})")
+
+
+def is_too_much(load: Load, name: str, rows: dict[str, int], max_rejected: float) -> bool:
+    """Whether a table lost more than the allowed share, or all of its rows.
+
+    Rows that wait for their customer or order are tried again with the next ``--append``, so there they may
+    be all that a table delivers.
+    """
+    if rows["rejected"] > max_rejected * rows["read"]:
+        return True
+    waiting = count_waiting(load.connection, name) if load.earlier else 0
+    return rows["read"] > 0 and rows["accepted"] == 0 and waiting < rows["rejected"]
+
+
+def fault_of(name: str, rows: dict[str, int], examples: list[dict[str, Any]], max_rejected: float) -> str:
+    """What is wrong with one table, with its most frequent reasons."""
+    own = [example for example in examples if example["reason"].startswith(f"{name}: ")][:REASONS_SHOWN]
+    frequent = ", ".join(
+        f"{example['rows']:,} x {example['reason']} ({example_text(example)})" for example in own
+    )
+    limit = f"at most {max_rejected:.1%} may" if rows["accepted"] else "and no row holds"
+    return (
+        f"{rows['rejected']:,} of {rows['read']:,} rows of {name} ({rows['rejected'] / rows['read']:.1%}) "
+        f"break the contract, {limit}: {frequent}"
     )
 
 
-def describe(load: Load, found: Source, counts: Counts, reasons: dict[str, int]) -> dict[str, Any]:
+def describe(load: Load, found: Source, filled: Filled, reasons: dict[str, int]) -> dict[str, Any]:
     """What there is to say about this ingest."""
     clock = newest_instant(load)
     return {
@@ -125,8 +152,9 @@ def describe(load: Load, found: Source, counts: Counts, reasons: dict[str, int])
         "ingested_at": format_instant(load.rules.now),
         "timezone": load.rules.zone,
         "appended_to": load.earlier.name if load.earlier else None,
-        "tables": counts,
+        "tables": filled.counts,
         "reasons": reasons,
+        "markers": filled.markers,
         "data_clock": format_instant(clock) if clock else None,
     }
 

@@ -11,6 +11,7 @@ import duckdb
 from feature_repo.sql import literal, quoted
 from ml.ingest.casts import FLOATS, is_number
 from ml.ingest.checks import FAULT
+from ml.ingest.contract import TABLES
 from ml.ingest.part import FILE, ROW, Part
 
 CREATE = """
@@ -77,6 +78,13 @@ def count_reasons(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         for reason in reasons.split("; "):
             counts[f"{table}: {reason}"] += count
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def count_waiting(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+    """Rejected rows of a table that lack nothing but the row they refer to."""
+    unknown = next((table.reference.reason for table in TABLES if table.name == name and table.reference), "")
+    query = 'select count(*) from rejected where "table" = ? and reason = ?'
+    return int(connection.execute(query, [name, unknown]).fetchall()[0][0])
 
 
 def write_rejected(connection: duckdb.DuckDBPyConnection, file: Path) -> None:

@@ -181,21 +181,47 @@ def test_too_many_rejected_rows_leave_the_previous_data(clean, folder, home):
         )
 
     evidence = home.raw / "rejected-last-failure.parquet"
-    assert "2 of 5 rows (40.0%) break the contract, at most 5.0% may" in str(failure.value)
-    assert "2 x orders: unknown customer, 1 x orders: ordered_at is not an instant" in str(failure.value)
+    assert "2 of 3 rows of orders (66.7%) break the contract, at most 5.0% may: " in str(failure.value)
+    assert (
+        "2 x orders: unknown customer ('nobody' in orders.csv row 1), "
+        "1 x orders: ordered_at is not an instant ('bad' in orders.csv row 2); nothing was loaded"
+    ) in str(failure.value)
     assert str(evidence) in str(failure.value)
     assert evidence.exists()
     assert home.current_load().name == "load-000001"
     assert sorted(path.name for path in home.raw.glob("load-*")) == ["load-000001"]
 
 
-def test_the_share_is_over_all_tables_and_may_be_reached(folder, home):
-    lines = [f"n{number},anna,2024-03-01,1," for number in range(17)]
+def test_the_share_is_of_each_table_and_may_be_reached(folder, home):
+    lines = [f"n{number},anna,2024-03-01,1," for number in range(19)]
     source = folder(**orders(*lines, "bad,nobody,2024-03-01,1,"))
 
     assert ingest(source, home=home, max_rejected=0.05)["tables"]["orders"]["rejected"] == 1
-    with pytest.raises(SourceError, match=r"1 of 20 rows"):
+    with pytest.raises(SourceError, match=r"1 of 20 rows of orders \(5.0%\)"):
         ingest(source, home=home, max_rejected=0.0499)
+
+
+def test_a_small_table_does_not_hide_behind_a_large_one(folder, home):
+    lines = [f"n{number},anna,2024-03-01,1," for number in range(200)]
+    sessions = "session_id,customer_id,started_at\ns1,anna,bad\ns2,anna,2024-03-01\n"
+    with pytest.raises(SourceError, match=r"^1 of 2 rows of sessions \(50.0%\) break the contract"):
+        ingest(folder(**orders(*lines), sessions=sessions), home=home)
+
+
+def test_a_table_rejected_whole_fails_whatever_the_share(folder, home):
+    sessions = "session_id,customer_id,started_at\ns1,anna,bad\ns2,anna,worse\n"
+    with pytest.raises(SourceError, match=r"^2 of 2 rows of sessions .* and no row holds: .* \(mend them\)$"):
+        ingest(folder(sessions=sessions), home=home, max_rejected=1)
+
+
+def test_rows_that_wait_for_their_customer_may_be_all_that_is_appended(clean, folder, home):
+    ingest(clean, home=home)
+    waiting = {"customers": "customer_id,registered_at\n", **orders("n1,carl,2024-03-01,1,")}
+
+    counts = ingest(folder(**waiting), home=home, append=True, max_rejected=1)["tables"]["orders"]
+    assert counts == {"read": 1, "accepted": 0, "rejected": 1}
+    with pytest.raises(SourceError, match="no row holds"):
+        ingest(folder(**orders("n2,carl,bad,1,")), home=home, append=True, max_rejected=1)
 
 
 def test_a_killed_ingest_leaves_the_previous_data(clean, home):

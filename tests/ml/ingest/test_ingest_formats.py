@@ -105,7 +105,7 @@ def test_parquet_values_that_are_no_numbers_or_instants(clean, home):
 
     assert read_rejected(home) == {
         ("orders", 1, "ordered_at is not an instant"),
-        ("orders", 2, "total_amount is not a number"),
+        ("orders", 2, "total_amount is missing"),
         ("orders", 3, "total_amount is not a number"),
     }
     contents = read_table(home, "rejected_rows", "row, content ->> 'total_amount'")

@@ -1,0 +1,90 @@
+"""For each reason the text it was met with most often, where that first stands, and what to do about it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import duckdb
+
+from feature_repo.sql import literal
+from ml.ingest.contract import TABLES, Kind, Table
+from ml.ingest.hints import hint_for
+from ml.ingest.part import Part
+
+# A line of a message has room for this much of a value.
+TEXT_SHOWN = 60
+BETWEEN_REASONS = "; "
+
+# Rows are in the order of files and rows, so that the first of them is shown.
+COMMONEST = """
+select text, min({{'file': file, 'row': row}}) as first
+from (select {text} as text, file, row from rejected where {with_reason})
+group by text
+order by count(*) desc, first
+limit 1
+"""
+
+
+def find_examples(
+    connection: duckdb.DuckDBPyConnection, reasons: dict[str, int], parts: dict[str, list[Part]]
+) -> list[dict[str, Any]]:
+    """An example of each of ``reasons``, as ``count_reasons`` names them.
+
+    Returns
+    -------
+    list of dict
+        ``reason``, ``rows``, ``text`` (None where the value is not there, or the row is broken), ``file``,
+        ``row`` and ``hint`` (or None).
+    """
+    return [
+        find_example(connection, reason, rows, parts[reason.partition(": ")[0]])
+        for reason, rows in reasons.items()
+    ]
+
+
+def find_example(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: int, parts: Iterable[Part]
+) -> dict[str, Any]:
+    """An example of one reason."""
+    table_name, _, reason = name.partition(": ")
+    table = next(table for table in TABLES if table.name == table_name)
+    column = column_of(table, reason)
+    split = f"list_contains(string_split(reason, {literal(BETWEEN_REASONS)}), {literal(reason)})"
+    words = {
+        "text": raw_text(column, parts) if column else "null",
+        "with_reason": f'"table" = {literal(table_name)} and {split}',
+    }
+    ((text, first),) = connection.execute(COMMONEST.format(**words)).fetchall()
+    kind = next((known.kind for known in table.columns if known.name == column), Kind.TEXT)
+    hint = hint_for(kind, text) if text is not None else None
+    return {"reason": name, "rows": rows, "text": text, **first, "hint": hint}
+
+
+def column_of(table: Table, reason: str) -> str | None:
+    """The column that a reason is about; None for a line that is no row."""
+    if table.reference and reason == table.reference.reason:
+        return table.reference.column
+    if reason.startswith("conflicting copy of"):
+        return table.key[0]
+    name = reason.removeprefix("version changes ").split(" ")[0]
+    return name if name in table.names else None
+
+
+def raw_text(column: str, parts: Iterable[Part]) -> str:
+    """The SQL for a raw value in the content of a rejected row, whatever the part calls its column."""
+    names = dict.fromkeys(part.columns[column][0] for part in parts if column in part.columns)
+    pointers = [literal("/" + name.replace("~", "~0").replace("/", "~1")) for name in names]
+    return f"coalesce({', '.join(f'content ->> {pointer}' for pointer in pointers)}, null)"
+
+
+def example_text(example: dict[str, Any]) -> str:
+    """``'NULL' in orders.csv row 1``, then the hint."""
+    text = example["text"]
+    shown = "" if text is None else f"{quoted_text(text)} "
+    hint = f": {example['hint']}" if example["hint"] else ""
+    return f"{shown}in {example['file']} row {example['row']}{hint}"
+
+
+def quoted_text(text: str) -> str:
+    """A value as a message shows it: on one line, and not all of a long one."""
+    cut = text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…"
+    return "'" + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in cut) + "'"

@@ -1,0 +1,70 @@
+"""What a text that could not be read probably is, and what to write instead."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+from feature_repo.instants import FIRST_YEAR, LAST_YEAR
+from ml.ingest.contract import Kind
+
+INSTANTS = (Kind.INSTANT, Kind.DATE)
+NUMBERS = (Kind.AMOUNT, Kind.WHOLE, Kind.SCORE)
+FLAGS = (Kind.FLAG,)
+# Day 0 of spreadsheets, which take 1900 for a leap year.
+SPREADSHEET_EPOCH = date(1899, 12, 30)
+# Digits of an instant of this century, since 1970, in seconds and in finer units.
+EPOCH_UNITS = {10: ("seconds", 1), 13: ("milliseconds", 10**3), 16: ("microseconds", 10**6)}
+EPOCH_UNITS |= {19: ("nanoseconds", 10**9)}
+
+Sentence = str | Callable[[re.Match[str]], str]
+
+
+def serial(found: re.Match[str]) -> str:
+    """A day as spreadsheets count it."""
+    day = SPREADSHEET_EPOCH + timedelta(days=int(found[1]))
+    return f"a spreadsheet's number of a day ({day}): format the column as YYYY-MM-DD before it is exported"
+
+
+def epoch(found: re.Match[str]) -> str:
+    """An instant as a number since 1970."""
+    unit, parts = EPOCH_UNITS[len(found[1])]
+    instant = datetime.fromtimestamp(int(found[1]) // parts, UTC)
+    return f"{unit} since 1970 ({instant:%Y-%m-%dT%H:%M:%SZ}): write ISO 8601"
+
+
+NEVER = f"years are {FIRST_YEAR} to {LAST_YEAR}: where the date means never, leave the value empty"
+DAY_FIRST = "which of the numbers is the day is not certain: write YYYY-MM-DD, the year with four digits"
+DASHES = "write YYYY-MM-DD, with dashes and two digits each"
+TWELVE_HOURS = "write the hours from 00 to 23, without AM and PM"
+ZONE_NAME = "names of zones are not read: write an offset such as +01:00, or convert to UTC"
+COMMA_OF_SECONDS = "write fractions of a second after a point"
+THOUSANDS = "leave out what stands between thousands"
+DECIMAL_COMMA = "a decimal comma: write a point, and nothing between thousands"
+UNIT = "leave out the currency or unit"
+
+HINTS: tuple[tuple[tuple[Kind, ...], str, Sentence], ...] = (
+    (INSTANTS, r"([1-9][0-9]{4})(?:[.,][0-9]+)?", serial),
+    (INSTANTS, r"([1-9](?:[0-9]{9}|[0-9]{12}|[0-9]{15}|[0-9]{18}))(?:\.0*)?", epoch),
+    (INSTANTS, r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]+,[0-9]+.*", COMMA_OF_SECONDS),
+    (INSTANTS, r".*[0-9] ?[AaPp]\.?[Mm]\.?", TWELVE_HOURS),
+    (
+        INSTANTS,
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?(?:[A-Za-z]{2,5}|\[?[A-Za-z_]+/[\w/]+\]?)",
+        ZONE_NAME,
+    ),
+    (INSTANTS, r"(?!19|20|21|2200)[0-9]{4}-[0-9]{2}-[0-9]{2}.*", NEVER),
+    (INSTANTS, r"[0-9]{1,2}[./-][0-9]{1,2}[./-](?:[0-9]{4}|[0-9]{2})(?:\D.*)?", DAY_FIRST),
+    (INSTANTS, r"[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}(?:\D.*)?", DASHES),
+    (NUMBERS, r"[+-]?[0-9]{1,3}(?:[,' ][0-9]{3})+(?:\.[0-9]*)?", THOUSANDS),
+    (NUMBERS, r"[+-]?[0-9.' ]*,[0-9]+", DECIMAL_COMMA),
+    (NUMBERS, r"[^0-9+-]{1,4}[+-]?[0-9][0-9., ]*|[+-]?[0-9][0-9., ]*[^0-9.,]{1,4}", UNIT),
+    (FLAGS, r".*", "write true or false"),
+)
+
+
+def hint_for(kind: Kind, text: str) -> str | None:
+    """What to do about ``text``, which is no value of ``kind``; None where nothing is known of it."""
+    for kinds, pattern, sentence in HINTS:
+        if kind in kinds and (found := re.fullmatch(pattern, text.strip())):
+            return sentence if isinstance(sentence, str) else sentence(found)
+    return None
