@@ -54,8 +54,8 @@ imports: $(READY) ## Which part may import which.
 	$(BIN)/lint-imports
 
 docs: $(READY) ## Write docs/features.md and the service's lock file anew, from the published build.
-	$(BIN)/python -m ml.dictionary
-	$(BIN)/python -m feature_repo.lock
+	$(BIN)/python -m ml.features.dictionary
+	$(BIN)/python -m ml.featurestore.service_lock
 
 bench: $(READY) ## Measure seconds and peak memory (two hours; writes docs/benchmarks.md, increments.md and training.md).
 	$(BIN)/python -m benchmarks.run

@@ -10,7 +10,7 @@ from benchmarks.page import page
 from benchmarks.plot import draw
 from benchmarks.retrieval_page import section as retrieval_section
 from benchmarks.startup_page import startup_section
-from feature_repo.paths import ROOT
+from ml.common.paths import ROOT
 
 PAGE, PLOT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.png"
 STEPS = ROOT / "benchmarks" / "results.json"

@@ -23,13 +23,13 @@ from benchmarks.increments_page import page
 from benchmarks.machine import machine
 from benchmarks.measure import measure
 from benchmarks.sums import one_table
-from feature_repo.paths import ROOT, churn_home
-from ml.build_card import read_build_card
+from ml.common.errors import TidemarkError
+from ml.common.paths import ROOT, churn_home
+from ml.common.progress import Progress
 from ml.demos.shop import write_shop
-from ml.errors import TidemarkError
-from ml.home import Home
+from ml.home.build_manifest import read_build_card
+from ml.home.layout import Home
 from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, TABLES
-from ml.progress import Progress
 
 RESULTS = ROOT / "benchmarks" / "increments.json"
 PAGE = ROOT / "docs" / "increments.md"

@@ -10,7 +10,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 from benchmarks import bare_duckdb
-from feature_repo.paths import ROOT
+from ml.common.paths import ROOT
 
 GIB = 1024**3
 

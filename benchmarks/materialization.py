@@ -23,13 +23,13 @@ from benchmarks.measure import measure
 from benchmarks.online_figures import scaled, spread
 from benchmarks.online_page import materialization_section
 from benchmarks.peer_store import REDIS, answers, write_part
-from feature_repo.catalog import read_catalog
-from feature_repo.paths import ROOT
-from ml.build_card import data_clock
-from ml.errors import TidemarkError
-from ml.home import Home
-from ml.instants import format_instant
-from ml.progress import Progress
+from ml.common.errors import TidemarkError
+from ml.common.instants import format_instant
+from ml.common.paths import ROOT
+from ml.common.progress import Progress
+from ml.featurestore.catalog import read_catalog
+from ml.home.build_manifest import data_clock
+from ml.home.layout import Home
 
 RESULTS = ROOT / "benchmarks" / "materialization.json"
 CHURN = (sys.executable, "-m", "ml")

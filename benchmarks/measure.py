@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from feature_repo.paths import ROOT
-from ml.errors import TidemarkError
+from ml.common.errors import TidemarkError
+from ml.common.paths import ROOT
 
 SAMPLE_EVERY_SECONDS = 0.05
 BYTES_PER_MAXRSS = 1 if sys.platform == "darwin" else 1024

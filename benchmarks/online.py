@@ -20,10 +20,10 @@ from benchmarks.measure import measure
 from benchmarks.online_figures import latencies, together
 from benchmarks.online_page import online_section
 from benchmarks.peer_store import REDIS, answers, write_part
-from feature_repo.paths import ROOT
-from ml.errors import TidemarkError
-from ml.home import Home
-from ml.progress import Progress
+from ml.common.errors import TidemarkError
+from ml.common.paths import ROOT
+from ml.common.progress import Progress
+from ml.home.layout import Home
 
 RESULTS = ROOT / "benchmarks" / "online.json"
 STEP = (sys.executable, "-m", "benchmarks.online_step")

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from benchmarks.peer_store import REDIS, peer, service_of, stored_customers
-from ml.build_card import data_clock
+from ml.home.build_manifest import data_clock
 
 SEED = 7
 WARM_UP = 20
@@ -39,7 +39,7 @@ def main() -> None:
 @click.option("--redis", default=REDIS)
 def fill(kind: str, build: Path, part: Path, folder: Path, redis: str) -> None:
     """Feast's own engine, Feast's own store."""
-    from feature_repo.objects import BEGINNING
+    from ml.featurestore.feast_objects import BEGINNING
 
     with contextlib.redirect_stdout(sys.stderr):
         store = peer(kind, build, part, folder, redis)
@@ -53,8 +53,8 @@ def fill(kind: str, build: Path, part: Path, folder: Path, redis: str) -> None:
 @click.argument("home", type=click.Path(path_type=Path))
 def feast(home: Path) -> None:
     """Our engine and store through Feast's API, as ``feast materialize`` calls it."""
-    from feature_repo.objects import BEGINNING
-    from feature_repo.repository import apply_definitions, open_store
+    from ml.featurestore.feast_objects import BEGINNING
+    from ml.featurestore.repository import apply_definitions, open_store
 
     with contextlib.redirect_stdout(sys.stderr):
         store = open_store(home)
@@ -110,12 +110,12 @@ def asking(kind: str, home: Path, build: Path, folder: Path | None, part: Path |
     """How to put one question to a store."""
     at = data_clock(build)
     if kind == "reader":
-        from feature_repo.online import OnlineReader
+        from ml.featurestore.online.read import OnlineReader
 
         reader = OnlineReader(home)
         return lambda some: reader.features(some, at)
     if kind == "api":
-        from feature_repo.repository import open_store
+        from ml.featurestore.repository import open_store
 
         store = open_store(home)
     else:

@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 from feast import FeatureService, FeatureStore, FeatureView, FileSource, RepoConfig
 
-from feature_repo.carried_types import base_type, is_instant
-from feature_repo.catalog import Catalog, Feature, read_catalog
-from feature_repo.objects import SERVICE, feast_objects
+from ml.featurestore.catalog import Catalog, Feature, read_catalog
+from ml.featurestore.feast_objects import SERVICE, feast_objects
+from ml.featurestore.feast_types import base_type, is_instant
 
 REDIS = "127.0.0.1:6379"
 KEYS = ("customer_id", "event_timestamp")

@@ -24,9 +24,9 @@ from benchmarks.retrieval_figures import FEAST_DASK, FEAST_DUCKDB, OURS, REFEREN
 from benchmarks.retrieval_page import section
 from benchmarks.retrieval_peers import PEERS
 from benchmarks.retrieval_plot import draw
-from feature_repo.paths import ROOT, churn_home
-from ml.errors import TidemarkError
-from ml.progress import Progress
+from ml.common.errors import TidemarkError
+from ml.common.paths import ROOT, churn_home
+from ml.common.progress import Progress
 
 RESULTS = ROOT / "benchmarks" / "retrieval.json"
 PLOT = ROOT / "docs" / "retrieval.png"

@@ -14,8 +14,8 @@ import click
 import duckdb
 
 from benchmarks.measure import BYTES_PER_MAXRSS
-from feature_repo.catalog import read_catalog
-from ml.build_card import data_clock
+from ml.featurestore.catalog import read_catalog
+from ml.home.build_manifest import data_clock
 
 ASKED = """
 with customers as (
@@ -48,7 +48,7 @@ def stream(home: Path, asked: Path, out: Path) -> Callable[[], None]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from feature_repo.retrieval import point_in_time_stream
+    from ml.featurestore.retrieval.retrieve import point_in_time_stream
 
     def run() -> None:
         file = pq.ParquetFile(asked)
@@ -65,8 +65,8 @@ def feast(home: Path, asked: Path, out: Path) -> Callable[[], None]:
     """``get_historical_features`` of the service with every feature, its job written to a file."""
     import pandas as pd
 
-    from feature_repo.objects import SERVICE
-    from feature_repo.repository import apply_definitions, open_store
+    from ml.featurestore.feast_objects import SERVICE
+    from ml.featurestore.repository import apply_definitions, open_store
 
     store = open_store(home)
     apply_definitions(store, home)

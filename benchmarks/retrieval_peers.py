@@ -21,7 +21,7 @@ from benchmarks.measure import BYTES_PER_MAXRSS
 from benchmarks.retrieval_data import FEATURES
 
 KEY, INSTANT = "customer_id", "event_timestamp"
-OURS_TYPE = "feature_repo.offline_store.BuildOfflineStore"
+OURS_TYPE = "ml.featurestore.offline.store.BuildOfflineStore"
 Answer = Any
 Run = Callable[[], Answer]
 
@@ -99,7 +99,7 @@ def feast_job(case: Case, kind: str) -> Callable[[], Any]:
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
     from feast.types import Float64, Int64
 
-    from feature_repo.quiet import silence_known_warnings
+    from ml.common.warnings_filter import silence_known_warnings
 
     silence_known_warnings()
     folder = tempfile.mkdtemp(prefix="tidemark-")

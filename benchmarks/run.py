@@ -16,10 +16,10 @@ from benchmarks.machine import machine, memory, threads
 from benchmarks.measure import Measured, measure
 from benchmarks.shop import Shop
 from benchmarks.sums import differences, table_sums
-from feature_repo.paths import churn_home
-from ml.errors import TidemarkError
-from ml.home import MODEL
-from ml.progress import Progress
+from ml.common.errors import TidemarkError
+from ml.common.paths import churn_home
+from ml.common.progress import Progress
+from ml.home.layout import MODEL
 
 SIZES, REPEATS = "50000,500000", "3,1"
 CHURN = (sys.executable, "-m", "ml")

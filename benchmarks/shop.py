@@ -8,9 +8,9 @@ from typing import Any
 
 import duckdb
 
+from ml.common.progress import Progress
 from ml.demos.shop import write_shop
-from ml.home import Home
-from ml.progress import Progress
+from ml.home.layout import Home
 
 SEED = 7
 

@@ -14,7 +14,7 @@ from benchmarks.document import RESULTS, write_document
 from benchmarks.machine import machine
 from benchmarks.measure import measure
 from ml.cli import COMMANDS
-from ml.progress import Progress
+from ml.common.progress import Progress
 
 CHURN = (sys.executable, "-m", "ml")
 EMPTY = "python -c pass"

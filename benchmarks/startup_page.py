@@ -31,5 +31,5 @@ Whole processes, {results["repeats"]} each by turns, medians.
 
 The slowest `--help`, `{slowest}`, takes {helps[slowest]:.2f} s more than an empty Python
 ({kept}: at most {HELP_AIM_SECONDS} s). Feast is imported here without its run-time check of arguments
-(`feature_repo/feast_import.py`), in {share:.0%} of the CPU time it takes by itself; commands that need no
+(`ml/featurestore/feast_import.py`), in {share:.0%} of the CPU time it takes by itself; commands that need no
 Feast, dbt or model do not import them (`tests/ml/test_imports.py`)."""

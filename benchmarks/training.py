@@ -14,9 +14,9 @@ from benchmarks.measure import measure
 from benchmarks.training_page import page
 from benchmarks.training_rows import BOOSTED, EVERY
 from benchmarks.truth import RESULTS as TRUTH
-from feature_repo.paths import ROOT
-from ml.errors import TidemarkError
-from ml.progress import Progress
+from ml.common.errors import TidemarkError
+from ml.common.paths import ROOT
+from ml.common.progress import Progress
 
 RESULTS = ROOT / "benchmarks" / "training.json"
 PAGE = ROOT / "docs" / "training.md"

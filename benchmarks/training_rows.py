@@ -9,13 +9,13 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
+from ml.config.problem import Problem
+from ml.features.parts import in_first_half
 from ml.model.inputs import NUMBER, TEXT, Input
-from ml.problem import Problem
-from ml.train.anew import learn_anew
 from ml.train.candidates import Candidate, candidates
 from ml.train.fitting import Rows, fit
 from ml.train.folds import Asked, Fold, earlier_folds
-from ml.train.parts import in_first_half
+from ml.train.refit import learn_anew
 from ml.train.trials import try_all
 
 CUTOFFS = 40

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.machine import machine
-from feature_repo.paths import ROOT
-from ml.home import Home
+from ml.common.paths import ROOT
+from ml.common.progress import Progress
+from ml.home.layout import Home
+from ml.metrics.scores import bootstrap, measure, with_interval
 from ml.model.estimators import Floats
 from ml.model.store import TEST, read_card
-from ml.progress import Progress
-from ml.train.metrics import bootstrap, measure, with_interval
 
 RESULTS = ROOT / "benchmarks" / "truth.json"
 TRUTH = Path("demo") / "shop" / "truth" / "true_probability.parquet"

@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 import matplotlib.pyplot as plt
 
-from ml.build_card import data_clock
-from ml.home import Home
+from ml.home.build_manifest import data_clock
+from ml.home.layout import Home
 
 FILE = Path(__file__).parent / "frozen-window.png"
 SILENT = """

@@ -1,13 +1,36 @@
-"""What ``feast apply`` registers: the objects of the published build (see ``feature_repo.objects``)."""
+"""What ``feast apply`` registers, in order of dependence; names, types and formulas come from dbt."""
 
 import click
 
-from feature_repo.catalog import read_catalog
-from feature_repo.errors import FeatureError
-from feature_repo.objects import feast_objects
-from feature_repo.paths import published_build
+from ml.common.feature_errors import FeatureError
+from ml.common.paths import published_build
+from ml.common.warnings_filter import silence_known_warnings
+from ml.featurestore.catalog import read_catalog
+from ml.featurestore.feast_objects import (
+    asked_instant,
+    churn_service,
+    customer_entity,
+    derived_view,
+    feature_view,
+)
+
+silence_known_warnings()
 
 try:
-    globals().update(feast_objects(read_catalog(published_build())))
+    catalog = read_catalog(published_build())
 except FeatureError as error:
     raise click.ClickException(str(error)) from error
+
+customer = customer_entity()
+asked = asked_instant()
+
+# One source and one view for each dbt model of marts/features, named as the model.
+views = [feature_view(model, customer) for model in catalog.views]
+sources = [view.batch_source for view in views]
+
+derived = derived_view(catalog, views, asked)
+churn = churn_service(catalog, [*views, derived])
+
+# Feast finds what a module's names hold, not what lists hold.
+globals().update({view.name: view for view in views})
+globals().update({f"{source.name}_source": source for source in sources})

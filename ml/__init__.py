@@ -1,7 +1,23 @@
 """Tidemark's Python layer. What a command does is one function: ``from ml.train import train``.
 
 Every such function takes ``home``, the folder that holds all state (default ``CHURN_HOME``), and returns
-plain values. Importing the package loads nothing heavy.
+plain values. Importing the package loads nothing heavy. Its packages, in the data's order:
+
+common, config, home     what all use; ``problem.yml``; the folder of state
+demos, ingest            raw tables in, each row accepted or rejected with its reason
+warehouse                dbt makes features and labels; builds are published, rolled back, put online
+featurestore             what Feast plugs in, and point-in-time retrieval
+features                 labels, the split by time, the labelled dataset, the data dictionary
+model, decision, metrics a model, what is done with its scores, how good they are
+train, tracking          candidates to a champion, and its record in MLflow
+explain, score           reasons, and scores with them
+evaluate, reports        the evidence on the test part, the model card
+explore, audit, receipt  pages before training, proof on the data at hand, the rows behind one value
+page, cli                parts of pages; the command line
 """
 
+from ml.former_names import find_former_names
+
 __version__ = "0.1.0"
+
+find_former_names()

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from feature_repo.catalog import read_catalog
-from feature_repo.lock import LOCK, lock_text
 from ml.cli import COMMANDS, main
-from ml.dictionary import FILE, dictionary
-from ml.home import ROOT
+from ml.features.dictionary import FILE, dictionary
+from ml.featurestore.catalog import read_catalog
+from ml.featurestore.service_lock import LOCK, lock_text
+from ml.home.layout import ROOT
 from tests.worlds import Built
 
 README = (ROOT / "README.md").read_text()

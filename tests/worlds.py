@@ -13,11 +13,11 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from feature_repo.paths import ROOT
-from feature_repo.retrieval import point_in_time
-from ml.build import build
-from ml.home import Home
+from ml.common.paths import ROOT
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.layout import Home
 from ml.ingest import ingest
+from ml.warehouse import build
 
 
 def declared_windows() -> tuple[int, ...]:

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from feature_repo.retrieval import point_in_time
 from ml.audit.findings import Audit
-from ml.labels import count_rows, labelled_rows
+from ml.features.labels import count_rows, labelled_rows
+from ml.features.split import TimeSplit
+from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.model.inputs import TEXT, choose_inputs, make_frame
-from ml.split import TimeSplit
 
 MOST_ROWS = 5_000
 SHUFFLES = 4

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from feature_repo.sql import literal, parquet, quoted
+from ml.common.sql import literal, parquet, quoted
 
 DETAILED = 2_000
 UP_TO_LIMITS = """

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ml.instants import parse_instant
+from ml.common.instants import parse_instant
 from ml.page.rows import bar_rows, figure
 from ml.page.spans import timeline
 

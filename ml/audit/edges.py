@@ -12,14 +12,14 @@ from typing import Any
 
 import duckdb
 
-from feature_repo.sql import literal, quoted
 from ml.audit.findings import Audit, Breach
 from ml.audit.recount import FIRST_MONDAY, MODEL
-from ml.build.dbt import run_dbt, variables
+from ml.common.instants import format_instant
+from ml.common.sql import literal, quoted
+from ml.config.problem import Problem
+from ml.features.labels import LABELS, parquet
 from ml.ingest.contract import TABLES, Table
-from ml.instants import format_instant
-from ml.labels import LABELS, parquet
-from ml.problem import Problem
+from ml.warehouse.dbt import run_dbt, variables
 
 MICROSECOND, HALF_A_DAY = timedelta(microseconds=1), timedelta(hours=12)
 SINCE = datetime(2024, 1, 1) - FIRST_MONDAY

@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 
 from ml.audit.findings import Audit
-from ml.errors import NotReadyError
-from ml.ingest.part import relation_of
-from ml.ingest.record import RECORD
+from ml.common.errors import NotReadyError
+from ml.ingest.batch import relation_of
+from ml.ingest.manifest import RECORD
 
 KNOWN = "greatest({occurred}, coalesce(loaded_at, {occurred}))"
 OCCURRED = {"orders": "ordered_at", "support_tickets": "opened_at", "sessions": "started_at"}

@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from feature_repo.catalog import Catalog
-from ml.home import Home
-from ml.problem import Problem
-from ml.progress import SILENT, Progress
+from ml.common.progress import SILENT, Progress
+from ml.config.problem import Problem
+from ml.featurestore.catalog import Catalog
+from ml.home.layout import Home
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,6 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from feature_repo.catalog import read_catalog
-from feature_repo.leases import lease
-from feature_repo.sql import literal
 from ml.audit.compare import Comparison, Table, compare, identities, identity
 from ml.audit.findings import Audit, Finding, not_checked
 from ml.audit.newcomers import newcomers
@@ -23,10 +20,13 @@ from ml.audit.population import compare_population, rows_in
 from ml.audit.sample import clock_of, database
 from ml.audit.scratch import feature_files, tables_of
 from ml.audit.unclocked import notes_of
-from ml.audit.words import breaches_of, notes_on
-from ml.build_card import data_clock, read_build_card
-from ml.instants import format_instant
-from ml.labels import POPULATION
+from ml.audit.wording import breaches_of, notes_on
+from ml.common.instants import format_instant
+from ml.common.sql import literal
+from ml.features.labels import POPULATION
+from ml.featurestore.catalog import read_catalog
+from ml.home.build_manifest import data_clock, read_build_card
+from ml.home.leases import lease
 
 NAME = "history"
 SECONDS_A_ROW = 2e-6

@@ -13,8 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.carried_types import base_type
-from feature_repo.retrieval import point_in_time
 from ml.audit.chance import SHUFFLES, chance
 from ml.audit.edges import wrong_edges
 from ml.audit.facts import becoming_known, check_there, one
@@ -22,11 +20,13 @@ from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import PicturedFinding, Span, Timeline
 from ml.audit.recount import differences, recount, unsettled
 from ml.audit.sample import clock_of, database
-from ml.errors import NotReadyError, TidemarkError
-from ml.home import model_of
-from ml.instants import format_instant, parse_instant
-from ml.labels import count_rows, labelled_rows, read_cutoffs
-from ml.split import PARTS, TimeSplit, split_by_time
+from ml.common.errors import NotReadyError, TidemarkError
+from ml.common.instants import format_instant, parse_instant
+from ml.features.labels import count_rows, labelled_rows, read_cutoffs
+from ml.features.split import PARTS, TimeSplit, split_by_time
+from ml.featurestore.feast_types import base_type
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.layout import model_of
 
 CHECK = "labels"
 MOST_ROWS = 20_000

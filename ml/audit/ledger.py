@@ -20,9 +20,9 @@ from ml.audit.facts import becoming_known, check_there, one
 from ml.audit.findings import Audit, Breach
 from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.audit.sample import clock_of, database
-from ml.features import features
-from ml.ingest.record import read_record
-from ml.labels import parquet
+from ml.features.labels import parquet
+from ml.features.point_in_time import features
+from ml.ingest.manifest import read_record
 
 CHECK = "ledger"
 REJECTED = "rejected_rows"

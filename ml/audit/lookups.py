@@ -4,9 +4,9 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.retrieval import point_in_time
-from feature_repo.sql import quoted
 from ml.audit.compare import Comparison, Moved
+from ml.common.sql import quoted
+from ml.featurestore.retrieval.retrieve import point_in_time
 
 ON_DEMAND = "on demand"
 DIFFERING = """

@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 
 import duckdb
 
-from feature_repo.sql import literal, parquet
 from ml.audit.findings import Audit, Breach
-from ml.build_card import read_build_card
+from ml.common.counting import counted
+from ml.common.instants import format_instant
+from ml.common.sql import literal, parquet
+from ml.home.build_manifest import read_build_card
 from ml.ingest.contract import ORDERS, TABLES, Table
-from ml.ingest.record import RECORD, read_record
-from ml.instants import format_instant
-from ml.words import counted
+from ml.ingest.manifest import RECORD, read_record
 
 NAMED = 3
 Row: TypeAlias = tuple[Any, ...]

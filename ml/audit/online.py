@@ -16,19 +16,19 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from feature_repo import sql
-from feature_repo.carried_types import base_type, is_instant
-from feature_repo.catalog import Catalog, Feature, View, read_catalog
-from feature_repo.leases import lease
-from feature_repo.retrieval import point_in_time
-from feature_repo.sql import quoted
 from ml.audit.facts import one
 from ml.audit.findings import Audit, Breach, Finding, failed, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.audit.sample import database
 from ml.audit.stored import Mark, copy_rows, marks, missing_columns, one_state, store_file
-from ml.instants import format_instant
-from ml.labels import parquet
+from ml.common import sql
+from ml.common.instants import format_instant
+from ml.common.sql import quoted
+from ml.features.labels import parquet
+from ml.featurestore.catalog import Catalog, Feature, View, read_catalog
+from ml.featurestore.feast_types import base_type, is_instant
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.leases import lease
 
 CHECK = "online"
 ASKED = 200
@@ -229,7 +229,7 @@ def asked_publicly(
 
 def answers_of(audit: Audit, customers: Sequence[str], until: datetime) -> list[dict[str, Any]]:
     """What the public reader says."""
-    from feature_repo.online import OnlineReader
+    from ml.featurestore.online.read import OnlineReader
 
     return OnlineReader(audit.home.root).features(customers, until)
 

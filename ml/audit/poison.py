@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import parquet
 from ml.audit.compare import Comparison, compare, one
 from ml.audit.findings import Audit, Finding, not_checked
 from ml.audit.lookups import compare_lookups
@@ -17,8 +16,9 @@ from ml.audit.population import compare_labels, compare_population
 from ml.audit.sample import affordable, database, draw_customers, draw_limits
 from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild, tables_of
 from ml.audit.wall import clock_readers
-from ml.audit.words import breaches_of, customers_sampled, notes_on
-from ml.words import counted
+from ml.audit.wording import breaches_of, customers_sampled, notes_on
+from ml.common.counting import counted
+from ml.common.sql import parquet
 
 NAME = "poison"
 WEIGHT = 1.5

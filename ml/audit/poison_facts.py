@@ -13,9 +13,9 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import literal
+from ml.common.sql import literal
+from ml.ingest.batch import relation_of
 from ml.ingest.contract import TABLES, Table
-from ml.ingest.part import relation_of
 
 # A third is told a microsecond after the instant. Half the customers get new facts alone, so that their
 # labels may not move either.

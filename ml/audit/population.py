@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import parquet
 from ml.audit.compare import Comparison, Moved, Table, files_of, one
-from ml.labels import LABELS, POPULATION
-from ml.problem import Problem
+from ml.common.sql import parquet
+from ml.config.problem import Problem
+from ml.features.labels import LABELS, POPULATION
 
 # A stretch that goes on past the limit may end at any instant after it.
 STRETCHES = """

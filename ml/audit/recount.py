@@ -13,10 +13,10 @@ import duckdb
 from ml.audit.facts import becoming_known, known_at, one
 from ml.audit.findings import Audit, Breach
 from ml.audit.sample import clock_of
-from ml.ingest.part import relation_of
-from ml.instants import format_instant
-from ml.labels import LABELS, parquet, read_cutoffs
-from ml.problem import Problem
+from ml.common.instants import format_instant
+from ml.config.problem import Problem
+from ml.features.labels import LABELS, parquet, read_cutoffs
+from ml.ingest.batch import relation_of
 
 MOST_CUSTOMERS = 50_000
 FIRST_MONDAY = datetime(1970, 1, 5)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import parquet
 from ml.audit.compare import Comparison, compare, one
 from ml.audit.findings import Audit, Finding
 from ml.audit.lookups import compare_lookups
@@ -17,9 +16,10 @@ from ml.audit.population import compare_labels, compare_population
 from ml.audit.sample import SECONDS_A_RUN, affordable, clock_of, database, draw_customers, limit_all
 from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild, tables_of
 from ml.audit.wall import clock_readers
-from ml.audit.words import breaches_of, clock_breaches, customers_sampled, notes_on
-from ml.instants import format_instant, parse_instant
-from ml.words import counted
+from ml.audit.wording import breaches_of, clock_breaches, customers_sampled, notes_on
+from ml.common.counting import counted
+from ml.common.instants import format_instant, parse_instant
+from ml.common.sql import parquet
 
 NAME = "replay"
 FEWEST_INSTANTS, MOST_INSTANTS = 2, 6

@@ -9,10 +9,10 @@ from datetime import datetime
 
 import duckdb
 
-from feature_repo.sql import literal, parquet
 from ml.audit.findings import Audit
-from ml.ingest.record import read_record
-from ml.instants import parse_instant
+from ml.common.instants import parse_instant
+from ml.common.sql import literal, parquet
+from ml.ingest.manifest import read_record
 
 MEMORY_LIMIT = "2GB"
 FEWEST = 50

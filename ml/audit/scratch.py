@@ -9,16 +9,16 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import literal, parquet
 from ml.audit.compare import Table, files_of
 from ml.audit.findings import Audit
 from ml.audit.wall import set_wall_clock
-from ml.build.dbt import CATALOG, project_hash, run_dbt, variables
-from ml.errors import NotReadyError
+from ml.common.errors import NotReadyError
+from ml.common.instants import parse_instant
+from ml.common.sql import literal, parquet
+from ml.ingest.batch import relation_of
 from ml.ingest.contract import TABLES
-from ml.ingest.part import relation_of
-from ml.ingest.record import RECORD
-from ml.instants import parse_instant
+from ml.ingest.manifest import RECORD
+from ml.warehouse.dbt import CATALOG, project_hash, run_dbt, variables
 
 OF_CHOSEN = "semi join chosen using (customer_id)"
 OF_CHOSEN_ORDERS = (

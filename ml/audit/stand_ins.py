@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from feature_repo.catalog import Catalog, Feature
-from feature_repo.retrieval import point_in_time
-from ml.areas import LIMIT, as_numbers, halves, of_numbers, of_text
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding
-from ml.errors import NotReadyError
-from ml.labels import count_rows, labelled_rows, read_cutoffs
-from ml.split import TimeSplit, split_by_time
+from ml.common.errors import NotReadyError
+from ml.features.labels import count_rows, labelled_rows, read_cutoffs
+from ml.features.split import TimeSplit, split_by_time
+from ml.featurestore.catalog import Catalog, Feature
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.metrics.single_feature_auc import LIMIT, as_numbers, halves, of_numbers, of_text
 
 CHECK = "stand-ins"
 MOST_ROWS = 30_000

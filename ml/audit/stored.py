@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from feature_repo.carried_types import feast_type_name
-from feature_repo.catalog import Feature, View
-from feature_repo.online_layout import table_name
-from feature_repo.online_state import damage_told
-from feature_repo.paths import ROOT, feast_path
-from feature_repo.sql import quoted
 from ml.audit.findings import Breach
-from ml.errors import TidemarkError
-from ml.home import Home
+from ml.common.errors import TidemarkError
+from ml.common.paths import ROOT, feast_path
+from ml.common.sql import quoted
+from ml.featurestore.catalog import Feature, View
+from ml.featurestore.feast_types import feast_type_name
+from ml.featurestore.online.layout import table_name
+from ml.featurestore.online.status import damage_told
+from ml.home.layout import Home
 
 AT_ONCE = 50_000
 BUSY_SECONDS = 60

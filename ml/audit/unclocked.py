@@ -3,9 +3,9 @@
 import duckdb
 
 from ml.audit.findings import Audit
+from ml.ingest.batch import relation_of
 from ml.ingest.contract import TABLES, Table
-from ml.ingest.part import relation_of
-from ml.ingest.record import RECORD
+from ml.ingest.manifest import RECORD
 
 COUNTS = """
 select count(distinct {key}) filter (where {version} is null), count(distinct {key})

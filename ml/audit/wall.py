@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import quoted
+from ml.common.sql import quoted
 
 NOTES_AND_TEXTS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 READS_CLOCK = re.compile(

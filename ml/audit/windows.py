@@ -15,16 +15,16 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from feature_repo.catalog import Catalog, Feature, OnDemand, View
-from feature_repo.retrieval import point_in_time
-from feature_repo.sql import quoted
 from ml.audit.facts import check_there, happenings, one
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.audit.sample import clock_of, database
-from ml.errors import NotReadyError
-from ml.instants import format_instant
-from ml.labels import parquet
+from ml.common.errors import NotReadyError
+from ml.common.instants import format_instant
+from ml.common.sql import quoted
+from ml.features.labels import parquet
+from ml.featurestore.catalog import Catalog, Feature, OnDemand, View
+from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.model.inputs import doubles
 
 CHECK = "windows"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ml.cli.run import Run, as_text, churn_command
+from ml.cli.command import Run, as_text, churn_command
 
 
 @click.command(name="audit")
@@ -28,7 +28,7 @@ def command(
     Example:
       churn audit --seconds 300 --seed 1
     """
-    from ml.audit.run import audit
+    from ml.audit.all_checks import audit
 
     result = audit(
         home=run.home,

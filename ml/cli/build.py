@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ml.cli.run import Instant, Run, churn_command
+from ml.cli.command import Instant, Run, churn_command
 
 
 @click.command(name="build")
@@ -31,7 +31,7 @@ def command(
     Example:
       churn build --as-of 2024-06-30T00:00:00Z
     """
-    from ml.build import build
+    from ml.warehouse import build
 
     record = build(
         home=run.home,

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ml.cli.run import Run, churn_command
+from ml.cli.command import Run, churn_command
 
 COLUMNS = {
     "build_id": "build",
@@ -34,7 +34,7 @@ def command(run: Run) -> None:
     Example:
       churn builds
     """
-    from ml.builds import builds
+    from ml.warehouse.builds import builds
 
     result = builds(home=run.home)
     run.finish(result, table(result["builds"]))

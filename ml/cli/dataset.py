@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ml.cli.run import Run, churn_command
+from ml.cli.command import Run, churn_command
 
 
 @click.command()
@@ -22,7 +22,7 @@ def command(run: Run, out: str, problem: str | None) -> None:
     Example:
       churn dataset --out labelled.parquet
     """
-    from ml.dataset import dataset
+    from ml.features.dataset import dataset
 
     result = dataset(out, home=run.home, problem=problem, json_lines=run.as_json, progress=run.progress)
     if out == "-":

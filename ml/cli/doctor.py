@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from ml.cli.run import Run, churn_command
+from ml.cli.command import Run, churn_command
 
 
 @click.command(name="doctor")
@@ -19,7 +19,7 @@ def command(run: Run, problem: str | None) -> None:
     Example:
       churn doctor
     """
-    from ml.doctor import doctor
+    from ml.warehouse.doctor import doctor
 
     result = doctor(home=run.home, problem=problem)
     run.finish(

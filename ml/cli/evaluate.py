@@ -2,7 +2,7 @@
 
 import click
 
-from ml.cli.run import Run, churn_command
+from ml.cli.command import Run, churn_command
 
 
 @click.command()

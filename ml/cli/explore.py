@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ml.cli.run import Run, churn_command
+from ml.cli.command import Run, churn_command
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 import click
 
-from ml.cli.run import Run, churn_command
+from ml.cli.command import Run, churn_command
 
 
 @click.command(name="features")
@@ -26,7 +26,7 @@ def command(run: Run, rows: str, out: str, names: tuple[str, ...]) -> None:
     Example:
       churn features --rows asked.csv --out answered.parquet
     """
-    from ml.features import features
+    from ml.features.point_in_time import features
 
     result = features(
         rows, out, home=run.home, names=names or None, json_lines=run.as_json, progress=run.progress

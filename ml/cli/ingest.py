@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from ml.cli.run import Run, churn_command
-from ml.errors import UsageError
+from ml.cli.command import Run, churn_command
+from ml.common.errors import UsageError
 
 DEMOS = ("shop", "complete-journey")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ml.cli.run import Instant, Run, churn_command
+from ml.cli.command import Instant, Run, churn_command
 
 
 @click.command()
@@ -25,7 +25,7 @@ def command(run: Run, as_of: datetime | None, full_refresh: bool) -> None:
     Example:
         churn materialize
     """
-    from ml.materialize import materialize
+    from ml.warehouse.materialize import materialize
 
     result = materialize(home=run.home, as_of=as_of, full_refresh=full_refresh, progress=run.progress)
     run.finish(result, report(result))

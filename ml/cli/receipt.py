@@ -7,7 +7,7 @@ from itertools import takewhile
 
 import click
 
-from ml.cli.run import Instant, Run, churn_command
+from ml.cli.command import Instant, Run, churn_command
 
 WIDTH_OF_FILES = 140
 
@@ -44,7 +44,7 @@ def command(run: Run, customer: str, feature: str, as_of: datetime | None) -> No
     """
     from ml.receipt import receipt
     from ml.receipt.as_json import as_dict
-    from ml.receipt.page import page
+    from ml.receipt.receipt_page import page
 
     found = receipt(customer, feature, as_of=as_of, home=run.home)
     run.finish(as_dict(found), page(found, shutil.get_terminal_size((WIDTH_OF_FILES, 0)).columns))

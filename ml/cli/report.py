@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ml.cli.run import Run, churn_command
+from ml.cli.command import Run, churn_command
 
 
 @click.command()
@@ -22,7 +22,7 @@ def command(run: Run, out: str | None, problem: str | None) -> None:
     Example:
       churn report --out model-card.html
     """
-    from ml.report import report
+    from ml.reports import report
 
     result = report(out=out, home=run.home, problem=problem, progress=run.progress)
     run.finish(result, summary(result))

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ml.cli.run import Run, churn_command
+from ml.cli.command import Run, churn_command
 
 
 @click.command()
@@ -24,7 +24,7 @@ def command(run: Run, build: str | None) -> None:
       churn rollback
       churn rollback build-000003
     """
-    from ml.rollback import rollback
+    from ml.warehouse.rollback import rollback
 
     result = rollback(build, home=run.home, progress=run.progress)
     run.finish(result, summary(result))

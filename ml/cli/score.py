@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ml.cli.run import Instant, Run, churn_command
+from ml.cli.command import Instant, Run, churn_command
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ def command(
       churn score --out scores.parquet --actions
       churn score --customer-id C0000042 --as-of 2024-06-30T00:00:00Z
     """
-    from ml.score import score
+    from ml.score.scoring import score
 
     scores = score(
         customer_ids,
@@ -65,7 +65,7 @@ def command(
 
 def summary(scores: "pa.Table") -> str:
     """How many are in each band, and the riskiest with their reasons."""
-    from ml.instants import format_instant
+    from ml.common.instants import format_instant
 
     if not len(scores):
         return "no one is eligible: nobody has a kept order in the activity span"

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_repo.paths import ROOT
-from ml.errors import ProblemError
-from ml.problem import compose
-from ml.schema import Shape, Text, read_shape
+from ml.common.errors import ProblemError
+from ml.common.paths import ROOT
+from ml.common.yaml_schema import Shape, Text, read_shape
+from ml.config.problem import compose
 
 BANDS = ("low", "medium", "high")
 SHAPE: Shape = {band: Text("a line of text saying what to do, in quotes if need be") for band in BANDS}

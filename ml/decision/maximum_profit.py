@@ -14,9 +14,9 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import betaincc
 
+from ml.config.problem import Costs
 from ml.decision.lists import Floats, Lists
 from ml.decision.profit import profit_curve
-from ml.problem import Costs
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.config.problem import Costs
 from ml.decision.lists import Floats, Lists
-from ml.problem import Costs
 
 
 def gain(costs: Costs) -> float:

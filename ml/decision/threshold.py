@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.config.problem import Problem
 from ml.decision.lists import Floats, Lists
 from ml.decision.profit import profit
-from ml.problem import Problem
 
 HARDLY = 1e-12
 NOBODY = 1.0

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from ml.errors import SourceError
-from ml.progress import SILENT, Progress
+from ml.common.errors import SourceError
+from ml.common.progress import SILENT, Progress
 
 TABLES = {
     "customers": """

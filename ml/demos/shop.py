@@ -16,14 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.common.errors import UsageError
+from ml.common.progress import SILENT, Progress
 from ml.demos import shop_process as process
 from ml.demos.shop_orders import orders_and_items
 from ml.demos.shop_tables import customers as customer_table
 from ml.demos.shop_tables import sessions
 from ml.demos.shop_tickets import support_tickets
 from ml.demos.shop_truth import true_probability
-from ml.errors import UsageError
-from ml.progress import SILENT, Progress
 
 BLOCK = 5_000
 FEWEST, MOST = 1, 9_999_999

@@ -13,25 +13,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.catalog import Catalog, read_catalog
 from ml.evaluate.curves import curves
 from ml.evaluate.decided import actions_or_none, decision
 from ml.evaluate.evidence import SHAPE
+from ml.evaluate.explanations import customers, drivers, telling_rows
 from ml.evaluate.groups import SEGMENTS, months, segments
 from ml.evaluate.importance import importance
 from ml.evaluate.measured import Rows
+from ml.evaluate.metric_names import metrics, success, verdicts
 from ml.evaluate.refit import ablation, groups_of, learning, refitted
 from ml.evaluate.sample import in_sample, sampled
 from ml.evaluate.staleness import staleness
-from ml.evaluate.told import customers, drivers, telling_rows
-from ml.evaluate.words import metrics, success, verdicts
+from ml.explain.reason_text import wordings
 from ml.explain.subjects import aspects_of, subjects_of
-from ml.explain.words import wordings
+from ml.features.parts import Part, Parts, divide, with_features
+from ml.featurestore.catalog import Catalog, read_catalog
 from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
 from ml.model.store import TEST
 from ml.train.candidates import BASELINE
-from ml.train.parts import Part, Parts, divide, with_features
 
 MOST_TEST, MOST_TRAIN, MOST_VALIDATION, MOST_TOLD = 30_000, 50_000, 10_000, 2_000
 Step = Callable[[str], None]

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from ml.common.errors import ProblemError
+from ml.config.problem import Problem
 from ml.decision.actions import BANDS, read_actions
-from ml.errors import ProblemError
 from ml.evaluate.measured import Rows
 from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
-from ml.problem import Problem
 
 
 def decision(rows: Rows, probability: Floats, model: ChurnModel, actions: dict[str, str]) -> dict[str, Any]:

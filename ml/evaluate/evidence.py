@@ -23,7 +23,7 @@ lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``
                      less than ``of`` when customers were drawn by a seeded hash
 ``notes``            sentences on what is left out and why
 ``looks``            ``{"earlier": int, "sentence": str, "all": [LOOK, ...]}``: who looked at these test
-                     cut-offs before, see ``ml.looks``
+                     cut-offs before, see ``ml.home.test_set_log``
 
 ``candidates``       ``{candidate: MEASURES}``, from the simplest to the least simple, baselines included
 ``differences``      ``{candidate: MEASURES}``: champion minus each other candidate in the same replicates

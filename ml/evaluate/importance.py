@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ml.evaluate.measured import Interval, Replicated, Rows
+from ml.metrics.scores import with_interval
 from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
-from ml.train.metrics import with_interval
 
 SHUFFLES = 2
 METRICS = ("log_loss", "roc_auc")

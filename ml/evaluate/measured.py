@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.config.problem import Problem
 from ml.decision.profit import profit
+from ml.features.parts import Part
+from ml.metrics.scores import METRIC_NAMES, bootstrap, customer_weights, measure, with_interval
 from ml.model.estimators import Floats
-from ml.problem import Problem
-from ml.train.metrics import METRIC_NAMES, bootstrap, customer_weights, measure, with_interval
-from ml.train.parts import Part
 
 Interval = dict[str, float]
 Measures = dict[str, Interval]

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ml.errors import ModelError
+from ml.common.errors import ModelError
 from ml.evaluate.measured import Rows
 from ml.evaluate.sample import share_of_customers
+from ml.features.parts import Part, Parts
 from ml.model.calibration import calibrate
 from ml.model.churn_model import ChurnModel, raw_probability
 from ml.model.estimators import Floats
@@ -27,7 +28,6 @@ from ml.train.candidates import (
     use_threads,
 )
 from ml.train.folds import Asked, Fold
-from ml.train.parts import Part, Parts
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
 SAME_TREES = 0.5

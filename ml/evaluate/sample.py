@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml.train.parts import Part
+from ml.features.parts import Part
 
 
 def sampled(part: Part, most: int, seed: int) -> Part:

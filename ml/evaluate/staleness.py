@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.retrieval import point_in_time
 from ml.evaluate.measured import Rows
+from ml.features.parts import Part
+from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
-from ml.train.parts import Part
 
 DAYS = (0, 1, 7, 30)
 MEMORY_LIMIT = "1GB"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ml.evaluate.words import LABELS
-from ml.words import counted
+from ml.common.counting import counted
+from ml.evaluate.metric_names import LABELS
 
 SHOWN = 12
 TITLE_MAX = 46

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
-from ml.errors import ModelError
+from ml.common.errors import ModelError
 from ml.explain import shapley
 from ml.explain.shapley import LOG_ODDS, Added
 from ml.model.activity import SILENCE

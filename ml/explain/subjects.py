@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from feature_repo.catalog import Catalog, Feature
-from feature_repo.formulas import INSTANT, NUMBER, operands, parsed
+from ml.featurestore.catalog import Catalog, Feature
+from ml.featurestore.formulas import INSTANT, NUMBER, operands, parsed
 from ml.model.estimators import Floats
 
 OTHER = "other"

@@ -10,6 +10,6 @@ page        the page; time_pictures, feature_pictures and cards are its parts
 run         the steps in their order
 """
 
-from ml.explore.run import explore
+from ml.explore.exploration import explore
 
 __all__ = ["explore"]

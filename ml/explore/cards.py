@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from ml.common.counting import counted
 from ml.explore.columns import FLAG, INSTANT, TEXT
 from ml.page.axes import Axis, bare, linear, logarithmic
 from ml.page.figures import decimals, number, percent
 from ml.page.plot import Columns, Line, Shape, plot
 from ml.page.rows import NONE, bar_rows, figure, name_of
-from ml.words import counted
 
 CARD = Markup(
     '<div class="card compact" id="f-{name}"><h3>{heading}</h3><p class="soft">{about}</p>'

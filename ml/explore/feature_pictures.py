@@ -6,16 +6,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ml.areas import LIMIT
+from ml.common.counting import counted
 from ml.explore.cards import card, with_interval
 from ml.explore.columns import INSTANT
 from ml.explore.findings import NEAR_DUPLICATES
 from ml.explore.together import NEAR
+from ml.metrics.single_feature_auc import LIMIT
 from ml.page.document import folded, grid, notes, paragraph, table
 from ml.page.figures import NOTHING, decimals, number, percent
 from ml.page.plot import legend
 from ml.page.rows import NONE, Bar, bar_rows, figure, name_of, strip
-from ml.words import counted
 
 Result = Mapping[str, Any]
 BEST_SHOWN, GAPS_SHOWN = 30, 12

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.areas import LIMIT, Flags
+from ml.common.counting import counted
 from ml.explore.columns import FLAG, INSTANT, TEXT, Column
 from ml.explore.shape import bin_codes
+from ml.metrics.single_feature_auc import LIMIT, Flags
 from ml.page.figures import percent
-from ml.words import counted
 
 SUSPICIOUS = 0.9
 MOSTLY = 0.95

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml.common.instants import format_instant
 from ml.explore.columns import FLAG, TEXT, Column
 from ml.explore.shape import TAIL
-from ml.instants import format_instant
-from ml.labels import LABELS, parquet
+from ml.features.labels import LABELS, parquet
+from ml.features.split import TimeSplit
 from ml.page.figures import plain
-from ml.split import TimeSplit
 
 TO_COME = "labels/label_to_come"
 Z = 1.96

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.catalog import Catalog, read_catalog
-from feature_repo.retrieval import point_in_time
-from ml.build_card import read_build_card
-from ml.errors import NotReadyError
-from ml.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
-from ml.problem import Problem
-from ml.split import TimeSplit, split_by_time
+from ml.common.errors import NotReadyError
+from ml.config.problem import Problem
+from ml.features.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
+from ml.features.split import TimeSplit, split_by_time
+from ml.featurestore.catalog import Catalog, read_catalog
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.build_manifest import read_build_card
 
 KEYS = ("customer_id", "event_timestamp", "churned", "split")
 

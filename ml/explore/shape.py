@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.areas import Flags, Floats, area, either_way
 from ml.explore.columns import FLAG, TEXT, Column
 from ml.explore.precision import interval, standard_error
+from ml.metrics.single_feature_auc import Flags, Floats, area, either_way
 from ml.page.figures import plain
 
 BINS = 30

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ml.instants import parse_instant
+from ml.common.instants import parse_instant
 from ml.page.axes import calendar, days_from, linear, shares
 from ml.page.document import grid, paragraph
 from ml.page.figures import day, percent

@@ -6,8 +6,8 @@ Every expression is null where the value cannot be read so; none of them raises.
 from collections.abc import Callable
 from datetime import timedelta
 
-from feature_repo.instants import FIRST_YEAR, LAST_YEAR, instant_of_text, parse_offset
-from feature_repo.sql import literal
+from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR, instant_of_text, parse_offset
+from ml.common.sql import literal
 from ml.ingest.contract import SCORE_RANGE, Kind
 from ml.ingest.markers import is_missing
 

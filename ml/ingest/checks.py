@@ -11,11 +11,11 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import literal, quoted
+from ml.common.sql import literal, quoted
+from ml.ingest.batch import FILE, ROW, Part, reading, relation_of
 from ml.ingest.casts import present, read_as
 from ml.ingest.contract import Column, Kind, Table
 from ml.ingest.markers import MARKERS, marked
-from ml.ingest.part import FILE, ROW, Part, reading, relation_of
 
 FAULT = "_fault"
 

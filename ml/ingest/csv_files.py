@@ -8,11 +8,11 @@ from typing import IO
 
 import duckdb
 
-from feature_repo.sql import exact, literal
-from ml.errors import SourceError
+from ml.common.errors import SourceError
+from ml.common.sql import exact, literal
+from ml.ingest.batch import FILE, ROW, Part, match_columns, reading, refuse_twins
 from ml.ingest.contract import Table
-from ml.ingest.line_ends import evened
-from ml.ingest.part import FILE, ROW, Part, match_columns, reading, refuse_twins
+from ml.ingest.line_endings import evened
 
 DELIMITERS = ",;\t|"
 HEADER_BYTES = 1 << 16

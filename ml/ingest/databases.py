@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import duckdb
 
-from feature_repo.sql import literal, quoted
-from ml.errors import SourceError, UsageError
+from ml.common.errors import SourceError, UsageError
+from ml.common.sql import literal, quoted
+from ml.ingest.batch import FILE, ROW, Part, match_columns, reading
 from ml.ingest.contract import TABLES, Table
-from ml.ingest.part import FILE, ROW, Part, match_columns, reading
 
 SCHEMAS = {"duckdb": "main", "sqlite": "main", "postgresql": "public"}
 EXTENSIONS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner"}

@@ -5,10 +5,10 @@ from typing import Any
 
 import duckdb
 
-from feature_repo.sql import literal
+from ml.common.sql import literal
+from ml.ingest.batch import Part
 from ml.ingest.contract import TABLES, Kind, Table
 from ml.ingest.hints import hint_for
-from ml.ingest.part import Part
 
 # A line of a message has room for this much of a value.
 TEXT_SHOWN = 60

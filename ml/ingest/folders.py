@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from ml.errors import SourceError, UsageError
+from ml.common.errors import SourceError, UsageError
 from ml.ingest.contract import TABLES
 
 ENDINGS = (".parquet", ".csv", ".csv.gz")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
-from feature_repo.instants import FIRST_YEAR, LAST_YEAR
+from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR
 from ml.ingest.contract import Kind
 
 INSTANTS = (Kind.INSTANT, Kind.DATE)

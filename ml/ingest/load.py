@@ -9,20 +9,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from feature_repo.leases import finish_removals, remove
-from feature_repo.sql import parquet
-from ml.build_card import card_of
-from ml.errors import SourceError, UsageError
-from ml.home import Home, numbered, publish
+from ml.common.errors import SourceError, UsageError
+from ml.common.instants import format_instant
+from ml.common.progress import SILENT, Progress
+from ml.common.sql import parquet
+from ml.home.build_manifest import card_of
+from ml.home.layout import Home, numbered, publish
+from ml.home.leases import finish_removals, remove
 from ml.ingest.contract import TABLES
 from ml.ingest.examples import example_text, find_examples
-from ml.ingest.fill import Filled, fill, link_earlier
-from ml.ingest.record import Counts, make_record, write_record
+from ml.ingest.manifest import Counts, make_record, write_record
 from ml.ingest.rejected import count_reasons, count_waiting, write_rejected
 from ml.ingest.sources import Source, open_source, require_tables
-from ml.ingest.work import Load, unfinished
-from ml.instants import format_instant
-from ml.progress import SILENT, Progress
+from ml.ingest.staging_database import Load, unfinished
+from ml.ingest.tables import Filled, fill, link_earlier
 
 LOADS_KEPT = 2
 REJECTED = "rejected_rows"

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from feature_repo.sql import literal
+from ml.common.sql import literal
 from ml.ingest.contract import Column, Kind, Table
 
 MARKERS = "_markers"

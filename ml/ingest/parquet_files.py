@@ -4,10 +4,10 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import parquet
-from ml.errors import SourceError
+from ml.common.errors import SourceError
+from ml.common.sql import parquet
+from ml.ingest.batch import FILE, ROW, Part, match_columns, reading
 from ml.ingest.contract import Table
-from ml.ingest.part import FILE, ROW, Part, match_columns, reading
 
 MAGIC = b"PAR1"
 

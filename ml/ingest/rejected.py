@@ -8,11 +8,11 @@ from pathlib import Path
 
 import duckdb
 
-from feature_repo.sql import literal, quoted
+from ml.common.sql import literal, quoted
+from ml.ingest.batch import FILE, ROW, Part
 from ml.ingest.casts import FLOATS, is_number
 from ml.ingest.checks import FAULT
 from ml.ingest.contract import TABLES
-from ml.ingest.part import FILE, ROW, Part
 
 CREATE = """
 create table rejected (

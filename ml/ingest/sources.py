@@ -7,13 +7,13 @@ from typing import Protocol
 
 import duckdb
 
-from ml.errors import SourceError
+from ml.common.errors import SourceError
+from ml.ingest.batch import Part, plural
 from ml.ingest.contract import TABLES, Table
 from ml.ingest.csv_files import stage_csv
 from ml.ingest.databases import Address, attach, parse_url, stage_database
 from ml.ingest.folders import find_tables, left_alone
 from ml.ingest.parquet_files import stage_parquet
-from ml.ingest.part import Part, plural
 
 
 class Source(Protocol):

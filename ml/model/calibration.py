@@ -13,9 +13,9 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from ml.errors import ModelError
+from ml.common.errors import ModelError
+from ml.config.problem import Bands
 from ml.model.estimators import SURE, Floats, log_odds
-from ml.problem import Bands
 
 BAND_NAMES = np.array(["low", "medium", "high"], dtype=object)
 HARDLY_ANY_PENALTY = 1e6

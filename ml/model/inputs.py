@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml.errors import ModelError
+from ml.common.errors import ModelError
 
 NUMBER, FLAG, TEXT = "number", "flag", "text"
 UNKNOWN_TEXT = "(not known)"

@@ -20,12 +20,12 @@ from lightgbm.basic import LightGBMError
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from ml.errors import ModelError
+from ml.common.errors import ModelError
+from ml.config.problem import from_values
 from ml.model.boosters import BOOSTERS
 from ml.model.calibration import Calibration
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input
-from ml.problem import from_values
 
 CARD, PIPELINE, TEST = "model.json", "pipeline.skops", "test.parquet"
 TRUSTED_TYPES = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from feature_repo.disk import replace_file
+from ml.common.disk import replace_file
 from ml.page.rows import NONE
 from ml.page.style import CSS, PLOTS
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ml.instants import parse_instant
+from ml.common.instants import parse_instant
 from ml.page.rows import NONE, rectangle, row, vertical
 
 POINT = 0.8

@@ -3,6 +3,6 @@
 A published build and its raw load come in; a ``Receipt``, for people or as JSON, goes out.
 """
 
-from ml.receipt.run import receipt
+from ml.receipt.value_receipt import receipt
 
 __all__ = ["receipt"]

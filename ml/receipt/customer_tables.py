@@ -11,8 +11,8 @@ from typing import Any
 
 import duckdb
 
-from feature_repo.sql import parquet
-from ml.errors import BuildError, NotReadyError, SourceError, UsageError
+from ml.common.errors import BuildError, NotReadyError, SourceError, UsageError
+from ml.common.sql import parquet
 from ml.ingest.contract import ORDER_ITEMS, TABLES
 from ml.receipt.models import Model, Models
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from feature_repo.catalog import Catalog
-from feature_repo.formulas import ASKED_AT, INSTANT, evaluate_all, used_names
+from ml.featurestore.catalog import Catalog
+from ml.featurestore.formulas import ASKED_AT, INSTANT, evaluate_all, used_names
 from ml.receipt.lines import Change, Entry, Findings
 
 

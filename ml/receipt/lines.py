@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from feature_repo.catalog import Feature, OnDemand
+from ml.featurestore.catalog import Feature, OnDemand
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ml.errors import BuildError
+from ml.common.errors import BuildError
 from ml.ingest.contract import ORDERS
 
 CONTRIBUTIONS = re.compile(r",\s*\w+ as \(\s*/\* contributions\n(?P<listed>.*?)\*/", re.DOTALL)

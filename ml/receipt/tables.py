@@ -8,7 +8,7 @@ from itertools import zip_longest
 from rich.table import Table
 
 from ml.receipt.lines import Entry, Line, Outside
-from ml.receipt.words import in_words, instant_near, place_in_words, span_in_words, value_in_words
+from ml.receipt.row_text import in_words, instant_near, place_in_words, span_in_words, value_in_words
 
 MOST_ROWS = 50
 WIDE, NARROW = 2, 1

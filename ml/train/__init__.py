@@ -15,6 +15,6 @@ import os
 # Read when the first library with OpenMP is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from ml.train.run import train
+from ml.train.training import train
 
 __all__ = ["train"]

@@ -16,14 +16,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
-from ml.errors import ModelError
+from ml.common.errors import ModelError
+from ml.config.problem import Problem
 from ml.model.activity import find_streams
 from ml.model.estimators import RecencyRule, RowwiseLogistic
 from ml.model.inputs import NUMBER, Input
 from ml.model.pace import find_totals
 from ml.model.preparation import ORDER_HISTORY, for_linear, for_trees, only
 from ml.model.repeat_purchase import RepeatPurchase
-from ml.problem import Problem
 
 PRIOR, BASELINE = "prior", "recency_rule"
 THREADS = 2

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from ml.instants import format_instant
+from ml.common.instants import format_instant
+from ml.config.problem import Problem
+from ml.features.parts import Part, Parts
 from ml.model.estimators import Floats
 from ml.model.inputs import Input, make_frame
-from ml.problem import Problem
 from ml.train.candidates import Candidate
 from ml.train.fitting import Instants, Rows, fit
-from ml.train.parts import Part, Parts
 
 EARLIER_FOLDS = 2
 LEAST_SHARE = 0.25

@@ -11,14 +11,14 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from ml.errors import ModelError, NotReadyError
-from ml.home import model_of, set_challenger, set_model
-from ml.instants import parse_instant
+from ml.common.errors import ModelError, NotReadyError
+from ml.common.instants import parse_instant
+from ml.features.parts import Part
+from ml.home.layout import model_of, set_challenger, set_model
+from ml.metrics.scores import LOWER_IS_BETTER, bootstrap, measure, with_interval
 from ml.model.churn_model import ChurnModel
-from ml.model.current import other_question, settings_changed
 from ml.model.store import read_model
-from ml.train.metrics import LOWER_IS_BETTER, bootstrap, measure, with_interval
-from ml.train.parts import Part
+from ml.warehouse.current_model import other_question, settings_changed
 
 BETTER, ALWAYS = "better", "always"
 RULES = (BETTER, ALWAYS)

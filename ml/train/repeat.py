@@ -17,15 +17,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.leases import lease
-from ml.errors import NotReadyError, UsageError
-from ml.home import Home, numbered
+from ml.common.errors import NotReadyError, UsageError
+from ml.common.progress import SILENT, Progress
+from ml.config.problem import Problem, from_values
+from ml.home.layout import Home, numbered
+from ml.home.leases import lease
 from ml.model.store import TEST, card_of, read_card
-from ml.problem import Problem, from_values
-from ml.progress import SILENT, Progress
-from ml.record.code import code_version
-from ml.train.run import learn
-from ml.train.verdict import test_table
+from ml.tracking.code import code_version
+from ml.train.test_part import test_table
+from ml.train.training import learn
 
 NOT_OF_THE_RUN = ("milliseconds", "seconds", "cut_short", "looks")
 NOT_COMPARED = ("model_version", "promotion", "code", "versions", "files", "card", "record")

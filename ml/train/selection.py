@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from ml.config.problem import Problem
 from ml.model.estimators import Floats
 from ml.model.inputs import Input
 from ml.model.preparation import sources
-from ml.problem import Problem
 from ml.train.candidates import Candidate, made, needed
 from ml.train.fitting import Rows, fit
 from ml.train.folds import Fold

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from ml.config.problem import Problem
+from ml.features.parts import in_first_half
+from ml.metrics.scores import LOWER_IS_BETTER, measure
 from ml.model.calibration import platt
 from ml.model.estimators import Floats, log_odds
-from ml.problem import Problem
 from ml.train.candidates import Candidate
 from ml.train.folds import Asked, Fold
-from ml.train.metrics import LOWER_IS_BETTER, measure
-from ml.train.parts import in_first_half
 
 REPLICATES = 200
 CELLS_AT_ONCE = 2_000_000

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ml.errors import TidemarkError
-from ml.problem import Problem
+from ml.common.errors import TidemarkError
+from ml.config.problem import Problem
 from ml.train.candidates import Candidate
 from ml.train.folds import Fold
 from ml.train.spaces import SPACES, Between

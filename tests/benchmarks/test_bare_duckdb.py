@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.bare_duckdb import TABLES, make_tables
 from benchmarks.sums import differences, table_sums
-from ml.home import Home
+from ml.home.layout import Home
 from tests.worlds import Built
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.machine import commit
-from feature_repo.paths import ROOT
 from ml.cli import COMMANDS
+from ml.common.paths import ROOT
 from tests.chaos.crowds import crowd_trials, crowds
 from tests.chaos.faults import SEED, Bench, Job, Trial, dbt_kills, kills_at_changes, timed_kills
 from tests.chaos.full_disk import disk_trials, may_mount

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ml.home import Home
+from ml.home.layout import Home
 from tests.chaos.readers import QUESTIONS
 
 

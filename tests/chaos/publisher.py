@@ -10,10 +10,10 @@ import time
 from itertools import cycle
 from pathlib import Path
 
-from ml.build import build
-from ml.home import Home
+from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.materialize import materialize
+from ml.warehouse import build
+from ml.warehouse.materialize import materialize
 from tests.chaos.place import Place
 from tests.chaos.unlucky import Fate, replay_dbt, stop_replaying
 

@@ -20,10 +20,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.catalog import read_catalog
-from feature_repo.paths import ROOT
-from feature_repo.retrieval import point_in_time
-from ml.home import Home
+from ml.common.paths import ROOT
+from ml.featurestore.catalog import read_catalog
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.layout import Home
 from tests.chaos.faults import Trial
 from tests.chaos.place import EARLIER, Place
 from tests.chaos.running import child_environment, read_and_remove, run
@@ -38,7 +38,7 @@ HELD_SECONDS = 3.0
 
 def features(home: Home, asked: pa.Table) -> str:
     """Features of the asked rows."""
-    from ml.features import features_table
+    from ml.features.point_in_time import features_table
 
     return digest_of(features_table(asked, home=home).to_pylist())
 
@@ -50,7 +50,7 @@ def scores(home: Home, asked: pa.Table) -> str:
 
 def dataset(home: Home, asked: pa.Table) -> str:
     """The labelled rows."""
-    from ml.dataset import dataset as write_dataset
+    from ml.features.dataset import dataset as write_dataset
 
     out = home.root.parent / "temp" / "dataset.parquet"
     write_dataset(out, home=home)
@@ -60,7 +60,7 @@ def dataset(home: Home, asked: pa.Table) -> str:
 def online(home: Home, asked: pa.Table) -> str:
     """Online values of some customers, by a reader that is opened once, as a server would."""
     if home.root not in OPEN:
-        from feature_repo.online import OnlineReader
+        from ml.featurestore.online.read import OnlineReader
 
         OPEN[home.root] = OnlineReader(home.root)
     customers = sorted(set(asked.column("customer_id").to_pylist()))[:20]

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import psutil
 
-from feature_repo.paths import ROOT
+from ml.common.paths import ROOT
 from tests.chaos.place import Place
 
 MARK = "TIDEMARK_CHAOS"

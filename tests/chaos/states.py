@@ -19,17 +19,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.online import online_features
-from feature_repo.online_store import connect_at_rest
-from feature_repo.registry_store import read_registry
-from feature_repo.retrieval import point_in_time
-from ml.build_card import data_clock, read_build_card
-from ml.errors import NotReadyError
-from ml.home import Home, challenger_of
-from ml.ingest.record import read_record
-from ml.instants import parse_instant
+from ml.common.errors import NotReadyError
+from ml.common.instants import parse_instant
+from ml.featurestore.online.read import online_features
+from ml.featurestore.online.store import connect_at_rest
+from ml.featurestore.registry.store import read_registry
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.build_manifest import data_clock, read_build_card
+from ml.home.layout import Home, challenger_of
+from ml.ingest.manifest import read_record
 from ml.model.store import TEST, read_card
-from ml.score import score
+from ml.score.scoring import score
 
 SAMPLED = 25
 ALIASES = """

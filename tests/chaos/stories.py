@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ml.build_card import read_build_card
 from ml.cli import COMMANDS
-from ml.home import Home
+from ml.home.build_manifest import read_build_card
+from ml.home.layout import Home
 from tests.chaos.leftovers import inventory
 from tests.chaos.place import Place
 from tests.chaos.running import Ended, run

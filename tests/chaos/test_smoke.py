@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.home import Home
+from ml.home.layout import Home
 from ml.ingest import ingest
 from tests.chaos.faults import Bench, Trial, chosen, instants_of, killed_at_change
 from tests.chaos.leftovers import inventory, leftovers

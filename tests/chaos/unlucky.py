@@ -149,7 +149,7 @@ def replay_dbt(folder: Path, fate: Fate) -> None:
 
 def instead_of_dbt(stand_in: Callable[..., None], fate: Fate) -> None:
     """Let ``stand_in`` take the place of ``run_dbt`` wherever a module has that name."""
-    import ml.build  # noqa: F401
+    import ml.warehouse  # noqa: F401
 
     real, calls = REAL.setdefault("run_dbt", holders_of_dbt()[0].run_dbt), 0
 
@@ -171,7 +171,7 @@ def stop_replaying() -> None:
 
 def holders_of_dbt() -> list[Any]:
     """The modules that know ``run_dbt``."""
-    modules = [module for name, module in sys.modules.items() if name.startswith("ml.build")]
+    modules = [module for name, module in sys.modules.items() if name.startswith("ml.warehouse")]
     return [module for module in modules if hasattr(module, "run_dbt")]
 
 

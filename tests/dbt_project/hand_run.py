@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from feature_repo.paths import ROOT
+from ml.common.paths import ROOT
 from ml.ingest import ingest
 from tests.reference.worlds import World, write_world
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ml.build import build
-from ml.errors import BuildError
-from ml.home import Home
+from ml.common.errors import BuildError
+from ml.home.layout import Home
+from ml.warehouse import build
 from tests.dbt_project.hand_run import FEATURES, LABELS, Hand, ingested
 from tests.reference.asked import asked_rows
 from tests.reference.by_hand import customer, day, item, order, session, ticket, world

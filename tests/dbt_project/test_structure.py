@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.paths import ROOT
+from ml.common.paths import ROOT
 from tests.worlds import Built
 
 PROJECT = ROOT / "dbt_project"

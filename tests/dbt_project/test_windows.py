@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from feature_repo.catalog import Catalog, read_catalog
-from feature_repo.retrieval import point_in_time
+from ml.featurestore.catalog import Catalog, read_catalog
+from ml.featurestore.retrieval.retrieve import point_in_time
 from tests.dbt_project.hand_run import Hand, ingested
 from tests.reference.asked import asked_rows
 from tests.reference.brute_force import reference_features

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from ml.config.problem import Problem, Tuning
+from ml.features.parts import Parts
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input
-from ml.problem import Problem, Tuning
 from ml.train.choice import Fitted
 from ml.train.folds import Fold
-from ml.train.parts import Parts
 from ml.train.trials import Trial
 from tests.ml.synthetic_build import write_build
 
@@ -32,19 +32,19 @@ class Workshop:
     def champion(self, name: str) -> ChurnModel:
         """The model that ``name`` would be as champion."""
         from ml.train.choice import Choice
-        from ml.train.run import make_champion
+        from ml.train.training import make_champion
 
         return make_champion(self.ready, Choice(name, []), self.parts, self.inputs, PROBLEM)
 
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    from feature_repo.catalog import read_catalog
+    from ml.features.parts import read_parts
+    from ml.featurestore.catalog import read_catalog
     from ml.model.inputs import choose_inputs
-    from ml.train.anew import learn_anew
     from ml.train.candidates import candidates, needed
     from ml.train.folds import Asked, make_folds
-    from ml.train.parts import read_parts
+    from ml.train.refit import learn_anew
     from ml.train.trials import try_all
 
     home = tmp_path_factory.mktemp("workshop")

@@ -16,17 +16,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from feature_repo.catalog import read_catalog
-from ml.errors import ModelError
+from ml.common.errors import ModelError
+from ml.config.problem_shape import CANDIDATES
+from ml.features.parts import Part, Parts, read_parts
+from ml.featurestore.catalog import read_catalog
 from ml.model.calibration import calibrate
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input, choose_inputs
 from ml.model.store import read_model, write_model
-from ml.problem_shape import CANDIDATES
-from ml.readback import answers, check_reads_back, first_difference
 from ml.train.candidates import made, needed
 from ml.train.folds import Asked, Fold
-from ml.train.parts import Part, Parts, read_parts
+from ml.train.readback import answers, check_reads_back, first_difference
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import write_build
 

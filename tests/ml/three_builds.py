@@ -4,10 +4,10 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from feature_repo.catalog import read_catalog
-from ml.home import Home, publish_build, set_model
-from ml.materialize import materialize
-from tests.feature_repo.small_build import ORDER_ROWS, ORDERS, PROFILE, PROFILE_ROWS, fill_build
+from ml.featurestore.catalog import read_catalog
+from ml.home.layout import Home, publish_build, set_model
+from ml.warehouse.materialize import materialize
+from tests.ml.featurestore.small_build import ORDER_ROWS, ORDERS, PROFILE, PROFILE_ROWS, fill_build
 
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)
 EARLIER = datetime(2024, 3, 1, 10, 11, 12, 500000)

@@ -7,12 +7,12 @@ from typing import Any
 
 import duckdb
 
-from feature_repo.catalog import read_catalog
+from ml.audit.all_checks import PROJECT
 from ml.audit.findings import Audit, Finding
-from ml.audit.run import PROJECT
-from ml.build_card import read_build_card
-from ml.home import Home
-from ml.problem import Problem
+from ml.config.problem import Problem
+from ml.featurestore.catalog import read_catalog
+from ml.home.build_manifest import read_build_card
+from ml.home.layout import Home
 
 
 def given(home: Path, scratch: Path, **changes: Any) -> Audit:

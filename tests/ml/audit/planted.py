@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from feature_repo.paths import ROOT
+from ml.common.paths import ROOT
 
 PROJECT = ROOT / "dbt_project"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from ml.audit.audit_page import page, verdict_of, write_page
 from ml.audit.drawing import draw
 from ml.audit.findings import Breach, Finding, not_checked
-from ml.audit.page import page, verdict_of, write_page
 from ml.audit.pictures import Bar, Bars, PicturedFinding, Span, Timeline
 
 NASTY = "<script>alert('&')</script>"

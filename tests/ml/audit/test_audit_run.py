@@ -12,15 +12,15 @@ import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
-from feature_repo.errors import OnlineDamagedError
-from ml.audit import run as frame
+from ml.audit import all_checks as frame
+from ml.audit.all_checks import CHECKS, audit, run_checks, scratch_folder
 from ml.audit.findings import Audit, Breach, Finding, not_checked
-from ml.audit.run import CHECKS, audit, run_checks, scratch_folder
 from ml.cli import main
-from ml.errors import DamagedError, NotReadyError, TidemarkError, UsageError
-from ml.home import Home
-from ml.problem import Problem
-from ml.progress import SILENT
+from ml.common.errors import DamagedError, NotReadyError, TidemarkError, UsageError
+from ml.common.feature_errors import OnlineDamagedError
+from ml.common.progress import SILENT
+from ml.config.problem import Problem
+from ml.home.layout import Home
 from tests.worlds import Built
 
 Check = Callable[[Audit], Finding]

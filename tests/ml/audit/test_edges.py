@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml.audit.edges import MICROSECOND, Order, edge_world, labels_of, wrong_edges
-from ml.problem import Problem
+from ml.config.problem import Problem
 from tests.ml.audit.given import given
 from tests.ml.audit.planted import Fault, planted
 from tests.reference.labels import reference_labels

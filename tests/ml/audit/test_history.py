@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ml.audit.run import audit
-from ml.build import build
-from ml.home import Home
+from ml.audit.all_checks import audit
+from ml.home.layout import Home
 from ml.ingest import ingest
+from ml.warehouse import build
 from tests.reference.random_facts import END
 from tests.reference.worlds import Row, write_world
 from tests.worlds import Built

@@ -11,9 +11,9 @@ from ml.audit import chance as chance_module
 from ml.audit import labels
 from ml.audit.chance import chance, shuffled, within_cutoffs
 from ml.audit.labels import check, gaps, past, recounted, shuffles
-from ml.labels import LABELS, labelled_rows, read_cutoffs
-from ml.problem import Problem
-from ml.split import TimeSplit, split_by_time
+from ml.config.problem import Problem
+from ml.features.labels import LABELS, labelled_rows, read_cutoffs
+from ml.features.split import TimeSplit, split_by_time
 from tests.ml.audit.given import copied, given, rewrite
 from tests.ml.synthetic_build import write_build
 from tests.worlds import Built

@@ -10,9 +10,9 @@ import pytest
 
 from ml.audit import ledger
 from ml.audit.ledger import ASKED, check, miscounted, unbalanced
-from ml.home import Home
+from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.ingest.record import read_record, write_record
+from ml.ingest.manifest import read_record, write_record
 from tests.ml.audit.given import copied, given, rewrite
 from tests.reference.by_hand import customer, day, order, world
 from tests.reference.worlds import write_world
@@ -211,7 +211,7 @@ def test_an_answer_that_is_not_what_was_asked_is_named(
 
 
 def test_a_load_that_is_gone_is_said(shop: Built, tmp_path: Path) -> None:
-    from ml.errors import NotReadyError
+    from ml.common.errors import NotReadyError
 
     audit = given(shop.home, tmp_path / "scratch", load=tmp_path / "load-000009")
     with pytest.raises(NotReadyError, match="load-000009, from which build-000001 was made, is gone"):

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from ml.audit.all_checks import run_check
 from ml.audit.online import check
-from ml.audit.run import run_check
 from ml.audit.stored import store_file
-from ml.home import Home
-from ml.materialize import materialize
-from tests.feature_repo.small_build import CLOCK, write_build
+from ml.home.layout import Home
+from ml.warehouse.materialize import materialize
 from tests.ml.audit.given import copied, given, told
+from tests.ml.featurestore.small_build import CLOCK, write_build
 
 ANN = datetime(2024, 3, 1, 10, 11, 12, 987654)
 # 3 customers in views of 3 and 6 features and their instants; 5 asked the public way about 9 + 3 features.
@@ -175,7 +175,7 @@ def test_nothing_online_is_not_checked_and_nothing_is_made(tmp_path: Path) -> No
 def test_a_public_reader_that_tells_otherwise_is_named(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from feature_repo.online import OnlineReader
+    from ml.featurestore.online.read import OnlineReader
 
     ask = OnlineReader.features
 

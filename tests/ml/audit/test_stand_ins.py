@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.areas import area, halves, of_numbers, of_text
 from ml.audit.stand_ins import check
-from ml.labels import LABELS
+from ml.features.labels import LABELS
+from ml.metrics.single_feature_auc import area, halves, of_numbers, of_text
 from tests.ml.audit.given import copied, given, rewrite
 from tests.ml.synthetic_build import write_build
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from ml.audit.run import audit
-from ml.build import build
+from ml.audit.all_checks import audit
 from ml.ingest import ingest
+from ml.warehouse import build
 from tests.ml.audit.planted import Fault, planted
 from tests.worlds import Built
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ml.common.errors import ProblemError
+from ml.config.problem import Problem
 from ml.decision.actions import read_actions, recommended
-from ml.errors import ProblemError
-from ml.problem import Problem
 
 GIVEN = "low: Leave alone\nmedium: Send a letter\nhigh: Call\n"
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ml.config.problem import Problem, Threshold
 from ml.decision.contacts import to_contact
-from ml.problem import Problem, Threshold
 
 GIVEN = np.array([0.2, 0.9, 0.5, 0.5, 0.5, 0.1])
 CUSTOMERS = ["a", "b", "e", "d", "c", "f"]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from ml.config.problem import Costs
 from ml.decision.lists import Lists
 from ml.decision.profit import break_even, gain, loss, profit_by_costs, profit_curve, profit_of
-from ml.problem import Costs
 
 COSTS = Costs(contact=1, offer=10, value_kept=200, take_up=0.3)
 CHURNED = np.array([1.0, 1, 0, 1, 0, 0, 0, 0, 0, 0])

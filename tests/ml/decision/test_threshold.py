@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ml.config.problem import Costs, Problem, Threshold
 from ml.decision.threshold import choose_threshold
-from ml.problem import Costs, Problem, Threshold
 
 CHURNED = np.array([1.0, 1, 0, 1, 0, 0, 1, 0, 0, 0])
 PROBABILITY = np.array([0.95, 0.9, 0.8, 0.7, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1])

@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ml.common.errors import SourceError
 from ml.demos import complete_journey
 from ml.demos.complete_journey import write_complete_journey
-from ml.errors import SourceError
 
 
 @pytest.fixture(scope="module")

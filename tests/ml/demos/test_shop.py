@@ -6,8 +6,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ml.common.errors import UsageError
 from ml.demos.shop import write_shop
-from ml.errors import UsageError
 
 TABLES = ("customers", "orders", "order_items", "support_tickets", "sessions")
 OCCURRED = {"orders": "ordered_at", "support_tickets": "opened_at", "sessions": "started_at"}

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ml.config.problem import Costs, Problem
 from ml.decision.lists import Lists
 from ml.evaluate.curves import (
     MOST_POINTS,
@@ -21,7 +22,6 @@ from ml.evaluate.curves import (
 from ml.evaluate.decided import confusion
 from ml.evaluate.groups import by_text, by_thirds, groups, months
 from ml.evaluate.measured import Rows
-from ml.problem import Costs, Problem
 
 PROBLEM = replace(Problem(), costs=Costs(contact=1, offer=10, value_kept=200, take_up=0.5))
 CHURNED = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 0.0])

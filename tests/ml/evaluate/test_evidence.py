@@ -12,24 +12,24 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from feature_repo.catalog import read_catalog
-from feature_repo.retrieval import point_in_time
+from ml.config.problem import Problem, Success
 from ml.evaluate import evaluate, evidence, evidence_of
+from ml.evaluate.evidence_file import evidence_file
+from ml.evaluate.explanations import telling_rows
 from ml.evaluate.importance import importance
-from ml.evaluate.kept import evidence_file
 from ml.evaluate.measured import Rows
+from ml.evaluate.metric_names import success
 from ml.evaluate.refit import ablation, groups_of, learning, refitted, scaled
 from ml.evaluate.sample import sampled
 from ml.evaluate.staleness import staleness
 from ml.evaluate.text import report
-from ml.evaluate.told import telling_rows
-from ml.evaluate.words import success
 from ml.explain.subjects import aspects_of, subjects_of
-from ml.home import Home
-from ml.looks import EVIDENCE, VERDICT, read_looks
+from ml.features.parts import divide, learned_rows, with_features
+from ml.featurestore.catalog import read_catalog
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.layout import Home
+from ml.home.test_set_log import EVIDENCE, VERDICT, read_looks
 from ml.model.store import read_model
-from ml.problem import Problem, Success
-from ml.train.parts import divide, learned_rows, with_features
 from tests.ml.conftest import PROBLEM, Workshop
 
 Trained = tuple[Path, dict[str, Any]]
@@ -165,7 +165,8 @@ def test_evidence_of_another_card_or_a_torn_file_is_not_used(
     whole = path.read_text()
     for broken in (whole[:-100], json.dumps(found | {"model_card": "0" * 64}), "[]", ""):
         path.write_text(broken)
-        monkeypatch.setattr("ml.evaluate.run.deep_evidence", lambda *given: found | {"notes": ["computed"]})
+        computed = found | {"notes": ["computed"]}
+        monkeypatch.setattr("ml.evaluate.evaluation.deep_evidence", lambda *given, answer=computed: answer)
         assert evidence_of(home, model)["notes"] == ["computed"]
     path.write_text(whole)
 

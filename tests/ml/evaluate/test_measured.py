@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ml.config.problem import Costs, Problem
 from ml.evaluate.measured import Rows
 from ml.evaluate.sample import in_sample, sampled, share_of_customers
-from ml.problem import Costs, Problem
-from ml.train.parts import Part
+from ml.features.parts import Part
 
 PROBLEM = replace(Problem(), costs=Costs(contact=1, offer=10, value_kept=200, take_up=0.5))
 CHURNED = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0])

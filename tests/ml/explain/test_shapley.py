@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
-from ml.errors import ModelError
+from ml.common.errors import ModelError
 from ml.explain import shapley
 from ml.explain.contributions import by_input, check_adds_up, contributions, explain, together
 from ml.explain.shapley import LOG_ODDS, PROBABILITY, Added

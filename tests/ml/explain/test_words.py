@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from feature_repo.catalog import Catalog, Feature, OnDemand, View, read_catalog
+from ml.explain.reason_text import Wording, chosen, reasons
 from ml.explain.subjects import aspects_of, by_subject, subjects_of
-from ml.explain.words import Wording, chosen, reasons
-from ml.home import Home
+from ml.featurestore.catalog import Catalog, Feature, OnDemand, View, read_catalog
+from ml.home.layout import Home
 from ml.model.inputs import Input
 from tests.ml.conftest import Workshop
 

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from ml.cli import main
-from ml.errors import NotReadyError
+from ml.common.errors import NotReadyError
 from ml.explore import explore
 from ml.explore.over_time import wilson
-from ml.home import NOTHING_YET
-from ml.labels import LABELS
+from ml.features.labels import LABELS
+from ml.home.layout import NOTHING_YET
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import relabel, write_build
 

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feature_repo.catalog import Catalog
-from ml.explore.run import look_at
+from ml.explore.exploration import look_at
+from ml.featurestore.catalog import Catalog
 
 CUSTOMERS, CUTOFFS = 120, 12
 NOBODY = Catalog((), ())

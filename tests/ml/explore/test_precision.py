@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.explore.precision import interval, standard_error
-from ml.train.metrics import bootstrap
+from ml.metrics.scores import bootstrap
 
 
 def made(seed: int, customers: int = 300, rows: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.home import Home
+from ml.home.layout import Home
 from tests.ml.ingest.worlds import CLEAN, write_folder
 
 

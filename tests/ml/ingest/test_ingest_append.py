@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ml.errors import SourceError, TidemarkError
-from ml.home import Home
-from ml.ingest import ingest, load, work
-from ml.ingest.record import read_record
+from ml.common.errors import SourceError, TidemarkError
+from ml.home.layout import Home
+from ml.ingest import ingest, load
+from ml.ingest import staging_database as work
+from ml.ingest.manifest import read_record
 from tests.ml.ingest.worlds import read_rejected, read_table, write_folder
 
 HEADER = "order_id,customer_id,ordered_at,total_amount,loaded_at\n"
@@ -157,7 +158,7 @@ def loads_of(home: Home) -> list[str]:
 def test_a_load_whose_removal_was_interrupted_is_gone_with_the_next_ingest(clean, home, monkeypatch):
     for _ in range(2):
         ingest(clean, home=home)
-    monkeypatch.setattr("feature_repo.leases.shutil.rmtree", fail)
+    monkeypatch.setattr("ml.home.leases.shutil.rmtree", fail)
     monkeypatch.setattr("ml.ingest.load.LOADS_KEPT", 1)
     with pytest.raises(OSError, match="interrupted"):
         load.prune(home)

@@ -6,7 +6,7 @@ import uuid
 import duckdb
 import pytest
 
-from ml.errors import SourceError, UsageError
+from ml.common.errors import SourceError, UsageError
 from ml.ingest import databases, ingest
 from tests.ml.ingest.worlds import read_rejected, read_table
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from ml.errors import SourceError
+from ml.common.errors import SourceError
 from ml.ingest import ingest
 from tests.ml.ingest.worlds import read_rejected, read_table
 

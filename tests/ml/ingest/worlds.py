@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 
-from ml.home import Home
+from ml.home.layout import Home
 
 CLEAN = {
     "customers": "customer_id,registered_at\nanna,2024-01-01\nben,2024-01-02\n",

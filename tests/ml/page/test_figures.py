@@ -4,9 +4,9 @@ import doctest
 
 import pytest
 
+from ml.common.counting import counted
 from ml.page import figures
 from ml.page.figures import compact, decimals, number, percent, plain
-from ml.words import counted
 
 
 def test_the_examples_are_true() -> None:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ml.cli import main
-from ml.home import Home
+from ml.home.layout import Home
 
 LATE = """\
 orders_30d of late at 2023-01-13T00:00:00Z: 2

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.catalog import read_catalog
-from ml.build import build
-from ml.build_card import data_clock
-from ml.home import Home
+from ml.featurestore.catalog import read_catalog
+from ml.home.build_manifest import data_clock
+from ml.home.layout import Home
 from ml.ingest import ingest
 from ml.receipt import receipt
+from ml.warehouse import build
 from tests.ml.receipt.brute_force import OrderRows
 from tests.ml.receipt.hand import PEOPLE, asked, of, places
 from tests.reference.asked import asked_rows

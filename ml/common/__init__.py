@@ -1,0 +1,1 @@
+"""What every room uses: errors, instants, files, SQL text, DuckDB within a memory limit, progress."""

@@ -1,0 +1,1 @@
+"""Settings: ``problem.yml`` in, a checked ``Problem`` out."""

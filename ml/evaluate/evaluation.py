@@ -1,0 +1,94 @@
+"""The held-out report: what every candidate did on the test part, where, and how far to trust it.
+
+The metrics come from ``model.json``, written when the model was trained; the deep evidence is computed once a
+model and kept. ``churn evaluate`` prints both, ``churn report`` draws them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ml.common.progress import SILENT, Progress
+from ml.config.problem import Problem, problem_of
+from ml.evaluate.compute import deep_evidence, steps
+from ml.evaluate.evidence_file import read_evidence, write_evidence
+from ml.evaluate.metric_names import verdicts
+from ml.home.layout import Home
+from ml.home.leases import lease
+from ml.home.test_set_log import EVIDENCE, record_look
+from ml.model.churn_model import ChurnModel
+from ml.warehouse.current_model import champion_of
+
+KEPT = (
+    "model_version",
+    "champion",
+    "build_id",
+    "data_clock",
+    "seed",
+    "split",
+    "selection",
+    "threshold",
+    "test",
+)
+
+
+def evaluate(
+    *,
+    plots: str | Path | None = None,
+    anew: bool = False,
+    home: str | Path | Home | None = None,
+    problem: Problem | str | Path | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """The evidence of the current model.
+
+    Parameters
+    ----------
+    plots : path, optional
+        Folder for ``reliability.png`` and ``gain.png``.
+    anew : bool
+        Compute the deep evidence again, though it is there.
+
+    Returns
+    -------
+    dict
+        Where the model comes from, ``test`` (every candidate's metrics with 95 % intervals, base rate,
+        champion minus recency rule, what the threshold does), ``verdict`` (sentences), ``evidence`` (as
+        ``ml.evaluate.evidence`` describes it), ``plots`` (files).
+
+    Raises
+    ------
+    NotReadyError
+        There is no model yet.
+    ModelError
+        Its files were changed, or it answers another problem.
+    """
+    house = Home.at(home)
+    with house.reading() as build:
+        model = champion_of(build, problem_of(problem), progress)
+        evidence = evidence_of(house, model, anew=anew, progress=progress)
+    result = {name: model.facts[name] for name in KEPT}
+    result["verdict"] = verdicts(model.facts)
+    result["evidence"] = evidence
+    result["plots"] = []
+    if plots is not None:
+        from ml.evaluate.plots import draw_evidence
+
+        result["plots"] = [str(path) for path in draw_evidence(evidence, Path(plots))]
+    return result
+
+
+def evidence_of(
+    home: Home, model: ChurnModel, *, anew: bool = False, progress: Progress = SILENT
+) -> dict[str, Any]:
+    """The deep evidence of a model of this home: as kept, or computed, written down as a look, and kept."""
+    kept = None if anew else read_evidence(home, model)
+    if kept is not None:
+        return kept
+    looks = record_look(home, model.facts, EVIDENCE)
+    if looks["sentence"]:
+        progress.say(f"note: {looks['sentence']}")
+    build = home.builds / model.facts["build_id"]
+    with progress.bar("reading rows", steps(model)) as bar, lease(build) as held:
+        there = build if held and (build / "build.json").is_file() else None
+        evidence = deep_evidence(model, home.models / model.version, there, bar.step)
+    return write_evidence(home, evidence | {"looks": looks})

@@ -1,0 +1,71 @@
+"""Metrics by name, and what intervals say in one sentence."""
+
+from typing import Any
+
+from ml.config.problem import Problem
+from ml.metrics.scores import LOWER_IS_BETTER, METRIC_NAMES
+from ml.train.candidates import BASELINE
+from ml.train.test_part import COMPARED
+
+LABELS = {
+    "roc_auc": "ROC-AUC",
+    "average_precision": "average precision",
+    "log_loss": "log-loss",
+    "brier": "Brier",
+    "ece": "expected calibration error",
+    "lift_at_10": "lift at 10 %",
+    "precision_at_80_recall": "precision at 80 % recall",
+    "empc": "expected maximum profit (EMPC)",
+    "profit_per_customer": "profit per customer",
+}
+UNITS = {"precision_at_80_recall": "share", "empc": "money", "profit_per_customer": "money"}
+
+
+def metrics() -> dict[str, dict[str, str]]:
+    """How each metric is called, which way is better, and in what it is measured."""
+    return {
+        name: {
+            "label": LABELS.get(name, name),
+            "better": "lower" if name in LOWER_IS_BETTER else "higher",
+            "unit": UNITS.get(name, ""),
+        }
+        for name in METRIC_NAMES
+    }
+
+
+def verdicts(facts: dict[str, Any]) -> list[str]:
+    """For each compared metric one sentence: better, worse or not told apart from the recency rule."""
+    if facts["champion"] == BASELINE:
+        return ["The champion is the recency rule itself: no other candidate was better by more than chance."]
+    found = facts["test"][f"champion_minus_{BASELINE}"]
+    return [sentence(facts["champion"], metric, found[metric]) for metric in COMPARED]
+
+
+def sentence(champion: str, metric: str, difference: dict[str, float]) -> str:
+    """What the interval of one difference says."""
+    low, high = sorted((difference["low"], difference["high"]))
+    interval = f"{difference['value']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
+    if low <= 0 <= high:
+        return (
+            f"{LABELS[metric]}: {champion} cannot be told from the recency rule ({interval}; zero included)."
+        )
+    better = (high < 0) if metric in LOWER_IS_BETTER else (low > 0)
+    word = "better" if better else "worse"
+    return f"{LABELS[metric]}: {champion} is {word} than the recency rule ({interval}; zero excluded)."
+
+
+def success(problem: Problem, measures: dict[str, dict[str, float]]) -> str:
+    """Whether the champion reaches what the problem calls a success, and how sure that is."""
+    metric, target = problem.success.metric, problem.success.target
+    if metric not in measures:
+        return f"Success ({metric} {target:g}) was not measured: run 'churn train' again."
+    found, below = measures[metric], metric in LOWER_IS_BETTER
+    sign = -1.0 if below else 1.0
+    reached = sign * found["value"] >= sign * target
+    sure = sign * found["high" if below else "low"] >= sign * target
+    unsure = "" if sure or not reached else ", but the interval holds values that miss it"
+    wanted = f"{'at most' if below else 'at least'} {target:g}"
+    return (
+        f"Success asks for {LABELS.get(metric, metric)} of {wanted}: {'reached' if reached else 'missed'} "
+        f"({found['value']:.4f}, 95 % interval {found['low']:.4f} to {found['high']:.4f}{unsure})."
+    )

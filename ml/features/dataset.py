@@ -1,0 +1,69 @@
+"""The labelled rows for one's own notebook: customer, cut-off, what came of it, part, every feature."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ml.common.progress import SILENT, Progress
+from ml.common.row_files import check_out, write_rows
+from ml.config.problem import Problem, problem_of
+from ml.features.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
+from ml.features.split import split_by_time
+from ml.featurestore.retrieval.retrieve import point_in_time_stream
+from ml.home.layout import Home
+
+
+def dataset(
+    out: str | os.PathLike[str],
+    *,
+    home: str | Path | Home | None = None,
+    problem: Problem | str | Path | None = None,
+    json_lines: bool = False,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Write the labelled rows of the current build.
+
+    Parameters
+    ----------
+    out : path
+        Parquet, CSV or JSON lines by its ending; ``-`` is standard output. Columns customer_id,
+        event_timestamp (the cut-off), churned (0 or 1), split (train, validation, test), then every feature
+        in the catalog's order.
+    home : path or Home, optional
+    problem : Problem or path, optional
+    json_lines : bool
+        On standard output write JSON lines instead of CSV.
+
+    Returns
+    -------
+    dict
+        ``build_id``, ``file``, ``split`` (cut-offs of each part, and those left out), ``rows`` (of each).
+
+    Raises
+    ------
+    NotReadyError
+        There is no build, it is for another problem, or it has too few cut-offs.
+    """
+    check_out(out)
+    asked = problem_of(problem)
+    with Home.at(home).reading() as build:
+        check_same_problem(build, asked)
+        split = split_by_time(read_cutoffs(build), asked)
+        counts = count_rows(build, split)
+        rows = labelled_rows(build, split)
+        with progress.bar("dataset", len(rows)) as bar:
+            write_rows(counted(point_in_time_stream(build, rows), bar), out, json_lines=json_lines)
+    return {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts}
+
+
+def counted(rows: pa.RecordBatchReader, bar: Any) -> pa.RecordBatchReader:
+    """The same rows, moving the bar as they pass."""
+
+    def passing() -> Any:
+        for batch in rows:
+            yield batch
+            bar.step(steps=len(batch))
+
+    return pa.RecordBatchReader.from_batches(rows.schema, passing())

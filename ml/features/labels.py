@@ -1,0 +1,130 @@
+"""The labels of one build: its cut-offs, who is in the population, and the labelled rows of each part."""
+
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ml.common import sql
+from ml.common.errors import DamagedError, NotReadyError
+from ml.config.problem import Problem
+from ml.features.split import TimeSplit
+from ml.home.build_manifest import read_build_card
+
+LABELS = "labels/label_customer_churn"
+POPULATION = "labels/population_customers"
+HASH_RANGE = 2**64
+SPARE = 1.2
+
+
+def check_same_problem(build: Path, problem: Problem) -> None:
+    """A build's labels answer one problem; another needs another build.
+
+    Raises
+    ------
+    NotReadyError
+        The build was made with another horizon, activity span, cadence or delay.
+    """
+    made_with = read_build_card(build)["problem"]
+    for name, wanted in problem.label_terms().items():
+        if made_with.get(name) != wanted:
+            raise NotReadyError(
+                f"{build.name} was made with {name} {made_with.get(name)}, the problem says {wanted}: "
+                "run 'churn build --problem FILE' with the same file"
+            )
+
+
+def read_cutoffs(build: Path) -> list[datetime]:
+    """The labelled cut-offs, ascending."""
+    query = f"select distinct event_timestamp from {parquet(build / LABELS)} order by all"
+    with duckdb.connect() as connection:
+        return [row[0] for row in connection.execute(query).fetchall()]
+
+
+def count_rows(build: Path, split: TimeSplit) -> dict[str, int]:
+    """Labelled rows of each part, and of the cut-offs left out between them."""
+    parts = {**dict.fromkeys(("train", "validation", "test"), 0), "left_out": 0}
+    query = f"select event_timestamp, count(*) from {parquet(build / LABELS)} group by all"
+    part_of = split.part_of()
+    with duckdb.connect() as connection:
+        found = connection.execute(query).fetchall()
+    for cutoff, rows in found:
+        parts[part_of.get(cutoff, "left_out")] += rows
+    return parts
+
+
+def labelled_rows(
+    build: Path,
+    split: TimeSplit,
+    *,
+    most: int | None = None,
+    rows: dict[str, int] | None = None,
+    seed: int = 0,
+) -> pa.Table:
+    """Rows of customer_id, event_timestamp, churned, split, ordered by cut-off and customer.
+
+    Parameters
+    ----------
+    most : int, optional
+        At most so many rows of each part, those whose seeded hash of customer and cut-off is smallest.
+    rows : dict, optional
+        The rows of each part, as ``count_rows`` gives them; needed with ``most``.
+    """
+    kept = {part: most / max(count, 1) for part, count in (rows or {}).items()} if most else {}
+    parts = [
+        {"event_timestamp": cutoff, "split": part, "highest": highest_hash(kept.get(part, 1.0))}
+        for cutoff, part in split.part_of().items()
+    ]
+    schema = pa.schema(
+        [("event_timestamp", pa.timestamp("us")), ("split", pa.string()), ("highest", pa.uint64())]
+    )
+    with duckdb.connect() as connection:
+        connection.register("parts", pa.Table.from_pylist(parts, schema))
+        return connection.execute(
+            ROWS.format(labels=parquet(build / LABELS)), [str(seed), most]
+        ).to_arrow_table()
+
+
+ROWS = """
+with
+rows as (
+    select labels.*, parts.split, parts.highest,
+        md5_number_lower(concat_ws('|', $1, labels.customer_id, epoch_us(labels.event_timestamp))) as drawn
+    from {labels} as labels
+    inner join parts using (event_timestamp)
+),
+ranked as (
+    select *, row_number() over (partition by split order by drawn, customer_id, event_timestamp) as place
+    from rows
+    where drawn <= highest
+)
+select customer_id, event_timestamp, churned, split
+from ranked
+where $2 is null or place <= $2
+order by event_timestamp, customer_id
+"""
+
+
+def highest_hash(share: float) -> int:
+    """The hash up to which a little more than ``share`` of all rows lie, so that few need to be ranked."""
+    return min(HASH_RANGE - 1, int(share * SPARE * HASH_RANGE) + HASH_RANGE // 1000)
+
+
+def population_at(build: Path, asked: datetime) -> pa.Table:
+    """Who is eligible at ``asked``: customer_id and event_timestamp, ordered by customer."""
+    query = f"""
+        select distinct customer_id, $1::timestamp as event_timestamp
+        from {parquet(build / POPULATION)}
+        where active_from <= $1 and (active_until > $1 or active_until is null)
+        order by customer_id
+    """
+    with duckdb.connect() as connection:
+        return connection.execute(query, [asked]).to_arrow_table()
+
+
+def parquet(folder: Path) -> str:
+    """The rows of a published table, for a ``from`` clause."""
+    if not folder.is_dir():
+        raise DamagedError(f"{folder} is missing from the build: run 'churn build' again")
+    return sql.parquet(sorted(folder.glob("*.parquet")))

@@ -1,0 +1,102 @@
+"""The split by time: which labelled cut-offs train, choose and judge, and which are left out between.
+
+A label at ``t`` looks at orders up to ``t + horizon`` and is settled ``label_delay`` later. So each part
+begins only when every label of the part before it was settled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ml.common.errors import ModelError, NotReadyError
+from ml.common.instants import format_instant
+from ml.config.problem import Problem
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Cut-offs by part, each tuple ascending; ``left_out`` are those in the two gaps."""
+
+    train: tuple[datetime, ...]
+    validation: tuple[datetime, ...]
+    test: tuple[datetime, ...]
+    left_out: tuple[datetime, ...]
+
+    def part_of(self) -> dict[datetime, str]:
+        """The part each used cut-off belongs to."""
+        return {cutoff: part for part in PARTS for cutoff in getattr(self, part)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """First and last cut-off and their number, by part, for JSON."""
+        return {part: span(getattr(self, part)) for part in PARTS} | {"left_out": span(self.left_out)}
+
+
+def span(cutoffs: tuple[datetime, ...]) -> dict[str, Any]:
+    """How many cut-offs, the first and the last."""
+    first, last = (format_instant(cutoffs[0]), format_instant(cutoffs[-1])) if cutoffs else (None, None)
+    return {"cutoffs": len(cutoffs), "first": first, "last": last}
+
+
+def split_by_time(cutoffs: Sequence[datetime], problem: Problem) -> TimeSplit:
+    """Split ascending labelled cut-offs: test is the last, validation before it, training the rest.
+
+    The shares in ``problem.split`` are taken of the cut-offs that are left when both gaps are cut out.
+
+    Raises
+    ------
+    NotReadyError
+        There are too few cut-offs for three parts and two gaps.
+    """
+    gap = timedelta(days=problem.gap_days)
+    between = -(-problem.gap_days // problem.cutoff_every_days) - 1
+    usable = len(cutoffs) - 2 * between
+    if usable < len(PARTS):
+        raise too_few(len(cutoffs), 2 * between + len(PARTS), problem)
+    tests = share_of(usable, problem.split.test, usable - 2)
+    validations = share_of(usable, problem.split.validation, usable - tests - 1)
+    test = cutoffs[-tests:]
+    before_test = [cutoff for cutoff in cutoffs if cutoff + gap <= test[0]]
+    validation = before_test[-validations:]
+    train = [cutoff for cutoff in before_test if validation and cutoff + gap <= validation[0]]
+    if not train:
+        raise too_few(len(cutoffs), 2 * between + len(PARTS), problem)
+    used = {*train, *validation, *test}
+    left_out = tuple(cutoff for cutoff in cutoffs if cutoff not in used)
+    split = TimeSplit(tuple(train), tuple(validation), tuple(test), left_out)
+    check_split(split, problem)
+    return split
+
+
+def share_of(usable: int, share: float, most: int) -> int:
+    """A part's number of cut-offs: at least one, and never so many that another part has none."""
+    return max(1, min(round(usable * share), most))
+
+
+def check_split(split: TimeSplit, problem: Problem) -> None:
+    """No label of one part may look into a later part.
+
+    Raises
+    ------
+    ModelError
+        A cut-off's horizon and label delay end after a later part has begun.
+    """
+    gap = timedelta(days=problem.gap_days)
+    for earlier, later in (("train", "validation"), ("validation", "test"), ("train", "test")):
+        settled, begins = max(getattr(split, earlier)) + gap, min(getattr(split, later))
+        if settled > begins:
+            raise ModelError(
+                f"the split leaks: a {earlier} label is settled only at {format_instant(settled)}, after "
+                f"{later} begins at {format_instant(begins)}; leave {problem.gap_days} days between them"
+            )
+
+
+def too_few(there: int, needed: int, problem: Problem) -> NotReadyError:
+    """The error that says how many cut-offs are missing and how to get them."""
+    return NotReadyError(
+        f"{there} labelled cut-offs are too few for training, validation and test with {problem.gap_days} "
+        f"days between them: at least {needed} are needed; load a longer history, or make horizon_days or "
+        "cutoff_every_days smaller and build again"
+    )

@@ -1,0 +1,1 @@
+"""Feast's offline store over Parquet files, and its jobs."""

@@ -1,0 +1,150 @@
+"""The local Parquet files that a feature view's rows come from, and what its columns are called there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import duckdb
+from feast import FeatureView, FileSource, RepoConfig
+from feast.feature_view import DUMMY_ENTITY_ID
+
+from ml.common.feature_errors import CatalogError, FeatureError
+from ml.common.instant_grammar import sentence_of
+from ml.common.sql import REMOTE
+from ml.featurestore.offline.source_job import SourceJob
+from ml.featurestore.offline.store import in_files, is_build, path_of
+from ml.featurestore.retrieval.history import History, files_in
+
+INSTANTS = ("TIMESTAMP", "DATE", "VARCHAR")
+REFUSED = "Invalid Input Error: "
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of a view.
+
+    Parameters
+    ----------
+    view : FeatureView
+    history : History
+        The rows, as the offline store reads them.
+    keys, features : dict
+        Name in Feast -> name in the files.
+    """
+
+    view: FeatureView
+    history: History
+    keys: dict[str, str]
+    features: dict[str, str]
+
+    @property
+    def is_build(self) -> bool:
+        """Whether the files never change, and no two rows are of one key and instant."""
+        return self.history.is_unique
+
+    @property
+    def relation(self) -> str:
+        """The rows, for a ``from`` clause; those of a build have no need of a place."""
+        return self.history.rows if self.is_build else self.history.relation
+
+    @property
+    def state(self) -> list[list[Any]]:
+        """What changes when somebody writes to the files: names, sizes, times."""
+        stats = [(file, os.stat(file)) for file in self.history.files]
+        return [[file, stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What a load depends on but for its instant."""
+        history = self.history
+        types = [(field.name, str(field.dtype)) for field in self.view.schema]
+        named = [self.keys, self.features, history.instant, history.created, sorted(types)]
+        return {"path": self.view.batch_source.path, "named": repr(named), "files": self.state}
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """Column of the files -> SQL type.
+
+        Raises
+        ------
+        FeatureError
+            A column is not there, or cannot be what it is used as.
+        """
+        with duckdb.connect() as connection:
+            types = self.history.types(connection)
+        view, history = self.view.name, self.history
+        times = [name for name in (history.instant, history.created) if name]
+        history.check_columns(view, [*self.keys.values(), *self.features.values(), *times], types)
+        for name in times:
+            if not types[name].startswith(INSTANTS):
+                raise FeatureError(
+                    f"{view}: {name} in {history.files[0]} is {types[name]}, which is no instant:"
+                    " write it as a timestamp"
+                )
+        return types
+
+    def latest(self) -> str:
+        """The SQL for the place of the last of some rows, as the offline store has it."""
+        job = SourceJob(self.history, [], (None, None), only_latest=True, is_build=False, settings=("", ""))
+        return job.latest(self.types)
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """Say in one sentence what is wrong with files that are of no build."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if self.is_build:
+                raise
+            said = str(error).splitlines()[0]
+            if said.startswith(f"{REFUSED}{self.view.name}: "):
+                raise FeatureError(said.removeprefix(REFUSED)) from None
+            files = self.history.files
+            others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            if text := sentence_of(error):
+                raise FeatureError(
+                    f"{self.view.name}: {files[0]}{others} could not be read: {text}"
+                ) from None
+            raise FeatureError(
+                f"{self.view.name}: {files[0]}{others} could not be read: {said}; look at the files, and free"
+                " memory and disk space"
+            ) from error
+
+
+def source_of(config: RepoConfig, view: FeatureView) -> Source | None:
+    """The rows of a view; None where it has more than rows of local Parquet files.
+
+    Raises
+    ------
+    FeatureError
+        There are no files.
+    """
+    source = view.batch_source
+    if type(view) is not FeatureView or not isinstance(source, FileSource) or not source.timestamp_field:
+        return None
+    try:
+        path = path_of(config, source)
+    except TypeError:
+        return None
+    if REMOTE in path:
+        return None
+    try:
+        files = files_in(path)
+    except CatalogError as error:
+        if is_build(source):
+            raise
+        raise FeatureError(f"{view.name}: {error}") from error
+    named = lambda names: {name: in_files(source, name) for name in names}  # noqa: E731
+    keys = named(key for key in view.join_keys if key != DUMMY_ENTITY_ID)
+    created = source.created_timestamp_column
+    history = History(
+        files,
+        list(keys.values()),
+        in_files(source, source.timestamp_field),
+        in_files(source, created) if created else None,
+        is_unique=is_build(source),
+    )
+    return Source(view, history, keys, named(field.name for field in view.features))

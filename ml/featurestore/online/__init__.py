@@ -1,0 +1,1 @@
+"""Feast's online store in SQLite: layout and schema, loads, requests and responses."""

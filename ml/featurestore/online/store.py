@@ -1,0 +1,403 @@
+"""The online store: SQLite, one table a feature view, one row a key, read by its key.
+
+Rows come from the compute engine set-wise, or from ``feast push`` one by one; ``get_online_features`` reads
+them. An older row never replaces a newer one. A reader sees either all of a materialization or none of it,
+and is never locked out: a whole load is written aside in short transactions, then takes the old table's place
+in one.
+"""
+
+import asyncio
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from feast import Entity, FeatureService, FeatureView, metrics
+from feast.infra.online_stores.online_store import OnlineStore
+from feast.online_response import OnlineResponse
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.repo_config import FeastConfigBaseModel, RepoConfig
+
+from ml.common.feature_errors import RowsLostError
+from ml.common.paths import store_path
+from ml.common.sql import quoted
+from ml.featurestore.online.connection import Opened, connect_at_rest, within
+from ml.featurestore.online.layout import (
+    PUSHED,
+    aside_name,
+    clashing,
+    needed_no_more,
+    spare_name,
+    table_name,
+)
+from ml.featurestore.online.request import Plans
+from ml.featurestore.online.rows import (
+    Answer,
+    Reading,
+    Row,
+    answer,
+    as_datetime,
+    flat,
+    hide_what_is_too_old,
+    plain_key,
+    put,
+    stamp,
+)
+from ml.featurestore.online.sqlite_schema import (
+    create,
+    drop_table,
+    has_shape,
+    index_pushed,
+    keep_pushed,
+    shape_table,
+    table_columns,
+    upsert,
+)
+from ml.featurestore.online.value_kinds import key_kinds, kinds
+from ml.featurestore.registry.store import locked
+
+
+class WholeRowOnlineStoreConfig(FeastConfigBaseModel):
+    """Settings of the online store in ``feature_store.yaml``."""
+
+    type: Literal["ml.featurestore.online.store.WholeRowOnlineStore"] = (
+        "ml.featurestore.online.store.WholeRowOnlineStore"
+    )
+    path: str = "online_store.db"
+    """Absolute, or relative to the repository; of this project's own to ``<CHURN_HOME>/feast``."""
+
+
+class WholeRowOnlineStore(OnlineStore):
+    """Feature values as of one instant, in one SQLite file."""
+
+    _versioned_read_supported = False
+
+    def __init__(self) -> None:
+        self._open = threading.local()
+        self._plans = Plans()
+
+    def update(
+        self,
+        config: RepoConfig,
+        tables_to_delete: Sequence[FeatureView],
+        tables_to_keep: Sequence[FeatureView],
+        entities_to_delete: Sequence[Entity],
+        entities_to_keep: Sequence[Entity],
+        partial: bool,
+    ) -> None:
+        """Give each view a table of its columns; values that stay in place stay readable.
+
+        A view that is only to be asked offline may have columns that cannot stand in one, and one whose
+        entities Feast does not know has no key yet.
+        """
+        with self.transaction(config) as connection:
+            for view in tables_to_delete:
+                drop_table(connection, view.name)
+            for view in tables_to_keep:
+                is_online = getattr(view, "online", True)  # on-demand views that are written have none
+                if view.join_keys and (is_online or not clashing(view)):
+                    shape_table(connection, view)
+
+    def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
+        """Drop every table; the file stays, for other processes may have it open."""
+        with self.transaction(config) as connection:
+            for view in tables:
+                drop_table(connection, view.name)
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: list[Row],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Write rows; of two for one key the later event timestamp stays, on a tie the one created later.
+
+        On a tie of both the last written stays. Features that a row does not name keep the value they have.
+        """
+        fields, keys = kinds(table), key_kinds(table)
+        named: dict[tuple[str, ...], list[list[Any]]] = {}
+        for row in data:
+            names = tuple(name for name in fields if name in row[1])
+            named.setdefault(names, []).append(flat(row, keys, [(name, fields[name]) for name in names]))
+        with self.transaction(config) as connection:
+            shape_table(connection, table)
+            for names, rows in named.items():
+                connection.executemany(upsert(table, names, table_name(table.name)), rows)
+        if progress:
+            progress(len(data))
+
+    def online_read(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[Answer]:
+        """One answer an entity key, in the order asked; ``(None, None)`` for a key that is not there."""
+        wanted = requested_features or kinds(table)
+        reading = Reading(table, [name for name in kinds(table) if name in wanted])
+        with self.snapshot(config) as connection:
+            rows = reading.rows(connection, [plain_key(key, reading.keys) for key in entity_keys])
+        return [answer(reading, row) for row in rows]
+
+    def get_online_features(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: list[dict[str, Any]] | Mapping[str, Any],
+        registry: Any,
+        project: str,
+        full_feature_names: bool = False,
+        include_feature_view_version_metadata: bool = False,
+    ) -> OnlineResponse:
+        """Feast's answer, from one state of the store; what is rare goes through Feast's own code."""
+        if not include_feature_view_version_metadata and not metrics._config.online_features:
+            given = columns_of_request(entity_rows)
+            plan = self._plans.plan(registry, project, features, full_feature_names) if given else None
+            said = plan.answer(given, self.snapshot(config)) if plan and given else None
+            if said is not None:
+                return said
+        return super().get_online_features(
+            config,
+            features,
+            entity_rows,
+            registry,
+            project,
+            full_feature_names,
+            include_feature_view_version_metadata,
+        )
+
+    async def get_online_features_async(self, *args: Any, **kwargs: Any) -> OnlineResponse:
+        """The same, in a thread of its own."""
+        return await asyncio.to_thread(self.get_online_features, *args, **kwargs)
+
+    def _read_features_per_fv(
+        self,
+        config: RepoConfig,
+        grouped_refs: list[tuple[Any, list[str]]],
+        join_key_values: Any,
+        entity_name_to_join_key_map: Any,
+        online_features_response: Any,
+        *rest: Any,
+    ) -> None:
+        """Read every view of one request from one state of the store (a hook Feast leaves to its stores)."""
+        with self.snapshot(config):
+            super()._read_features_per_fv(
+                config,
+                grouped_refs,
+                join_key_values,
+                entity_name_to_join_key_map,
+                online_features_response,
+                *rest,
+            )
+        first = len(online_features_response.results) - sum(len(features) for _, features in grouped_refs)
+        for view, features in grouped_refs:
+            hide_what_is_too_old(view, online_features_response.results[first : first + len(features)])
+            first += len(features)
+
+    def watermark(self, config: RepoConfig, view: FeatureView) -> datetime | None:
+        """The instant up to which ``view`` holds its present source; None when it does not hold it."""
+        sql = "select until from materialized where view = ? and source = ?"
+        row = self._connection(config).execute(sql, (view.name, view.batch_source.path)).fetchone()
+        return as_datetime(row[0]) if row else None
+
+    def held(self, config: RepoConfig, view: FeatureView) -> tuple[str, datetime] | None:
+        """The source that ``view`` holds, and up to which instant; None when it holds none."""
+        sql = "select source, until from materialized where view = ?"
+        row = self._connection(config).execute(sql, (view.name,)).fetchone()
+        return (row[0], as_datetime(row[1])) if row else None
+
+    def mark(self, config: RepoConfig, view: FeatureView, until: datetime) -> None:
+        """Note that ``view`` now holds its present source up to ``until``, and remember it of the source."""
+        source, text = view.batch_source.path, stamp(until)
+        with self.transaction(config) as connection:
+            shape_table(connection, view)
+            connection.execute(
+                "insert or replace into materialized values (?, ?, ?)", (view.name, source, text)
+            )
+            connection.execute("insert or replace into remembered values (?, ?)", (source, text))
+
+    def remembered(self, config: RepoConfig, source: str) -> datetime | None:
+        """The instant up to which ``source`` was held last, though another may be held now."""
+        sql = "select until from remembered where source = ?"
+        row = self._connection(config).execute(sql, (source,)).fetchone()
+        return datetime.fromisoformat(row[0]) if row else None
+
+    def sources(self, config: RepoConfig) -> dict[str, str]:
+        """View -> the source it holds, of those that hold any."""
+        connection = self._connection_to_read(config)
+        return dict(connection.execute("select view, source from materialized").fetchall())
+
+    def fits(self, config: RepoConfig, view: FeatureView) -> bool:
+        """Whether the table of ``view`` has the columns it should have."""
+        return has_shape(self._connection(config), view)
+
+    def has_pushed(self, config: RepoConfig, view: FeatureView) -> bool:
+        """Whether ``view`` holds rows that the compute engine did not write."""
+        sql = f"select exists (select 1 from {quoted(table_name(view.name))} where {PUSHED} is not null)"
+        return bool(self._connection(config).execute(sql).fetchone()[0])
+
+    def clear(self, config: RepoConfig, view: FeatureView) -> None:
+        """Forget every row of ``view``; in a transaction readers notice nothing until it ends."""
+        with self.transaction(config) as connection:
+            connection.execute(f"delete from {quoted(table_name(view.name))}")
+            connection.execute("delete from materialized where view = ?", (view.name,))
+
+    def forget(self, config: RepoConfig, view: FeatureView, keys: Sequence[Sequence[Any]]) -> None:
+        """Forget some rows of ``view`` but those that were pushed: what will be written may be older."""
+        matches = " and ".join(f"{quoted(key)} = ?" for key in view.join_keys)
+        sql = f"delete from {quoted(table_name(view.name))} where {matches} and {PUSHED} is null"
+        with self.transaction(config) as connection:
+            connection.executemany(sql, keys)
+
+    def write(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
+        """Write rows as the compute engine makes them; an older one never wins."""
+        with self.transaction(config) as connection:
+            put(connection, view, rows, table_name(view.name))
+
+    def resume(self, config: RepoConfig, view: FeatureView, said: dict[str, Any]) -> dict[str, Any]:
+        """Where a load aside stands: ``last`` key (None at the beginning), ``rows`` there, ``whole``.
+
+        Parameters
+        ----------
+        said : dict
+            What is being loaded; what was begun for anything else is dropped.
+        """
+        connection, aside = self._connection(config), aside_name(view.name)
+        text = json.dumps([said, create(view, aside)], sort_keys=True)
+        row = connection.execute("select said, whole from loading where view = ?", (view.name,)).fetchone()
+        if row and row[0] == text and table_columns(connection, aside):
+            keys = ", ".join(map(quoted, view.join_keys))
+            backwards = ", ".join(f"{quoted(key)} desc" for key in view.join_keys)
+            last = f"select {keys} from {quoted(aside)} order by {backwards} limit 1"
+            rows = self.count(config, view, aside)
+            return {"last": connection.execute(last).fetchone(), "rows": rows, "whole": bool(row[1])}
+        with self.transaction(config) as connection:
+            connection.execute(f"drop table if exists {quoted(aside)}")
+            connection.execute(create(view, aside))
+            index_pushed(connection, view, aside)
+            connection.execute("insert or replace into loading values (?, ?, 0)", (view.name, text))
+        return {"last": None, "rows": 0, "whole": False}
+
+    def load(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
+        """Write rows aside, where no reader looks."""
+        with self.transaction(config) as connection:
+            put(connection, view, rows, aside_name(view.name))
+
+    def loaded(self, config: RepoConfig, view: FeatureView, rows: int) -> None:
+        """Note that all is aside.
+
+        Raises
+        ------
+        RowsLostError
+            There are not as many rows as there should be.
+        """
+        there = self.count(config, view, aside_name(view.name))
+        with self.transaction(config) as connection:
+            if there != rows:
+                connection.execute("delete from loading where view = ?", (view.name,))
+            connection.execute("update loading set whole = 1 where view = ?", (view.name,))
+        if there != rows:
+            raise RowsLostError(
+                f"{view.name}: {rows} customers offline but {there} online; nothing was changed"
+            )
+
+    def swap(self, config: RepoConfig, view: FeatureView, with_pushed: bool) -> None:
+        """Let what is aside take the place of what is there; rows that were pushed stay if they are to.
+
+        In a file that was made anew since the view was registered, nothing is there.
+        """
+        table = quoted(table_name(view.name))
+        with self.transaction(config) as connection:
+            shape_table(connection, view)
+            if with_pushed:
+                connection.execute(keep_pushed(view))
+            connection.execute(f"alter table {table} rename to {quoted(spare_name(view.name))}")
+            connection.execute(f"alter table {quoted(aside_name(view.name))} rename to {table}")
+            connection.execute("delete from loading where view = ?", (view.name,))
+
+    def tidy(self, config: RepoConfig) -> None:
+        """Give back the room of tables that were replaced, one after the other, and of loads given up.
+
+        Called at the end of a load, by whoever is alone with the store.
+        """
+        connection = self._connection(config)
+        if connection.in_transaction:
+            return
+        for name in needed_no_more(connection):
+            connection.execute(f"drop table if exists {quoted(name)}")
+        connection.execute("delete from loading")
+
+    def count(self, config: RepoConfig, view: FeatureView, table: str | None = None) -> int:
+        """The number of keys ``view`` holds."""
+        sql = f"select count(*) from {quoted(table or table_name(view.name))}"
+        return self._connection(config).execute(sql).fetchone()[0]
+
+    @contextmanager
+    def alone(self, config: RepoConfig) -> Iterator[None]:
+        """While it holds nobody else loads the store: others wait, whatever process they are in.
+
+        A load is made in several transactions, in a table aside that every loader would take for its own.
+        Inside another one it is part of that one.
+        """
+        if getattr(self._open, "is_alone", False):
+            yield
+            return
+        with locked(self._path(config).with_suffix(".lock")):
+            self._open.is_alone = True
+            try:
+                yield
+            finally:
+                self._open.is_alone = False
+
+    @contextmanager
+    def transaction(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
+        """All or nothing; inside another transaction it is part of that one."""
+        with within(self._connection(config), "begin immediate") as connection:
+            yield connection
+
+    def is_writing(self, config: RepoConfig) -> bool:
+        """Whether a transaction is under way that somebody else will end."""
+        return self._connection(config).in_transaction
+
+    @contextmanager
+    def snapshot(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
+        """One state of the store, whatever is written meanwhile."""
+        with within(self._connection_to_read(config), "begin") as connection:
+            yield connection
+
+    def _connection(self, config: RepoConfig, to_read: bool = False) -> sqlite3.Connection:
+        """This thread's connection to the file that has the store's name now; another may have taken it."""
+        kept: Opened | None = getattr(self._open, "kept", None)
+        if kept is None or not kept.is_current(to_read):
+            self._open.kept = kept = Opened(self._path(config), to_read)
+        return kept.connection
+
+    def _connection_to_read(self, config: RepoConfig) -> sqlite3.Connection:
+        try:
+            return self._connection(config, to_read=True)
+        except sqlite3.OperationalError:
+            return connect_at_rest(self._path(config))
+
+    def _path(self, config: RepoConfig) -> Path:
+        return store_path(config.online_store.path, config.repo_path)
+
+
+def columns_of_request(rows: Any) -> Mapping[str, Any] | None:
+    """Entity rows as columns; None where they do not have the same names, which Feast's own code will say."""
+    if not isinstance(rows, list):
+        return rows or None
+    if not rows:
+        return None
+    names = rows[0].keys()
+    if any(row.keys() != names for row in rows):
+        return None
+    return {name: [row[name] for row in rows] for name in names}
+
+
+__all__ = ["Answer", "Row", "WholeRowOnlineStore", "WholeRowOnlineStoreConfig", "connect_at_rest", "stamp"]

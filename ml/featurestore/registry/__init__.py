@@ -1,0 +1,1 @@
+"""Feast's registry in a file that is replaced in one step."""

@@ -1,0 +1,1 @@
+"""Point-in-time retrieval: entity rows -> history -> as-of plan -> join -> retrieve."""

@@ -1,0 +1,142 @@
+"""Asked rows at the door: what a caller brings becomes a customer's text and a UTC instant, or is refused.
+
+Comes before ``retrieve``, which checks nothing again.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.common.feature_errors import RowsError
+from ml.common.instant_grammar import EXAMPLE, instant_of_text
+
+CUSTOMER, ASKED = "customer_id", "event_timestamp"
+AT_ONCE = 1_000_000
+PARSE = f"select {instant_of_text('written')} as instant from texts"
+
+
+def check_columns(names: list[str], features: Iterable[str]) -> None:
+    """Refuse rows without the two keys, with two columns of one name, or with a feature's name.
+
+    Raises
+    ------
+    RowsError
+    """
+    for key in (CUSTOMER, ASKED):
+        if key not in names:
+            raise RowsError(
+                f"the asked rows have no column {key}: they need customer_id and event_timestamp, "
+                f"and have {', '.join(names) or 'none'}"
+            )
+    taken = {name.lower() for name in features}
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in taken:
+            raise RowsError(
+                f"the asked rows already have a column {name}, which is a feature: rename or remove it"
+            )
+        if name.lower() in seen:
+            raise RowsError(f"the asked rows have two columns called {name}: rename one of them")
+        seen.add(name.lower())
+
+
+def at_hand(rows: pa.Table | pa.RecordBatchReader, folder: Path) -> pa.Table:
+    """The asked rows as a table; a stream goes through a file in ``folder``, mapped rather than loaded."""
+    if isinstance(rows, pa.Table):
+        return rows
+    path = folder / "asked.arrow"
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def read_keys(rows: pa.Table) -> pa.Table:
+    """The row's number from 0, whose row it is as text, and the asked instant to the microsecond in UTC.
+
+    Raises
+    ------
+    RowsError
+        A key is null, of an unusable type or unreadable; the first such row is named.
+    """
+    numbers = pa.array(np.arange(len(rows)))
+    return pa.table({"row": numbers, "customer": customers(rows[CUSTOMER]), "instant": instants(rows[ASKED])})
+
+
+def customers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Customers as text."""
+    column = plain(column)
+    kind = column.type
+    if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        raise RowsError(f"customer_id is of type {kind}: give text or whole numbers")
+    refuse_nulls(column, CUSTOMER)
+    return column.cast(pa.large_string())
+
+
+def instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Instants in UTC without a zone."""
+    column = plain(column)
+    kind = column.type
+    if not (is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)):
+        raise RowsError(f"event_timestamp is of type {kind}: give instants or ISO 8601 text")
+    refuse_nulls(column, ASKED)
+    if is_text(kind):
+        return parsed(column)
+    try:
+        return to_microseconds(column)
+    except pa.ArrowInvalid as error:
+        raise RowsError(f"an event_timestamp is out of range: {error}") from error
+
+
+def to_microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Instants or dates of any unit; what is finer than a microsecond is cut off."""
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        column = column.cast(pa.timestamp(kind.unit))
+        if kind.unit == "ns":
+            column = pc.floor_temporal(column, unit="microsecond")
+    return column.cast(pa.timestamp("us"))
+
+
+def parsed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """ISO 8601 text as instants."""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        parts = [parsed_part(connection, column, start) for start in range(0, len(column), AT_ONCE)]
+    return pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.timestamp("us"))
+
+
+def parsed_part(
+    connection: duckdb.DuckDBPyConnection, column: pa.ChunkedArray, start: int
+) -> pa.ChunkedArray:
+    """The instants of up to AT_ONCE rows from ``start``."""
+    part = column.slice(start, AT_ONCE)
+    connection.register("texts", pa.table({"written": part}))
+    found = connection.execute(PARSE).to_arrow_table()["instant"]
+    if found.null_count:
+        row = pc.index(found.is_null(), True).as_py()
+        raise RowsError(
+            f"event_timestamp {part[row].as_py()!r} in row {start + row + 1} is no instant: "
+            f"write ISO 8601, such as {EXAMPLE}"
+        )
+    return found
+
+
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column without dictionary encoding."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def refuse_nulls(column: pa.ChunkedArray, name: str) -> None:
+    """Nobody and never cannot be asked about."""
+    if column.null_count:
+        first = pc.index(column.is_null(), True).as_py()
+        raise RowsError(f"{name} is null in row {first + 1}: every asked row needs one")

@@ -1,0 +1,114 @@
+"""Where one load is made: its unfinished folder and its working database."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from ml.common.disk import sync_folder, sync_tree
+from ml.common.errors import TidemarkError, UsageError
+from ml.common.instant_grammar import parse_offset
+from ml.common.sql import literal
+from ml.home.layout import Home, discard_unfinished, next_name
+from ml.ingest.checks import Rules
+
+MEMORY_LIMIT = "2GB"
+NO_ZONE = "there is no time zone {!r}: give UTC, a place such as Europe/Berlin, or an offset such as +02:00"
+
+
+@dataclass(frozen=True)
+class Load:
+    """One load in the making.
+
+    Parameters
+    ----------
+    name : str
+    folder : Path
+        Where it is written until it is published.
+    earlier : Path, optional
+        The load it adds to.
+    connection : duckdb.DuckDBPyConnection
+        The working database.
+    rules : Rules
+    """
+
+    name: str
+    folder: Path
+    earlier: Path | None
+    connection: duckdb.DuckDBPyConnection
+    rules: Rules
+
+    @property
+    def work(self) -> Path:
+        """A folder for what is gone once the load is made."""
+        return self.folder / "work"
+
+
+@contextmanager
+def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
+    """A load to be filled; given its final name at the end, removed on any failure."""
+    discard_unfinished(home.raw)
+    earlier = (home.raw / "current").resolve() if append and (home.raw / "current").exists() else None
+    name = next_name(home.raw, "load")
+    folder = home.raw / f"{name}.unfinished"
+    work = folder / "work"
+    work.mkdir(parents=True)
+    zone = known_zone(zone)
+    rules = Rules(zone, datetime.now(UTC).replace(tzinfo=None), folder)
+    try:
+        with closing(working_database(work, zone)) as connection:
+            yield Load(name, folder, earlier, connection, rules)
+        shutil.rmtree(work)
+        sync_tree(folder)
+        folder.rename(home.raw / name)
+        sync_folder(home.raw)
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        raise TidemarkError(f"the load could not be made, nothing was published: {said}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def known_zone(zone: str) -> str:
+    """``zone``, if it is UTC, an offset, or a place; an abbreviation such as CST stands for several zones.
+
+    Raises
+    ------
+    UsageError
+    """
+    if zone.upper() == "UTC":
+        return "UTC"
+    if "/" not in zone and parse_offset(zone) is None:
+        raise UsageError(NO_ZONE.format(zone))
+    return zone
+
+
+def working_database(folder: Path, zone: str) -> duckdb.DuckDBPyConnection:
+    """A database in memory that spills to ``folder``, downloads nothing and speaks in ``zone``.
+
+    Raises
+    ------
+    UsageError
+        There is no such time zone.
+    """
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "temp_directory": str(folder),
+        "memory_limit": MEMORY_LIMIT,
+        "autoinstall_known_extensions": False,
+    }
+    connection = duckdb.connect(config=settings)
+    try:
+        connection.execute(f"set timezone = {literal('UTC' if parse_offset(zone) is not None else zone)}")
+    except duckdb.Error:
+        connection.close()
+        raise UsageError(NO_ZONE.format(zone)) from None
+    return connection
+
+
+def count_rows(load: Load, relation: str) -> int:
+    """Rows in ``relation``."""
+    return int(load.connection.execute(f"select count(*) from {relation}").fetchall()[0][0])

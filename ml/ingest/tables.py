@@ -1,0 +1,175 @@
+"""Every table of a load: read, check, write what holds, keep what does not, and count.
+
+Comes in: an open source. Goes out: the table folders of the load, and the relation ``rejected``.
+"""
+
+import difflib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml.common.errors import SourceError, TidemarkError
+from ml.common.progress import Bar, Progress
+from ml.common.sql import literal, quoted
+from ml.ingest.batch import Part, relation_of
+from ml.ingest.checks import FAULT, check_part, create_read_table
+from ml.ingest.contract import TABLES, Table
+from ml.ingest.duplicates import refuse_copies
+from ml.ingest.manifest import Counts
+from ml.ingest.markers import count_markers
+from ml.ingest.rejected import CREATE, keep_rejected
+from ml.ingest.sources import Source
+from ml.ingest.staging_database import Load, count_rows
+
+ACCEPTED = """
+copy (select {columns} from read_{name} where {FAULT} is null {unrefused})
+to {file} (format parquet, compression zstd)
+"""
+
+ALIKE = 0.85
+UNREFUSED = "and (_file, _row) not in (select (_file, _row) from refused_{name})"
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What became of a source.
+
+    Parameters
+    ----------
+    counts : dict
+        Rows read, accepted and rejected of each table.
+    parts : dict
+        What each table was read from.
+    markers : list of dict
+        The markers of missing values that were met (``markers.count_markers``).
+    """
+
+    counts: Counts
+    parts: dict[str, list[Part]]
+    markers: list[dict[str, Any]]
+
+
+def fill(load: Load, found: Source, progress: Progress) -> Filled:
+    """Read, check and write every table, those first that others refer to."""
+    load.connection.execute(CREATE)
+    with progress.bar("Reading", 2 * len(TABLES)) as bar:
+        parts = stage(load, found, bar)
+        for table in TABLES:
+            for note in misspelt(table, parts[table.name]):
+                progress.say(note)
+        counts = {table.name: fill_table(load, table, parts[table.name], bar) for table in TABLES}
+        markers = [marker for table in TABLES for marker in count_markers(load.connection, table)]
+        return Filled(counts, parts, markers)
+
+
+def stage(load: Load, found: Source, bar: Bar) -> dict[str, list[Part]]:
+    """All parts of all tables, as they were at one moment.
+
+    Raises
+    ------
+    SourceError
+        A part cannot be read, lacks a required column, or a required table has no rows.
+    """
+    parts: dict[str, list[Part]] = {}
+    load.connection.begin()
+    for table in TABLES:
+        bar.step(f"Reading {table.name}")
+        parts[table.name] = found.parts(load.connection, table, load.work)
+        if table.required and not load.earlier and not count_read(load, parts[table.name]):
+            raise SourceError(f"{found.label} has no rows in the required table {table.name}")
+    load.connection.commit()
+    return parts
+
+
+def count_read(load: Load, parts: list[Part]) -> int:
+    """Rows in ``parts``, broken ones included."""
+    relations = [name for part in parts for name in (part.relation, part.broken) if name]
+    return sum(count_rows(load, name) for name in relations)
+
+
+def fill_table(load: Load, table: Table, parts: list[Part], bar: Bar) -> dict[str, int]:
+    """Check and write one table; rows read, accepted, rejected."""
+    bar.step(f"Checking {table.name}")
+    folder = load.folder / table.name
+    earlier = link_earlier(load, table.name)
+    extras = extra_columns(parts)
+    target = create_read_table(load.connection, table, extras)
+    for part in parts:
+        check_part(load.connection, part, target, load.rules)
+    refuse_copies(load.connection, table, relation_of(folder) if earlier else None)
+    before = count_rows(load, "rejected")
+    keep_rejected(load.connection, table.name, parts, load.name)
+    accepted = write_accepted(load, table, extras, folder / f"{load.name}.parquet", bool(earlier))
+    counts = {
+        "read": count_read(load, parts),
+        "accepted": accepted,
+        "rejected": count_rows(load, "rejected") - before,
+    }
+    return balanced(table.name, counts)
+
+
+def misspelt(table: Table, parts: list[Part]) -> list[str]:
+    """One note for each of the user's own columns that looks like one of the contract that is missing."""
+    notes = []
+    for part in parts:
+        missing = [name for name in table.names if name not in part.columns]
+        for name in part.extras:
+            if near := difflib.get_close_matches(name.lower(), missing, 1, ALIKE):
+                notes.append(f"{part.label}: the column {name} is not used: did you mean {near[0]}?")
+    return notes
+
+
+def extra_columns(parts: list[Part]) -> list[str]:
+    """The user's own columns over all ``parts``, each once (SQL minds no case)."""
+    names: dict[str, str] = {}
+    for part in parts:
+        for name in part.extras:
+            names.setdefault(name.lower(), name)
+    return list(names.values())
+
+
+def link_earlier(load: Load, name: str) -> list[Path]:
+    """Put the files that earlier loads wrote of table ``name`` into this one, without copying them."""
+    folder = load.folder / name
+    folder.mkdir()
+    files = sorted((load.earlier / name).glob("*.parquet")) if load.earlier else []
+    for file in files:
+        try:
+            os.link(file, folder / file.name)
+        except OSError:
+            shutil.copy2(file, folder / file.name)
+    return files
+
+
+def write_accepted(load: Load, table: Table, extras: list[str], file: Path, has_earlier: bool) -> int:
+    """Write the rows that passed every check; an empty file only where there is no other."""
+    columns = [*table.names, "_file", "_row", *map(quoted, extras)]
+    words = {
+        "columns": ", ".join(columns),
+        "name": table.name,
+        "FAULT": FAULT,
+        "file": literal(file),
+        "unrefused": UNREFUSED.format(name=table.name) if count_rows(load, f"refused_{table.name}") else "",
+    }
+    rows = int(load.connection.execute(ACCEPTED.format(**words)).fetchall()[0][0])
+    if not rows and has_earlier:
+        file.unlink()
+    return rows
+
+
+def balanced(name: str, counts: dict[str, int]) -> dict[str, int]:
+    """``counts``, once accepted + rejected = read is certain.
+
+    Raises
+    ------
+    TidemarkError
+        A row got lost: a defect of the program, not of the data.
+    """
+    if counts["accepted"] + counts["rejected"] != counts["read"]:
+        raise TidemarkError(
+            f"{name}: {counts['read']} rows read, but {counts['accepted']} accepted and {counts['rejected']} "
+            "rejected; nothing was loaded, please report this defect"
+        )
+    return counts

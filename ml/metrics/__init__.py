@@ -1,0 +1,1 @@
+"""How good probabilities are, and how well one feature ranks alone."""

@@ -1,0 +1,97 @@
+"""The report of the current model: card, kept evidence and test probabilities in, a page out."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ml.common.progress import SILENT, Progress
+from ml.config.problem import Problem, problem_of
+from ml.evaluate.compute import Held, on_test, origin
+from ml.evaluate.evidence_file import read_evidence
+from ml.home.layout import Home
+from ml.model.churn_model import ChurnModel
+from ml.model.store import TEST
+from ml.page.document import write_whole
+from ml.reports.facts import Told
+from ml.reports.model_card_page import page
+from ml.warehouse.current_model import champion_of
+
+BINS = 25
+
+
+def report(
+    *,
+    out: str | os.PathLike[str] | None = None,
+    home: str | Path | Home | None = None,
+    problem: Problem | str | Path | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Write the model card of the current model as a page.
+
+    Parameters
+    ----------
+    out : path, optional
+        Where the page goes, by default ``report/<model>.html`` in the home.
+
+    Returns
+    -------
+    dict
+        model_version, champion, build_id, data_clock, verdict (sentences), missing (sections that
+        'churn evaluate' has still to make), page (the file).
+
+    Raises
+    ------
+    NotReadyError
+        There is no model yet.
+    ModelError
+        Its files were changed, or it answers another problem.
+    """
+    house = Home.at(home)
+    with house.reading() as build, progress.bar("drawing", 2) as bar:
+        model = champion_of(build, problem_of(problem), progress)
+        told = told_of(model, house)
+        bar.step()
+        file = Path(out) if out else house.root / "report" / f"{model.version}.html"
+        write_whole(file, page(told))
+        bar.step()
+    return {
+        "model_version": model.version,
+        "champion": model.kind,
+        "build_id": model.facts["build_id"],
+        "data_clock": model.facts["data_clock"],
+        "verdict": list(told.evidence["verdict"]),
+        "missing": [] if told.deep else list(DEEP),
+        "page": str(file),
+    }
+
+
+DEEP = ("segments", "learning", "importance", "ablation", "staleness", "reasons")
+
+
+def told_of(model: ChurnModel, home: Home) -> Told:
+    """The model with its evidence; where none is kept, with what its kept test probabilities tell."""
+    folder = home.models / model.version
+    kept = read_evidence(home, model)
+    evidence = kept or shallow(model, folder)
+    return Told(card=model.facts, evidence=evidence, deep=kept is not None, sureness=sureness(model, folder))
+
+
+def shallow(model: ChurnModel, folder: Path) -> dict[str, Any]:
+    """What can be told without the rows of the build."""
+    held = Held.of_model(model, folder)
+    return origin(model, held) | on_test(model, held, lambda what: None)
+
+
+def sureness(model: ChurnModel, folder: Path) -> dict[str, list[float]]:
+    """Shares of who stayed and who churned by the champion's probability."""
+    rows = pq.read_table(folder / TEST, columns=["churned", model.kind])
+    probability, churned = rows[model.kind].to_numpy(), rows["churned"].to_numpy() == 1
+    edges = np.linspace(0, 1, BINS + 1)
+    found = {"edges": edges.tolist()}
+    for name, which in (("stayed", ~churned), ("churned", churned)):
+        counts = np.histogram(probability[which], edges)[0]
+        found[name] = (counts / max(counts.sum(), 1)).tolist()
+    return found

@@ -1,0 +1,61 @@
+"""Recorded models for other tools: ``mlflow.pyfunc.load_model("models:/churn@champion").predict(features)``.
+
+``MLmodel`` beside the recorded files tells MLflow to come here; there is no pickle, and every file's hash is
+checked as for a model in the home. Needs Tidemark installed where the model is loaded.
+"""
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml.model.churn_model import ChurnModel
+
+FILE = "MLmodel"
+
+
+def mlmodel(run_id: str) -> str:
+    """What MLflow reads to load the files beside it."""
+    loader = {"loader_module": "ml.tracking.flavor", "python_version": platform.python_version()}
+    return yaml.safe_dump(
+        {"artifact_path": "model", "flavors": {"python_function": loader}, "run_id": run_id}
+    )
+
+
+class Scorer:
+    """A model as MLflow calls it.
+
+    Parameters
+    ----------
+    model : ChurnModel
+    """
+
+    def __init__(self, model: "ChurnModel") -> None:
+        self.model = model
+
+    def predict(self, features: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":
+        """Probability, decision and band of each row of features, as ``churn features`` gives them."""
+        import pandas as pd
+        import pyarrow as pa
+
+        table = pa.Table.from_pandas(features, preserve_index=False)
+        probability = self.model.probability(self.model.frame(table))
+        return pd.DataFrame(
+            {
+                "churn_probability": probability,
+                "churn_decision": self.model.decision(probability),
+                "risk_band": self.model.band(probability),
+            },
+            index=features.index,
+        )
+
+
+def _load_pyfunc(path: str) -> Scorer:
+    """What MLflow calls with the folder of the files."""
+    from ml.model.store import read_model
+
+    return Scorer(read_model(Path(path)))

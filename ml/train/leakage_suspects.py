@@ -1,0 +1,35 @@
+"""Inputs that alone tell the label too well to be honest: said when a model is trained, and kept in its card.
+
+The same measure and limit as ``churn explore`` and ``churn audit`` use, on the training rows.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from ml.metrics.single_feature_auc import LIMIT, as_numbers, halves, of_numbers, of_text
+from ml.model.inputs import TEXT, Input
+
+
+def suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -> list[dict[str, Any]]:
+    """Each input whose own ROC-AUC on these rows is above ``LIMIT``: feature, roc_auc; the worst first.
+
+    Parameters
+    ----------
+    table : Table
+        customer_id, event_timestamp, churned, then features.
+    inputs : sequence of Input
+    seed : int
+        Of the halves of customers, for texts.
+    """
+    churned, half = table.column("churned").to_numpy() == 1, halves(table.column("customer_id"), seed)
+    asked = table.column("event_timestamp")
+    areas = {
+        each.name: of_text(table.column(each.name), churned, half)
+        if each.kind == TEXT
+        else of_numbers(as_numbers(table.column(each.name), asked), churned)
+        for each in inputs
+    }
+    found = [{"feature": name, "roc_auc": area} for name, area in areas.items() if area > LIMIT]
+    return sorted(found, key=lambda each: (-each["roc_auc"], each["feature"]))

@@ -1,0 +1,135 @@
+"""Read back: a saved model is loaded in a fresh process and must answer as the one in memory does.
+
+A fitted model, the folder it was saved in and test rows come in; nothing comes out, or an error that names
+the difference. Training calls it before a model is filed.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.common.errors import ModelError, TidemarkError
+from ml.common.paths import ROOT
+from ml.explain.contributions import contributions
+from ml.explain.reason_text import reasons, wordings
+from ml.featurestore.catalog import read_catalog
+from ml.model.churn_model import ChurnModel
+from ml.model.store import read_model
+
+MOST_ROWS = 1_000  # spread over all test cut-offs; the slowest kind answers them in about a second
+SECONDS = 600  # a process that has not answered by then never will
+ROWS, ANSWERS = "rows.parquet", "answers.parquet"
+
+
+def check_reads_back(model: ChurnModel, folder: Path, build: Path, test: pa.Table) -> None:
+    """Load ``folder`` in a fresh process and compare its scores and reasons with those of ``model``.
+
+    Parameters
+    ----------
+    model : ChurnModel
+        As it was fitted.
+    folder : Path
+        Where it was saved.
+    build : Path
+        The build whose catalog words the reasons.
+    test : Table
+        Rows with their features; at most 1,000 are compared, every value to the last bit.
+
+    Raises
+    ------
+    ModelError
+        The files cannot be loaded, or answer otherwise.
+    """
+    rows = sample(test.select([each.name for each in model.inputs]))
+    with tempfile.TemporaryDirectory() as place:
+        pq.write_table(rows, Path(place) / ROWS)
+        if fault := run_fresh(folder, build, Path(place)):
+            raise refused(model, folder, f"cannot be loaded again: {fault}")
+        loaded = pq.read_table(Path(place) / ANSWERS)
+    if difference := first_difference(answers(model, rows, build), loaded):
+        raise refused(model, folder, f"gives other {difference} when it is loaded again")
+
+
+def sample(rows: pa.Table) -> pa.Table:
+    """At most ``MOST_ROWS`` of the rows, at even distances."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)
+    return rows.take(pa.array(places))
+
+
+def answers(model: ChurnModel, rows: pa.Table, build: Path) -> pa.Table:
+    """Score, decision, band, reasons and the contributions behind them, one row a row."""
+    frame = model.frame(rows)
+    probability, added = model.probability(frame), contributions(model, frame)
+    words = wordings(model.inputs, read_catalog(build))
+    return pa.table(
+        {
+            "scores": probability,
+            "decisions": model.decision(probability),
+            "risk bands": pa.array(model.band(probability), pa.string()),
+            "contributions": pa.array(list(added), pa.list_(pa.float64())),
+            "reasons": pa.array(
+                reasons(frame, added, words, model.problem.constraints.reasons), pa.list_(pa.string())
+            ),
+        }
+    )
+
+
+def first_difference(expected: pa.Table, found: pa.Table) -> str | None:
+    """The first column that differs, and on how many rows."""
+    for name in expected.column_names:
+        before, after = expected[name].to_pylist(), found[name].to_pylist()
+        differing = sum(one != other for one, other in zip(before, after, strict=True))
+        if differing:
+            return f"{name} on {differing:,} of {len(before):,} test rows"
+    return None
+
+
+def run_fresh(folder: Path, build: Path, place: Path) -> str | None:
+    """Answer the rows in ``place`` in a process of its own; what went wrong, if anything."""
+    command = [sys.executable, "-m", "ml.train.readback", *map(str, (folder, build, place))]
+    paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    try:
+        ended = subprocess.run(
+            command,
+            env=os.environ | {"PYTHONPATH": paths},
+            cwd=place,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {SECONDS} seconds"
+    last = next(reversed(ended.stderr.strip().splitlines()), f"the process ended with {ended.returncode}")
+    return last if ended.returncode else None
+
+
+def refused(model: ChurnModel, folder: Path, what: str) -> ModelError:
+    """The error for a model that is not filed."""
+    name = folder.name.removesuffix(".unfinished")
+    return ModelError(
+        f"{name} ({model.kind}) {what}; it was not filed and the champion stays as it was: leave "
+        f"{model.kind} out of 'candidates' in the problem, then run 'churn train' again"
+    )
+
+
+def main(folder: Path, build: Path, place: Path) -> int:
+    """The fresh process: load, answer, write; one sentence on standard error when that fails."""
+    try:
+        found = answers(read_model(folder), pq.read_table(place / ROWS), build)
+    except TidemarkError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    pq.write_table(found, place / ANSWERS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(Path, sys.argv[1:])))

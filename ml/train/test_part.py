@@ -1,0 +1,85 @@
+"""The test part, touched once: every candidate's metrics with intervals, champion against recency."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml.config.problem import Costs
+from ml.features.parts import Part
+from ml.metrics.scores import METRIC_NAMES, bootstrap, measure, with_interval
+from ml.model.estimators import Floats
+from ml.train.candidates import BASELINE
+
+COMPARED = ("roc_auc", "average_precision", "log_loss")
+
+
+def judge(
+    part: Part,
+    probabilities: Mapping[str, Floats],
+    champion: str,
+    threshold: float,
+    seed: int,
+    costs: Costs | None = None,
+) -> dict[str, Any]:
+    """The evidence on held-out rows.
+
+    Parameters
+    ----------
+    part : Part
+        The test part.
+    probabilities : mapping
+        Candidate to the probability of each row.
+    champion : str
+    threshold : float
+        Probability from which a customer counts as churning.
+    seed : int
+        Of the replicates.
+    costs : Costs, optional
+        Of the profit; the default costs without.
+
+    Returns
+    -------
+    dict
+        ``base_rate``, ``rows``, ``customers``; ``candidates``: name to metric to value, low, high;
+        ``champion_minus_recency_rule``: metric to the same; ``decision``: what the threshold does.
+    """
+    values = {name: measure(part.churned, given, costs=costs) for name, given in probabilities.items()}
+    drawn = bootstrap(part.churned, probabilities, part.customers, seed, costs=costs)
+    return part.facts() | {
+        "candidates": {
+            name: {
+                metric: with_interval(values[name][metric][0], drawn[name][metric], metric)
+                for metric in METRIC_NAMES
+            }
+            for name in probabilities
+        },
+        f"champion_minus_{BASELINE}": {
+            metric: with_interval(
+                values[champion][metric][0] - values[BASELINE][metric][0],
+                drawn[champion][metric] - drawn[BASELINE][metric],
+            )
+            for metric in COMPARED
+        },
+        "decision": decision_facts(part.churned, probabilities[champion] >= threshold),
+    }
+
+
+def decision_facts(churned: Floats, decided: Any) -> dict[str, float | None]:
+    """Share of rows listed, recall and precision; precision is null when nobody is listed."""
+    hits = float(churned[decided].sum())
+    listed = int(np.sum(decided))
+    return {
+        "listed_share": listed / len(churned),
+        "recall": hits / float(churned.sum()),
+        "precision": hits / listed if listed else None,
+    }
+
+
+def test_table(part: Part, probabilities: Mapping[str, Floats]) -> pa.Table:
+    """Every candidate's probability for every test row, kept beside the model."""
+    table = part.table.select(["customer_id", "event_timestamp", "churned"])
+    for name, given in probabilities.items():
+        table = table.append_column(name, pa.array(given))
+    return table

@@ -1,0 +1,249 @@
+"""Training, step by step: rows, inputs, candidates, tuning, learning anew, choice, verdict, files."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from ml.common.disk import sync_folder
+from ml.common.progress import SILENT, Bar, Progress
+from ml.config.problem import Problem, problem_of
+from ml.decision.threshold import choose_threshold
+from ml.features.labels import read_build_card
+from ml.features.parts import LEARNED, Part, Parts, learned_rows, read_parts
+from ml.featurestore.catalog import Catalog, read_catalog
+from ml.home.layout import Home, discard_unfinished, next_name, sync_tree
+from ml.home.test_set_log import VERDICT, record_look
+from ml.model.churn_model import ChurnModel
+from ml.model.estimators import Floats
+from ml.model.inputs import Input, choose_inputs, make_frame
+from ml.model.store import TEST, write_model
+from ml.tracking.code import code_version
+from ml.tracking.fingerprint import fingerprint
+from ml.tracking.mirror import record
+from ml.tracking.server import record_place
+from ml.train.candidates import Candidate, candidates, needed
+from ml.train.choice import Choice, Fitted, choose
+from ml.train.folds import Asked, Fold, make_folds
+from ml.train.leakage_suspects import suspects
+from ml.train.promotion import BETTER, decide, promote
+from ml.train.readback import check_reads_back
+from ml.train.refit import learn_anew
+from ml.train.selection import select
+from ml.train.test_part import judge, test_table
+from ml.train.trials import try_all
+from ml.train.tuning import MOST_TUNED, settings_of, tune_promising
+
+LIBRARIES = (
+    "lightgbm",
+    "numpy",
+    "optuna",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "skops",
+    "xgboost-cpu",
+)
+
+
+def train(
+    *,
+    home: str | Path | Home | None = None,
+    problem: Problem | str | Path | None = None,
+    seed: int | None = None,
+    promotion: str = BETTER,
+    tracking: str | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Train every candidate on the current build, choose and calibrate a champion, save it with its evidence.
+
+    Parameters
+    ----------
+    home : path or Home, optional
+    problem : Problem or path, optional
+        By default ``problem.yml`` of the repository.
+    seed : int, optional
+        Instead of the problem's.
+    promotion : str
+        ``better``: the model becomes champion only when it is better than the present one on the same later
+        cut-offs; ``always``: whatever they say.
+    tracking : str, optional
+        Address of a tracking server; else ``MLFLOW_TRACKING_URI``, else a file in the home.
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        What ``model.json`` says of where the model comes from and how good it is, whether it was promoted
+        (``promotion``), and where it was recorded (``record``).
+
+    Raises
+    ------
+    NotReadyError
+        There is no build, it is for another problem, or it has too few cut-offs.
+    ModelError
+        The rows cannot teach a model.
+    BusyError
+        Another process writes to this home.
+    """
+    house = Home.at(home)
+    record_place(house, tracking)
+    stated = problem_of(problem)
+    asked = stated if seed is None else replace(stated, seed=seed)
+    with house.writing("train"), house.reading() as build, progress.bar("reading rows", 3) as bar:
+        learned = learn(build, asked, house.root, bar)
+        bar.step("judging")
+        said = finish(learned, house, build, promotion)
+        if said["looks"]["sentence"]:
+            progress.say(f"note: {said['looks']['sentence']}")
+        bar.step("recording")
+        return said | {"record": record(house, tracking=tracking, progress=progress)}
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A model that has not been judged yet, and those it was chosen from."""
+
+    model: ChurnModel
+    ready: Sequence[Fitted]
+    parts: Parts
+
+    def test_probabilities(self) -> dict[str, Floats]:
+        """Every candidate's probability of every test row."""
+        frame = frame_of(self.parts.test, list(self.model.inputs))
+        return {each.candidate.name: each.probability(frame) for each in self.ready}
+
+    def verdict(self, probabilities: Mapping[str, Floats]) -> dict[str, Any]:
+        """What the test part says of them."""
+        model = self.model
+        costs, seed = model.problem.costs, model.problem.seed
+        return judge(self.parts.test, probabilities, model.kind, model.threshold, seed, costs)
+
+
+def learn(
+    build: Path, problem: Problem, place: Path, bar: Bar, tried: Mapping[str, int] | None = None
+) -> Learned:
+    """From the rows of a build to a chosen, calibrated model with its threshold.
+
+    Parameters
+    ----------
+    place : Path
+        The folder that remembers searches for better settings.
+    tried : mapping, optional
+        Candidate name to how many settings are tried, however long it takes; by default as the problem says.
+    """
+    parts = read_parts(build, problem)
+    catalog = read_catalog(build)
+    inputs, left_out = choose_inputs(
+        parts.train.table, catalog.feature_names, needed(catalog.feature_names, problem)
+    )
+    suspected = suspects(parts.train.table, inputs, problem.seed)
+    inputs, folds, unselected = select(inputs, make_folds(parts, inputs, problem), problem, bar.step)
+    contenders = candidates(inputs, problem, len(parts.train.table))
+    bar.set_to(0, work(contenders, folds, problem))
+    trials = try_all(contenders, folds, problem.seed, bar.step)
+    trials, tuned = tune_promising(trials, folds, problem, place, bar.step, tried)
+    held_out = Asked.of(parts.calibration, inputs)
+    ready = learn_anew(trials, folds[-1], held_out, problem.calibration, bar.step)
+    bar.step("choosing")
+    choice = choose(trials, {each.candidate.name: each.milliseconds for each in ready}, folds, problem)
+    model = make_champion(ready, choice, parts, inputs, problem)
+    facts = origin(build, catalog, parts, left_out | unselected) | model.facts
+    facts |= {"folds": [fold.facts() for fold in folds], "tuning": [each.as_dict() for each in tuned]}
+    facts |= {"suspects": suspected}
+    return Learned(replace(model, facts=facts), ready, parts)
+
+
+def work(contenders: Sequence[Candidate], folds: Sequence[Fold], problem: Problem) -> int:
+    """About how many steps training takes."""
+    searches = MOST_TUNED * (problem.tuning.trials + len(folds)) if len(folds) > 1 else 0
+    return len(contenders) * (len(folds) + 1) + searches + 3
+
+
+def frame_of(part: Part, inputs: Sequence[Input]) -> pd.DataFrame:
+    """The inputs of one part."""
+    return make_frame(part.table, inputs)
+
+
+def make_champion(
+    ready: Sequence[Fitted], choice: Choice, parts: Parts, inputs: Sequence[Input], problem: Problem
+) -> ChurnModel:
+    """The chosen candidate with its threshold."""
+    chosen = next(each for each in ready if each.candidate.name == choice.champion)
+    settings = settings_of(chosen.candidate, chosen.candidate.model)
+    probability = chosen.probability(frame_of(parts.calibration, inputs))
+    population = parts.labelled["validation"] / len(parts.split.validation)
+    threshold, met = choose_threshold(parts.calibration.churned, probability, problem, population)
+    learned = learned_rows(parts)
+    prepared = chosen.candidate.pipeline.named_steps["prepare"].transform(frame_of(learned, inputs))
+    return ChurnModel(
+        kind=choice.champion,
+        pipeline=chosen.candidate.pipeline,
+        inputs=tuple(inputs),
+        calibration=chosen.calibration,
+        threshold=threshold,
+        problem=problem,
+        prepared_means=pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(dtype=np.float64),
+        facts={
+            "threshold_rule_met": met,
+            "selection": choice.table,
+            "settings": settings,
+            "learned": {"parts": LEARNED, **learned.facts()},
+            "seed": problem.seed,
+        },
+    )
+
+
+def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]) -> dict[str, Any]:
+    """Where the model comes from."""
+    card = read_build_card(build)
+    types = {field.name: str(field.type) for field in parts.train.table.schema}
+    return {
+        "build_id": card["build_id"],
+        "data_clock": card["data_clock"],
+        "service_hash": catalog.hash(),
+        "features": {name: types[name] for name in catalog.feature_names},
+        "left_out": left_out,
+        "split": parts.split.as_dict(),
+        "labelled_rows": parts.labelled,
+        "dataset": fingerprint(
+            part.table for part in (parts.train, parts.selection, parts.calibration, parts.test)
+        ),
+        "code": code_version(),
+        "parts": {
+            part.name: part.facts() for part in (parts.train, parts.selection, parts.calibration, parts.test)
+        },
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+    }
+
+
+def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[str, Any]:
+    """Judge on the test part, write and read back beside the older models, then let it go with the build."""
+    model, parts = learned.model, learned.parts
+    probabilities = learned.test_probabilities()
+    verdict = learned.verdict(probabilities)
+    decision = decide(build, model, parts.test, promotion)
+    home.models.mkdir(parents=True, exist_ok=True)
+    discard_unfinished(home.models)
+    name = next_name(home.models, "model")
+    unfinished = home.models / f"{name}.unfinished"
+    unfinished.mkdir()
+    pq.write_table(test_table(parts.test, probabilities), unfinished / TEST)
+    facts = {"model_version": name, "champion": model.kind} | model.facts
+    facts |= {"test": verdict, "promotion": decision.as_dict()}
+    write_model(replace(model, facts=facts), unfinished)
+    check_reads_back(replace(model, facts=facts), unfinished, build, parts.test.table)
+    sync_tree(unfinished)
+    looks = record_look(home, facts, VERDICT)
+    unfinished.rename(home.models / name)
+    sync_folder(home.models)
+    promote(build, home.models / name, decision)
+    said = {"threshold": model.threshold, "problem": model.problem.as_dict(), "looks": looks}
+    return facts | said

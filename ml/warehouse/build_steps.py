@@ -1,0 +1,221 @@
+"""The steps of a build, from the current load to the published build."""
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ml.common.errors import NotReadyError, UsageError
+from ml.common.instants import format_instant, parse_instant
+from ml.common.progress import SILENT, Progress
+from ml.config.problem import Problem, read_problem
+from ml.home.build_manifest import read_build_card, write_build_card
+from ml.home.layout import Home, builds_to_keep, next_name, publish_build
+from ml.ingest.manifest import read_record
+from ml.warehouse.dbt import ARTIFACTS, CATALOG, PROJECT, project_hash, run_dbt, variables
+from ml.warehouse.increment import Increment, find_increment
+from ml.warehouse.manifest import describe, read_clocks
+from ml.warehouse.merge import Merge, merge
+from ml.warehouse.touched_customers import keep_changes
+
+ANCESTORS_MAX = 1000
+WORK = "work"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One build in the making: from which load, with which project and problem, into which folder."""
+
+    home: Home
+    load: Path
+    folder: Path
+    project: Path
+    problem: Problem
+    as_of: datetime | None
+    split_at: datetime
+    progress: Progress
+
+    @property
+    def work(self) -> Path:
+        """A folder for what is gone once the build is made."""
+        return self.folder / WORK
+
+
+def build(
+    *,
+    home: Home | str | None = None,
+    as_of: datetime | None = None,
+    problem: Problem | str | Path | None = None,
+    full_refresh: bool = False,
+    keep: int | None = None,
+    project: str | os.PathLike[str] = PROJECT,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Make, test and publish features and labels.
+
+    Where the load only adds to the one that the current build was made from, only the customers whom new
+    facts have touched are made again, and the result is the same.
+
+    Parameters
+    ----------
+    home : Home or path, optional
+        The folder of all state.
+    as_of : datetime, optional
+        The data clock, naive UTC; by default the largest instant at which a raw fact became known.
+    problem : Problem or path, optional
+        What the labels depend on; ``problem.yml`` by default.
+    full_refresh : bool
+        Make everything anew, even where the touched customers would do.
+    keep : int, optional
+        How many builds stay on disk, this one among them (default: ``CHURN_KEEP_BUILDS``, or three).
+    project : path
+        The dbt project.
+
+    Returns
+    -------
+    dict
+        What ``build.json`` holds: build_id, load_id, data_clock, kind (full or incremental), rows per table,
+        tests passed, seconds.
+
+    Raises
+    ------
+    UsageError
+        ``as_of`` is later than the data, or earlier than its first fact.
+    BuildError
+        A model or a data test failed; nothing was published.
+    """
+    home, kept = Home.at(home), builds_to_keep(keep)
+    problem = problem if isinstance(problem, Problem) else read_problem(problem)
+    with home.writing("build"):
+        load = home.current_load()
+        clock = check_as_of(load, as_of)
+        remove_unfinished(home.builds)
+        folder = home.builds / next_name(home.builds, "build")
+        job = Job(home, load, folder, Path(project), problem, as_of, as_of or clock, progress)
+        started = time.monotonic()
+        try:
+            job.work.mkdir(parents=True)
+            record = make(job, full_refresh)
+            shutil.rmtree(job.work)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        record |= {
+            "seconds": round(time.monotonic() - started, 1),
+            "published_at": format_instant(datetime.now(UTC).replace(tzinfo=None, microsecond=0)),
+        }
+        write_build_card(folder, record)
+        publish_build(home, folder, kept)
+    return record
+
+
+def make(job: Job, full_refresh: bool) -> dict[str, Any]:
+    """Fill the build's folder, and say what is in it."""
+    hashed = project_hash(job.project)
+    increment = None if full_refresh or job.as_of else look_back(job, hashed)
+    made = make_increment(job, increment) if increment else make_everything(job)
+    more = {
+        "project_hash": hashed,
+        "as_of": format_instant(job.as_of) if job.as_of else None,
+        "split_at": format_instant(job.split_at),
+    }
+    return made | parentage(job.home) | more
+
+
+def look_back(job: Job, hashed: str) -> Increment | None:
+    """What there is to add to the current build; None, and why is said, when everything has to be made."""
+    if not has_build(job.home):
+        return None
+    base, terms = job.home.current_build(), job.problem.label_terms()
+    try:
+        found = find_increment(base, job.load, terms, hashed, job.work / "touched.parquet")
+    except NotReadyError as error:
+        found = str(error).partition(":")[0]
+    if isinstance(found, Increment):
+        return found
+    job.progress.say(f"making everything: {found}")
+    return None
+
+
+def make_everything(job: Job) -> dict[str, Any]:
+    """A full build."""
+    values = variables(job.problem, as_of=job.as_of, split_at=job.split_at)
+    started = time.monotonic()
+    run_dbt(job.home.root, job.load, job.folder, values, job.progress, project=job.project)
+    seconds = {"dbt": time.monotonic() - started}
+    record = describe(job.home, job.load, job.folder, job.problem, seconds)
+    check_not_empty(record, job.as_of)
+    return record | {"kind": "full"}
+
+
+def make_increment(job: Job, increment: Increment) -> dict[str, Any]:
+    """A build of the touched customers, merged with the build before."""
+    values = variables(
+        job.problem, split_at=job.split_at, only_customers=increment.customers, earlier=increment.earlier
+    )
+    made, times = job.work / "made", [time.monotonic()]
+    run_dbt(job.home.root, job.load, made, values, job.progress, project=job.project, docs=False)
+    times.append(time.monotonic())
+    merge(Merge(increment, made, job.folder, job.split_at, read_clocks(job.home).last_cutoff))
+    keep_changes(increment, job.folder)
+    times.append(time.monotonic())
+    for name in ARTIFACTS:
+        shutil.move(made / name, job.folder / name)
+    os.link(increment.base / CATALOG, job.folder / CATALOG)
+    seconds = {"dbt": times[1] - times[0], "merge": times[2] - times[1]}
+    record = describe(job.home, job.load, job.folder, job.problem, seconds)
+    record["rows"]["int_customers"] = increment.card["rows"]["int_customers"] + increment.new
+    return record | {"kind": "incremental", "touched": increment.touched, "restated": increment.restated}
+
+
+def has_build(home: Home) -> bool:
+    """Whether anything has been published."""
+    return (home.builds / "current").exists()
+
+
+def parentage(home: Home) -> dict[str, Any]:
+    """Which build the new one replaces, and those before that."""
+    if not has_build(home):
+        return {"replaces": None, "lineage": []}
+    current = home.current_build()
+    try:
+        card = read_build_card(current)
+    except NotReadyError:
+        return {"replaces": current.name, "lineage": [current.name]}
+    lineage = [card["build_id"], *card.get("lineage", [])][:ANCESTORS_MAX]
+    return {"replaces": card["build_id"], "lineage": lineage}
+
+
+def check_as_of(load: Path, as_of: datetime | None) -> datetime:
+    """The load's data clock, which an as_of must not be later than."""
+    clock = parse_instant(read_record(load)["data_clock"])
+    if as_of is not None and as_of > clock:
+        raise UsageError(
+            f"--as-of {format_instant(as_of)} is later than the data clock {format_instant(clock)}: "
+            "choose that or an earlier instant"
+        )
+    return clock
+
+
+def check_not_empty(record: dict[str, Any], as_of: datetime | None) -> None:
+    """A build without a single customer helps nobody."""
+    if record["rows"]["int_customers"] == 0 and as_of is not None:
+        raise UsageError(
+            f"--as-of {format_instant(as_of)} is earlier than the first known fact: choose a later instant"
+        )
+
+
+def remove_unfinished(builds: Path) -> None:
+    """Remove what a killed build left: one without its ``build.json``, never published; links half made.
+
+    One that is published and has lost it stays until another takes its place, and so does its name.
+    """
+    published = (builds / "current").resolve()
+    for link in builds.glob("build-[0-9]*/.*.new"):
+        link.unlink()
+    for path in builds.glob("build-[0-9]*"):
+        if not (path / "build.json").exists() and path.resolve() != published:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,63 @@
+"""Builds: what was published when, what it was made from, which model goes with it, what is online of it."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ml.common.errors import NotReadyError
+from ml.common.instants import format_instant
+from ml.featurestore.online.status import online_builds
+from ml.home.build_manifest import card_of
+from ml.home.layout import Home, model_of
+
+
+def builds(*, home: "str | os.PathLike[str] | Home | None" = None) -> dict[str, Any]:
+    """List every build that is kept, the newest first.
+
+    Returns
+    -------
+    dict
+        ``builds``: for each ``build_id``, ``current`` (bool), ``published_at``, ``replaces``, ``data_clock``,
+        ``load_id``, ``kind`` (full or incremental), ``rows`` (of all features, of labels), ``customers``,
+        ``tests_passed``, ``seconds``, ``model_version`` and ``online_as_of`` (the instant of those of its
+        values that are in the online store). What is not known, or does not apply, is None.
+    """
+    home = Home.at(home)
+    current, online = (home.builds / "current").resolve(), online_builds(home.root)
+    return {"builds": [line(build, build == current, online.get(build.name)) for build in home.kept_builds()]}
+
+
+def line(build: Path, current: bool, online: datetime | None) -> dict[str, Any]:
+    """One build of the list."""
+    card = card_of(build)
+    rows = card.get("rows") or {}
+    return {
+        "build_id": build.name,
+        "current": current,
+        "published_at": card.get("published_at"),
+        "replaces": card.get("replaces"),
+        "data_clock": card.get("data_clock"),
+        "load_id": card.get("load_id"),
+        "kind": card.get("kind"),
+        "rows": {"features": feature_rows(build, rows), "labels": rows.get("label_customer_churn")},
+        "customers": rows.get("int_customers"),
+        "tests_passed": (card.get("tests") or {}).get("passed"),
+        "seconds": card.get("seconds"),
+        "model_version": model_name(build),
+        "online_as_of": format_instant(online) if online else None,
+    }
+
+
+def feature_rows(build: Path, rows: dict[str, int]) -> int | None:
+    """Rows of all feature tables together, as the card counts them."""
+    counts = [rows[table.name] for table in build.glob("features/*") if table.name in rows]
+    return sum(counts) if counts else None
+
+
+def model_name(build: Path) -> str | None:
+    """The model that goes with a build, if any."""
+    try:
+        return model_of(build).name
+    except NotReadyError:
+        return None

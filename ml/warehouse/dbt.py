@@ -1,0 +1,183 @@
+"""dbt as a process of its own: a load of raw tables in, Parquet files of features and labels out."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ml.common.errors import BuildError
+from ml.common.progress import SILENT, Progress
+from ml.config.problem import Problem
+from ml.home.layout import ROOT
+
+PROJECT = ROOT / "dbt_project"
+ARTIFACTS = ("manifest.json", "run_results.json")
+CATALOG = "catalog.json"
+ENGINES = ("dbt-core", "dbt-duckdb", "duckdb")
+SOURCES = ("models", "macros", "tests", "dbt_project.yml")
+
+
+def variables(
+    problem: Problem,
+    *,
+    as_of: datetime | None = None,
+    split_at: datetime | None = None,
+    only_customers: Path | None = None,
+    earlier: dict[str, str | None] | None = None,
+) -> dict[str, Any]:
+    """dbt's variables for one run.
+
+    Parameters
+    ----------
+    problem : Problem
+    as_of : datetime, optional
+        Facts known later do not exist.
+    split_at : datetime, optional
+        Feature rows up to it go to files ``past-*``, later ones to ``to-come-*``.
+    only_customers : Path, optional
+        A Parquet file with the column customer_id: make only these.
+    earlier : dict, optional
+        ``first_known_at`` and ``data_clock`` of all customers together, ISO 8601 without a zone, when only
+        some are made; ``split_at`` when the build before has their rows up to it.
+    """
+    clocks = {f"earlier_{name}": instant for name, instant in (earlier or {}).items()}
+    return {
+        **problem.label_terms(),
+        "as_of": as_text(as_of),
+        "split_at": as_text(split_at),
+        "only_customers": str(only_customers) if only_customers else None,
+        **clocks,
+    }
+
+
+def as_text(instant: datetime | None) -> str | None:
+    """An instant as SQL reads it."""
+    return instant.isoformat(sep=" ") if instant else None
+
+
+def run_dbt(
+    home: Path,
+    load: Path,
+    output: Path,
+    values: dict[str, Any],
+    progress: Progress = SILENT,
+    *,
+    project: Path = PROJECT,
+    tests: bool = True,
+    docs: bool = True,
+) -> None:
+    """Run ``dbt build`` over ``load``, Parquet files going to ``output``.
+
+    Parameters
+    ----------
+    home : Path
+        Any folder; dbt's database, target, logs and spill are made in ``dbt/`` below it.
+    load : Path
+        Raw tables laid out like ``raw/current``.
+    output : Path
+        Gets ``features/<model>/*.parquet``, ``labels/<model>/*.parquet``, ``manifest.json``,
+        ``run_results.json`` and, with ``docs``, ``catalog.json``.
+    values : dict
+        dbt's variables.
+    project : Path
+        The dbt project.
+    tests : bool
+        Run every data test too.
+    docs : bool
+        Describe the columns found in ``catalog.json``.
+
+    Raises
+    ------
+    BuildError
+        A model or a data test failed.
+    """
+    target = home / "dbt" / "target"
+    for kind in ("features", "labels"):
+        (output / kind).mkdir(parents=True, exist_ok=True)
+    options = ["--project-dir", project, "--profiles-dir", project, "--target-path", target]
+    options += ["--log-path", home / "dbt" / "logs", "--quiet", "--no-use-colors"]
+    asked = {
+        "options": [str(part) for part in options],
+        "vars": json.dumps(values),
+        "target": str(target),
+        "tests": tests,
+        "docs": docs,
+    }
+    environment = {
+        **os.environ,
+        "CHURN_HOME": str(home),
+        "CHURN_RAW": str(load),
+        "CHURN_OUTPUT": str(output),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    follow([sys.executable, "-m", "ml.warehouse.dbt_process", json.dumps(asked)], environment, progress)
+    for name in (*ARTIFACTS, *((CATALOG,) if docs else ())):
+        shutil.copyfile(target / name, output / name)
+
+
+def follow(command: list[str], environment: dict[str, str], progress: Progress) -> None:
+    """Run ``command``, turn its JSON lines into a progress bar, and its failure into a BuildError."""
+    last_words: deque[str] = deque(maxlen=20)
+    failed: list[str] = []
+    with (
+        progress.bar("building", total=100) as bar,
+        subprocess.Popen(
+            command,
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            event = read_event(line)
+            if event is None:
+                last_words.append(line.strip())
+            elif "failed" in event:
+                failed = event["failed"]
+            else:
+                bar.set_to(event["done"], event["total"], event["node"])
+    if process.returncode != 0:
+        raise BuildError(failure_sentence(failed or [word for word in last_words if word][-3:]))
+
+
+def read_event(line: str) -> dict[str, Any] | None:
+    """The progress event in ``line``, if it is one."""
+    if not line.startswith("{"):
+        return None
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None
+
+
+def failure_sentence(failed: list[str]) -> str:
+    """One sentence that names what failed."""
+    named = "; ".join(failed[:5]) + (f"; and {len(failed) - 5} more" if len(failed) > 5 else "")
+    return f"the build failed and nothing was published: {named}"
+
+
+def project_hash(project: Path) -> str:
+    """One hash over all that decides what a dbt project makes: its files, and the versions that run them."""
+    files = [
+        file
+        for part in SOURCES
+        for file in sorted([project / part] if (project / part).is_file() else (project / part).rglob("*"))
+        if file.is_file()
+    ]
+    whole = hashlib.sha256(" ".join(version(name) for name in ENGINES).encode())
+    for file in files:
+        whole.update(f"{file.relative_to(project)}\0{file.stat().st_size}\0".encode())
+        whole.update(file.read_bytes())
+    return whole.hexdigest()

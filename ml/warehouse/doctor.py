@@ -1,0 +1,185 @@
+"""Doctor: is everything in place? Each check says ok, not yet, or broken, and what to do."""
+
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+from ml.common.errors import TidemarkError
+from ml.common.instants import format_instant
+from ml.common.json_files import read_json
+from ml.common.paths import online_file
+from ml.config.problem import read_problem
+from ml.home.build_manifest import data_clock
+from ml.home.layout import MODEL, Home, challenger_of, model_of
+
+Finding = tuple[str, str]
+OK, NOT_YET, BROKEN = "ok", "not yet", "broken"
+MATERIALIZE = "run 'churn materialize'"
+FREE_BYTES_WANTED = 2 * 1024**3
+
+
+def doctor(*, home: Home | str | None = None, problem: str | Path | None = None) -> dict[str, Any]:
+    """Check the environment and the home.
+
+    Returns
+    -------
+    dict
+        ``healthy`` (bool) and ``checks``: a list of {check, state: ok | not yet | broken, detail}.
+    """
+    home = Home.at(home)
+    checks: dict[str, Callable[[], Finding]] = {
+        "python": check_python,
+        "packages": check_packages,
+        "home": lambda: check_home(home),
+        "problem": lambda: check_problem(problem),
+        "raw data": lambda: check_load(home),
+        "build": lambda: check_build(home, problem),
+        "model": lambda: check_model(home),
+        "online store": lambda: check_online(home),
+    }
+    findings = [finding(name, check) for name, check in checks.items()]
+    return {"healthy": all(one["state"] != BROKEN for one in findings), "checks": findings}
+
+
+def finding(name: str, check: Callable[[], Finding]) -> dict[str, str]:
+    """One check's outcome; an error it meets is what it found."""
+    try:
+        state, detail = check()
+    except (TidemarkError, OSError, sqlite3.Error, ValueError, KeyError, PackageNotFoundError) as error:
+        state, detail = BROKEN, str(error) or type(error).__name__
+    return {"check": name, "state": state, "detail": detail}
+
+
+def check_python() -> Finding:
+    """The interpreter is one the lock file was made for."""
+    running = ".".join(str(part) for part in sys.version_info[:3])
+    fits = (3, 11) <= sys.version_info[:2] < (3, 13)
+    return (OK, running) if fits else (BROKEN, f"{running}: Python 3.11 or 3.12 is needed")
+
+
+def check_packages() -> Finding:
+    """Every package that Tidemark needs is there, in a version it allows."""
+    from packaging.requirements import Requirement
+
+    wanted = [Requirement(line) for line in requires("tidemark") or [] if "extra ==" not in line]
+    faults = [fault for fault in map(package_fault, wanted) if fault]
+    return (
+        (BROKEN, "; ".join(faults) + ": run 'make setup'")
+        if faults
+        else (OK, f"{len(wanted)} packages as wanted")
+    )
+
+
+def package_fault(wanted: Any) -> str | None:
+    """What is wrong with one package, if anything."""
+    try:
+        found = version(wanted.name)
+    except PackageNotFoundError:
+        return f"{wanted.name} is missing"
+    return None if wanted.specifier.contains(found) else f"{wanted.name} {found} is not {wanted.specifier}"
+
+
+def check_home(home: Home) -> Finding:
+    """The home can be written to and has room."""
+    folder = next(path for path in (home.root, *home.root.parents) if path.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return BROKEN, f"{folder} cannot be written to: choose another with --home"
+    free = shutil.disk_usage(folder).free
+    state = OK if free >= FREE_BYTES_WANTED else BROKEN
+    return state, f"{home.root}, {free / 1024**3:.0f} GiB free" + ("" if state == OK else ": make room")
+
+
+def check_problem(problem: str | Path | None) -> Finding:
+    """The problem file can be used."""
+    stated = read_problem(problem)
+    days, active = stated.horizon_days, stated.active_within_days
+    return OK, f"no kept order within {days} days, among those active within {active}"
+
+
+def check_load(home: Home) -> Finding:
+    """The raw tables that are in place."""
+    if not (home.raw / "current").exists():
+        return NOT_YET, "run 'churn ingest PATH'"
+    load = home.current_load()
+    record = read_json(load / "load.json", "churn ingest PATH")
+    read = sum(table["read"] for table in record["tables"].values())
+    rejected = sum(table["rejected"] for table in record["tables"].values())
+    return OK, f"{load.name}: {read:,d} rows read, {rejected:,d} rejected, data clock {record['data_clock']}"
+
+
+def check_build(home: Home, problem: str | Path | None) -> Finding:
+    """The published build is whole, and made from the present raw data for the present problem."""
+    from ml.featurestore.catalog import read_catalog
+
+    if not (home.builds / "current").exists():
+        return NOT_YET, "run 'churn build'"
+    with home.reading() as build:
+        record = read_json(build / "build.json", "churn build")
+        catalog = read_catalog(build)
+        unreadable = [fault for view in catalog.views if (fault := table_fault(view.path))]
+    if unreadable:
+        return BROKEN, f"{'; '.join(unreadable)}: run 'churn build --full-refresh'"
+    said = f"{build.name}: {len(catalog.feature_names)} features, data clock {record['data_clock']}"
+    if record["problem"] != read_problem(problem).label_terms():
+        return NOT_YET, f"{said}; the problem has changed since: run 'churn build'"
+    if record["load_id"] != home.current_load().name:
+        return NOT_YET, f"{said}; raw data has come in since: run 'churn build'"
+    return OK, said
+
+
+def table_fault(folder: Path) -> str | None:
+    """What keeps a published table from being read, if anything."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = sorted(folder.glob("*.parquet"))
+    for file in files:
+        try:
+            pq.read_metadata(file)
+        except (OSError, pa.ArrowException):
+            return f"{file} is damaged"
+    return None if files else f"{folder} has no files"
+
+
+def check_model(home: Home) -> Finding:
+    """The champion can be loaded, and belongs to the features that are published."""
+    from ml.featurestore.catalog import read_catalog
+    from ml.model.store import read_model
+
+    if not (home.builds / "current" / MODEL).exists():
+        return NOT_YET, "run 'churn train'"
+    with home.reading() as build:
+        features = read_catalog(build).hash()
+        model, challenger = model_of(build), challenger_of(build)
+    record = read_model(model).facts
+    if record["service_hash"] != features:
+        return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"
+    beside = f"; challenger {challenger.name}" if challenger else ""
+    return OK, f"{model.name}, trained on {record['build_id']}{beside}"
+
+
+def check_online(home: Home) -> Finding:
+    """The online store holds all values of the build that readers see, as of its data clock."""
+    from ml.featurestore.catalog import read_catalog
+    from ml.featurestore.online.status import online_marks
+
+    held = online_marks(home.root)
+    if not held:
+        return NOT_YET, MATERIALIZE
+    states = sorted({(mark.build, format_instant(mark.until)) for mark in held})
+    said = " and ".join(f"{build} as of {instant}" for build, instant in states)
+    with home.reading() as build:
+        clock = format_instant(data_clock(build))
+        views = {view.name for view in read_catalog(build).views}
+    if {name for name, _ in states} != {build.name}:
+        return NOT_YET, f"{said}, but {build.name} is the current build: {MATERIALIZE}"
+    if missing := sorted(views - {mark.view for mark in held}):
+        return NOT_YET, f"{said}, but {', '.join(missing)} not at all: {MATERIALIZE}"
+    if states != [(build.name, clock)]:
+        return NOT_YET, f"{said}, but its data clock is {clock}: {MATERIALIZE}"
+    return OK, f"{said}, {online_file(home.root).stat().st_size / 1024**2:.1f} MiB"

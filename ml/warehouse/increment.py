@@ -1,0 +1,228 @@
+"""Whom new facts have touched: what a build must make again when raw rows were only added.
+
+Comes in: the build readers see now and the load it did not know. Goes out: an ``Increment``, or the reason
+why everything has to be made anew. Next: ``dbt`` over the touched customers, then ``merge``.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ml.common.instants import parse_instant
+from ml.common.sql import literal, parquet
+from ml.home.build_manifest import read_build_card
+from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, ORDERS, TABLES, Table
+from ml.ingest.manifest import read_record
+
+TOUCHED_SHARE_MAX = 0.5
+MEMORY_LIMIT = "3GB"
+CLOCKS = ("first_known_at", "data_clock", "split_at")
+NEEDED = (*CLOCKS, "project_hash")
+
+# A row told again word for word changes nothing. No earlier row was told after the split, so only rows told
+# before it can be such copies, and only with rows of the same key are they compared.
+FRESH = """
+create temp table fresh_{name} as
+with
+new as (select {columns} from {new}),
+maybe_copies as (from new where {told_at} <= {split_at}),
+earlier as (select {columns} from {old} semi join maybe_copies using ({key}))
+select {subject}, {known_at} as known_at
+from (from new where {told_at} > {split_at} union all (from maybe_copies except from earlier))
+"""
+
+# Items count from when their order was first known. Those of a new order come with it; only the others can be
+# copies, or change history.
+FRESH_ITEMS = """
+create temp table fresh_order_items as
+with
+new_orders as (select order_id from fresh_orders anti join {old_orders} using (order_id)),
+maybe_copies as (select {columns} from {new} anti join new_orders using (order_id)),
+earlier as (select {columns} from {old} semi join maybe_copies using ({key})),
+fresh as (from maybe_copies except from earlier),
+orders as (from {orders} semi join fresh using (order_id))
+select order_id, customer_id, min({known_at}) as known_at from orders group by all
+"""
+
+TOUCHED = """
+create temp table touched as
+with
+
+fresh as ({fresh}),
+
+known_customers as (select distinct customer_id from {profiles}),
+
+touched_customers as (
+    select customer_id, min(known_at) <= {split_at} as is_late from fresh group by customer_id
+)
+
+select
+    touched_customers.customer_id,
+    known_customers.customer_id is null as is_new,
+    touched_customers.is_late or known_customers.customer_id is null as is_restated
+from touched_customers
+left join known_customers using (customer_id)
+"""
+
+
+@dataclass(frozen=True)
+class Increment:
+    """What a build adds to the one before it.
+
+    Parameters
+    ----------
+    base : Path
+        The build before.
+    card : dict
+        Its ``build.json``.
+    split_at : datetime
+        The instant up to which its feature rows are history.
+    customers : Path
+        A Parquet file: customer_id, is_new (the build before does not know the customer), is_restated (rows
+        up to ``split_at`` have to be made again too, for a fact came later than it says it was known).
+    touched, new, restated : int
+        How many customers.
+    """
+
+    base: Path
+    card: dict[str, Any]
+    split_at: datetime
+    customers: Path
+    touched: int
+    new: int
+    restated: int
+
+    @property
+    def earlier(self) -> dict[str, str | None]:
+        """The clocks of all customers together, as the build before knew them, for dbt."""
+        return {name: parse_instant(self.card[name]).isoformat(sep=" ") for name in CLOCKS}
+
+
+def find_increment(
+    base: Path, load: Path, label_terms: dict[str, Any], project_hash: str, customers: Path
+) -> Increment | str:
+    """What there is to add to the build ``base``, or why it cannot be added to.
+
+    Parameters
+    ----------
+    base : Path
+    load : Path
+        The load to be built from.
+    label_terms : dict
+        The problem's words that labels depend on.
+    project_hash : str
+        Of the dbt project to build with.
+    customers : Path
+        The file to write the touched customers to.
+    """
+    card, record = read_build_card(base), read_record(load)
+    reason = why_not(base, card, record, label_terms, project_hash)
+    if reason:
+        return reason
+    earlier, later = split_ingests(record, card["load_id"])
+    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
+        find_touched(connection, load, earlier, later, base, card["split_at"])
+        touched, new, restated = count_touched(connection)
+        if touched > TOUCHED_SHARE_MAX * max(card["rows"]["int_customers"], 1):
+            return f"new facts touch {touched:,} of {card['rows']['int_customers']:,} customers"
+        connection.execute(
+            f"copy (from touched order by customer_id) to {literal(customers)} (format parquet)"
+        )
+    return Increment(base, card, parse_instant(card["split_at"]), customers, touched, new, restated)
+
+
+def why_not(
+    base: Path, card: dict[str, Any], record: dict[str, Any], label_terms: dict[str, Any], project_hash: str
+) -> str | None:
+    """Why the build ``base`` cannot be added to; None when it can."""
+    if any(card.get(name) is None for name in NEEDED) or not (base / "labels" / "label_to_come").is_dir():
+        return f"{base.name} was made by an earlier version"
+    if card.get("as_of"):
+        return f"{base.name} looks back from {card['as_of']}"
+    if card["problem"] != label_terms:
+        return "the problem has changed"
+    if card["project_hash"] != project_hash:
+        return "the dbt project has changed"
+    if card["load_id"] == record["load_id"]:
+        return f"nothing was loaded since {base.name}"
+    if card["load_id"] not in [ingest["load_id"] for ingest in record["ingests"]]:
+        return f"{record['load_id']} replaced the raw rows of {base.name}"
+    return None
+
+
+def split_ingests(record: dict[str, Any], built: str) -> tuple[list[str], list[str]]:
+    """The names of the ingests up to ``built``, and of those since."""
+    names = [ingest["load_id"] for ingest in record["ingests"]]
+    place = names.index(built) + 1
+    return names[:place], names[place:]
+
+
+def find_touched(
+    connection: duckdb.DuckDBPyConnection,
+    load: Path,
+    earlier: list[str],
+    later: list[str],
+    base: Path,
+    split_at: str,
+) -> None:
+    """Make the table ``touched`` from the rows of the ``later`` ingests that say something new."""
+    split = f"timestamp {literal(parse_instant(split_at).isoformat(sep=' '))}"
+    for table in TABLES:
+        words = {
+            "name": table.name,
+            "columns": ", ".join(table.names),
+            "key": ", ".join(table.key),
+            "subject": ", ".join(dict.fromkeys((*table.key, "customer_id"))),
+            "told_at": told_at(table),
+            "known_at": known_at(table),
+            "split_at": split,
+            "new": rows_of(load, table, later),
+            "old": rows_of(load, table, earlier),
+        }
+        if table is ORDER_ITEMS:
+            words |= {
+                "known_at": known_at(ORDERS),
+                "old_orders": rows_of(load, ORDERS, earlier),
+                "orders": rows_of(load, ORDERS, [*earlier, *later]),
+            }
+        connection.execute((FRESH_ITEMS if table is ORDER_ITEMS else FRESH).format(**words))
+    words = {
+        "fresh": " union all ".join(
+            f"select customer_id, known_at from fresh_{table.name}" for table in TABLES
+        ),
+        "profiles": parquet(sorted((base / "features" / "feat_customer_profile").glob("*.parquet"))),
+        "split_at": split,
+    }
+    connection.execute(TOUCHED.format(**words))
+
+
+def told_at(table: Table) -> str:
+    """When a row of ``table`` was told."""
+    return f"coalesce({table.version}, {table.occurred})"
+
+
+def known_at(table: Table) -> str:
+    """Since when what a row of ``table`` says is known."""
+    return told_at(table) if table is CUSTOMERS else f"greatest({table.occurred}, {told_at(table)})"
+
+
+def rows_of(load: Path, table: Table, ingests: list[str]) -> str:
+    """The rows of ``table`` that some ingests brought, as a relation of the contract's columns."""
+    files = [load / table.name / f"{name}.parquet" for name in ingests]
+    there = [file for file in files if file.exists()]
+    if not there:
+        nothing = ", ".join(f"null::{column.kind.sql_type} as {column.name}" for column in table.columns)
+        return f"(select {nothing} where false)"
+    return f"(select {', '.join(table.names)} from {parquet(there, 'union_by_name = true')})"
+
+
+def count_touched(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int]:
+    """Customers touched; those of them that are new; those whose history is made again."""
+    query = """
+        select count(*), count(*) filter (is_new), count(*) filter (is_restated and not is_new) from touched
+    """
+    touched, new, restated = connection.execute(query).fetchall()[0]
+    return touched, new, restated

@@ -1,0 +1,212 @@
+"""The build before and the touched customers' new rows as one new build; nothing of the former is changed.
+
+Features are kept in files of history (``past-*``) and of rows to come (``to-come-*``). Files of history are
+linked, not copied; only customers whose history is made again are taken out of them. Of the rows to come,
+those that have come become history. Labels to come of untouched customers are taken over when their horizon
+has passed. Every file is sorted by its key; a key is in one file only.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from ml.common.errors import BuildError
+from ml.common.sql import literal, parquet
+from ml.warehouse.increment import Increment
+
+THREADS = 2
+MEMORY_LIMIT = "4GB"
+SMALL_FILES_MAX = 16
+ROW_GROUP = 122_880
+PAST, TO_COME, SCHEMA = "past-", "to-come-", "schema0.parquet"
+LABELS, LABELS_TO_COME, POPULATION = "label_customer_churn", "label_to_come", "population_customers"
+UNTOUCHED = "anti join touched using (customer_id)"
+NOT_RESTATED = "anti join (from touched where is_restated) using (customer_id)"
+RESTATED = "semi join (from touched where is_restated) using (customer_id)"
+TOUCHED = "semi join touched using (customer_id)"
+
+OUT_OF_ORDER = """
+select count(*)
+from (select {key} as this_key, lag({key}) over () as previous_key from {rows})
+where previous_key >= this_key
+"""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Where rows come from and where they go.
+
+    Parameters
+    ----------
+    increment : Increment
+    made : Path
+        dbt's output for the touched customers.
+    build : Path
+        The new build's folder.
+    split_at : datetime
+        The instant up to which the new build's feature rows are history.
+    last_cutoff : datetime or None
+        The last cut-off whose labels are settled now.
+    """
+
+    increment: Increment
+    made: Path
+    build: Path
+    split_at: datetime
+    last_cutoff: datetime | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table in the build before, in dbt's output and in the new build."""
+
+    old: Path
+    made: Path
+    new: Path
+
+    @property
+    def schema(self) -> Path:
+        return self.old / SCHEMA
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return ("customer_id", "active_from" if self.old.name == POPULATION else "event_timestamp")
+
+    def files(self, prefix: str = "") -> tuple[list[Path], list[Path]]:
+        """The files of the build before that stay, and small ones of earlier increments to be gathered."""
+        files = sorted(self.old.glob(f"{prefix}*.parquet"))
+        small = [file for file in files if file.name.startswith(f"{prefix}build-")]
+        gathered = small if len(small) >= SMALL_FILES_MAX else []
+        return [file for file in files if file not in gathered and file != self.schema], gathered
+
+    def rows(self, files: Iterable[Path]) -> str:
+        """The rows of ``files`` as a relation; it has the table's columns even where there are none."""
+        return parquet([self.schema, *files])
+
+    def made_rows(self, prefix: str = "") -> str:
+        """The touched customers' rows."""
+        return self.rows(sorted(self.made.glob(f"{prefix}*.parquet")))
+
+
+@dataclass(frozen=True)
+class Write:
+    """One file of the new build: the rows of some selects, in the order of the table's key.
+
+    With ``instead_of``, the one select filters that file; when ``taken_out`` finds none of its rows, the file
+    is linked.
+    """
+
+    table: Table
+    name: str
+    selects: Sequence[str]
+    instead_of: Path | None = None
+    taken_out: str | None = None
+
+
+def merge(work: Merge) -> None:
+    """Write the features and labels of the new build.
+
+    Raises
+    ------
+    BuildError
+        The rows of a file are not in the order of their key: nothing may be published.
+    """
+    spill = work.build / "spill"
+    writes = [each for table in tables(work, "features") for each in feature_files(work, table)]
+    writes += [each for table in tables(work, "labels") for each in label_files(work, table)]
+    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}) as connection:
+        connection.execute("set threads = 1")  # a file a thread: rows keep their order
+        connection.execute("set disabled_optimizers = 'build_side_probe_side'")
+        connection.execute(f"create table touched as from {parquet([work.increment.customers])}")
+        with ThreadPoolExecutor(THREADS) as workers:
+            for done in [workers.submit(write, connection.cursor(), each) for each in writes]:
+                done.result()
+    shutil.rmtree(spill, ignore_errors=True)
+
+
+def tables(work: Merge, kind: str) -> Iterator[Table]:
+    """The tables of one kind; their folders in the new build are made."""
+    for old in sorted((work.increment.base / kind).iterdir()):
+        table = Table(old, work.made / kind / old.name, work.build / kind / old.name)
+        table.new.mkdir(parents=True)
+        os.link(table.schema, table.new / SCHEMA)
+        yield table
+
+
+def feature_files(work: Merge, table: Table) -> Iterator[Write]:
+    """The files of a feature table: history linked, what has come moved there, what is to come filtered."""
+    before, now = as_sql(work.increment.split_at), as_sql(work.split_at)
+    past, small_past = table.files(PAST)
+    to_come, small_to_come = table.files(TO_COME)
+    for file in past:
+        rows = table.rows([file])
+        yield Write(table, file.name, [f"from {rows} {NOT_RESTATED}"], file, f"from {rows} {RESTATED}")
+    come = f"from {table.rows([*to_come, *small_to_come])} {UNTOUCHED} where event_timestamp <= {now}"
+    made = f"select made.* from {table.made_rows(PAST)} as made inner join touched using (customer_id)"
+    made += f" where made.event_timestamp > {before} or touched.is_restated"
+    gathered = f"from {table.rows(small_past)} {NOT_RESTATED}"
+    yield Write(table, f"{PAST}{work.build.name}.parquet", [gathered, come, made])
+    still = f"{UNTOUCHED} where event_timestamp > {now}"
+    for file in to_come:
+        yield Write(table, file.name, [f"from {table.rows([file])} {still}"], file)
+    gathered = f"from {table.rows(small_to_come)} {still}"
+    yield Write(table, f"{TO_COME}{work.build.name}.parquet", [gathered, f"from {table.made_rows(TO_COME)}"])
+
+
+def label_files(work: Merge, table: Table) -> Iterator[Write]:
+    """The files of a table about labels: touched customers out of the old ones, into one of their own."""
+    settled = f"event_timestamp <= {as_sql(work.last_cutoff)}" if work.last_cutoff else "false"
+    condition = f"where not ({settled})" if table.old.name == LABELS_TO_COME else ""
+    files, small = table.files()
+    for file in files:
+        rows = table.rows([file])
+        gone = None if condition else f"from {rows} {TOUCHED}"
+        yield Write(table, file.name, [f"from {rows} {UNTOUCHED} {condition}"], file, gone)
+    selects = [f"from {table.rows(small)} {UNTOUCHED} {condition}", f"from {table.made_rows()}"]
+    if table.old.name == LABELS:
+        to_come = parquet(sorted((table.old.parent / LABELS_TO_COME).glob("*.parquet")))
+        selects.append(f"from {to_come} {UNTOUCHED} where {settled}")
+    yield Write(table, f"{work.build.name}.parquet", selects)
+
+
+def write(connection: duckdb.DuckDBPyConnection, each: Write) -> None:
+    """Write or link one file; none is left where there are no rows."""
+    target = each.table.new / each.name
+    if each.instead_of and each.taken_out and not exists(connection, each.taken_out):
+        os.link(each.instead_of, target)
+        return
+    rows = " union all ".join(f"({select})" for select in each.selects)
+    order = "" if each.instead_of else f" order by {', '.join(each.table.key)}"
+    options = f"(format parquet, row_group_size {ROW_GROUP})"
+    connection.execute(f"copy ({rows}{order}) to {literal(target)} {options}")
+    check_order(connection, target, each.table.key)
+    if not exists(connection, f"from {parquet([target])}"):
+        target.unlink()
+
+
+def check_order(connection: duckdb.DuckDBPyConnection, file: Path, key: Sequence[str]) -> None:
+    """BuildError unless each row's key is larger than that of the row before."""
+    struct = f"struct_pack({', '.join(f'{name} := {name}' for name in key)})"
+    query = OUT_OF_ORDER.format(key=struct, rows=parquet([file]))
+    wrong = connection.execute(query).fetchall()[0][0]
+    if wrong:
+        raise BuildError(
+            f"{file.parent.name}: {wrong:,} rows are not in the order of {', '.join(key)} or come twice; "
+            "nothing was published: run 'churn build --full-refresh', and please report this defect"
+        )
+
+
+def exists(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    """Whether ``rows`` has any."""
+    return bool(connection.execute(f"select exists ({rows})").fetchall()[0][0])
+
+
+def as_sql(instant: datetime) -> str:
+    """An instant as SQL writes it."""
+    return f"timestamp {literal(instant.isoformat(sep=' '))}"

@@ -1,0 +1,181 @@
+"""Rollback: an earlier build becomes the current one again, with the model in its line and its online values.
+
+The online values are written first, unseen; then link, registry and values change within a moment, and the
+record of models follows. The raw data stays as it is.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml.common.errors import BuildError, NotReadyError, UsageError
+from ml.common.instants import format_instant
+from ml.common.paths import registry_file
+from ml.common.progress import SILENT, Progress
+from ml.featurestore.catalog import read_catalog
+from ml.featurestore.online.status import online_builds
+from ml.home.build_manifest import card_of, data_clock, read_build_card
+from ml.home.layout import Home, publish
+from ml.tracking.server import has_record
+from ml.warehouse.builds import model_name
+from ml.warehouse.materialize import in_one_step, open_feast, write_online
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+
+def rollback(
+    build: str | None = None,
+    *,
+    home: "str | os.PathLike[str] | Home | None" = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Make an earlier build the current one again.
+
+    Parameters
+    ----------
+    build : str, optional
+        Which; by default the one that the current build replaced.
+    home : path or Home, optional
+    progress : Progress, optional
+
+    Returns
+    -------
+    dict
+        ``build_id``, ``before`` (the build that was current), ``data_clock``, ``model_version`` and
+        ``model_fits`` (None without a model), ``online`` (``as_of`` and ``views``; None when nothing was
+        online), ``notes`` (sentences on what does not fit), ``seconds``.
+
+    Raises
+    ------
+    NotReadyError
+        Nothing has been built yet, or no earlier build is kept.
+    UsageError
+        There is no such build.
+    BuildError, FeatureError
+        The build is damaged; nothing was changed.
+    """
+    home, started = Home.at(home), time.monotonic()
+    home.current_build()
+    with home.writing("rollback"), progress.bar("Reading the build", 3) as bar:
+        before = home.current_build()
+        target = named_build(home, build) if build else earlier_build(home, before)
+        result = described(home, target)
+        bar.step("Putting back")
+        try:
+            result["online"] = put_back(home, target, partial(publish, target))
+        except BaseException:
+            if home.current_build() != before:
+                publish(before)
+            raise
+        let_record_follow(home, progress)
+        bar.step("Done", 2)
+    return result | {"before": before.name, "seconds": round(time.monotonic() - started, 1)}
+
+
+def let_record_follow(home: Home, progress: Progress) -> None:
+    """Let the aliases of the record lead to the models that go with the build gone back to."""
+    if has_record(home):
+        from ml.tracking.mirror import record
+
+        record(home, progress=progress)
+
+
+def named_build(home: Home, name: str) -> Path:
+    """The kept build of that name."""
+    kept = {build.name: build for build in home.kept_builds()}
+    if name not in kept:
+        raise UsageError(f"there is no build {name}: give one of {', '.join(kept)}")
+    return kept[name]
+
+
+def earlier_build(home: Home, current: Path) -> Path:
+    """The build that the current one replaced, or its newest ancestor that is kept.
+
+    When values of a later build than the current one are online, the last rollback was cut off before they
+    had been put back: then it is the current one.
+    """
+    kept, card = home.kept_builds(), card_of(current)
+    if any(name > current.name for name in online_builds(home.root)):
+        return current
+    older = [build.name for build in kept if build.name < current.name]
+    for name in [card.get("replaces"), *card.get("lineage", older)]:
+        if name in older:
+            return home.builds / name
+    raise NotReadyError(f"no build before {current.name} is kept: there is nothing to go back to")
+
+
+def described(home: Home, target: Path) -> dict[str, Any]:
+    """What there is to say about the build gone back to; read before anything is changed."""
+    load, clock = origin(target)
+    fits, notes = model_fit(target, read_catalog(target).hash())
+    if (home.raw / "current").exists() and home.current_load().name != load:
+        present = home.current_load().name
+        notes.append(f"raw data stays {present}, not {load}: the next 'churn build' builds {present} again")
+    return {
+        "build_id": target.name,
+        "data_clock": format_instant(clock),
+        "model_version": model_name(target),
+        "model_fits": fits,
+        "notes": notes,
+    }
+
+
+def origin(target: Path) -> tuple[str, datetime]:
+    """The load and the data clock of a build."""
+    try:
+        return read_build_card(target)["load_id"], data_clock(target)
+    except (OSError, ValueError, KeyError, AttributeError, NotReadyError) as error:
+        raise BuildError(
+            f"{target.name} is damaged, its build.json cannot be read: give another build, "
+            "'churn builds' lists them"
+        ) from error
+
+
+def model_fit(target: Path, features: str) -> tuple[bool | None, list[str]]:
+    """Whether the model of a build was trained on the features that the build has, and what to do if not."""
+    name = model_name(target)
+    if name is None:
+        return None, [f"no model goes with {target.name}: run 'churn train'"]
+    try:
+        trained_on = json.loads((target / "model" / "model.json").read_text(encoding="utf-8"))["service_hash"]
+    except (OSError, ValueError, KeyError):
+        return False, [f"{name} is damaged: run 'churn train' again"]
+    if trained_on != features:
+        return False, [f"{name} was trained on other features than {target.name} has: run 'churn train'"]
+    return True, []
+
+
+def put_back(home: Home, target: Path, switch: Callable[[], None]) -> dict[str, Any] | None:
+    """Switch readers over, and with them what Feast serves, as far as there is anything."""
+    if online_builds(home.root):
+        store = open_feast(home)
+        instant = instant_of(store, target)
+        views = write_online(store, target, instant, finally_do=switch)
+        return {"as_of": format_instant(instant), "views": views}
+    if registry_file(home.root).exists():
+        register(open_feast(home), target, switch)
+    else:
+        switch()
+    return None
+
+
+def instant_of(store: "FeatureStore", target: Path) -> datetime:
+    """The instant as of which a build was online last; its data clock if it never was, or only in parts."""
+    sources = [str(view.path) for view in read_catalog(target).views]
+    found = {store.provider.online_store.remembered(store.config, source) for source in sources}
+    instant = found.pop()
+    return instant if instant and not found else data_clock(target)
+
+
+def register(store: "FeatureStore", target: Path, switch: Callable[[], None]) -> None:
+    """Let the registry describe a build whose values are not online."""
+    from ml.featurestore.repository import apply_definitions
+
+    with in_one_step(store, switch):
+        apply_definitions(store, build=target)

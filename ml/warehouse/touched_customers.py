@@ -1,0 +1,42 @@
+"""Whom the increments up to a build touched, kept beside its features for ``ml.featurestore.increments``.
+
+Comes after ``merge``. So the online store, which may hold a build of several increments ago, need not be
+written anew.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import duckdb
+
+from ml.common.instants import format_instant
+from ml.common.sql import literal, parquet
+from ml.featurestore.increments import CHANGES, STEPS, steps_of
+from ml.warehouse.increment import Increment
+
+STEPS_MAX = 100
+KINDS = {"touched": "true", "restated": "is_restated"}
+
+
+def keep_changes(increment: Increment, build: Path) -> None:
+    """Write down whom this increment touched; what was known of the increments before is linked."""
+    folder, before = build / CHANGES, increment.base / CHANGES
+    folder.mkdir()
+    steps = steps_of(increment.base)[-STEPS_MAX + 1 :]
+    for step in steps:
+        for kind in KINDS:
+            os.link(before / name_of(step["build"], kind), folder / name_of(step["build"], kind))
+    with duckdb.connect() as connection:
+        for kind, condition in KINDS.items():
+            some = f"select customer_id from {parquet([increment.customers])} where {condition} order by all"
+            file = literal(folder / name_of(build.name, kind))
+            connection.execute(f"copy ({some}) to {file} (format parquet)")
+    split_at = format_instant(increment.split_at)
+    steps.append({"build": build.name, "base": increment.base.name, "split_at": split_at})
+    (folder / STEPS).write_text(json.dumps(steps, indent=2) + "\n", encoding="utf-8")
+
+
+def name_of(build: str, kind: str) -> str:
+    """The file of the customers that the increment of a build touched, or restated."""
+    return f"{build}.{kind}.parquet"
