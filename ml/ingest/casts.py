@@ -10,47 +10,29 @@ from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR, instant_of_text, pa
 from ml.common.sql import literal
 from ml.ingest.contract import SCORE_RANGE, Kind
 from ml.ingest.markers import is_missing
+from ml.ingest.physical import FLOATS, INT96, is_number, is_text, text_of
 
-FLOATS = ("FLOAT", "DOUBLE")
-NUMBERS = (
-    *FLOATS,
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "HUGEINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-)
 NAIVE_INSTANTS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
 ZONED_INSTANT = "TIMESTAMP WITH TIME ZONE"
-TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+TRUE, FALSE = ("true", "t", "yes", "y", "on", "1", "1.0"), ("false", "f", "no", "n", "off", "0", "0.0")
 FIRST_DAY, LAST_DAY = f"date '{FIRST_YEAR}-01-01'", f"date '{LAST_YEAR}-12-31'"
-EXACT_IN_DOUBLE = 2**53
-
-
-def is_number(sql_type: str) -> bool:
-    """Whether values of ``sql_type`` are numbers."""
-    return sql_type in NUMBERS or sql_type.startswith("DECIMAL")
+NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
 def present(column: str, sql_type: str, kind: Kind) -> str:
     """The raw value itself; null where it is blank, a marker of a missing value, or a float's NaN."""
-    if sql_type == "VARCHAR":
-        return f"case when not ({is_missing(column, kind)}) then {column} end"
+    if is_text(sql_type):
+        return (
+            f"case when not coalesce({is_missing(text_of(column, sql_type), kind)}, false) then {column} end"
+        )
     if sql_type in FLOATS:
         return f"case when not isnan({column}) then {column} end"
     return column
 
 
 def as_text(value: str, sql_type: str, zone: str) -> str:
-    """Text as it stands; a number that went through a float loses its ``.0`` again."""
-    if sql_type in FLOATS:
-        whole = f"{value} = trunc({value}) and abs({value}) < {EXACT_IN_DOUBLE}"
-        return f"case when {whole} then {value}::bigint::varchar else {value}::varchar end"
-    return value if sql_type == "VARCHAR" else f"{value}::varchar"
+    """Text as it stands; a whole number without the fraction that its type gave it."""
+    return text_of(value, sql_type)
 
 
 def as_instant(value: str, sql_type: str, zone: str) -> str:
@@ -60,7 +42,9 @@ def as_instant(value: str, sql_type: str, zone: str) -> str:
         return to_utc(f"({sane})::timestamp", zone)
     if sql_type == ZONED_INSTANT:
         return f"timezone('UTC', {sane})"
-    return instant_of_text(f"{value}::varchar", to_utc("{naive}", zone))
+    if sql_type == INT96:
+        return in_range(value, "TIMESTAMP")
+    return instant_of_text(text_of(value, sql_type), to_utc("{naive}", zone))
 
 
 def to_utc(naive: str, zone: str) -> str:
@@ -91,21 +75,27 @@ def as_date(value: str, sql_type: str, zone: str) -> str:
     """A calendar day; the time of day of an instant is dropped."""
     if sql_type in NAIVE_INSTANTS:
         return f"({in_range(value, sql_type)})::date"
-    if sql_type == ZONED_INSTANT:
+    if sql_type in (ZONED_INSTANT, INT96):
         return f"({from_utc(as_instant(value, sql_type, zone), zone)})::date"
-    return f"({instant_of_text(f'{value}::varchar')})::date"
+    return f"({instant_of_text(text_of(value, sql_type))})::date"
 
 
 def as_amount(value: str, sql_type: str, zone: str) -> str:
     """A number with four decimals, rounded; null where it does not fit."""
-    number = value if is_number(sql_type) else f"{value}::varchar"
-    return f"try_cast({number} as {Kind.AMOUNT.sql_type})"
+    return f"try_cast({number_of(value, sql_type)} as {Kind.AMOUNT.sql_type})"
+
+
+def number_of(value: str, sql_type: str) -> str:
+    """A number as it is, or text that is one: DuckDB by itself reads 1_000 and true as well."""
+    if is_number(sql_type):
+        return value
+    text = f"trim({text_of(value, sql_type)})"
+    return f"case when regexp_matches({text}, {literal(NUMBER)}) then {text} end"
 
 
 def as_whole(value: str, sql_type: str, zone: str) -> str:
     """A whole number, also one written 4.0."""
-    number = value if is_number(sql_type) else f"{value}::varchar"
-    exact = f"try_cast({number} as decimal(38, 10))"
+    exact = f"try_cast({number_of(value, sql_type)} as decimal(38, 10))"
     return f"case when {exact} = trunc({exact}) then try_cast({exact} as bigint) end"
 
 
@@ -118,7 +108,7 @@ def as_score(value: str, sql_type: str, zone: str) -> str:
 
 def as_flag(value: str, sql_type: str, zone: str) -> str:
     """True or false, in the usual spellings."""
-    text = f"lower(trim({value}::varchar))"
+    text = f"lower(trim({text_of(value, sql_type)}))"
     return f"case when {text} in {TRUE} then true when {text} in {FALSE} then false end"
 
 

@@ -16,6 +16,7 @@ from ml.ingest.batch import FILE, ROW, Part, reading, relation_of
 from ml.ingest.casts import present, read_as
 from ml.ingest.contract import Column, Kind, Table
 from ml.ingest.markers import MARKERS, marked
+from ml.ingest.physical import is_text, shown, text_of
 
 FAULT = "_fault"
 
@@ -88,10 +89,12 @@ def raw_columns(part: Part, columns: list[Column]) -> list[str]:
         f"{present(quoted(actual), sql_type, column.kind)} as raw_{column.name}"
         for column, actual, sql_type in found
     ]
-    texts = [(column, quoted(actual)) for column, actual, sql_type in found if sql_type == "VARCHAR"]
+    texts = [
+        (column, text_of(quoted(actual), sql_type)) for column, actual, sql_type in found if is_text(sql_type)
+    ]
     raw.append(f"{marked(texts)} as {MARKERS}")
-    extras = [(name, part.columns[name][0]) for name in part.extras]
-    return raw + [f"{quoted(actual)}::varchar as {quoted(name)}" for name, actual in extras]
+    extras = [(name, *part.columns[name]) for name in part.extras]
+    return raw + [f"{shown(quoted(actual), sql_type)} as {quoted(name)}" for name, actual, sql_type in extras]
 
 
 def typed_columns(part: Part, columns: list[Column], zone: str) -> list[str]:
@@ -116,11 +119,8 @@ def faults(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[
     for column in columns:
         if column.required:
             yield f"raw_{column.name} is null", f"{column.name} is missing"
-        if column.kind is not Kind.TEXT:
-            yield (
-                f"raw_{column.name} is not null and {column.name} is null",
-                f"{column.name} {column.kind.value}",
-            )
+        unread = f"raw_{column.name} is not null and {column.name} is null"
+        yield unread, f"{column.name} {column.kind.value}"
     yield from faults_of_time(table, columns, rules)
     if table.reference:
         yield "is_unknown", table.reference.reason

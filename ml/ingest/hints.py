@@ -40,6 +40,7 @@ ZONE_NAME = "names of zones are not read: write an offset such as +01:00, or con
 COMMA_OF_SECONDS = "write fractions of a second after a point"
 THOUSANDS = "leave out what stands between thousands"
 DECIMAL_COMMA = "a decimal comma: write a point, and nothing between thousands"
+NOT_UTF8 = "bytes that are no UTF-8: write the column as text in UTF-8"
 UNIT = "leave out the currency or unit"
 
 HINTS: tuple[tuple[tuple[Kind, ...], str, Sentence], ...] = (
@@ -58,6 +59,7 @@ HINTS: tuple[tuple[tuple[Kind, ...], str, Sentence], ...] = (
     (NUMBERS, r"[+-]?[0-9]{1,3}(?:[,' ][0-9]{3})+(?:\.[0-9]*)?", THOUSANDS),
     (NUMBERS, r"[+-]?[0-9.' ]*,[0-9]+", DECIMAL_COMMA),
     (NUMBERS, r"[^0-9+-]{1,4}[+-]?[0-9][0-9., ]*|[+-]?[0-9][0-9., ]*[^0-9.,]{1,4}", UNIT),
+    ((Kind.TEXT,), r".*\\x[0-9A-F]{2}.*", NOT_UTF8),
     (FLAGS, r".*", "write true or false"),
 )
 

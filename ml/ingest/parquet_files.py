@@ -5,9 +5,10 @@ from pathlib import Path
 import duckdb
 
 from ml.common.errors import SourceError
-from ml.common.sql import parquet
+from ml.common.sql import file_list, parquet
 from ml.ingest.batch import FILE, ROW, Part, match_columns, reading
 from ml.ingest.contract import Table
+from ml.ingest.physical import INT96
 
 MAGIC = b"PAR1"
 
@@ -50,7 +51,11 @@ def shape_of(connection: duckdb.DuckDBPyConnection, path: Path, label: str) -> t
         raise SourceError(f"{label} cannot be read: it is no Parquet file")
     with reading(label):
         rows = connection.execute(f"describe select * from {parquet([path])}").fetchall()
-    return tuple((row[0], row[1]) for row in rows)
+        columns = {row[0]: row[1] for row in rows}
+        if "TIMESTAMP" in columns.values():
+            query = f"select name from parquet_schema({file_list([path])}) where type = '{INT96}'"
+            columns |= {name: INT96 for (name,) in connection.execute(query).fetchall() if name in columns}
+    return tuple(columns.items())
 
 
 def stage_shape(

@@ -10,9 +10,9 @@ import duckdb
 
 from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Part
-from ml.ingest.casts import FLOATS, is_number
 from ml.ingest.checks import FAULT
 from ml.ingest.contract import TABLES
+from ml.ingest.physical import FLOATS, is_number, shown
 
 CREATE = """
 create table rejected (
@@ -67,7 +67,7 @@ def json_value(name: str, sql_type: str) -> str:
     value = f"part.{quoted(name)}"
     if sql_type in FLOATS:
         return f"case when isfinite({value}) then to_json({value}) else to_json({value}::varchar) end"
-    return value if is_number(sql_type) or sql_type == "BOOLEAN" else f"{value}::varchar"
+    return value if is_number(sql_type) or sql_type == "BOOLEAN" else shown(value, sql_type)
 
 
 def count_reasons(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:

@@ -69,7 +69,7 @@ def read_keys(rows: pa.Table) -> pa.Table:
 
 def customers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Customers as text."""
-    column = plain(column)
+    column = decoded(plain(column), CUSTOMER)
     kind = column.type
     if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
         raise RowsError(f"customer_id is of type {kind}: give text or whole numbers")
@@ -79,7 +79,7 @@ def customers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Instants in UTC without a zone."""
-    column = plain(column)
+    column = decoded(plain(column), ASKED)
     kind = column.type
     if not (is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)):
         raise RowsError(f"event_timestamp is of type {kind}: give instants or ISO 8601 text")
@@ -129,6 +129,16 @@ def parsed_part(
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column without dictionary encoding."""
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def decoded(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Bytes as the text they are, where a writer of Parquet left the mark of text out."""
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        return column
+    try:
+        return column.cast(pa.large_string())
+    except pa.ArrowInvalid as error:
+        raise RowsError(f"{name} holds bytes that are no UTF-8: write it as text") from error
 
 
 def is_text(kind: pa.DataType) -> bool:

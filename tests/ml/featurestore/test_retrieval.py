@@ -177,6 +177,15 @@ def test_customers_of_other_types(build, kind):
     assert point_in_time(build, rows)["customer_id"].type == kind
 
 
+def test_keys_and_instants_without_the_mark_of_text(build):
+    keys = {"customer_id": [b"7"], "event_timestamp": [b"2024-01-02"]}
+    rows = pa.table({name: pa.array(values, pa.binary()) for name, values in keys.items()})
+    asked = pa.table({"customer_id": ["7"], "event_timestamp": ["2024-01-02"]})
+    assert orders_of(build, rows) == orders_of(build, asked)
+    with pytest.raises(RowsError, match="customer_id holds bytes that are no UTF-8"):
+        point_in_time(build, rows.set_column(0, "customer_id", pa.array([b"\xff"])))
+
+
 def test_own_columns_stay_as_they_are(build):
     own = {
         "split": pa.array(["train", None]).dictionary_encode(),
