@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.errors import SourceError
+from ml.common.errors import SourceError
 from ml.ingest import ingest
 from tests.ml.ingest.worlds import read_rejected, read_table
 
