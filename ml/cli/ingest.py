@@ -39,7 +39,7 @@ def command(
     """Load raw tables from PATH, check every row, and publish what holds.
 
     PATH is a folder with customers and orders, and order_items, support_tickets and sessions where there are
-    any, each as TABLE.parquet, TABLE.csv, TABLE.csv.gz or a folder TABLE/ of such files; or a database URL:
+    any, each as TABLE.parquet, .csv or .tsv (plain, .gz or .zst) or a folder TABLE/ of such files; or a URL:
     duckdb:///FILE, sqlite:///FILE or postgresql://USER@HOST/DATABASE, with ?schema=NAME where it has schemas.
 
     A row that breaks the contract goes, whole and with its reason, to the table rejected_rows. With more than
@@ -91,9 +91,11 @@ def as_text(result: dict[str, Any]) -> str:
     from ml.ingest.examples import example_text
     from ml.ingest.markers import note_of
 
-    lines = [f"{'table':<16}{'read':>12}{'accepted':>12}{'rejected':>12}"]
+    files = result["files"]
+    lines = [f"{'table':<16}{'files' * bool(files):>8}{'read':>12}{'accepted':>12}{'rejected':>12}"]
     lines += [
-        f"{name:<16}{counts['read']:>12,}{counts['accepted']:>12,}{counts['rejected']:>12,}"
+        f"{name:<16}{files.get(name, 0) if files else '':>8}"
+        f"{counts['read']:>12,}{counts['accepted']:>12,}{counts['rejected']:>12,}"
         for name, counts in result["tables"].items()
     ]
     if result["reasons"]:

@@ -1,10 +1,8 @@
 """One CSV file into a part: every value as text, every line that is no row set aside."""
 
 import csv
-import gzip
 import io
 from pathlib import Path
-from typing import IO
 
 import duckdb
 
@@ -12,7 +10,9 @@ from ml.common.errors import SourceError
 from ml.common.sql import exact, literal
 from ml.ingest.batch import FILE, ROW, Part, match_columns, reading, refuse_twins
 from ml.ingest.contract import Table
+from ml.ingest.file_names import packing_of
 from ml.ingest.line_endings import evened
+from ml.ingest.packed import opened
 
 DELIMITERS = ",;\t|"
 HEADER_BYTES = 1 << 16
@@ -73,13 +73,12 @@ def stage_csv(
     refuse_twins(table, label, header)
     names = unique_names(header)
     columns = match_columns(table, label, dict.fromkeys(names, "VARCHAR"))
-    with opened(path) as lines:
-        even = evened(path, lines, work / f"{relation}-even.csv", label)
+    even = evened(path, work / f"{relation}-even.csv", label)
     words = read_words(even, label, relation, names, delimiter)
     with reading(label):
         connection.execute(READ.format(**words))
         if connection.execute(HIDES_ROWS.format(**words)).fetchall()[0][0]:
-            plain = mute_open_quotes(even, work / f"{relation}.csv", delimiter)
+            plain = mute_open_quotes(even, work / f"{relation}.csv", delimiter, label)
             connection.execute(UNREAD.format(**words))
             words |= {"path": literal(exact(plain)), "compression": "'none'"}
             connection.execute(READ.format(**words))
@@ -99,17 +98,17 @@ def read_words(path: Path, label: str, relation: str, names: list[str], delimite
         "label": literal(label),
         "path": literal(exact(path)),
         "delimiter": literal(delimiter),
-        "compression": literal("gzip" if path.suffix == ".gz" else "none"),
+        "compression": literal(packing_of(path.name)),
         "columns": "{" + ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names) + "}",
         "muted": literal(MUTED_QUOTE + MUTED_DELIMITER),
         "unmuted": literal(f'"{delimiter}'),
     }
 
 
-def mute_open_quotes(path: Path, copy: Path, delimiter: str) -> Path:
+def mute_open_quotes(path: Path, copy: Path, delimiter: str, label: str) -> Path:
     """Copy ``path`` with every line of an odd number of quotes made one field that hides nothing."""
     mute = bytes.maketrans(f'"{delimiter}'.encode(), f"{MUTED_QUOTE}{MUTED_DELIMITER}".encode())
-    with opened(path) as lines, copy.open("wb") as plain:
+    with opened(path, label) as lines, copy.open("wb") as plain:
         plain.writelines(line.translate(mute) if line.count(b'"') % 2 else line for line in lines)
     return copy
 
@@ -124,22 +123,13 @@ def read_header(path: Path, label: str) -> tuple[list[str], str]:
     """
     if path.stat().st_size == 0:
         raise SourceError(f"{label} is empty (0 bytes): a table without rows still needs its header")
-    try:
-        with opened(path) as file:
-            start = file.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise SourceError(f"{label} cannot be read: it is no gzip file ({error})") from error
+    with opened(path, label) as file:
+        start = file.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
     if "\0" in start:
         raise SourceError(f"{label} cannot be read: it is no UTF-8 text")
-    headers = [
-        (next(csv.reader(io.StringIO(start, newline=""), delimiter=mark), []), mark) for mark in DELIMITERS
-    ]
+    marks = "\t" if path.name.lower().rpartition(".tsv")[1] else DELIMITERS
+    headers = [(next(csv.reader(io.StringIO(start, newline=""), delimiter=mark), []), mark) for mark in marks]
     return max(headers, key=lambda header: len(header[0]))
-
-
-def opened(path: Path) -> IO[bytes]:
-    """``path`` as bytes, unpacked."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def unique_names(header: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from ml.common.errors import SourceError
+from ml.ingest.packed import opened
 
 BLOCK = 1 << 24
 QUOTE, RETURN, NEW_LINE = b'"', b"\r", b"\n"
@@ -61,11 +62,11 @@ def write_even(lines: IO[bytes], copy: IO[bytes], label: str) -> bool:
     return len(ends) > 1
 
 
-def evened(path: Path, lines: IO[bytes], copy: Path, label: str) -> Path:
+def evened(path: Path, copy: Path, label: str) -> Path:
     """``path``, or a copy whose rows all end alike."""
-    if not is_uneven(lines):
-        return path
-    lines.seek(0)
-    with copy.open("wb") as written:
+    with opened(path, label) as lines:
+        if not is_uneven(lines):
+            return path
+    with opened(path, label) as lines, copy.open("wb") as written:
         is_needed = write_even(lines, written, label)
     return copy if is_needed else path

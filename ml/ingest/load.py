@@ -153,6 +153,8 @@ def describe(load: Load, found: Source, filled: Filled, reasons: dict[str, int])
         "timezone": load.rules.zone,
         "appended_to": load.earlier.name if load.earlier else None,
         "tables": filled.counts,
+        "files": found.files,
+        "not_read": found.not_read,
         "reasons": reasons,
         "markers": filled.markers,
         "data_clock": format_instant(clock) if clock else None,

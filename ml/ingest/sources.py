@@ -12,7 +12,8 @@ from ml.ingest.batch import Part, plural
 from ml.ingest.contract import TABLES, Table
 from ml.ingest.csv_files import stage_csv
 from ml.ingest.databases import Address, attach, parse_url, stage_database
-from ml.ingest.folders import find_tables, left_alone
+from ml.ingest.file_names import format_of
+from ml.ingest.folders import Listing, list_tables, shortened
 from ml.ingest.parquet_files import stage_parquet
 
 
@@ -31,6 +32,14 @@ class Source(Protocol):
     def notes(self) -> list[str]:
         """What the person should know before the work starts."""
 
+    @property
+    def not_read(self) -> list[str]:
+        """Every file of the source that is no table's and no writer's own."""
+
+    @property
+    def files(self) -> dict[str, int]:
+        """How many files each raw table has; empty where tables are no files."""
+
     def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
         """Everything it holds of ``table``; ``work`` is a folder for what must be rewritten first."""
 
@@ -40,7 +49,7 @@ class Folder:
     """Raw tables as files."""
 
     root: Path
-    found: dict[str, list[Path]]
+    found: Listing
 
     @property
     def label(self) -> str:
@@ -48,18 +57,25 @@ class Folder:
 
     @property
     def names(self) -> list[str]:
-        return list(self.found)
+        return list(self.found.tables)
 
     @property
     def notes(self) -> list[str]:
-        others = left_alone(self.root)
-        return [f"no raw table, left alone: {', '.join(others)}"] if others else []
+        return [f"not read: {shortened(self.not_read)}"] if self.not_read else []
+
+    @property
+    def not_read(self) -> list[str]:
+        return self.found.not_read
+
+    @property
+    def files(self) -> dict[str, int]:
+        return {name: len(paths) for name, paths in self.found.tables.items()}
 
     def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
-        paths = self.found.get(table.name, [])
-        parquet = [path for path in paths if path.suffix == ".parquet"]
+        paths = self.found.tables.get(table.name, [])
+        parquet = [path for path in paths if format_of(path.name) == "parquet"]
         parts = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
-        for number, path in enumerate(path for path in paths if path.suffix != ".parquet"):
+        for number, path in enumerate(path for path in paths if format_of(path.name) == "csv"):
             label = str(path.relative_to(self.root))
             parts.append(stage_csv(connection, table, path, label, f"{table.name}_csv_{number}", work))
         return parts
@@ -84,6 +100,14 @@ class Database:
     def notes(self) -> list[str]:
         return []
 
+    @property
+    def not_read(self) -> list[str]:
+        return []
+
+    @property
+    def files(self) -> dict[str, int]:
+        return {}
+
     def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
         if table.name not in self.found:
             return []
@@ -96,7 +120,7 @@ def open_source(source: str | PathLike[str], connection: duckdb.DuckDBPyConnecti
         address = parse_url(str(source))
         return Database(address, attach(connection, address))
     root = Path(source).expanduser().resolve()
-    return Folder(root, find_tables(root))
+    return Folder(root, list_tables(root))
 
 
 def require_tables(source: Source) -> None:

@@ -27,9 +27,9 @@ def test_it_prints_counts_and_reasons(folder, home):
 
     assert result.exit_code == 0
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert ["table", "read", "accepted", "rejected"] in lines
-    assert ["orders", "2", "1", "1"] in lines
-    assert ["customers", "2", "2", "0"] in lines
+    assert ["table", "files", "read", "accepted", "rejected"] in lines
+    assert ["orders", "1", "2", "1", "1"] in lines
+    assert ["customers", "1", "2", "2", "0"] in lines
     assert lines[lines.index(["1", "orders:", "unknown", "customer"]) + 1] == [
         *("'nobody'", "in", "orders.csv", "row", "2")
     ]
@@ -41,7 +41,9 @@ def test_it_prints_counts_and_reasons(folder, home):
 def test_it_prints_json(clean, home):
     result = run(home, clean, "--json")
 
-    assert json.loads(result.stdout)["tables"]["orders"] == {"read": 2, "accepted": 2, "rejected": 0}
+    told = json.loads(result.stdout)
+    assert told["tables"]["orders"] == {"read": 2, "accepted": 2, "rejected": 0}
+    assert (told["files"], told["not_read"]) == ({"customers": 1, "orders": 1}, [])
 
 
 def test_a_demo_is_loaded(home):
@@ -111,9 +113,9 @@ def test_a_source_that_cannot_be_used_ends_with_1(tmp_path, home, tables, said):
         (
             "orders.parquet",
             b"PAR1",
-            "holds the table orders more than once, as orders.parquet and orders.csv",
+            "holds the table orders more than once, as orders.csv and orders.parquet",
         ),
-        ("sessions/notes.txt", b"", "sessions holds no .parquet, .csv or .csv.gz file"),
+        ("sessions/_notes.txt", b"", "sessions holds no .parquet, .csv or .tsv (plain, .gz or .zst) file"),
     ],
 )
 def test_a_file_that_cannot_be_used_ends_with_1(clean, home, file, content, said):
@@ -152,7 +154,7 @@ def test_a_misspelled_table_is_mentioned(clean, home):
     result = run(home, clean)
 
     assert result.exit_code == 0
-    assert "no raw table, left alone: ticket.csv" in sentence(result)
+    assert "not read: ticket.csv (perhaps the table support_tickets: name it so" in sentence(result)
 
 
 def test_a_misspelt_column_is_told_and_others_are_not(folder, home):

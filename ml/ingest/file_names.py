@@ -1,0 +1,87 @@
+"""What a file's name says: which table, which format, or that a writer left it for itself."""
+
+import difflib
+import re
+
+from ml.ingest.contract import TABLES
+
+PACKINGS = (".gz", ".zst")
+CSV = tuple(ending + packing for ending in (".csv", ".tsv") for packing in ("", *PACKINGS))
+ENDINGS = (".parquet", *CSV)
+READABLE = ".parquet, .csv or .tsv (plain, .gz or .zst)"
+
+# Endings a table's name may have before or after it; what is left of a file's name is its stem.
+KNOWN_ENDINGS = {
+    ".parquet", ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".avro", ".orc", ".xml",
+    ".xls", ".xlsx", ".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4", ".snappy",
+}  # fmt: skip
+
+CHECKSUMS = (".crc", ".md5", ".sha1", ".sha256", ".sha512")
+OWN_NAMES = {"thumbs.db", "desktop.ini"}
+
+REMEDIES = {
+    (".xls", ".xlsx", ".ods"): "save each sheet as CSV",
+    (".bz2", ".xz", ".zip", ".7z", ".lz4", ".tar", ".tgz"): "unpack it",
+    (".db", ".sqlite", ".sqlite3", ".duckdb"): "give it as a database URL",
+    (".bak", ".old", ".orig", ".tmp", ".swp", ".part", "~"): "move it out of the folder",
+}
+CONVERT = "convert it to CSV or Parquet, or move it out of the folder"
+
+# Names that share this much of their letters with a table's look like a misspelt one: order, custmers.
+ALIKE = 0.8
+# Shorter pieces of a table's name are in too many words to be a hint.
+SHORTEST_HINT = 5
+
+
+def format_of(name: str) -> str | None:
+    """``parquet`` or ``csv``, by the ending in any capitals; None when it is no format that is read."""
+    name = name.lower()
+    if name.endswith(".parquet"):
+        return "parquet"
+    return "csv" if name.endswith(CSV) else None
+
+
+def packing_of(name: str) -> str:
+    """How a file is packed, in DuckDB's words."""
+    return {".gz": "gzip", ".zst": "zstd"}.get("." + name.lower().rpartition(".")[2], "none")
+
+
+def stem_of(name: str) -> str:
+    """``name`` in small letters without its endings: ``orders`` of ``Orders.csv.bak``."""
+    stem, _, ending = name.lower().rstrip("~").rpartition(".")
+    stem = stem or ending
+    while "." + stem.rpartition(".")[2] in KNOWN_ENDINGS and "." in stem:
+        stem = stem.rpartition(".")[0]
+    return stem
+
+
+def table_of(name: str, is_folder: bool) -> str | None:
+    """The raw table whose name a file or folder bears, in any capitals."""
+    names = {table.name for table in TABLES}
+    bare = name.lower()
+    if is_folder and not any(bare.endswith(ending) for ending in KNOWN_ENDINGS):
+        return bare if bare in names else None
+    stem = stem_of(name)
+    return stem if stem in names else None
+
+
+def looks_like(name: str) -> str | None:
+    """The raw table that ``name`` nearly bears: ``order.csv``, ``Orders 2024.csv``."""
+    letters = re.sub("[^a-z]", "", stem_of(name))
+    bare = {table.name.replace("_", ""): table.name for table in TABLES}
+    inside = [word for word in bare if word in letters or (letters in word and len(letters) >= SHORTEST_HINT)]
+    near = difflib.get_close_matches(letters, bare, 1, ALIKE) or sorted(inside, key=len)[-1:]
+    return bare[near[0]] if near else None
+
+
+def is_own(inner: str) -> bool:
+    """Whether a writer left this for itself: ``_SUCCESS``, ``.part.crc``, checksums; not ``_day=1/``."""
+    *_, name = parts = inner.split("/")
+    hidden = any(part.startswith((".", "_")) and "=" not in part for part in parts)
+    return hidden or name.lower() in OWN_NAMES or name.lower().endswith(CHECKSUMS)
+
+
+def remedy_of(name: str) -> str:
+    """What to do with a file that is in no format that is read."""
+    name = name.lower()
+    return next((remedy for endings, remedy in REMEDIES.items() if name.endswith(endings)), CONVERT)

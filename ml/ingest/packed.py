@@ -1,0 +1,43 @@
+"""Files that may be packed (gzip, Zstandard), as plain bytes."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ml.common.errors import SourceError
+from ml.ingest.file_names import packing_of
+
+
+@contextmanager
+def opened(path: Path, label: str) -> Iterator[IO[bytes]]:
+    """``path`` as bytes, unpacked.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read, or is not packed as its name says.
+    """
+    packing = packing_of(path.name)
+    try:
+        with unpacked(path, packing) as file:
+            yield file
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise SourceError(f"{label} cannot be read: it is no gzip file ({error})") from error
+    except OSError as error:
+        cause = error.strerror or (f"it is no {packing} file" if packing != "none" else error)
+        raise SourceError(f"{label} cannot be read: {cause}") from error
+
+
+def unpacked(path: Path, packing: str) -> IO[bytes]:
+    """The bytes of ``path`` behind its packing."""
+    if packing == "gzip":
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    if packing == "zstd":
+        import pyarrow as pa
+
+        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
+    return path.open("rb")
