@@ -77,6 +77,15 @@ def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
     return edge
 
 
+def end_with_verdict(better_than_chance: bool) -> None:
+    """End with status 1 and one sentence where the model that was shown is worth nothing."""
+    if not better_than_chance:
+        from ml.metrics.chance import NO_BETTER_THAN_CHANCE
+
+        click.echo(f"churn: {NO_BETTER_THAN_CHANCE}", err=True)
+        sys.exit(1)
+
+
 def lacks_room(error: Exception) -> bool:
     """Whether DuckDB, if it was needed at all, found no room on disk or in memory."""
     duckdb = sys.modules.get("duckdb")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Run, churn_command
+from ml.cli.command import Run, churn_command, end_with_verdict
 
 MOST_TOLD = 10
 
@@ -45,6 +45,9 @@ def command(
     With --repeat a model is trained once more on its build with its problem and seed; the status is 1 when
     any figure or test probability is not what it was.
 
+    Where the champion is the churn rate alone, or the 95 % interval of its ROC-AUC on the test part is not
+    above 0.5, the model is filed with its evidence, no scores are made from it, and the status is 1.
+
     \b
     Example:
       churn train
@@ -66,6 +69,7 @@ def command(
         progress=run.progress,
     )
     run.finish(result, summary(result))
+    end_with_verdict(result["better_than_chance"])
 
 
 def repeated(run: Run, model: str) -> None:

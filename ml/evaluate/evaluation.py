@@ -11,10 +11,11 @@ from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem, problem_of
 from ml.evaluate.compute import deep_evidence, steps
 from ml.evaluate.evidence_file import read_evidence, write_evidence
-from ml.evaluate.metric_names import verdicts
+from ml.evaluate.metric_names import answer, verdicts
 from ml.home.layout import Home
 from ml.home.leases import lease
 from ml.home.test_set_log import EVIDENCE, record_look
+from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.warehouse.current_model import champion_of
 
@@ -52,7 +53,8 @@ def evaluate(
     -------
     dict
         Where the model comes from, ``test`` (every candidate's metrics with 95 % intervals, base rate,
-        champion minus recency rule, what the threshold does), ``verdict`` (sentences), ``evidence`` (as
+        champion minus recency rule, what the threshold does), ``answer`` (one sentence),
+        ``better_than_chance`` (bool), ``verdict`` (sentences), ``evidence`` (as
         ``ml.evaluate.evidence`` describes it), ``plots`` (files).
 
     Raises
@@ -68,6 +70,8 @@ def evaluate(
         evidence = evidence_of(house, model, anew=anew, progress=progress)
     result = {name: model.facts[name] for name in KEPT}
     result["verdict"] = verdicts(model.facts)
+    result["better_than_chance"] = ranks_better_than_chance(model.facts)
+    result["answer"] = answer(model.facts, evidence)
     result["evidence"] = evidence
     result["plots"] = []
     if plots is not None:

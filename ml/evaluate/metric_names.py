@@ -1,8 +1,10 @@
 """Metrics by name, and what intervals say in one sentence."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ml.config.problem import Problem
+from ml.metrics.chance import NO_BETTER_THAN_CHANCE, ranks_better_than_chance
 from ml.metrics.scores import LOWER_IS_BETTER, METRIC_NAMES
 from ml.train.candidates import BASELINE
 from ml.train.test_part import COMPARED
@@ -31,6 +33,24 @@ def metrics() -> dict[str, dict[str, str]]:
         }
         for name in METRIC_NAMES
     }
+
+
+def answer(facts: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
+    """What the model is worth, in one sentence.
+
+    Parameters
+    ----------
+    facts : mapping
+        The model's manifest.
+    evidence : mapping
+        As ``ml.evaluate.evidence`` describes it.
+    """
+    if not ranks_better_than_chance(facts):
+        return f"{NO_BETTER_THAN_CHANCE[0].upper()}{NO_BETTER_THAN_CHANCE[1:]}."
+    pairs = evidence["candidates"][evidence["champion"]]["roc_auc"]["value"]
+    listed, recall = evidence["decision"]["listed"]["value"], evidence["decision"]["recall"]["value"]
+    calls = f"calling {listed:.0%} finds {recall:.0%} of those who leave" if listed else "it calls no one"
+    return f"The model ranks {100 * pairs:.0f} of 100 pairs right; {calls}."
 
 
 def verdicts(facts: dict[str, Any]) -> list[str]:

@@ -12,11 +12,14 @@ TITLE_MAX = 46
 def report(result: dict[str, Any]) -> list[str]:
     """Everything ``churn evaluate`` says."""
     evidence = result["evidence"]
+    decision = decision_lines(evidence["decision"]) if result["better_than_chance"] else []
     return [
+        result["answer"],
+        "",
         *heading(result),
         *metric_tables(evidence["candidates"], result["champion"]),
         "",
-        *decision_lines(evidence["decision"]),
+        *decision,
         *segment_lines(evidence["segments"]),
         *group_lines("month of the cut-off", evidence["months"]),
         *staleness_lines(evidence["staleness"]),

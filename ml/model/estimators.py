@@ -92,9 +92,10 @@ class RowwiseLogistic(LogisticRegression):
 class RecencyRule(ClassifierMixin, BaseEstimator):
     """The rule a shopkeeper knows: the later a customer is, the likelier gone.
 
-    Each column is a measure of lateness with its own rising curve to the churn rate, learned by isotonic
-    regression. One column leads; where it is null the next one known speaks. The one that leads is the one
-    with the lowest log-loss on the training rows, so that this is the best such rule, not a straw man.
+    Each column is a measure of lateness with its own curve to the churn rate, learned by isotonic regression:
+    rising, or falling where that fits the training rows better, as where people buy every few months. One
+    column leads; where it is null the next one known speaks. The one that leads is the one with the lowest
+    log-loss on the training rows, so that this is the best such rule, not a straw man.
 
     Attributes
     ----------
@@ -127,7 +128,7 @@ class RecencyRule(ClassifierMixin, BaseEstimator):
         speaks = first_known(ordered)
         for place in range(len(order)):
             mine = speaks == place
-            lateness, rates = rising_curve(ordered[mine, place], codes[mine], self.rate_)
+            lateness, rates = monotone_curve(ordered[mine, place], codes[mine], self.rate_)
             self.lateness_.append(lateness)
             self.rates_.append(rates)
 
@@ -180,11 +181,15 @@ def first_known(values: Floats) -> NDArray[np.intp]:
     return np.where(known.any(axis=1), known.argmax(axis=1), -1)
 
 
-def rising_curve(lateness: Floats, churned: NDArray[Any], rate: float) -> tuple[Floats, Floats]:
-    """The knots of the rising curve; the overall rate where there is nothing to learn from."""
+def monotone_curve(lateness: Floats, churned: NDArray[Any], rate: float) -> tuple[Floats, Floats]:
+    """The knots of the curve; the overall rate where there is nothing to learn from."""
     if not len(lateness):
         return np.zeros(1), np.full(1, rate)
-    curve = IsotonicRegression(out_of_bounds="clip").fit(lateness, churned)
+    curves = [
+        IsotonicRegression(increasing=rises, out_of_bounds="clip").fit(lateness, churned)
+        for rises in (True, False)
+    ]
+    curve = min(curves, key=lambda one: float(np.square(one.predict(lateness) - churned).sum()))
     surest = 1 / (len(lateness) + 2)
     return curve.X_thresholds_, np.clip(curve.y_thresholds_, surest, 1 - surest)
 

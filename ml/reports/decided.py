@@ -3,6 +3,7 @@
 import numpy as np
 from markupsafe import Markup
 
+from ml.metrics.chance import ranks_better_than_chance
 from ml.page.axes import linear, shares
 from ml.page.document import grid, paragraph, table
 from ml.page.figures import number, percent, readable
@@ -12,7 +13,9 @@ from ml.reports.facts import Told, Values, between, money
 
 
 def decision(told: Told) -> list[Markup]:
-    """The list that the threshold makes, profit against threshold, bands."""
+    """The list that the threshold makes, profit against threshold, bands; nothing where scores are no use."""
+    if not ranks_better_than_chance(told.card):
+        return [paragraph("No list and no actions: the scores order customers no better than chance.")]
     return [
         paragraph(sentence(told)),
         confusion(told.evidence["decision"]["confusion"]),

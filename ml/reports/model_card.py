@@ -11,7 +11,9 @@ from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem, problem_of
 from ml.evaluate.compute import Held, on_test, origin
 from ml.evaluate.evidence_file import read_evidence
+from ml.evaluate.metric_names import answer
 from ml.home.layout import Home
+from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.store import TEST
 from ml.page.document import write_whole
@@ -39,7 +41,8 @@ def report(
     Returns
     -------
     dict
-        model_version, champion, build_id, data_clock, verdict (sentences), missing (sections that
+        model_version, champion, build_id, data_clock, better_than_chance, answer (one sentence), verdict
+        (sentences), missing (sections that
         'churn evaluate' has still to make), page (the file).
 
     Raises
@@ -62,6 +65,8 @@ def report(
         "champion": model.kind,
         "build_id": model.facts["build_id"],
         "data_clock": model.facts["data_clock"],
+        "better_than_chance": ranks_better_than_chance(model.facts),
+        "answer": answer(model.facts, told.evidence),
         "verdict": list(told.evidence["verdict"]),
         "missing": [] if told.deep else list(DEEP),
         "page": str(file),

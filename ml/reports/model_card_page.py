@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
+from ml.evaluate.metric_names import answer
+from ml.metrics.chance import ranks_better_than_chance
 from ml.page.document import contents, document, header, joined, notes, section, tiles
 from ml.page.figures import number, percent, readable
 from ml.reports.chosen import choice
@@ -49,6 +51,7 @@ def page(told: Told) -> str:
     name = told.evidence["model_version"]
     body = joined(
         header(f"{name}: {readable(told.champion)}", about(told), tone(told)),
+        opening(told),
         tiles(at_a_glance(told)),
         notes(verdict(told)),
         contents([(key, heading) for key, (heading, _) in SECTIONS.items()]),
@@ -57,8 +60,16 @@ def page(told: Told) -> str:
     return document(f"Model card of {name}", body)
 
 
+def opening(told: Told) -> Markup:
+    """What the model is worth, in one sentence."""
+    useful = ranks_better_than_chance(told.card)
+    return notes([("good" if useful else "bad", "", answer(told.card, told.evidence))])
+
+
 def tone(told: Told) -> str:
-    """Good where the success target is met."""
+    """Good where the success target is met; bad where the scores mean nothing."""
+    if not ranks_better_than_chance(told.card):
+        return "bad"
     found = reached(told)
     return "dull" if found is None else "good" if found else "bad"
 
@@ -86,6 +97,8 @@ def at_a_glance(told: Told) -> list[tuple[str, str]]:
                     f"{told.label(metric)}, {told.interval(metric, found)}{beside}",
                 )
             )
+    if not ranks_better_than_chance(told.card):
+        return entries
     found = told.evidence["decision"]
     base = told.evidence["test"]["base_rate"]
     entries.append((percent(found["listed"]["value"], 0), "of the customers are listed"))

@@ -23,6 +23,7 @@ from ml.featurestore.catalog import Catalog, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
 from ml.home.build_manifest import asked_instant
 from ml.home.layout import Home
+from ml.metrics.chance import check_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.warehouse.current_model import champion_of, check_same_features
 
@@ -79,6 +80,8 @@ def score(
     ------
     UsageError
         ``as_of`` is later than the data clock.
+    ModelError
+        The model ranks no better than chance: nothing is written.
     TidemarkError
         A named customer is unknown then; there is no model or build; the two do not fit.
     """
@@ -88,6 +91,7 @@ def score(
     said = read_actions(stated.actions) if actions else None
     with Home.at(home).reading() as build:
         model = champion_of(build, stated, progress)
+        check_better_than_chance(model.facts)
         scores = score_asked(build, model, customer_ids, as_of, progress)
     if said is not None:
         scores = with_actions(with_contacts(scores, model.problem, everyone=not customer_ids), said)

@@ -18,6 +18,7 @@ from xgboost import XGBClassifier
 
 from ml.common.errors import ModelError
 from ml.config.problem import Problem
+from ml.metrics.chance import PRIOR
 from ml.model.activity import find_streams
 from ml.model.estimators import RecencyRule, RowwiseLogistic
 from ml.model.inputs import NUMBER, Input
@@ -25,7 +26,7 @@ from ml.model.pace import find_totals
 from ml.model.preparation import ORDER_HISTORY, for_linear, for_trees, only
 from ml.model.repeat_purchase import RepeatPurchase
 
-PRIOR, BASELINE = "prior", "recency_rule"
+BASELINE = "recency_rule"
 THREADS = 2
 WORTH_THREADS = 20_000
 LEAF_SHARE, FEWEST_IN_LEAF, MOST_IN_LEAF = 100, 20, 2_000

@@ -20,6 +20,7 @@ from ml.features.parts import LEARNED, Part, Parts, learned_rows, read_parts
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.layout import Home, discard_unfinished, next_name, sync_tree
 from ml.home.test_set_log import VERDICT, record_look
+from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
 from ml.model.inputs import Input, choose_inputs, make_frame
@@ -238,6 +239,7 @@ def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[st
     pq.write_table(test_table(parts.test, probabilities), unfinished / TEST)
     facts = {"model_version": name, "champion": model.kind} | model.facts
     facts |= {"test": verdict, "promotion": decision.as_dict()}
+    facts |= {"better_than_chance": ranks_better_than_chance(facts)}
     write_model(replace(model, facts=facts), unfinished)
     check_reads_back(replace(model, facts=facts), unfinished, build, parts.test.table)
     sync_tree(unfinished)

@@ -149,6 +149,7 @@ def table_fault(folder: Path) -> str | None:
 def check_model(home: Home) -> Finding:
     """The champion can be loaded, and belongs to the features that are published."""
     from ml.featurestore.catalog import read_catalog
+    from ml.metrics.chance import NO_BETTER_THAN_CHANCE, ranks_better_than_chance
     from ml.model.store import read_model
 
     if not (home.builds / "current" / MODEL).exists():
@@ -159,6 +160,8 @@ def check_model(home: Home) -> Finding:
     record = read_model(model).facts
     if record["service_hash"] != features:
         return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"
+    if not ranks_better_than_chance(record):
+        return BROKEN, f"{model.name}: {NO_BETTER_THAN_CHANCE}"
     beside = f"; challenger {challenger.name}" if challenger else ""
     return OK, f"{model.name}, trained on {record['build_id']}{beside}"
 

@@ -18,7 +18,7 @@ from ml.evaluate.evidence_file import evidence_file
 from ml.evaluate.explanations import telling_rows
 from ml.evaluate.importance import importance
 from ml.evaluate.measured import Rows
-from ml.evaluate.metric_names import success
+from ml.evaluate.metric_names import answer, success
 from ml.evaluate.refit import ablation, groups_of, learning, refitted, scaled
 from ml.evaluate.sample import sampled
 from ml.evaluate.staleness import staleness
@@ -181,7 +181,9 @@ def test_without_its_build_what_the_kept_probabilities_tell_is_still_there(
     assert (left["staleness"], left["reasons"]) == ([], None)
     assert "build-000001, on which model-000001 was trained, is gone" in left["notes"][0]
     assert set(left) == set(found)
-    text = "\n".join(report({"test": trained[1]["test"], "plots": [], "evidence": left} | trained[1]))
+    result = {"answer": answer(trained[1], left), "plots": [], "evidence": left} | trained[1]
+    text = "\n".join(report(result))
+    assert text.startswith("The model ranks ")
     assert "price of staleness" not in text
 
 

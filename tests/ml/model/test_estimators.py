@@ -70,3 +70,11 @@ def test_a_linear_score_is_the_same_alone_and_among_many() -> None:
     alone = np.vstack([model.predict_proba(row[None, :]) for row in values])
     np.testing.assert_array_equal(together, alone)
     np.testing.assert_allclose(together, LogisticRegression.predict_proba(model, values))
+
+
+def test_the_rule_turns_round_where_the_late_are_the_ones_who_stay() -> None:
+    """People who buy every few months: of those who ordered last week 3 of 4 are gone for a month."""
+    days = np.array([5.0, 5, 5, 5, 80, 80, 80, 80])
+    churned = np.array([1, 1, 1, 0, 1, 0, 0, 0])
+    rule = RecencyRule().fit(days[:, None], churned)
+    np.testing.assert_allclose(rule.predict_proba([[5.0], [80.0], [200.0]])[:, 1], [0.75, 0.25, 0.25])
