@@ -111,6 +111,7 @@ def summary(result: dict[str, Any]) -> str:
         f"{result['model_version']} saved: {result['champion']}, threshold {result['threshold']:.4f}",
     ]
     lines += [suspicion(each) for each in result["suspects"]]
+    lines += [undated(result["undated"])] if result["undated"] else []
     if not result["threshold_rule_met"]:
         lines.append("note: no threshold meets the rule on the calibration rows; the nearest one was taken")
     return "\n".join([*lines, *standing(result)])
@@ -122,6 +123,13 @@ def suspicion(row: dict[str, Any]) -> str:
         f"note: {row['feature']} alone tells who churned (ROC-AUC {row['roc_auc']:.3f} on training rows): "
         "perhaps it is known only later, and then this model is worth nothing; 'churn explore' shows it"
     )
+
+
+def undated(names: list[str]) -> str:
+    """Which attributes have no clock, and what to do."""
+    from ml.featurestore.attributes import note
+
+    return note(names)
 
 
 def tuning_line(row: dict[str, Any]) -> str:

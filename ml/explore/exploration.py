@@ -13,11 +13,12 @@ from ml.common.instants import format_instant
 from ml.common.progress import SILENT, Bar, Progress
 from ml.config.problem import Problem, problem_of
 from ml.explore.columns import Column, columns_of
-from ml.explore.findings import Finding, by_weight, of_all, of_column, stands_still
+from ml.explore.findings import Finding, by_weight, of_all, of_column, of_undated, stands_still
 from ml.explore.over_time import base_rates, movement, population
 from ml.explore.rows import KEYS, Rows, read_labelled
 from ml.explore.shape import shape_of, stability
 from ml.explore.together import correlations
+from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog
 from ml.home.layout import Home
 from ml.metrics.single_feature_auc import halves
@@ -56,7 +57,8 @@ def explore(
     with house.reading() as build, progress.bar("reading rows", 100) as bar:
         rows = read_labelled(build, asked)
         bar.step("looking at features", 20)
-        result = origin(rows) | look_at(rows.table, rows.catalog, asked.seed, bar)
+        undated = list(undated_features(build, rows.catalog))
+        result = origin(rows) | look_at(rows.table, rows.catalog, asked.seed, bar, undated)
         result["population"] = population(build, rows.split)
         result["base_rates"] = base_rates(build, rows.split)
     file = Path(out) if out else house.root / "explore" / f"{result['build_id']}.html"
@@ -84,7 +86,9 @@ def origin(rows: Rows) -> dict[str, Any]:
     }
 
 
-def look_at(table: pa.Table, catalog: Catalog, seed: int, bar: Bar | None = None) -> dict[str, Any]:
+def look_at(
+    table: pa.Table, catalog: Catalog, seed: int, bar: Bar | None = None, undated: Sequence[str] = ()
+) -> dict[str, Any]:
     """Look at every feature of a table, those that no feature model describes among them.
 
     Parameters
@@ -92,6 +96,8 @@ def look_at(table: pa.Table, catalog: Catalog, seed: int, bar: Bar | None = None
     table : Table
         customer_id, event_timestamp, churned, split (train, validation, test), then features. Only training
         rows are looked at, but for how a feature moves from cut-off to cut-off, which needs no label.
+    undated : sequence of str
+        Features that no model may read, for they have no clock.
 
     Returns
     -------
@@ -107,14 +113,14 @@ def look_at(table: pa.Table, catalog: Catalog, seed: int, bar: Bar | None = None
     customers = codes_of(table["customer_id"])
     cutoffs = table["event_timestamp"].to_numpy()
     shapes, still, kept = list[dict[str, Any]](), list[str](), list[Column]()
-    findings: list[Finding] = []
+    findings: list[Finding] = list(of_undated(undated))
     for column in columns_of(table, catalog):
         known = column.only(train)
         shape = shape_of(known, churned, half, customers[train])
         shape["psi"] = stability(known, column.only(test))
         shape["movement"] = movement(column, cutoffs)
         findings += of_column(known, shape, churned, customers[train])
-        still += [column.name] if stands_still(column, customers) else []
+        still += [column.name] if stands_still(column, customers, shape["auc_interval"]) else []
         shapes.append(shape)
         kept.append(known)
         if bar is not None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ml.common.counting import counted
 from ml.explore.columns import FLAG, INSTANT, TEXT, Column
 from ml.explore.shape import bin_codes
+from ml.featurestore.attributes import note
 from ml.metrics.single_feature_auc import LIMIT, Flags
 from ml.page.figures import percent
 
@@ -26,7 +27,10 @@ FEWEST_CUSTOMERS = 30
 FEWEST_VISITS = 5
 SHOWN = 8
 NEAR_DUPLICATES = "near-duplicates"
+# lower end of the ROC-AUC's interval above which a text or flag that never changes is worth a second look
+TELLS = 0.55
 Finding = dict[str, Any]
+Interval = Sequence[float] | None
 
 
 def finding(tone: str, what: str, features: Sequence[str], said: str) -> Finding:
@@ -98,15 +102,18 @@ def range_of(column: Column, inside: Flags) -> str:
     return f"{low:g}" if low == high else f"{low:.4g} to {high:.4g}"
 
 
-def stands_still(column: Column, customers: NDArray[np.intp]) -> bool:
-    """Whether a number never changes for any customer seen often, although customers differ.
+def stands_still(column: Column, customers: NDArray[np.intp], interval: Interval = None) -> bool:
+    """Whether a feature never changes for any customer seen often, although customers differ.
 
-    A state known only at the end, joined to every row, looks like that whatever it tells.
+    A state known only at the end, joined to every row, looks like that whatever it tells. Many honest texts
+    and flags do as well, so those are named only where the ROC-AUC's ``interval`` says that they tell much.
     """
-    if column.kind in (TEXT, FLAG, INSTANT):
+    if column.kind == INSTANT:
+        return False
+    if column.kind in (TEXT, FLAG) and (interval is None or interval[0] <= TELLS):
         return False
     order = np.argsort(customers, kind="stable")
-    values, who = column.numbers[order], customers[order]
+    values, who = steps_of(column)[order], customers[order]
     starts = np.flatnonzero(np.append(True, np.diff(who) != 0))
     often = np.diff(np.append(starts, len(who))) >= FEWEST_VISITS
     if often.sum() < FEWEST_CUSTOMERS:
@@ -118,6 +125,20 @@ def stands_still(column: Column, customers: NDArray[np.intp]) -> bool:
     visits = np.diff(np.append(starts, len(who)))[often]
     steady = ((highest == lowest) & (nulls == 0)) | (nulls == visits)
     return bool(steady.all() and len(np.unique(highest)) > 1)
+
+
+def steps_of(column: Column) -> NDArray[np.float64]:
+    """Values as numbers, a text as the number of its value; NaN where null."""
+    if column.kind != TEXT:
+        return column.numbers
+    _, codes = np.unique(column.texts.astype(str), return_inverse=True)
+    return np.where(column.missing, np.nan, codes.astype(np.float64))
+
+
+def of_undated(names: Sequence[str]) -> Iterator[Finding]:
+    """Attributes of customers rows without a clock."""
+    if names:
+        yield finding("dull", "without a clock", names, note(names).removeprefix("note: "))
 
 
 def of_all(
@@ -135,7 +156,7 @@ def of_all(
             "stands still",
             still,
             f"{listed(still)}: never changes at any cut-off of any customer, as a final state would that was "
-            "joined to every row. A number that is known at the time mostly moves.",
+            "joined to every row. What is known at the time mostly moves.",
         )
     empty = [shape["name"] for shape in shapes if shape["missing"] == 1]
     if empty:

@@ -11,6 +11,8 @@ from ml.common.row_files import check_out, write_rows
 from ml.config.problem import Problem, problem_of
 from ml.features.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
 from ml.features.split import split_by_time
+from ml.featurestore.attributes import note, undated_features
+from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
 from ml.home.layout import Home
 
@@ -39,7 +41,8 @@ def dataset(
     Returns
     -------
     dict
-        ``build_id``, ``file``, ``split`` (cut-offs of each part, and those left out), ``rows`` (of each).
+        ``build_id``, ``file``, ``split`` (cut-offs of each part, and those left out), ``rows`` (of each),
+        ``undated`` (features that no model of the product reads, for they have no clock).
 
     Raises
     ------
@@ -52,10 +55,15 @@ def dataset(
         check_same_problem(build, asked)
         split = split_by_time(read_cutoffs(build), asked)
         counts = count_rows(build, split)
+        undated = list(undated_features(build, read_catalog(build)))
+        if undated:
+            progress.say(note(undated))
         rows = labelled_rows(build, split)
         with progress.bar("dataset", len(rows)) as bar:
             write_rows(counted(point_in_time_stream(build, rows), bar), out, json_lines=json_lines)
-    return {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts}
+    return {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts} | {
+        "undated": undated
+    }
 
 
 def counted(rows: pa.RecordBatchReader, bar: Any) -> pa.RecordBatchReader:

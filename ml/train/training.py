@@ -17,6 +17,7 @@ from ml.config.problem import Problem, problem_of
 from ml.decision.threshold import choose_threshold
 from ml.features.labels import read_build_card
 from ml.features.parts import LEARNED, Part, Parts, learned_rows, read_parts
+from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.layout import Home, discard_unfinished, next_name, sync_tree
 from ml.home.test_set_log import VERDICT, record_look
@@ -142,9 +143,9 @@ def learn(
     """
     parts = read_parts(build, problem)
     catalog = read_catalog(build)
-    inputs, left_out = choose_inputs(
-        parts.train.table, catalog.feature_names, needed(catalog.feature_names, problem)
-    )
+    undated = undated_features(build, catalog)
+    names = [name for name in catalog.feature_names if name not in undated]
+    inputs, left_out = choose_inputs(parts.train.table, names, needed(names, problem))
     suspected = suspects(parts.train.table, inputs, problem.seed)
     inputs, folds, unselected = select(inputs, make_folds(parts, inputs, problem), problem, bar.step)
     contenders = candidates(inputs, problem, len(parts.train.table))
@@ -156,9 +157,9 @@ def learn(
     bar.step("choosing")
     choice = choose(trials, {each.candidate.name: each.milliseconds for each in ready}, folds, problem)
     model = make_champion(ready, choice, parts, inputs, problem)
-    facts = origin(build, catalog, parts, left_out | unselected) | model.facts
+    facts = origin(build, catalog, parts, undated | left_out | unselected) | model.facts
     facts |= {"folds": [fold.facts() for fold in folds], "tuning": [each.as_dict() for each in tuned]}
-    facts |= {"suspects": suspected}
+    facts |= {"suspects": suspected, "undated": list(undated)}
     return Learned(replace(model, facts=facts), ready, parts)
 
 

@@ -12,6 +12,7 @@ from ml.common.instants import format_instant
 from ml.common.sql import file_list
 from ml.config.problem import Problem
 from ml.home.layout import Home
+from ml.ingest.undated import undated_customers
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def describe(
         "first_known_at": format_instant(clocks.first_known_at) if clocks.first_known_at else None,
         "data_clock": format_instant(clocks.data_clock) if clocks.data_clock else None,
         "problem": problem.label_terms(),
+        "customers": undated_customers(load, clocks.data_clock),
         "rows": {"int_customers": clocks.customers, "int_cutoffs": clocks.cutoffs}
         | {table.name: count(table) for table in tables},
         "tests": {"passed": sum(result["status"] == "pass" for result in results)},

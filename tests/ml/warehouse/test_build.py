@@ -76,6 +76,7 @@ def test_the_record_says_where_it_comes_from(world: Built) -> None:
     assert set(record) == {
         *("build_id", "load_id", "kind", "replaces", "lineage", "published_at", "problem", "project_hash"),
         *("first_known_at", "data_clock", "as_of", "split_at", "rows", "tests", "seconds", "seconds_of"),
+        "customers",
     }
     assert (record["kind"], record["replaces"], record["lineage"]) == ("full", None, [])
     assert (record["as_of"], record["split_at"]) == (None, record["data_clock"])
