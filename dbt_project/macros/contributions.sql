@@ -20,8 +20,9 @@
                "always_ends": true, "type": "timestamp", "kind": kind}) }}
 {% endmacro %}
 
+{# a total of DECIMAL(18,4) values, wider than they are: many of the largest still fit #}
 {% macro money() %}
-    {{ return("decimal(18, 4)") }}
+    {{ return("decimal(38, 4)") }}
 {% endmacro %}
 
 {# one name, type and kind per output column, in order of first appearance #}

@@ -16,6 +16,8 @@ NAIVE_INSTANTS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "D
 ZONED_INSTANT = "TIMESTAMP WITH TIME ZONE"
 TRUE, FALSE = ("true", "t", "yes", "y", "on", "1", "1.0"), ("false", "f", "no", "n", "off", "0", "0.0")
 FIRST_DAY, LAST_DAY = f"date '{FIRST_YEAR}-01-01'", f"date '{LAST_YEAR}-12-31'"
+# Beyond 15 digits a whole number is a placeholder, or an identifier in the wrong column.
+WHOLE_LIMIT = 10**15
 NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
@@ -94,9 +96,10 @@ def number_of(value: str, sql_type: str) -> str:
 
 
 def as_whole(value: str, sql_type: str, zone: str) -> str:
-    """A whole number, also one written 4.0."""
+    """A whole number, also one written 4.0; a BIGINT, the type of its totals, holds thousands of them."""
     exact = f"try_cast({number_of(value, sql_type)} as decimal(38, 10))"
-    return f"case when {exact} = trunc({exact}) then try_cast({exact} as bigint) end"
+    fits = f"abs({exact}) < {WHOLE_LIMIT}"
+    return f"case when {exact} = trunc({exact}) and {fits} then try_cast({exact} as bigint) end"
 
 
 def as_score(value: str, sql_type: str, zone: str) -> str:

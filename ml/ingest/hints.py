@@ -41,6 +41,7 @@ COMMA_OF_SECONDS = "write fractions of a second after a point"
 THOUSANDS = "leave out what stands between thousands"
 DECIMAL_COMMA = "a decimal comma: write a point, and nothing between thousands"
 NOT_UTF8 = "bytes that are no UTF-8: write the column as text in UTF-8"
+TOO_LONG = "more than 15 digits: perhaps an identifier, or a placeholder to leave empty"
 UNIT = "leave out the currency or unit"
 
 HINTS: tuple[tuple[tuple[Kind, ...], str, Sentence], ...] = (
@@ -56,6 +57,7 @@ HINTS: tuple[tuple[tuple[Kind, ...], str, Sentence], ...] = (
     (INSTANTS, r"(?!19|20|21|2200)[0-9]{4}-[0-9]{2}-[0-9]{2}.*", NEVER),
     (INSTANTS, r"[0-9]{1,2}[./-][0-9]{1,2}[./-](?:[0-9]{4}|[0-9]{2})(?:\D.*)?", DAY_FIRST),
     (INSTANTS, r"[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}(?:\D.*)?", DASHES),
+    ((Kind.WHOLE,), r"[+-]?[0-9]{16,}", TOO_LONG),
     (NUMBERS, r"[+-]?[0-9]{1,3}(?:[,' ][0-9]{3})+(?:\.[0-9]*)?", THOUSANDS),
     (NUMBERS, r"[+-]?[0-9.' ]*,[0-9]+", DECIMAL_COMMA),
     (NUMBERS, r"[^0-9+-]{1,4}[+-]?[0-9][0-9., ]*|[+-]?[0-9][0-9., ]*[^0-9.,]{1,4}", UNIT),

@@ -70,6 +70,7 @@ def test_each_kind_of_reason_has_its_text(folder, home):
         (Kind.AMOUNT, "12,50", "a decimal comma: write a point"),
         (Kind.AMOUNT, "1.234,50", "a decimal comma: write a point"),
         (Kind.AMOUNT, "1,234.50", "leave out what stands between thousands"),
+        (Kind.WHOLE, "9223372036854775807", "more than 15 digits"),
         (Kind.WHOLE, "1,234", "leave out what stands between thousands"),
         (Kind.AMOUNT, "$12.50", "leave out the currency or unit"),
         (Kind.AMOUNT, "12.50 EUR", "leave out the currency or unit"),

@@ -123,13 +123,16 @@ s1,anna,2024-03-01,12.5,3,
 s1,anna,2024-03-01,90,9,2024-03-02
 s2,anna,2024-03-01,long,3,
 s3,anna,2024-03-01,1,2.5,
+s4,anna,2024-03-01,1,1000000000000000,
+s5,anna,2024-03-01,1,-999999999999999,
 s1,anna,2024-03-03,90,9,2024-03-04
 """
 
 SESSIONS_REJECTED = {
     ("sessions", 3, "duration_seconds is not a number"),
     ("sessions", 4, "page_views is not a whole number"),
-    ("sessions", 5, "version changes started_at"),
+    ("sessions", 5, "page_views is not a whole number"),
+    ("sessions", 7, "version changes started_at"),
 }
 
 BROKEN = {
@@ -151,7 +154,7 @@ def test_every_breach_is_rejected_with_its_reason(tmp_path, home):
         "orders": {"read": 17, "accepted": 5, "rejected": 12},
         "order_items": {"read": 8, "accepted": 3, "rejected": 5},
         "support_tickets": {"read": 7, "accepted": 2, "rejected": 5},
-        "sessions": {"read": 5, "accepted": 2, "rejected": 3},
+        "sessions": {"read": 7, "accepted": 3, "rejected": 4},
     }
     assert result["reasons"]["orders: total_amount is not a number"] == 3
 
@@ -179,7 +182,9 @@ def test_the_rest_goes_through(tmp_path, home):
         ("o1", 2, 2),
     ]
     assert read_table(home, "support_tickets", "ticket_id, satisfaction_score") == [("t1", 4), ("t2", 1)]
-    assert read_table(home, "sessions", "session_id, page_views") == [("s1", 3), ("s1", 9)]
+    assert read_table(home, "sessions", "session_id, page_views") == [
+        *(("s1", 3), ("s1", 9), ("s5", -999_999_999_999_999))
+    ]
 
 
 def test_a_rejected_row_is_kept_whole(tmp_path, home):
