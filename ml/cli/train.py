@@ -110,11 +110,27 @@ def summary(result: dict[str, Any]) -> str:
         "",
         f"{result['model_version']} saved: {result['champion']}, threshold {result['threshold']:.4f}",
     ]
+    lines += money_lines(result)
     lines += [suspicion(each) for each in result["suspects"]]
     lines += [undated(result["undated"])] if result["undated"] else []
     if not result["threshold_rule_met"]:
         lines.append("note: no threshold meets the rule on the calibration rows; the nearest one was taken")
     return "\n".join([*lines, *standing(result)])
+
+
+def money_lines(result: dict[str, Any]) -> list[str]:
+    """What the list earns on the test part, beside the simple policies."""
+    from ml.decision.profit import shortfalls
+
+    found = result["test"]["decision"]
+    even = found["break_even"]
+    pays = "no contact pays" if even is None else f"a contact pays from {even:.1%} on"
+    rule, everyone = result["problem"]["threshold"]["rule"], found["profit_of_everyone"]
+    lines = [
+        f"by {rule} it lists {found['listed_share']:.1%} of the test rows and earns {found['profit']:,.0f}; "
+        f"contacting everyone {everyone:,.0f}, no one 0; {pays}"
+    ]
+    return lines + [f"note: {each}" for each in shortfalls(found["profit"], found["profit_of_everyone"])]
 
 
 def suspicion(row: dict[str, Any]) -> str:

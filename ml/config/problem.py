@@ -62,6 +62,9 @@ class Tuning:
 class Threshold:
     """How the probability from which a customer counts as churning is set.
 
+    Without a threshold a problem file that states costs gets the rule ``profit``, and one that states none
+    ``recall_at_least`` 0.8.
+
     Parameters
     ----------
     rule : str
@@ -106,8 +109,11 @@ class Split:
 class Problem:
     """One churn problem; the defaults are those of the ``problem.yml`` in the repository.
 
+    Its threshold alone differs: that file states costs, and so the rule is ``profit``.
     ``capacity`` is contacts a week, None without limit; ``refresh_days`` the days from one scoring of
-    everyone to the next; ``actions`` a file, by its whole path or relative to the repository.
+    everyone to the next; ``actions`` a file, by its whole path or relative to the repository; ``exclude``
+    features, subjects or roles that no model reads; ``use_sensitive`` features whose YAML says ``role:
+    sensitive`` and that are inputs all the same.
     """
 
     horizon_days: int = 30
@@ -123,6 +129,8 @@ class Problem:
     calibration: str = "auto"
     bands: Bands = Bands()
     actions: str = "actions.yml"
+    exclude: tuple[str, ...] = ()
+    use_sensitive: tuple[str, ...] = ()
     baseline: tuple[str, ...] = ("overdue_ratio", "days_since_last_order")
     candidates: tuple[str, ...] = CANDIDATES
     selection: str = "none"
@@ -166,7 +174,7 @@ GROUPS: dict[str, Any] = {
     "constraints": Constraints,
     "split": Split,
 }
-LISTS = ("baseline", "candidates")
+LISTS = ("baseline", "candidates", "exclude", "use_sensitive")
 
 
 def read_problem(path: str | Path | None = None) -> Problem:
@@ -192,7 +200,12 @@ def read_problem(path: str | Path | None = None) -> Problem:
 
 
 def from_values(values: dict[str, Any]) -> Problem:
-    """A Problem from plain checked values, as ``as_dict`` gives them."""
+    """A Problem from plain checked values, as ``as_dict`` gives them.
+
+    Where costs are stated and no threshold, the threshold follows the costs.
+    """
+    if "costs" in values and "threshold" not in values:
+        values = values | {"threshold": {"rule": "profit"}}
     made = {name: GROUPS[name](**value) if name in GROUPS else value for name, value in values.items()}
     return Problem(**made | {name: tuple(made[name]) for name in LISTS if name in made})
 

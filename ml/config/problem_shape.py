@@ -41,6 +41,8 @@ SHAPE: Shape = {
     "calibration": Choice(CALIBRATIONS),
     "bands": {"medium": Share(), "high": Share()},
     "actions": Text("the name of a file of recommended actions"),
+    "exclude": Names(),
+    "use_sensitive": Names(),
     "baseline": Names(),
     "candidates": Some(CANDIDATES),
     "selection": Choice(SELECTIONS),

@@ -43,6 +43,16 @@ def profit_of(churned: Floats, contacted: NDArray[np.bool_], costs: Costs) -> fl
     return gain(costs) * hits - loss(costs) * (listed - hits)
 
 
+def shortfalls(earned: float, everyone: float) -> list[str]:
+    """Sentences on the simple policies, everyone contacted and no one, that earn more than a list."""
+    found = []
+    if everyone > max(earned, 0.0):
+        found.append(f"contacting everyone would earn more: {everyone:,.0f} against {earned:,.0f}")
+    if earned < 0.0:
+        found.append(f"contacting no one would earn more: the list loses {-earned:,.0f}")
+    return found
+
+
 @dataclass(frozen=True)
 class ProfitCurve:
     """Profit against threshold; the first point is nobody contacted.

@@ -7,6 +7,7 @@ import numpy as np
 from ml.common.errors import ProblemError
 from ml.config.problem import Problem
 from ml.decision.actions import BANDS, read_actions
+from ml.decision.profit import break_even, shortfalls
 from ml.evaluate.measured import Rows
 from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
@@ -17,6 +18,7 @@ def decision(rows: Rows, probability: Floats, model: ChurnModel, actions: dict[s
     listed = model.decision(probability)
     facts = rows.list_facts(listed)
     profit = facts["profit"]
+    simple = simple_policies(rows, probability)
     return {
         "threshold": model.threshold,
         "rule": model.problem.threshold.rule,
@@ -24,7 +26,24 @@ def decision(rows: Rows, probability: Floats, model: ChurnModel, actions: dict[s
         **facts,
         "confusion": confusion(rows.churned, listed),
         "profit_per_listed": profit["value"] / int(listed.sum()) if profit and listed.any() else None,
+        **simple,
+        "shortfalls": shortfalls(profit["value"], simple["everyone"]["value"]) if profit else [],
         "bands": bands(rows, probability, model, actions),
+    }
+
+
+def simple_policies(rows: Rows, probability: Floats) -> dict[str, Any]:
+    """What one needs beside any list: the profit of contacting everyone, and from where on a contact pays."""
+    costs = rows.problem.costs
+    least = break_even(costs)
+    pays = rows.list_facts(probability >= least)
+    return {
+        "everyone": rows.list_facts(np.ones(len(probability), bool))["profit"],
+        "break_even": {
+            "probability": least if np.isfinite(least) else None,
+            "listed": pays["listed"],
+            "profit": pays["profit"],
+        },
     }
 
 

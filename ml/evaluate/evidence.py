@@ -9,7 +9,7 @@ customers are drawn, not rows. MEASURES is ``{metric: INTERVAL}`` over the keys 
 lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``.
 
 ===================  ====================================================================================
-``shape``            version of this description, 2
+``shape``            version of this description, 3
 ``model_version``    ``model-000001``
 ``model_card``       hash of the model's card: evidence of another card is computed anew
 ``champion``         the candidate that was chosen
@@ -31,9 +31,9 @@ lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``
 ``decision``         what the threshold does, see DECISION below
 ``curves``           what can be drawn of the test part, see CURVES below
 
-``segments``         ``[{"by": "tenure" | "value" | "city", "label", "feature", "groups": [GROUP]}]``;
-                     numbers in thirds of the training rows, texts from the most frequent on, then
-                     ``(others)``
+``segments``         ``[{"by": "tenure" | "value" | "city" | "gender" | "age", "label", "feature",
+                     "groups": [GROUP]}]``; numbers in thirds of the training rows, texts from the most
+                     frequent on, then ``(others)``
 ``months``           ``[GROUP]``, ``name`` being ``2017-10``: the month of the cut-off
 ``learning``         ``[{"share", "customers", "rows", "measures": MEASURES}]``: the champion's recipe on a
                      part of the training customers
@@ -65,9 +65,13 @@ None when nobody is listed.
 
 DECISION is ``{"threshold", "rule", "rule_met", "listed": INTERVAL, "recall": INTERVAL, "precision": INTERVAL,
 "confusion": {"churned_listed", "stayed_listed", "churned_not_listed", "stayed_not_listed"}, "profit":
-INTERVAL | None, "profit_per_listed": float | None, "bands": [{"band", "low", "high", "rows", "base_rate",
-"mean_probability", "action"}]}``; listed is a share of the rows, confusion counts rows, profit is of all rows
-together, None when the problem states no costs.
+INTERVAL | None, "profit_per_listed": float | None, "everyone": INTERVAL, "break_even": {"probability": float
+| None, "listed": INTERVAL, "profit": INTERVAL}, "shortfalls": [str], "bands": [{"band", "low", "high",
+"rows", "base_rate", "mean_probability", "action"}]}``; listed is a share of the rows, confusion counts rows,
+profit is of all rows together, None when the problem states no costs. ``everyone`` is the profit of
+contacting everyone (no one earns 0), ``break_even`` the probability from which a contact pays, None where not
+even a sure churner pays, and the list from there on; ``shortfalls`` are sentences: which of the two simple
+policies earns more.
 
 CURVES is ``{"roc": {candidate: POINTS(false_alarms, recall)}, "precision_recall": {candidate: POINTS(recall,
 precision)}, "reliability": {candidate: POINTS(said, seen, low, high, rows)}, "gain": {candidate:
@@ -89,4 +93,4 @@ None, "score": float, "subjects": [{"subject", "added"}], "features": [{"feature
 take most.
 """
 
-SHAPE = 2
+SHAPE = 3

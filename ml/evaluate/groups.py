@@ -1,4 +1,4 @@
-"""The same figures for parts of the customers: by tenure, value and city, and by the month of the cut-off."""
+"""The same figures for parts of the customers: by tenure, value, city, gender, age, month of the cut-off."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ SEGMENTS: dict[str, tuple[str, ...]] = {
     "tenure": ("tenure_days", "days_since_first_order"),
     "value": ("spend_365d", "spend_90d", "spend_lifetime", "average_order_value_365d"),
     "city": ("city",),
+    "gender": ("gender",),
+    "age": ("age_years",),
 }
 
 

@@ -74,7 +74,21 @@ def decision_lines(decision: dict[str, Any]) -> list[str]:
         lines.append(
             f"  profit {money(profit)}" + ("" if each is None else f", {each:,.2f} a customer listed")
         )
-    return lines
+    return lines + policy_lines(decision)
+
+
+def policy_lines(decision: dict[str, Any]) -> list[str]:
+    """What the simple policies earn, and from which probability a contact pays."""
+    even = decision["break_even"]
+    lines = [f"  contacting everyone {money(decision['everyone'])}, no one 0"]
+    if even["probability"] is None:
+        lines.append("  no contact pays: even a sure churner costs more than he is worth")
+    else:
+        lines.append(
+            f"  a contact pays from {even['probability']:.1%} on: that list holds "
+            f"{even['listed']['value']:.1%} and earns {money(even['profit'])}"
+        )
+    return lines + [f"  note: {sentence}" for sentence in decision["shortfalls"]]
 
 
 def segment_lines(segments: list[dict[str, Any]]) -> list[str]:

@@ -49,6 +49,22 @@ def sentence(told: Told) -> str:
             f"({between(found['profit'], money)}) over all test rows{each}; nobody was really contacted, "
             "so that is an expectation."
         )
+        said.append(policies(found))
+    return " ".join(said)
+
+
+def policies(found: Values) -> str:
+    """What the simple policies earn, and from which probability a contact pays."""
+    even = found["break_even"]
+    said = [f"Contacting everyone would earn {money(found['everyone']['value'])}, no one nothing."]
+    if even["probability"] is None:
+        said.append("No contact pays: even a sure churner costs more than he is worth.")
+    else:
+        said.append(
+            f"A contact pays from a probability of {percent(even['probability'])} on; the list from there on "
+            f"holds {percent(even['listed']['value'])} and earns {money(even['profit']['value'])}."
+        )
+    said += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in found["shortfalls"]]
     return " ".join(said)
 
 

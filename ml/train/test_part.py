@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.config.problem import Costs
+from ml.decision.profit import break_even, profit_of
 from ml.features.parts import Part
 from ml.metrics.scores import METRIC_NAMES, bootstrap, measure, with_interval
 from ml.model.estimators import Floats
@@ -62,18 +63,26 @@ def judge(
             )
             for metric in COMPARED
         },
-        "decision": decision_facts(part.churned, probabilities[champion] >= threshold),
+        "decision": decision_facts(part.churned, probabilities[champion] >= threshold, costs or Costs()),
     }
 
 
-def decision_facts(churned: Floats, decided: Any) -> dict[str, float | None]:
-    """Share of rows listed, recall and precision; precision is null when nobody is listed."""
+def decision_facts(churned: Floats, decided: Any, costs: Costs) -> dict[str, float | None]:
+    """Share of rows listed, recall, precision, profit; precision is null when nobody is listed.
+
+    Beside the profit of the list stands that of contacting everyone, and the probability from which a contact
+    pays, null where none does; contacting no one earns nothing.
+    """
+    least = break_even(costs)
     hits = float(churned[decided].sum())
     listed = int(np.sum(decided))
     return {
         "listed_share": listed / len(churned),
         "recall": hits / float(churned.sum()),
         "precision": hits / listed if listed else None,
+        "profit": profit_of(churned, decided, costs),
+        "profit_of_everyone": profit_of(churned, np.ones(len(churned), bool), costs),
+        "break_even": least if np.isfinite(least) else None,
     }
 
 

@@ -34,6 +34,7 @@ from ml.train.candidates import Candidate, candidates, needed
 from ml.train.choice import Choice, Fitted, choose
 from ml.train.folds import Asked, Fold, make_folds
 from ml.train.leakage_suspects import suspects
+from ml.train.permitted import excluded_features
 from ml.train.promotion import BETTER, decide, promote
 from ml.train.readback import check_reads_back
 from ml.train.refit import learn_anew
@@ -144,7 +145,8 @@ def learn(
     parts = read_parts(build, problem)
     catalog = read_catalog(build)
     undated = undated_features(build, catalog)
-    names = [name for name in catalog.feature_names if name not in undated]
+    closed = undated | excluded_features(catalog, problem)
+    names = [name for name in catalog.feature_names if name not in closed]
     inputs, left_out = choose_inputs(parts.train.table, names, needed(names, problem))
     suspected = suspects(parts.train.table, inputs, problem.seed)
     inputs, folds, unselected = select(inputs, make_folds(parts, inputs, problem), problem, bar.step)
@@ -157,7 +159,7 @@ def learn(
     bar.step("choosing")
     choice = choose(trials, {each.candidate.name: each.milliseconds for each in ready}, folds, problem)
     model = make_champion(ready, choice, parts, inputs, problem)
-    facts = origin(build, catalog, parts, undated | left_out | unselected) | model.facts
+    facts = origin(build, catalog, parts, closed | left_out | unselected) | model.facts
     facts |= {"folds": [fold.facts() for fold in folds], "tuning": [each.as_dict() for each in tuned]}
     facts |= {"suspects": suspected, "undated": list(undated)}
     return Learned(replace(model, facts=facts), ready, parts)
@@ -240,7 +242,6 @@ def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[st
     pq.write_table(test_table(parts.test, probabilities), unfinished / TEST)
     facts = {"model_version": name, "champion": model.kind} | model.facts
     facts |= {"test": verdict, "promotion": decision.as_dict()}
-    facts |= {"better_than_chance": ranks_better_than_chance(facts)}
     write_model(replace(model, facts=facts), unfinished)
     check_reads_back(replace(model, facts=facts), unfinished, build, parts.test.table)
     sync_tree(unfinished)
@@ -249,4 +250,5 @@ def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[st
     sync_folder(home.models)
     promote(build, home.models / name, decision)
     said = {"threshold": model.threshold, "problem": model.problem.as_dict(), "looks": looks}
+    said |= {"better_than_chance": ranks_better_than_chance(facts)}
     return facts | said

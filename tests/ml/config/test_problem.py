@@ -1,6 +1,7 @@
 """problem.yml: what is read, and the sentence for each way to get it wrong."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
-def test_the_file_in_the_repository_states_the_defaults() -> None:
-    assert read_problem() == Problem()
+def test_the_file_in_the_repository_states_the_defaults_and_the_threshold_that_follows_its_costs() -> None:
+    assert read_problem() == replace(Problem(), threshold=Threshold("profit"))
 
 
 def test_keys_left_out_take_their_defaults(tmp_path: Path) -> None:
@@ -70,6 +71,20 @@ def test_the_new_words_are_read(tmp_path: Path) -> None:
 def test_a_rule_without_a_value_takes_its_usual_one(tmp_path: Path, rule: str, value: float | None) -> None:
     problem = read_problem(written(tmp_path, f"capacity: 9\nthreshold: {{rule: {rule}}}\n"))
     assert problem.threshold == Threshold(rule, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "threshold"),
+    [
+        ("costs: {contact: 2}\n", Threshold("profit")),
+        ("seed: 3\n", Threshold("recall_at_least", 0.8)),
+        ("costs: {contact: 2}\nthreshold: {rule: recall_at_least}\n", Threshold("recall_at_least", 0.8)),
+    ],
+)
+def test_the_threshold_follows_the_costs_where_they_are_stated(
+    tmp_path: Path, text: str, threshold: Threshold
+) -> None:
+    assert read_problem(written(tmp_path, text)).threshold == threshold
 
 
 def test_actions_are_looked_for_beside_the_problem_then_in_the_repository(tmp_path: Path) -> None:

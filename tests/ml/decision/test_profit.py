@@ -5,7 +5,15 @@ import pytest
 
 from ml.config.problem import Costs
 from ml.decision.lists import Lists
-from ml.decision.profit import break_even, gain, loss, profit_by_costs, profit_curve, profit_of
+from ml.decision.profit import (
+    break_even,
+    gain,
+    loss,
+    profit_by_costs,
+    profit_curve,
+    profit_of,
+    shortfalls,
+)
 
 COSTS = Costs(contact=1, offer=10, value_kept=200, take_up=0.3)
 CHURNED = np.array([1.0, 1, 0, 1, 0, 0, 0, 0, 0, 0])
@@ -39,6 +47,13 @@ def test_a_list_earns_what_its_point_on_the_curve_says() -> None:
     curve = profit_curve(CHURNED, PROBABILITY, COSTS)
     for level, per_customer in zip(curve.levels, curve.per_customer, strict=True):
         assert profit_of(CHURNED, level <= PROBABILITY, COSTS) == pytest.approx(per_customer * 10)
+
+
+def test_a_list_that_earns_less_than_everyone_or_no_one_is_named() -> None:
+    assert shortfalls(146, 91) == []
+    assert shortfalls(80, 91) == ["contacting everyone would earn more: 91 against 80"]
+    assert shortfalls(-5, -91) == ["contacting no one would earn more: the list loses 5"]
+    assert len(shortfalls(-5, 91)) == 2
 
 
 def test_where_nothing_pays_nobody_is_contacted() -> None:

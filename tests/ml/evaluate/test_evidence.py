@@ -105,6 +105,18 @@ def test_parts_add_up_to_the_whole(found: dict[str, Any]) -> None:
         assert sum(each["rows"] for each in segment["groups"]) == rows
 
 
+def test_everyone_and_the_break_even_stand_beside_the_list(trained: Trained, found: dict[str, Any]) -> None:
+    kept = pq.read_table(Home.at(trained[0]).current_model() / "test.parquet").to_pandas()
+    gone = kept["churned"] == 1
+    pays = kept[found["champion"]] >= 11 / 67
+    decision = found["decision"]
+    assert decision["everyone"]["value"] == pytest.approx(56 * gone.sum() - 11 * (~gone).sum())
+    assert decision["break_even"]["probability"] == pytest.approx(11 / 67)
+    assert decision["break_even"]["listed"]["value"] == pytest.approx(pays.mean())
+    earned = 56 * (pays & gone).sum() - 11 * (pays & ~gone).sum()
+    assert decision["break_even"]["profit"]["value"] == pytest.approx(earned)
+
+
 def test_reasons_of_the_sample_customers_add_up_to_their_scores(
     trained: Trained, found: dict[str, Any]
 ) -> None:

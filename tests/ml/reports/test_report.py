@@ -115,6 +115,8 @@ def test_figures_are_those_of_the_evidence(cards: Cards) -> None:
         f"churned ({decision['confusion']['churned_listed'] + decision['confusion']['churned_not_listed']:,})"
         in text
     )
+    assert "Contacting everyone would earn" in text
+    assert "A contact pays from a probability of 16.4 % on" in text
     assert f"{test['rows']:,} rows of {test['customers']:,} customers" in section_of(
         cards.after, "candidates"
     )

@@ -53,7 +53,14 @@ def test_every_interval_holds_its_value_and_the_numbers_are_those_of_the_kept_ro
         assert said["test"]["candidates"][name]["roc_auc"]["value"] == pytest.approx(auc)
     assert said["test"]["base_rate"] == pytest.approx(rows["churned"].mean())
     decided = rows[said["champion"]] >= said["threshold"]
-    assert said["test"]["decision"]["recall"] == pytest.approx(decided[rows["churned"] == 1].mean())
+    decision, churned = said["test"]["decision"], rows["churned"] == 1
+    assert decision["recall"] == pytest.approx(decided[churned].mean())
+    # 0.3 * (200 - 10) - 1 = 56 a churner reached, 11 lost on one who would have stayed, 11 / 67 breaks even.
+    assert decision["profit"] == pytest.approx(
+        56 * (decided & churned).sum() - 11 * (decided & ~churned).sum()
+    )
+    assert decision["profit_of_everyone"] == pytest.approx(56 * churned.sum() - 11 * (~churned).sum())
+    assert decision["break_even"] == pytest.approx(11 / 67)
 
 
 def test_the_difference_is_champion_minus_rule(trained: tuple[Path, dict[str, Any]]) -> None:
