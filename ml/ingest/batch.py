@@ -53,6 +53,12 @@ def relation_of(folder: Path) -> str:
     return parquet(sorted(folder.glob("*.parquet")), "union_by_name = true")
 
 
+def label_of(labels: list[str]) -> str:
+    """What messages call files that are read together."""
+    others = len(labels) - 1
+    return labels[0] + (f" (and {others:,} more files)" if others > 1 else " (and 1 more file)" * others)
+
+
 def match_columns(table: Table, label: str, found: dict[str, str]) -> dict[str, tuple[str, str]]:
     """Which of the columns ``found`` (name to type) is which of the contract.
 
@@ -112,6 +118,7 @@ __all__ = [
     "FILE",
     "ROW",
     "Part",
+    "label_of",
     "match_columns",
     "plural",
     "reading",

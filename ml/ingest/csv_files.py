@@ -1,142 +1,211 @@
-"""One CSV file into a part: every value as text, every line that is no row set aside."""
+"""CSV files into parts: files of one header are read together, every value as text, broken lines set aside.
 
-import csv
-import io
+Comes in: the files of one table. Goes out: a part for each header, with file and row number of every row.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from ml.common.errors import SourceError
-from ml.common.sql import exact, literal
-from ml.ingest.batch import FILE, ROW, Part, match_columns, reading, refuse_twins
+from ml.common.sql import file_list, literal, quoted
+from ml.ingest.batch import FILE, ROW, Part, label_of, match_columns, reading, refuse_twins
+from ml.ingest.broken_lines import MUTED, REASONS, without_broken_quotes
 from ml.ingest.contract import Table
+from ml.ingest.csv_headers import read_header, unique_names
 from ml.ingest.file_names import packing_of
 from ml.ingest.line_endings import evened
-from ml.ingest.packed import opened
-
-DELIMITERS = ",;\t|"
-HEADER_BYTES = 1 << 16
+from ml.ingest.partitions import Partition, added_columns, partitions_of, refuse_clashes
 
 READ = """
 create table {relation}_lines as
-select * from read_csv(
-    {path}, auto_detect = false, header = true, columns = {columns},
+select *, file_index::uinteger as _index
+from read_csv(
+    {files}, auto_detect = false, header = true, columns = {columns},
     delim = {delimiter}, quote = '"', escape = '"', compression = {compression}, hive_partitioning = false,
     store_rejects = true, rejects_limit = 0,
     rejects_table = '{relation}_errors', rejects_scan = '{relation}_scans'
 );
-create view {relation} as
-select *, {label} as {file}, rowid + 1 as {row} from {relation}_lines
+create table {relation}_files as
+select
+    _index,
+    file,
+    path,
+    coalesce(
+        sum(rows) over (order by _index rows between unbounded preceding and 1 preceding), 0
+    )::bigint as first_row
+from (select unnest(range({count}))::uinteger as _index, unnest({labels}) as file, unnest({paths}) as path)
+left join (select _index, count(*) as rows from {relation}_lines group by _index) using (_index)
 """
 
-# Of a broken line DuckDB tells its number, the header being line 1; of the others only their order is known.
+# What would hide rows; there is none in the files as they are read here.
+HIDES_ROWS = """
+select file
+from {relation}_errors
+join {relation}_scans using (scan_id, file_id)
+join {relation}_files on path = file_path
+where error_type = 'UNQUOTED VALUE'
+limit 1
+"""
+
+# Of a broken line DuckDB knows its number, the header being line 1; of the others only their order.
 BROKEN = """
 create table {relation}_broken as
 select
-    {label} as file,
+    _index,
+    file,
     line - 1 as row,
     'broken CSV line: ' || lower(string_agg(distinct fault, ' and ' order by fault)) as reason,
     json_object('line', any_value(trim(translate(csv_line, {muted}, {unmuted}), e'\\r\\n'))) as content
 from (
-    select *, if(contains(csv_line, {muted}[1]), 'unclosed quote', error_type) as fault from {relation}_errors
+    select scan_id, file_id, line, csv_line, case {faults} else error_type end as fault
+    from {relation}_errors
 )
-group by line
+join {relation}_scans using (scan_id, file_id)
+join {relation}_files on path = file_path
+group by _index, file, line
 """
 
-# A quote that is never closed hides the rows after it: such a file is read again, line by line.
-HIDES_ROWS = """
-select count(*) from {relation}_errors where error_type in ('UNQUOTED VALUE', 'LINE SIZE OVER MAXIMUM')
+ROWS = """
+create view {relation} as
+select {values}, files.file as {FILE}, lines.rowid - files.first_row + 1 as {ROW}
+from {relation}_lines as lines
+join {relation}_files as files on lines._index = files._index
 """
-
-UNREAD = """
-drop view {relation}; drop table {relation}_lines; drop table {relation}_errors; drop table {relation}_scans
-"""
-
-MUTED_QUOTE, MUTED_DELIMITER = "\x01", "\x02"
 
 # Each broken line pushes the rows after it one further down.
-RENUMBERED = """
-create view {relation}_renumbered as
-with numbered as (select row, row_number() over (order by row) as nth from {relation}_broken),
-gaps as (select row - nth as rows_before, max(nth) as shift from numbered group by rows_before)
-select whole.* replace (whole.{row} + coalesce(gaps.shift, 0) as {row})
-from {relation} as whole
-asof left join gaps on whole.{row} > gaps.rows_before
+ROWS_AROUND_BROKEN = """
+create view {relation} as
+with numbered as (
+    select _index, row, row_number() over (partition by _index order by row) as nth from {relation}_broken
+),
+gaps as (select _index, row - nth as rows_before, max(nth) as shift from numbered group by all),
+lines as (
+    select lines.*, files.file, lines.rowid - files.first_row + 1 as nth
+    from {relation}_lines as lines
+    join {relation}_files as files on lines._index = files._index
+)
+select {values}, lines.file as {FILE}, lines.nth + coalesce(gaps.shift, 0) as {ROW}
+from lines
+asof left join gaps on lines._index = gaps._index and lines.nth > gaps.rows_before
 """
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One CSV file that is ready to be read.
+
+    Parameters
+    ----------
+    label : str
+        Its path below the raw folder.
+    path : Path
+        The file, or a copy that DuckDB can read.
+    names : tuple of str
+        Its columns.
+    delimiter : str
+    partitions : tuple of Partition
+        Columns in the names of its folders.
+    """
+
+    label: str
+    path: Path
+    names: tuple[str, ...]
+    delimiter: str
+    partitions: tuple[Partition, ...]
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What files that are read together have in common."""
+        return self.names, self.delimiter, self.partitions, packing_of(self.path.name)
 
 
 def stage_csv(
-    connection: duckdb.DuckDBPyConnection, table: Table, path: Path, label: str, relation: str, work: Path
-) -> Part:
-    """Read ``path`` into ``relation``; its broken lines into ``<relation>_broken``."""
+    connection: duckdb.DuckDBPyConnection, table: Table, files: dict[str, Path], relation: str, work: Path
+) -> list[Part]:
+    """One part for all ``files`` (label to path) that have the same header."""
+    sheets = [
+        open_sheet(table, label, path, work / f"{relation}-{number}")
+        for number, (label, path) in enumerate(files.items())
+    ]
+    groups = {f"{relation}_{number}": alike for number, alike in enumerate(alike_sheets(sheets))}
+    return [stage_sheets(connection, table, alike, name) for name, alike in groups.items()]
+
+
+def open_sheet(table: Table, label: str, path: Path, copy: Path) -> Sheet:
+    """One file with its header, or a copy of it that DuckDB can read row by row."""
     header, delimiter = read_header(path, label)
     refuse_twins(table, label, header)
-    names = unique_names(header)
-    columns = match_columns(table, label, dict.fromkeys(names, "VARCHAR"))
-    even = evened(path, work / f"{relation}-even.csv", label)
-    words = read_words(even, label, relation, names, delimiter)
-    with reading(label):
-        connection.execute(READ.format(**words))
-        if connection.execute(HIDES_ROWS.format(**words)).fetchall()[0][0]:
-            plain = mute_open_quotes(even, work / f"{relation}.csv", delimiter, label)
-            connection.execute(UNREAD.format(**words))
-            words |= {"path": literal(exact(plain)), "compression": "'none'"}
-            connection.execute(READ.format(**words))
-    connection.execute(BROKEN.format(**words))
-    if not connection.execute(f"select count(*) from {relation}_broken").fetchall()[0][0]:
-        return Part(table, label, relation, columns)
-    connection.execute(RENUMBERED.format(**words))
-    return Part(table, label, f"{relation}_renumbered", columns, f"{relation}_broken")
+    whole = without_broken_quotes(path, copy.with_suffix(".quotes"), len(header), delimiter, label)
+    whole = evened(whole, copy.with_suffix(".even"), label)
+    return Sheet(label, whole, tuple(unique_names(header)), delimiter, partitions_of(label))
 
 
-def read_words(path: Path, label: str, relation: str, names: list[str], delimiter: str) -> dict[str, str]:
-    """What the SQL of this module is filled with."""
-    return {
-        "relation": relation,
-        "file": FILE,
-        "row": ROW,
-        "label": literal(label),
-        "path": literal(exact(path)),
-        "delimiter": literal(delimiter),
-        "compression": literal(packing_of(path.name)),
-        "columns": "{" + ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names) + "}",
-        "muted": literal(MUTED_QUOTE + MUTED_DELIMITER),
-        "unmuted": literal(f'"{delimiter}'),
-    }
+def alike_sheets(sheets: Iterable[Sheet]) -> list[list[Sheet]]:
+    """``sheets`` in groups that can be read together."""
+    groups: dict[tuple[object, ...], list[Sheet]] = {}
+    for sheet in sheets:
+        groups.setdefault(sheet.shape, []).append(sheet)
+    return list(groups.values())
 
 
-def mute_open_quotes(path: Path, copy: Path, delimiter: str, label: str) -> Path:
-    """Copy ``path`` with every line of an odd number of quotes made one field that hides nothing."""
-    mute = bytes.maketrans(f'"{delimiter}'.encode(), f"{MUTED_QUOTE}{MUTED_DELIMITER}".encode())
-    with opened(path, label) as lines, copy.open("wb") as plain:
-        plain.writelines(line.translate(mute) if line.count(b'"') % 2 else line for line in lines)
-    return copy
-
-
-def read_header(path: Path, label: str) -> tuple[list[str], str]:
-    """Column names of ``path`` and the delimiter between them.
+def read(connection: duckdb.DuckDBPyConnection, sheets: list[Sheet], relation: str) -> None:
+    """All lines of ``sheets`` into ``<relation>_lines``, and which file each came from.
 
     Raises
     ------
     SourceError
-        The file is empty, or its beginning is no text.
+        They cannot be read.
     """
-    if path.stat().st_size == 0:
-        raise SourceError(f"{label} is empty (0 bytes): a table without rows still needs its header")
-    with opened(path, label) as file:
-        start = file.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
-    if "\0" in start:
-        raise SourceError(f"{label} cannot be read: it is no UTF-8 text")
-    marks = "\t" if path.name.lower().rpartition(".tsv")[1] else DELIMITERS
-    headers = [(next(csv.reader(io.StringIO(start, newline=""), delimiter=mark), []), mark) for mark in marks]
-    return max(headers, key=lambda header: len(header[0]))
+    first = sheets[0]
+    words = {
+        "relation": relation,
+        "files": file_list(sheet.path for sheet in sheets),
+        "columns": "{" + ", ".join(f"c{number}: 'VARCHAR'" for number in range(len(first.names))) + "}",
+        "delimiter": literal(first.delimiter),
+        "compression": literal(packing_of(first.path.name)),
+        "count": len(sheets),
+        "labels": f"[{', '.join(literal(sheet.label) for sheet in sheets)}]",
+        "paths": f"[{', '.join(literal(sheet.path) for sheet in sheets)}]",
+    }
+    with reading(label_of([sheet.label for sheet in sheets])):
+        connection.execute(READ.format(**words))
+    for (label,) in connection.execute(HIDES_ROWS.format(relation=relation)).fetchall():
+        raise SourceError(f"{label} cannot be read: a quote in it hides the rows after it")
 
 
-def unique_names(header: list[str]) -> list[str]:
-    """Names a relation can have: none empty, none twice (SQL minds no case)."""
-    names: list[str] = []
-    for position, name in enumerate(header, 1):
-        bare = name.strip() or f"column_{position}"
-        taken = {other.lower() for other in names}
-        names.append(bare if bare.lower() not in taken else f"{bare}_{position}")
-    return names
+def stage_sheets(
+    connection: duckdb.DuckDBPyConnection, table: Table, sheets: list[Sheet], relation: str
+) -> Part:
+    """Read ``sheets``, all of one shape; their broken lines into ``<relation>_broken``."""
+    read(connection, sheets, relation)
+    first, label = sheets[0], label_of([sheet.label for sheet in sheets])
+    added = added_columns(first.partitions, list(first.names))
+    names = [*first.names, *(partition.column for partition in added)]
+    columns = match_columns(table, label, dict.fromkeys(names, "VARCHAR"))
+    values = [f"lines.c{number} as {quoted(name)}" for number, name in enumerate(first.names)]
+    values += [f"{partition.value('file')} as {quoted(partition.column)}" for partition in added]
+    words = {"relation": relation, "FILE": FILE, "ROW": ROW, "values": ", ".join(values)}
+    has_broken = set_broken_aside(connection, relation, first.delimiter)
+    connection.execute((ROWS_AROUND_BROKEN if has_broken else ROWS).format(**words))
+    part = Part(table, label, relation, columns, f"{relation}_broken" if has_broken else None)
+    refuse_clashes(connection, part, tuple(set(first.partitions) - set(added)))
+    return part
+
+
+def set_broken_aside(connection: duckdb.DuckDBPyConnection, relation: str, delimiter: str) -> bool:
+    """Make ``<relation>_broken``; whether there is any broken line."""
+    faults = [
+        f"when contains(csv_line, {literal(mark.decode())}) then {literal(text)}"
+        for mark, text in REASONS.items()
+    ]
+    words = {
+        "relation": relation,
+        "muted": literal(MUTED),
+        "unmuted": literal('"' * len(REASONS) + delimiter),
+        "faults": " ".join(faults),
+    }
+    connection.execute(BROKEN.format(**words))
+    return bool(connection.execute(f"select count(*) from {relation}_broken").fetchall()[0][0])

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,3 +42,10 @@ def unpacked(path: Path, packing: str) -> IO[bytes]:
 
         return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
     return path.open("rb")
+
+
+def unpack(path: Path, copy: Path, label: str) -> Path:
+    """Copy ``path`` without its packing; ``copy``."""
+    with opened(path, label) as file, copy.open("wb") as written:
+        shutil.copyfileobj(file, written)
+    return copy

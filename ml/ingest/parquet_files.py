@@ -5,9 +5,10 @@ from pathlib import Path
 import duckdb
 
 from ml.common.errors import SourceError
-from ml.common.sql import file_list, parquet
-from ml.ingest.batch import FILE, ROW, Part, match_columns, reading
+from ml.common.sql import file_list, parquet, quoted
+from ml.ingest.batch import FILE, ROW, Part, label_of, match_columns, reading
 from ml.ingest.contract import Table
+from ml.ingest.partitions import Partition, added_columns, partitions_of, refuse_clashes
 from ml.ingest.physical import INT96
 
 MAGIC = b"PAR1"
@@ -16,39 +17,76 @@ READ = """
 create view {relation} as
 select
     * exclude ("__path", file_row_number),
-    substr("__path", {prefix}) as {file},
-    file_row_number + 1 as {row}
+    {values}
+    {file} as {FILE},
+    file_row_number + 1 as {ROW}
 from {rows}
 """
 
+# What a file says of its columns, as one text: files that say the same have the same columns and types.
+SCHEMAS = """
+select
+    file_name,
+    md5(string_agg(
+        concat_ws(':', name, type, duckdb_type, num_children, converted_type, scale, precision, logical_type),
+        ',' order by column_id
+    ))
+from parquet_schema({files})
+where column_id > 0
+group by file_name
+"""
+
+Shape = tuple[tuple[str, str], ...]
+
 
 def stage_parquet(
-    connection: duckdb.DuckDBPyConnection, table: Table, root: Path, paths: list[Path], relation: str
+    connection: duckdb.DuckDBPyConnection, table: Table, root: Path, files: dict[str, Path], relation: str
 ) -> list[Part]:
-    """One part for all files of ``paths`` that have the same columns and types."""
-    shapes: dict[tuple[tuple[str, str], ...], list[Path]] = {}
-    for path in paths:
-        shapes.setdefault(shape_of(connection, path, str(path.relative_to(root))), []).append(path)
+    """One part for all ``files`` (label to path) that have the same columns and types."""
+    if not files:
+        return []
+    # Footers are read once, not by every query: with thousands of small files they are most of the work.
+    connection.execute("set parquet_metadata_cache = true")
+    for label, path in files.items():
+        check_beginning(path, label)
+    groups: dict[tuple[Shape, tuple[Partition, ...]], list[str]] = {}
+    for label, shape in shapes_of(connection, files).items():
+        groups.setdefault((shape, partitions_of(label)), []).append(label)
     return [
-        stage_shape(connection, table, root, dict(shape), alike, f"{relation}_{number}")
-        for number, (shape, alike) in enumerate(shapes.items())
+        stage_shape(
+            connection, table, root, dict(shape), {label: files[label] for label in labels}, f"{relation}_{n}"
+        )
+        for n, ((shape, _), labels) in enumerate(groups.items())
     ]
 
 
-def shape_of(connection: duckdb.DuckDBPyConnection, path: Path, label: str) -> tuple[tuple[str, str], ...]:
-    """Column names and types of one file.
-
-    Raises
-    ------
-    SourceError
-        The file is empty or no Parquet.
-    """
+def check_beginning(path: Path, label: str) -> None:
+    """SourceError when the file is empty or no Parquet."""
     with path.open("rb") as file:
         start = file.read(len(MAGIC))
     if not start:
         raise SourceError(f"{label} is empty (0 bytes): a table without rows still needs its columns")
     if start != MAGIC:
         raise SourceError(f"{label} cannot be read: it is no Parquet file")
+
+
+def shapes_of(connection: duckdb.DuckDBPyConnection, files: dict[str, Path]) -> dict[str, Shape]:
+    """Column names and types of every file, from one query and one more for each kind of schema."""
+    try:
+        rows = connection.execute(SCHEMAS.format(files=file_list(files.values()))).fetchall()
+    except duckdb.Error:
+        return {label: shape_of(connection, path, label) for label, path in files.items()}
+    schemas = dict(rows)
+    shapes: dict[str, Shape] = {}
+    for label, path in files.items():
+        schema = schemas[str(path)]
+        if schema not in shapes:
+            shapes[schema] = shape_of(connection, path, label)
+    return {label: shapes[schemas[str(path)]] for label, path in files.items()}
+
+
+def shape_of(connection: duckdb.DuckDBPyConnection, path: Path, label: str) -> Shape:
+    """Column names and types of one file."""
     with reading(label):
         rows = connection.execute(f"describe select * from {parquet([path])}").fetchall()
         columns = {row[0]: row[1] for row in rows}
@@ -63,19 +101,26 @@ def stage_shape(
     table: Table,
     root: Path,
     shape: dict[str, str],
-    paths: list[Path],
+    files: dict[str, Path],
     relation: str,
 ) -> Part:
-    """A view over ``paths``, all of one ``shape``."""
-    label = str(paths[0].relative_to(root))
-    columns = match_columns(table, label, shape)
+    """A view over ``files``, all of one ``shape`` and with the same columns in their folders' names."""
+    label = label_of(list(files))
+    partitions = partitions_of(next(iter(files)))
+    added = added_columns(partitions, list(shape))
+    columns = match_columns(table, label, shape | {partition.column: "VARCHAR" for partition in added})
+    file = f"""substr("__path", {len(f"{root}/") + 1})"""
+    values = [f"{partition.value(file)} as {quoted(partition.column)}," for partition in added]
     words = {
         "relation": relation,
-        "file": FILE,
-        "row": ROW,
-        "prefix": len(f"{root}/") + 1,
-        "rows": parquet(paths, "filename = '__path'", "file_row_number = true"),
+        "FILE": FILE,
+        "ROW": ROW,
+        "values": " ".join(values),
+        "file": file,
+        "rows": parquet(files.values(), "filename = '__path'", "file_row_number = true"),
     }
     with reading(label):
         connection.execute(READ.format(**words))
-    return Part(table, label, relation, columns)
+    part = Part(table, label, relation, columns)
+    refuse_clashes(connection, part, tuple(set(partitions) - set(added)))
+    return part

@@ -73,12 +73,11 @@ class Folder:
 
     def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
         paths = self.found.tables.get(table.name, [])
-        parquet = [path for path in paths if format_of(path.name) == "parquet"]
-        parts = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
-        for number, path in enumerate(path for path in paths if format_of(path.name) == "csv"):
-            label = str(path.relative_to(self.root))
-            parts.append(stage_csv(connection, table, path, label, f"{table.name}_csv_{number}", work))
-        return parts
+        files = {"parquet": {}, "csv": {}}  # type: dict[str, dict[str, Path]]
+        for path in paths:
+            files[str(format_of(path.name))][path.relative_to(self.root).as_posix()] = path
+        parts = stage_parquet(connection, table, self.root, files["parquet"], f"{table.name}_parquet")
+        return parts + stage_csv(connection, table, files["csv"], f"{table.name}_csv", work)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,122 @@
+"""CSV lines whose quotes are wrong, made harmless, so that such a line costs only itself.
+
+A quote that is never closed, or is followed by text, hides the rows after it from DuckDB; of many files read
+together DuckDB does not even report one that is open at the end of its file. So quotes are checked first. In
+a file where one is wrong, a row may go over several lines while its quotes are right and it has as many
+values as the header. Any other line of a wrong quote is written as one value: DuckDB finds too few columns.
+"""
+
+import mmap
+import re
+from pathlib import Path
+from typing import IO
+
+from ml.ingest.file_names import packing_of
+from ml.ingest.packed import opened, unpack
+
+# In place of the quotes of a broken line, by what is wrong with it; in place of its delimiters.
+UNCLOSED, ESCAPED, AFTER_QUOTE, MUTED_DELIMITER = b"\x01", b"\x03", b"\x04", b"\x02"
+REASONS = {
+    UNCLOSED: "unclosed quote",
+    ESCAPED: "quote escaped by a backslash",
+    AFTER_QUOTE: "text after a closing quote",
+}
+MUTED = b"".join([*REASONS, MUTED_DELIMITER]).decode()
+
+# DuckDB's own limit for one row.
+LONGEST_ROW = 2_097_152
+QUOTE = b'"'
+RETURN_ALONE = re.compile(rb"\r(?!\n)")
+BLOCK = 1 << 24
+
+
+def without_broken_quotes(path: Path, copy: Path, columns: int, delimiter: str, label: str) -> Path:
+    """``path``, or a plain copy in which every line of a wrong quote is one value."""
+    with opened(path, label) as lines:
+        if is_well_quoted(lines, delimiter):
+            return path
+    if packing_of(path.name) != "none":
+        path = unpack(path, copy.with_suffix(".plain"), label)
+    mute_broken_lines(path, copy, columns, delimiter)
+    return copy
+
+
+def is_well_quoted(lines: IO[bytes], delimiter: str) -> bool:
+    """Whether every quote is closed and followed by a delimiter or the end of its line."""
+    end_of_line = rb"(?:\r\n|\n|\r)"
+    row = row_pattern(delimiter, "*+").pattern
+    rows = re.compile(rb'(?:[^"\r\n]*+' + end_of_line + rb"|" + row + end_of_line + rb")*+")
+    rest = b""
+    while block := lines.read(BLOCK):
+        if rest or QUOTE in block:
+            rest += block
+            rest = rest[rows.match(rest).end() :]  # type: ignore[union-attr]
+            if len(rest) > LONGEST_ROW:
+                return False
+        else:
+            rest = block[max(block.rfind(b"\n"), block.rfind(b"\r")) + 1 :]
+    return re.fullmatch(row, rest) is not None
+
+
+def mute_broken_lines(path: Path, copy: Path, columns: int, delimiter: str) -> None:
+    """Copy ``path``, a plain file, with every line of a wrong quote made one value."""
+    row, line = row_pattern(delimiter, f"{{{columns - 1}}}"), row_pattern(delimiter, "*+")
+    with path.open("rb") as file, copy.open("wb") as written:
+        text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        header = line.match(text)
+        end_of_line = b"\r" if header and RETURN_ALONE.match(text, header.end()) else b"\n"
+        start = 0
+        while (quote := text.find(QUOTE, start)) >= 0:
+            begin = max(text.rfind(end_of_line, start, quote) + 1, start)
+            written.write(text[start:begin])
+            start = copy_row(text, begin, (row, line), end_of_line, delimiter, written)
+        written.write(text[start:])
+
+
+def copy_row(
+    text: mmap.mmap,
+    begin: int,
+    patterns: tuple[re.Pattern[bytes], re.Pattern[bytes]],
+    end_of_line: bytes,
+    delimiter: str,
+    written: IO[bytes],
+) -> int:
+    """Copy the row that begins at ``begin``, or its first line muted; where the next one begins."""
+    row, line = patterns
+    whole = row.match(text, begin, begin + LONGEST_ROW)
+    if whole and is_end(text, whole.end(), end_of_line):
+        end = after_line(text, whole.end(), end_of_line)
+        written.write(text[begin:end])
+        return end
+    end = after_line(text, begin, end_of_line)
+    bare = text[begin:end].rstrip(b"\r\n")
+    alone = line.fullmatch(bare)
+    written.write(text[begin:end] if alone else muted(bare, delimiter) + text[begin + len(bare) : end])
+    return end
+
+
+def row_pattern(delimiter: str, repeated: str) -> re.Pattern[bytes]:
+    """A row as DuckDB reads it: one value, then ``repeated`` values after delimiters."""
+    mark = re.escape(delimiter.encode())
+    in_quotes = rb'\ ?+"[^"]*+(?:""[^"]*+)*+"\ *+'
+    plain = rb'(?!\ ?")[^' + mark + rb"\r\n]*+"
+    value = rb"(?:" + in_quotes + rb"|" + plain + rb")"
+    return re.compile(value + rb"(?:" + mark + value + rb")" + repeated.encode())
+
+
+def is_end(text: mmap.mmap, at: int, end_of_line: bytes) -> bool:
+    """Whether a line ends at ``at``."""
+    return at == len(text) or text[at : at + 1] == end_of_line or text[at : at + 2] == b"\r\n"
+
+
+def after_line(text: mmap.mmap, at: int, end_of_line: bytes) -> int:
+    """Where the line after the one at ``at`` begins."""
+    end = text.find(end_of_line, at)
+    return len(text) if end < 0 else end + 1
+
+
+def muted(line: bytes, delimiter: str) -> bytes:
+    """``line`` as one value without quotes, which says what is wrong with it."""
+    by_count = UNCLOSED if line.count(QUOTE) % 2 else AFTER_QUOTE
+    mark = ESCAPED if b'\\"' in line else by_count
+    return line.translate(bytes.maketrans(QUOTE + delimiter.encode(), mark + MUTED_DELIMITER))

@@ -1,0 +1,45 @@
+"""What the first line of a CSV file says: the names of the columns and the delimiter between them."""
+
+import csv
+import io
+from pathlib import Path
+
+from ml.common.errors import SourceError
+from ml.ingest.packed import opened
+
+DELIMITERS = ",;\t|"
+# More than any header needs.
+HEADER_BYTES = 1 << 16
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_header(path: Path, label: str) -> tuple[list[str], str]:
+    """Column names of ``path`` and the delimiter between them.
+
+    Raises
+    ------
+    SourceError
+        The file is empty, or its beginning is no text.
+    """
+    if path.stat().st_size == 0:
+        raise SourceError(f"{label} is empty (0 bytes): a table without rows still needs its header")
+    with opened(path, label) as file:
+        start = file.read(HEADER_BYTES)
+    if start.startswith(UTF16_MARKS):
+        raise SourceError(f"{label} cannot be read: it is UTF-16 text: save it as UTF-8")
+    if b"\0" in start:
+        raise SourceError(f"{label} cannot be read: it is no UTF-8 text")
+    text = start.decode("utf-8-sig", errors="replace")
+    marks = "\t" if ".tsv" in path.name.lower() else DELIMITERS
+    headers = [(next(csv.reader(io.StringIO(text, newline=""), delimiter=mark), []), mark) for mark in marks]
+    return max(headers, key=lambda header: len(header[0]))
+
+
+def unique_names(header: list[str]) -> list[str]:
+    """Names a relation can have: none empty, none twice (SQL minds no case)."""
+    names: list[str] = []
+    for position, name in enumerate(header, 1):
+        bare = name.strip() or f"column_{position}"
+        taken = {other.lower() for other in names}
+        names.append(bare if bare.lower() not in taken else f"{bare}_{position}")
+    return names

@@ -1,0 +1,91 @@
+"""Columns in the names of folders, as Hive and Spark write them: ``orders/day=2024-01-01/part.parquet``."""
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import duckdb
+
+from ml.common.errors import SourceError
+from ml.common.sql import literal, quoted
+from ml.ingest.batch import FILE, Part
+from ml.ingest.physical import INT96
+
+# What Hive and Spark write where the value is missing.
+MISSING = "__HIVE_DEFAULT_PARTITION__"
+
+CLASH = """
+select {FILE}, {column}::varchar, {value}
+from {relation}
+where {column} is distinct from try_cast({value} as {sql_type})
+limit 1
+"""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A column whose value is the name of a folder.
+
+    Parameters
+    ----------
+    column : str
+    folder : int
+        Which part of a file's path it is, from 1.
+    start : int
+        Where in that folder's name the value begins, from 1.
+    """
+
+    column: str
+    folder: int
+    start: int
+
+    def value(self, file: str) -> str:
+        """The SQL for the value, from the SQL of a file's path below the raw folder."""
+        text = f"url_decode(substr(split_part({file}, '/', {self.folder}), {self.start}))"
+        return f"nullif({text}, {literal(MISSING)})"
+
+
+def partitions_of(label: str) -> tuple[Partition, ...]:
+    """The columns in the folders of the file ``label``.
+
+    Raises
+    ------
+    SourceError
+        One column is in the path twice.
+    """
+    found: dict[str, Partition] = {}
+    for number, folder in enumerate(label.split("/")[:-1], 1):
+        key, sign, _ = folder.partition("=")
+        name = unquote(key).strip()
+        if not sign or not name:
+            continue
+        if name.lower() in found:
+            raise SourceError(f"{label} has the column {name} in two of its folders: keep one")
+        found[name.lower()] = Partition(name, number, len(key) + 2)
+    return tuple(found.values())
+
+
+def added_columns(partitions: tuple[Partition, ...], names: list[str]) -> list[Partition]:
+    """Those of ``partitions`` that are no column of the file itself."""
+    own = {name.strip().lower() for name in names}
+    return [partition for partition in partitions if partition.column.lower() not in own]
+
+
+def refuse_clashes(
+    connection: duckdb.DuckDBPyConnection, part: Part, partitions: tuple[Partition, ...]
+) -> None:
+    """SourceError when a file holds another value in a column than its folder's name says."""
+    own = {actual.strip().lower(): (actual, sql_type) for actual, sql_type in part.columns.values()}
+    for partition in partitions:
+        name, sql_type = own[partition.column.lower()]
+        words = {
+            "FILE": FILE,
+            "column": quoted(name),
+            "value": partition.value(FILE),
+            "relation": part.relation,
+            "sql_type": "TIMESTAMP" if sql_type == INT96 else sql_type,
+        }
+        for file, inside, outside in connection.execute(CLASH.format(**words)).fetchall():
+            raise SourceError(
+                f"{file} holds {inside} in the column {name}, and its folder's name says {outside}: rename "
+                "the folder, or take the column out of the file"
+            )
