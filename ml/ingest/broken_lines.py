@@ -16,12 +16,16 @@ from ml.ingest.packed import opened, unpack
 
 # In place of the quotes of a broken line, by what is wrong with it; in place of its delimiters.
 UNCLOSED, ESCAPED, AFTER_QUOTE, MUTED_DELIMITER = b"\x01", b"\x03", b"\x04", b"\x02"
+# Before a JSON line that is no object.
+NO_OBJECT = b"\x05"
 REASONS = {
+    NO_OBJECT: "no object",
     UNCLOSED: "unclosed quote",
     ESCAPED: "quote escaped by a backslash",
     AFTER_QUOTE: "text after a closing quote",
 }
-MUTED = b"".join([*REASONS, MUTED_DELIMITER]).decode()
+MUTED = b"".join([UNCLOSED, ESCAPED, AFTER_QUOTE, MUTED_DELIMITER, NO_OBJECT]).decode()
+
 
 # DuckDB's own limit for one row.
 LONGEST_ROW = 2_097_152
@@ -91,7 +95,9 @@ def copy_row(
     end = after_line(text, begin, end_of_line)
     bare = text[begin:end].rstrip(b"\r\n")
     alone = line.fullmatch(bare)
-    written.write(text[begin:end] if alone else muted(bare, delimiter) + text[begin + len(bare) : end])
+    written.write(
+        text[begin:end] if alone else muted(bare, delimiter, mark_of(bare)) + text[begin + len(bare) : end]
+    )
     return end
 
 
@@ -115,8 +121,17 @@ def after_line(text: mmap.mmap, at: int, end_of_line: bytes) -> int:
     return len(text) if end < 0 else end + 1
 
 
-def muted(line: bytes, delimiter: str) -> bytes:
-    """``line`` as one value without quotes, which says what is wrong with it."""
-    by_count = UNCLOSED if line.count(QUOTE) % 2 else AFTER_QUOTE
-    mark = ESCAPED if b'\\"' in line else by_count
+def muted(line: bytes, delimiter: str, mark: bytes) -> bytes:
+    """``line`` as one value without quotes, in which ``mark`` says what is wrong with it."""
     return line.translate(bytes.maketrans(QUOTE + delimiter.encode(), mark + MUTED_DELIMITER))
+
+
+def mark_of(line: bytes) -> bytes:
+    """What is wrong with the quotes of ``line``."""
+    by_count = UNCLOSED if line.count(QUOTE) % 2 else AFTER_QUOTE
+    return ESCAPED if b'\\"' in line else by_count
+
+
+def unmuted(delimiter: str) -> str:
+    """What the signs of ``MUTED`` stand for, one by one; the last for nothing."""
+    return f'"""{delimiter}'

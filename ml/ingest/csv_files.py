@@ -12,10 +12,11 @@ import duckdb
 from ml.common.errors import SourceError
 from ml.common.sql import file_list, literal, quoted
 from ml.ingest.batch import FILE, ROW, Part, label_of, match_columns, reading, refuse_twins
-from ml.ingest.broken_lines import MUTED, REASONS, without_broken_quotes
+from ml.ingest.broken_lines import MUTED, NO_OBJECT, REASONS, unmuted, without_broken_quotes
 from ml.ingest.contract import Table
 from ml.ingest.csv_headers import read_header, unique_names
-from ml.ingest.file_names import packing_of
+from ml.ingest.file_names import format_of, packing_of
+from ml.ingest.json_files import json_as_csv
 from ml.ingest.line_endings import evened
 from ml.ingest.partitions import Partition, added_columns, partitions_of, refuse_clashes
 
@@ -57,7 +58,8 @@ select
     _index,
     file,
     line - 1 as row,
-    'broken CSV line: ' || lower(string_agg(distinct fault, ' and ' order by fault)) as reason,
+    'broken ' || if(bool_or(contains(csv_line, {no_object})), 'JSON', 'CSV') || ' line: '
+        || lower(string_agg(distinct fault, ' and ' order by fault)) as reason,
     json_object('line', any_value(trim(translate(csv_line, {muted}, {unmuted}), e'\\r\\n'))) as content
 from (
     select scan_id, file_id, line, csv_line, case {faults} else error_type end as fault
@@ -136,6 +138,8 @@ def stage_csv(
 
 def open_sheet(table: Table, label: str, path: Path, copy: Path) -> Sheet:
     """One file with its header, or a copy of it that DuckDB can read row by row."""
+    if format_of(path.name) == "json":
+        path = json_as_csv(path, copy.with_suffix(".json-rows"), label)
     header, delimiter = read_header(path, label)
     refuse_twins(table, label, header)
     whole = without_broken_quotes(path, copy.with_suffix(".quotes"), len(header), delimiter, label)
@@ -204,7 +208,8 @@ def set_broken_aside(connection: duckdb.DuckDBPyConnection, relation: str, delim
     words = {
         "relation": relation,
         "muted": literal(MUTED),
-        "unmuted": literal('"' * len(REASONS) + delimiter),
+        "unmuted": literal(unmuted(delimiter)),
+        "no_object": literal(NO_OBJECT.decode()),
         "faults": " ".join(faults),
     }
     connection.execute(BROKEN.format(**words))

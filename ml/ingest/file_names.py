@@ -7,8 +7,8 @@ from ml.ingest.contract import TABLES
 
 PACKINGS = (".gz", ".zst")
 CSV = tuple(ending + packing for ending in (".csv", ".tsv") for packing in ("", *PACKINGS))
-ENDINGS = (".parquet", *CSV)
-READABLE = ".parquet, .csv or .tsv (plain, .gz or .zst)"
+JSON = tuple(ending + packing for ending in (".jsonl", ".ndjson", ".json") for packing in ("", *PACKINGS))
+READABLE = ".parquet, .csv, .tsv or .jsonl (plain, .gz or .zst)"
 
 # Endings a table's name may have before or after it; what is left of a file's name is its stem.
 KNOWN_ENDINGS = {
@@ -34,10 +34,12 @@ SHORTEST_HINT = 5
 
 
 def format_of(name: str) -> str | None:
-    """``parquet`` or ``csv``, by the ending in any capitals; None when it is no format that is read."""
+    """``parquet``, ``csv`` or ``json``, by the ending in any capitals; None when it is not read."""
     name = name.lower()
     if name.endswith(".parquet"):
         return "parquet"
+    if name.endswith(JSON):
+        return "json"
     return "csv" if name.endswith(CSV) else None
 
 

@@ -29,7 +29,9 @@ def opened(path: Path, label: str) -> Iterator[IO[bytes]]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceError(f"{label} cannot be read: it is no gzip file ({error})") from error
     except OSError as error:
-        cause = error.strerror or (f"it is no {packing} file" if packing != "none" else error)
+        cause = error.strerror or (
+            f"it is no {packing} file, or a damaged one" if packing != "none" else error
+        )
         raise SourceError(f"{label} cannot be read: {cause}") from error
 
 

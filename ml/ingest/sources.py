@@ -73,11 +73,11 @@ class Folder:
 
     def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
         paths = self.found.tables.get(table.name, [])
-        files = {"parquet": {}, "csv": {}}  # type: dict[str, dict[str, Path]]
-        for path in paths:
-            files[str(format_of(path.name))][path.relative_to(self.root).as_posix()] = path
-        parts = stage_parquet(connection, table, self.root, files["parquet"], f"{table.name}_parquet")
-        return parts + stage_csv(connection, table, files["csv"], f"{table.name}_csv", work)
+        files = {path.relative_to(self.root).as_posix(): path for path in paths}
+        parquet = {label: path for label, path in files.items() if format_of(path.name) == "parquet"}
+        texts = {label: path for label, path in files.items() if label not in parquet}
+        parts = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
+        return parts + stage_csv(connection, table, texts, f"{table.name}_csv", work)
 
 
 @dataclass(frozen=True)

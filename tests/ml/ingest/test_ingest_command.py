@@ -115,7 +115,11 @@ def test_a_source_that_cannot_be_used_ends_with_1(tmp_path, home, tables, said):
             b"PAR1",
             "holds the table orders more than once, as orders.csv and orders.parquet",
         ),
-        ("sessions/_notes.txt", b"", "sessions holds no .parquet, .csv or .tsv (plain, .gz or .zst) file"),
+        (
+            "sessions/_notes.txt",
+            b"",
+            "sessions holds no .parquet, .csv, .tsv or .jsonl (plain, .gz or .zst) file",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_ends_with_1(clean, home, file, content, said):
