@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.common.feature_errors import CatalogError
-from ml.featurestore.formulas import INSTANT, NUMBER, RESERVED, check_formulas
+from ml.featurestore.formulas import INSTANT, NUMBER, RESERVED, check_formulas, used_names
 from ml.featurestore.windowed_families import fill, members, window_of, windows_shared
 
 KEYS = ("customer_id", "event_timestamp")
@@ -104,6 +104,23 @@ class Catalog:
     def formulas(self) -> dict[str, str]:
         """On-demand feature -> formula."""
         return {one.name: one.formula for one in self.on_demand}
+
+    def definitions(self) -> dict[str, str]:
+        """Feature -> what its values follow from: its type, or its formula and its parts."""
+        found = {feature.name: feature.sql_type for feature in self.stored}
+        formulas = {one.name: " ".join(one.formula.split()) for one in self.on_demand}
+
+        def define(name: str) -> str:
+            if name in found or name not in formulas:
+                return found.get(name, "")
+            parts = sorted(used_names(name, formulas[name]))
+            return f"{formulas[name]} where " + ", ".join(f"{part} is ({define(part)})" for part in parts)
+
+        return found | {name: define(name) for name in formulas}
+
+    def facts(self) -> dict[str, Any]:
+        """What a model records of the features that it was trained on."""
+        return {"service_hash": self.hash(), "definitions": self.definitions()}
 
     def hash(self) -> str:
         """SHA-256 over names, types and formulas in order: two equal ones serve the same features."""

@@ -17,6 +17,7 @@ from ml.features.parts import Part
 from ml.home.layout import model_of, set_challenger, set_model
 from ml.metrics.scores import LOWER_IS_BETTER, bootstrap, measure, with_interval
 from ml.model.churn_model import ChurnModel
+from ml.model.same_features import changed_inputs
 from ml.model.store import read_model
 from ml.warehouse.current_model import other_question, settings_changed
 
@@ -67,7 +68,7 @@ def decide(build: Path, model: ChurnModel, test: Part, rule: str = BETTER) -> De
     ----------
     build : Path
     model : ChurnModel
-        With ``service_hash`` among its facts.
+        With ``service_hash`` and ``definitions`` among its facts.
     test : Part
         Its test rows.
     rule : str
@@ -101,7 +102,7 @@ def present_champion(build: Path) -> ChurnModel | Decision:
 
 def no_rival(champion: ChurnModel, model: ChurnModel) -> str | None:
     """Why the champion cannot stay whatever the new model is worth, if so."""
-    if champion.facts.get("service_hash") != model.facts["service_hash"]:
+    if changed_inputs(champion.facts, model.facts):
         return f"{champion.version} was trained on other features"
     if other := other_question(champion.problem, model.problem):
         return f"{champion.version} answers another problem ({', '.join(other)})"

@@ -212,7 +212,7 @@ def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]
     return {
         "build_id": card["build_id"],
         "data_clock": card["data_clock"],
-        "service_hash": catalog.hash(),
+        **catalog.facts(),
         "features": {name: types[name] for name in catalog.feature_names},
         "left_out": left_out,
         "split": parts.split.as_dict(),

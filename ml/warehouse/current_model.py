@@ -8,6 +8,7 @@ from ml.config.problem import Problem
 from ml.featurestore.catalog import Catalog
 from ml.home.layout import model_of
 from ml.model.churn_model import ChurnModel
+from ml.model.same_features import changed_inputs
 from ml.model.store import read_model
 
 QUESTION = ("horizon_days", "active_within_days", "label_delay_days")
@@ -62,10 +63,10 @@ def check_same_features(model: ChurnModel, catalog: Catalog, build: Path) -> Non
     Raises
     ------
     ModelError
-        The build's features have other names, types or formulas.
+        Inputs of the model are gone, or have other types or formulas; new features do not matter.
     """
-    if model.facts["service_hash"] != catalog.hash():
+    if changed := changed_inputs(model.facts, catalog.facts()):
         raise ModelError(
             f"{model.version} was trained on other features than {build.name} has: run 'churn train' again, "
-            f"or go back to {model.facts['build_id']}"
+            f"or go back to {model.facts['build_id']} (changed or gone: {', '.join(changed[:5])})"
         )

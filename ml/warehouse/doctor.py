@@ -150,15 +150,16 @@ def check_model(home: Home) -> Finding:
     """The champion can be loaded, and belongs to the features that are published."""
     from ml.featurestore.catalog import read_catalog
     from ml.metrics.chance import NO_BETTER_THAN_CHANCE, ranks_better_than_chance
+    from ml.model.same_features import changed_inputs
     from ml.model.store import read_model
 
     if not (home.builds / "current" / MODEL).exists():
         return NOT_YET, "run 'churn train'"
     with home.reading() as build:
-        features = read_catalog(build).hash()
+        features = read_catalog(build).facts()
         model, challenger = model_of(build), challenger_of(build)
     record = read_model(model).facts
-    if record["service_hash"] != features:
+    if changed_inputs(record, features):
         return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"
     if not ranks_better_than_chance(record):
         return BROKEN, f"{model.name}: {NO_BETTER_THAN_CHANCE}"

@@ -21,6 +21,7 @@ from ml.featurestore.catalog import read_catalog
 from ml.featurestore.online.status import online_builds
 from ml.home.build_manifest import card_of, data_clock, read_build_card
 from ml.home.layout import Home, publish
+from ml.model.same_features import changed_inputs
 from ml.tracking.server import has_record
 from ml.warehouse.builds import model_name
 from ml.warehouse.materialize import in_one_step, open_feast, write_online
@@ -113,7 +114,7 @@ def earlier_build(home: Home, current: Path) -> Path:
 def described(home: Home, target: Path) -> dict[str, Any]:
     """What there is to say about the build gone back to; read before anything is changed."""
     load, clock = origin(target)
-    fits, notes = model_fit(target, read_catalog(target).hash())
+    fits, notes = model_fit(target, read_catalog(target).facts())
     if (home.raw / "current").exists() and home.current_load().name != load:
         present = home.current_load().name
         notes.append(f"raw data stays {present}, not {load}: the next 'churn build' builds {present} again")
@@ -137,16 +138,17 @@ def origin(target: Path) -> tuple[str, datetime]:
         ) from error
 
 
-def model_fit(target: Path, features: str) -> tuple[bool | None, list[str]]:
+def model_fit(target: Path, features: dict[str, Any]) -> tuple[bool | None, list[str]]:
     """Whether the model of a build was trained on the features that the build has, and what to do if not."""
     name = model_name(target)
     if name is None:
         return None, [f"no model goes with {target.name}: run 'churn train'"]
     try:
-        trained_on = json.loads((target / "model" / "model.json").read_text(encoding="utf-8"))["service_hash"]
-    except (OSError, ValueError, KeyError):
+        trained_on = json.loads((target / "model" / "model.json").read_text(encoding="utf-8"))
+        changed = changed_inputs(trained_on, features)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return False, [f"{name} is damaged: run 'churn train' again"]
-    if trained_on != features:
+    if changed:
         return False, [f"{name} was trained on other features than {target.name} has: run 'churn train'"]
     return True, []
 

@@ -144,14 +144,27 @@ def rewritten(home: Path, **changes: Any) -> None:
 
 def test_a_model_of_other_features_is_refused(trained: Trained) -> None:
     home, said = trained
-    rewritten(home, service_hash="0" * 64)
+    other = said["definitions"] | {"spend_90d": "DOUBLE"}
+    rewritten(home, definitions=other)
     try:
         with pytest.raises(
-            ModelError, match="trained on other features than build-000001 has: run 'churn train'"
+            ModelError,
+            match=r"other features than build-000001 has: .*gone: spend_90d\)",
         ):
             score(home=home, problem=PROBLEM)
     finally:
-        rewritten(home, service_hash=said["service_hash"])
+        rewritten(home, definitions=said["definitions"])
+
+
+def test_a_feature_that_the_model_does_not_read_changes_no_score(trained: Trained) -> None:
+    home, said = trained
+    before = score(home=home, problem=PROBLEM)
+    known = {name: text for name, text in said["definitions"].items() if name != "never_filled"}
+    rewritten(home, definitions=known, service_hash="0" * 64)
+    try:
+        assert score(home=home, problem=PROBLEM).equals(before)
+    finally:
+        rewritten(home, definitions=said["definitions"], service_hash=said["service_hash"])
 
 
 def test_another_horizon_is_refused_and_another_band_is_said(

@@ -166,7 +166,8 @@ def test_a_challenger_is_named_beside_the_champion(trained_home: Path) -> None:
 
 def test_a_model_for_other_features_is_broken(trained_home: Path) -> None:
     file = Home.at(trained_home).current_model() / "model.json"
-    card = {**json.loads(file.read_text()), "service_hash": "another"}
+    card = json.loads(file.read_text())
+    card["definitions"]["spend_90d"] = "DOUBLE"
     file.write_text(json.dumps(card | {"card": card_hash(card)}))
     status, found = examined(trained_home)
     assert status == 1
