@@ -9,6 +9,9 @@ import pytest
 
 from ml.common.errors import SourceError
 from ml.ingest import ingest
+from ml.ingest.file_names import CHECKSUMS, CSV
+from ml.ingest.partitions import MISSING
+from ml.ingest.table_formats import LOG_FOLDERS
 from tests.ml.ingest.worlds import CLEAN, read_table
 
 ORDERS = "order_id,customer_id,ordered_at,total_amount\n"
@@ -203,3 +206,10 @@ def test_a_table_with_a_log_is_refused(inside, clean, home, log, kind):
     assert f"makes this {kind}" in str(failure.value)
     assert str(clean / Path(log).parts[0]) in str(failure.value)
     assert "write the rows as plain Parquet" in str(failure.value)
+
+
+def test_the_page_names_every_ending_and_log():
+    page = (Path(__file__).parents[3] / "docs" / "raw-data.md").read_text()
+
+    for name in [".parquet", *CSV, ".jsonl", ".ndjson", ".json", *CHECKSUMS[:2], *LOG_FOLDERS, MISSING]:
+        assert f"`{name}`" in page, name
