@@ -30,19 +30,34 @@ MUTED = b"".join([UNCLOSED, ESCAPED, AFTER_QUOTE, MUTED_DELIMITER, NO_OBJECT]).d
 # DuckDB's own limit for one row.
 LONGEST_ROW = 2_097_152
 QUOTE = b'"'
+BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
+# What of a text is blank lines, by the end of its lines.
+BLANKS = {b"\n": re.compile(rb"(?m)^(?:\r?\n)+"), b"\r": re.compile(rb"(?<=\r)\r+")}
 RETURN_ALONE = re.compile(rb"\r(?!\n)")
 BLOCK = 1 << 24
 
 
 def without_broken_quotes(path: Path, copy: Path, columns: int, delimiter: str, label: str) -> Path:
-    """``path``, or a plain copy in which every line of a wrong quote is one value."""
+    """``path``, or a plain copy without blank lines in which every line of a wrong quote is one value."""
     with opened(path, label) as lines:
-        if is_well_quoted(lines, delimiter):
+        is_whole = not has_blank_lines(lines)
+    with opened(path, label) as lines:
+        if is_whole and is_well_quoted(lines, delimiter):
             return path
     if packing_of(path.name) != "none":
         path = unpack(path, copy.with_suffix(".plain"), label)
     mute_broken_lines(path, copy, columns, delimiter)
     return copy
+
+
+def has_blank_lines(lines: IO[bytes]) -> bool:
+    """Whether there may be blank lines, which DuckDB counts before some rows and not before others."""
+    before = b""
+    while block := lines.read(BLOCK):
+        if any(blank in part for blank in BLANK_LINES for part in (block, before + block[:2])):
+            return True
+        before = block[-2:]
+    return False
 
 
 def is_well_quoted(lines: IO[bytes], delimiter: str) -> bool:
@@ -63,7 +78,7 @@ def is_well_quoted(lines: IO[bytes], delimiter: str) -> bool:
 
 
 def mute_broken_lines(path: Path, copy: Path, columns: int, delimiter: str) -> None:
-    """Copy ``path``, a plain file, with every line of a wrong quote made one value."""
+    """Copy ``path``, a plain file, without blank lines, every line of a wrong quote made one value."""
     row, line = row_pattern(delimiter, f"{{{columns - 1}}}"), row_pattern(delimiter, "*+")
     with path.open("rb") as file, copy.open("wb") as written:
         text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -72,9 +87,18 @@ def mute_broken_lines(path: Path, copy: Path, columns: int, delimiter: str) -> N
         start = 0
         while (quote := text.find(QUOTE, start)) >= 0:
             begin = max(text.rfind(end_of_line, start, quote) + 1, start)
-            written.write(text[start:begin])
+            copy_lines(text, start, begin, end_of_line, written)
             start = copy_row(text, begin, (row, line), end_of_line, delimiter, written)
-        written.write(text[start:])
+        copy_lines(text, start, len(text), end_of_line, written)
+
+
+def copy_lines(text: mmap.mmap, start: int, end: int, end_of_line: bytes, written: IO[bytes]) -> None:
+    """Copy lines without quotes, but for blank ones."""
+    with memoryview(text) as view:
+        for blank in BLANKS[end_of_line].finditer(text, start, end):
+            written.write(view[start : blank.start()])
+            start = blank.end()
+        written.write(view[start:end])
 
 
 def copy_row(

@@ -80,6 +80,32 @@ def test_good_and_broken_lines_in_any_order(folder, home, seed):
     }
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", ['"open', "one,two"])
+def test_blank_lines_are_no_rows(folder, home, end, last):
+    rows = [HEADER, "", "c0,2024-01-01,Rome", "", "", "c1,2024-01-01,one,two", "", 'c2,2024-01-01,"two']
+    rows += [
+        "",
+        'lines"',
+        "",
+        "",
+        "c3,2024-01-01,Oslo",
+        f"c4,2024-01-01,{last}",
+        "",
+        "c5,2024-01-01,x",
+        "",
+        "",
+    ]
+    path = folder(orders=ORDERS)
+    (path / "customers.csv").write_bytes(end.join(rows).encode())
+    ingest(path, home=home, max_rejected=1)
+
+    assert {row for table, row, _ in read_rejected(home) if table == "customers"} == {2, 5}
+    assert read_table(home, "customers", "city, _row") == [
+        *(("Oslo", 4), ("Rome", 1), (f"two{end}{end}lines", 3), ("x", 6))
+    ]
+
+
 def test_a_broken_line_in_one_of_many_files(clean, home):
     (clean / "customers.csv").unlink()
     (clean / "orders.csv").write_text(ORDERS.replace("c0", "c00"))
