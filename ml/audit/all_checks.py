@@ -22,11 +22,12 @@ from ml.common.feature_errors import FeatureError
 from ml.common.instants import format_instant
 from ml.common.paths import ROOT
 from ml.common.progress import SILENT, Progress
-from ml.config.problem import Problem, problem_of
+from ml.config.problem import Problem
 from ml.features.labels import check_same_problem
 from ml.featurestore.catalog import read_catalog
 from ml.home.build_manifest import read_build_card
 from ml.home.layout import Home
+from ml.home.problem_file import problem_for
 
 SECONDS = 120
 PROJECT = ROOT / "dbt_project"
@@ -88,7 +89,7 @@ def audit(
         There is no such check, or no time for any.
     """
     names, where = chosen(only, seconds), Home.at(home)
-    problem, started = problem_of(problem), time.monotonic()
+    problem, started = problem_for(where, problem, progress), time.monotonic()
     with where.reading() as build, scratch_folder(where) as scratch:
         check_same_problem(build, problem)
         card = read_build_card(build)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Run, as_text, churn_command
+from ml.cli.command import Run, as_text, churn_command, problem_option
 
 
 @click.command(name="audit")
@@ -13,7 +13,7 @@ from ml.cli.command import Run, as_text, churn_command
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same samples.")
 @click.option("--check", "only", multiple=True, metavar="NAME", help="Make this check only; may be repeated.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Page to write (default audit/<build>.html).")
-@click.option("--problem", type=click.Path(), help="Problem file (default problem.yml).")
+@problem_option
 @churn_command
 def command(
     run: Run, seconds: float, seed: int, only: tuple[str, ...], out: str | None, problem: str | None

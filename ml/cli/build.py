@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Instant, Run, churn_command
+from ml.cli.command import Instant, Run, churn_command, problem_option
 
 
 @click.command(name="build")
 @click.option("--as-of", type=Instant(), help="The data clock: an ISO 8601 instant, not later than the data.")
-@click.option("--problem", type=click.Path(), help="Problem file (default problem.yml).")
+@problem_option
 @click.option(
     "--full-refresh", is_flag=True, help="Make everything anew, not only what new facts have touched."
 )

@@ -77,6 +77,13 @@ def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
     return edge
 
 
+problem_option = click.option(
+    "--problem",
+    type=click.Path(dir_okay=False),
+    help="Problem file (default: the last given to this home, else problem.yml).",
+)
+
+
 def end_with_verdict(better_than_chance: bool) -> None:
     """End with status 1 and one sentence where the model that was shown is worth nothing."""
     if not better_than_chance:

@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Run, churn_command
+from ml.cli.command import Run, churn_command, problem_option
 
 
 @click.command()
 @click.option("--out", required=True, help="File to write: .parquet, .csv or .jsonl; - is standard output.")
-@click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
+@problem_option
 @churn_command
 def command(run: Run, out: str, problem: str | None) -> None:
     """The labelled rows, for your own notebook.

@@ -4,11 +4,11 @@ import sys
 
 import click
 
-from ml.cli.command import Run, churn_command
+from ml.cli.command import Run, churn_command, problem_option
 
 
 @click.command(name="doctor")
-@click.option("--problem", type=click.Path(), help="Problem file (default problem.yml).")
+@problem_option
 @churn_command
 def command(run: Run, problem: str | None) -> None:
     """Check that everything is in place, and say what to do next.

@@ -2,11 +2,11 @@
 
 import click
 
-from ml.cli.command import Run, churn_command, end_with_verdict
+from ml.cli.command import Run, churn_command, end_with_verdict, problem_option
 
 
 @click.command()
-@click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
+@problem_option
 @click.option("--plots", type=click.Path(file_okay=False), help="Folder for reliability.png and gain.png.")
 @click.option("--anew", is_flag=True, help="Compute the deep evidence again, though it is there.")
 @churn_command

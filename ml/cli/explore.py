@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Run, churn_command
+from ml.cli.command import Run, churn_command, problem_option
 
 
 @click.command()
 @click.option("--out", type=click.Path(dir_okay=False), help="Page to write (default explore/<build>.html).")
-@click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
+@problem_option
 @churn_command
 def command(run: Run, out: str | None, problem: str | None) -> None:
     """Look at the labelled rows before you train, as a page.

@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Run, churn_command, end_with_verdict
+from ml.cli.command import Run, churn_command, end_with_verdict, problem_option
 
 
 @click.command()
 @click.option("--out", type=click.Path(dir_okay=False), help="Page to write (default report/<model>.html).")
-@click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
+@problem_option
 @churn_command
 def command(run: Run, out: str | None, problem: str | None) -> None:
     """The model card of the current model, as one page.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ml.cli.command import Instant, Run, churn_command
+from ml.cli.command import Instant, Run, churn_command, problem_option
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +22,7 @@ SHOWN = 10
 )
 @click.option("--out", help="File to write: .parquet, .csv or .jsonl; - is standard output.")
 @click.option("--actions", is_flag=True, help="Add whom to contact, and what to do by risk band.")
-@click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
+@problem_option
 @churn_command
 def command(
     run: Run,

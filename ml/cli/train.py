@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Run, churn_command, end_with_verdict
+from ml.cli.command import Run, churn_command, end_with_verdict, problem_option
 
 MOST_TOLD = 10
 
 
 @click.command()
-@click.option("--problem", type=click.Path(dir_okay=False), help="Problem file (default problem.yml).")
+@problem_option
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed (default: the problem's).")
 @click.option(
     "--promote",

@@ -160,11 +160,6 @@ class Problem:
         return asdict(self)
 
 
-def problem_of(given: "Problem | str | Path | None") -> Problem:
-    """The problem itself, or the one that a file states; ``problem.yml`` of the repository by default."""
-    return given if isinstance(given, Problem) else read_problem(given)
-
-
 GROUPS: dict[str, Any] = {
     "success": Success,
     "costs": Costs,

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ml.common.progress import SILENT, Progress
-from ml.config.problem import Problem, problem_of
+from ml.config.problem import Problem
 from ml.evaluate.compute import deep_evidence, steps
 from ml.evaluate.evidence_file import read_evidence, write_evidence
 from ml.evaluate.metric_names import answer, verdicts
 from ml.home.layout import Home
 from ml.home.leases import lease
+from ml.home.problem_file import problem_for
 from ml.home.test_set_log import EVIDENCE, record_look
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
@@ -66,7 +67,7 @@ def evaluate(
     """
     house = Home.at(home)
     with house.reading() as build:
-        model = champion_of(build, problem_of(problem), progress)
+        model = champion_of(build, problem_for(house, problem, progress), progress)
         evidence = evidence_of(house, model, anew=anew, progress=progress)
     result = {name: model.facts[name] for name in KEPT}
     result["verdict"] = verdicts(model.facts)

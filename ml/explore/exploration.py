@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ml.common.instants import format_instant
 from ml.common.progress import SILENT, Bar, Progress
-from ml.config.problem import Problem, problem_of
+from ml.config.problem import Problem
 from ml.explore.columns import Column, columns_of
 from ml.explore.findings import Finding, by_weight, of_all, of_column, of_undated, stands_still
 from ml.explore.over_time import base_rates, movement, population
@@ -21,6 +21,7 @@ from ml.explore.together import correlations
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog
 from ml.home.layout import Home
+from ml.home.problem_file import problem_for
 from ml.metrics.single_feature_auc import halves
 
 
@@ -53,7 +54,8 @@ def explore(
     from ml.explore.exploration_page import page
     from ml.page.document import write_whole
 
-    house, asked = Home.at(home), problem_of(problem)
+    house = Home.at(home)
+    asked = problem_for(house, problem, progress)
     with house.reading() as build, progress.bar("reading rows", 100) as bar:
         rows = read_labelled(build, asked)
         bar.step("looking at features", 20)

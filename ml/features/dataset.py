@@ -8,13 +8,14 @@ import pyarrow as pa
 
 from ml.common.progress import SILENT, Progress
 from ml.common.row_files import check_out, write_rows
-from ml.config.problem import Problem, problem_of
+from ml.config.problem import Problem
 from ml.features.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
 from ml.features.split import split_by_time
 from ml.featurestore.attributes import note, undated_features
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
 from ml.home.layout import Home
+from ml.home.problem_file import problem_for
 
 
 def dataset(
@@ -50,7 +51,7 @@ def dataset(
         There is no build, it is for another problem, or it has too few cut-offs.
     """
     check_out(out)
-    asked = problem_of(problem)
+    asked = problem_for(Home.at(home), problem, progress)
     with Home.at(home).reading() as build:
         check_same_problem(build, asked)
         split = split_by_time(read_cutoffs(build), asked)

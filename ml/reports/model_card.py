@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ml.common.progress import SILENT, Progress
-from ml.config.problem import Problem, problem_of
+from ml.config.problem import Problem
 from ml.evaluate.compute import Held, on_test, origin
 from ml.evaluate.evidence_file import read_evidence
 from ml.evaluate.metric_names import answer
 from ml.home.layout import Home
+from ml.home.problem_file import problem_for
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.store import TEST
@@ -54,7 +55,7 @@ def report(
     """
     house = Home.at(home)
     with house.reading() as build, progress.bar("drawing", 2) as bar:
-        model = champion_of(build, problem_of(problem), progress)
+        model = champion_of(build, problem_for(house, problem, progress), progress)
         told = told_of(model, house)
         bar.step()
         file = Path(out) if out else house.root / "report" / f"{model.version}.html"

@@ -13,7 +13,7 @@ from ml.common.errors import TidemarkError
 from ml.common.instants import format_instant, parse_instant
 from ml.common.progress import SILENT, Progress
 from ml.common.row_files import CSV, STANDARD_OUTPUT, check_out, format_of, write_rows
-from ml.config.problem import Problem, problem_of
+from ml.config.problem import Problem
 from ml.decision.actions import read_actions, recommended
 from ml.decision.contacts import to_contact
 from ml.explain.contributions import contributions
@@ -23,6 +23,7 @@ from ml.featurestore.catalog import Catalog, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
 from ml.home.build_manifest import asked_instant
 from ml.home.layout import Home
+from ml.home.problem_file import problem_for
 from ml.metrics.chance import check_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.warehouse.current_model import champion_of, check_same_features
@@ -87,7 +88,7 @@ def score(
     """
     if out is not None:
         check_out(out)
-    stated = problem_of(problem)
+    stated = problem_for(Home.at(home), problem, progress)
     said = read_actions(stated.actions) if actions else None
     with Home.at(home).reading() as build:
         model = champion_of(build, stated, progress)

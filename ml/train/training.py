@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 
 from ml.common.disk import sync_folder
 from ml.common.progress import SILENT, Bar, Progress
-from ml.config.problem import Problem, problem_of
+from ml.config.problem import Problem
 from ml.decision.threshold import choose_threshold
 from ml.features.labels import read_build_card
 from ml.features.parts import LEARNED, Part, Parts, learned_rows, read_parts
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.layout import Home, discard_unfinished, next_name, sync_tree
+from ml.home.problem_file import problem_for, remember_problem
 from ml.home.test_set_log import VERDICT, record_look
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
@@ -71,7 +72,8 @@ def train(
     ----------
     home : path or Home, optional
     problem : Problem or path, optional
-        By default ``problem.yml`` of the repository.
+        A path is remembered by the home; without one, the path given before, else ``problem.yml`` of the
+        project.
     seed : int, optional
         Instead of the problem's.
     promotion : str
@@ -98,7 +100,7 @@ def train(
     """
     house = Home.at(home)
     record_place(house, tracking)
-    stated = problem_of(problem)
+    stated = problem_for(house, problem, progress)
     asked = stated if seed is None else replace(stated, seed=seed)
     with house.writing("train"), house.reading() as build, progress.bar("reading rows", 3) as bar:
         learned = learn(build, asked, house.root, bar)
@@ -106,6 +108,7 @@ def train(
         said = finish(learned, house, build, promotion)
         if said["looks"]["sentence"]:
             progress.say(f"note: {said['looks']['sentence']}")
+        remember_problem(house, problem)
         bar.step("recording")
         return said | {"record": record(house, tracking=tracking, progress=progress)}
 

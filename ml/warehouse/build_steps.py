@@ -11,9 +11,10 @@ from typing import Any
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant, parse_instant
 from ml.common.progress import SILENT, Progress
-from ml.config.problem import Problem, read_problem
+from ml.config.problem import Problem
 from ml.home.build_manifest import read_build_card, write_build_card
 from ml.home.layout import Home, builds_to_keep, next_name, publish_build
+from ml.home.problem_file import problem_for, remember_problem
 from ml.ingest.manifest import read_record
 from ml.warehouse.dbt import ARTIFACTS, CATALOG, PROJECT, project_hash, run_dbt, variables
 from ml.warehouse.increment import Increment, find_increment
@@ -66,7 +67,8 @@ def build(
     as_of : datetime, optional
         The data clock, naive UTC; by default the largest instant at which a raw fact became known.
     problem : Problem or path, optional
-        What the labels depend on; ``problem.yml`` by default.
+        What the labels depend on. A path is remembered by the home; without one, the path given before, else
+        ``problem.yml`` of the project.
     full_refresh : bool
         Make everything anew, even where the touched customers would do.
     keep : int, optional
@@ -88,7 +90,7 @@ def build(
         A model or a data test failed; nothing was published.
     """
     home, kept = Home.at(home), builds_to_keep(keep)
-    problem = problem if isinstance(problem, Problem) else read_problem(problem)
+    stated, problem = problem, problem_for(home, problem, progress)
     with home.writing("build"):
         load = home.current_load()
         clock = check_as_of(load, as_of)
@@ -109,6 +111,7 @@ def build(
         }
         write_build_card(folder, record)
         publish_build(home, folder, kept)
+        remember_problem(home, stated)
     return record
 
 

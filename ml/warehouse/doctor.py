@@ -13,9 +13,9 @@ from ml.common.errors import TidemarkError
 from ml.common.instants import format_instant
 from ml.common.json_files import read_json
 from ml.common.paths import online_file
-from ml.config.problem import read_problem
 from ml.home.build_manifest import data_clock
 from ml.home.layout import MODEL, Home, challenger_of, model_of
+from ml.home.problem_file import problem_for, remembered_file
 
 Finding = tuple[str, str]
 OK, NOT_YET, BROKEN = "ok", "not yet", "broken"
@@ -36,7 +36,7 @@ def doctor(*, home: Home | str | None = None, problem: str | Path | None = None)
         "python": check_python,
         "packages": check_packages,
         "home": lambda: check_home(home),
-        "problem": lambda: check_problem(problem),
+        "problem": lambda: check_problem(home, problem),
         "raw data": lambda: check_load(home),
         "build": lambda: check_build(home, problem),
         "model": lambda: check_model(home),
@@ -94,11 +94,13 @@ def check_home(home: Home) -> Finding:
     return state, f"{home.root}, {free / 1024**3:.0f} GiB free" + ("" if state == OK else ": make room")
 
 
-def check_problem(problem: str | Path | None) -> Finding:
+def check_problem(home: Home, problem: str | Path | None) -> Finding:
     """The problem file can be used."""
-    stated = read_problem(problem)
+    stated = problem_for(home, problem)
     days, active = stated.horizon_days, stated.active_within_days
-    return OK, f"no kept order within {days} days, among those active within {active}"
+    file = None if problem else remembered_file(home)
+    source = f" ({file})" if file else ""
+    return OK, f"no kept order within {days} days, among those active within {active}{source}"
 
 
 def check_load(home: Home) -> Finding:
@@ -125,7 +127,7 @@ def check_build(home: Home, problem: str | Path | None) -> Finding:
     if unreadable:
         return BROKEN, f"{'; '.join(unreadable)}: run 'churn build --full-refresh'"
     said = f"{build.name}: {len(catalog.feature_names)} features, data clock {record['data_clock']}"
-    if record["problem"] != read_problem(problem).label_terms():
+    if record["problem"] != problem_for(home, problem).label_terms():
         return NOT_YET, f"{said}; the problem has changed since: run 'churn build'"
     if record["load_id"] != home.current_load().name:
         return NOT_YET, f"{said}; raw data has come in since: run 'churn build'"
