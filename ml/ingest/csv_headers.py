@@ -19,7 +19,7 @@ def read_header(path: Path, label: str) -> tuple[list[str], str]:
     Raises
     ------
     SourceError
-        The file is empty, or its beginning is no text.
+        The file is empty, or its beginning is no text or no header.
     """
     if path.stat().st_size == 0:
         raise SourceError(f"{label} is empty (0 bytes): a table without rows still needs its header")
@@ -32,7 +32,10 @@ def read_header(path: Path, label: str) -> tuple[list[str], str]:
     text = start.decode("utf-8-sig", errors="replace")
     marks = "\t" if ".tsv" in path.name.lower() else DELIMITERS
     headers = [(next(csv.reader(io.StringIO(text, newline=""), delimiter=mark), []), mark) for mark in marks]
-    return max(headers, key=lambda header: len(header[0]))
+    names, mark = max(headers, key=lambda header: len(header[0]))
+    if not names:
+        raise SourceError(f"{label} begins with a blank line: its first line must be the header")
+    return names, mark
 
 
 def unique_names(header: list[str]) -> list[str]:

@@ -14,11 +14,13 @@ from ml.common.errors import SourceError, UsageError
 from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Part, match_columns, reading
 from ml.ingest.contract import TABLES, Table
+from ml.ingest.file_names import looks_like
 
 SCHEMAS = {"duckdb": "main", "sqlite": "main", "postgresql": "public"}
 EXTENSIONS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner"}
 EXTRAS = {"sqlite": "sqlite", "postgresql": "postgres"}
 ATTACHED = "source"
+SYSTEM_SCHEMAS = ("information_schema", "pg_catalog")
 
 READ = """
 create table {relation}_copy as select * from {qualified};
@@ -83,13 +85,13 @@ def database_file(path: str, url: str) -> Path:
     raise UsageError(f"{url} names the file {absolute}, which does not exist")
 
 
-def attach(connection: duckdb.DuckDBPyConnection, address: Address) -> dict[str, str]:
-    """Attach the database, read only; which of its tables is which raw table.
+def attach(connection: duckdb.DuckDBPyConnection, address: Address) -> tuple[dict[str, str], list[str]]:
+    """Attach the database, read only; which of its tables is which raw table, and which others look like one.
 
     Raises
     ------
     SourceError
-        It cannot be reached or read, or holds no raw table.
+        It cannot be reached or read, holds no raw table, or one under two names.
     """
     if address.scheme in EXTENSIONS:
         load_extension(connection, address.scheme)
@@ -99,14 +101,50 @@ def attach(connection: duckdb.DuckDBPyConnection, address: Address) -> dict[str,
             connection.execute("set sqlite_all_varchar = true")
         connection.execute(f"attach {literal(address.target)} as {ATTACHED} ({options})")
         rows = connection.execute(
-            "select table_name from information_schema.tables where table_catalog = ? and table_schema = ?",
-            [ATTACHED, address.schema],
+            "select table_schema, table_name from information_schema.tables "
+            "where table_catalog = ? order by all",
+            [ATTACHED],
         ).fetchall()
-    names = {name.lower(): name for (name,) in rows}
-    found = {table.name: names[table.name] for table in TABLES if table.name in names}
-    if not found:
-        raise SourceError(f"{address.label} holds no raw table in its schema {address.schema}")
-    return found
+    names = [name for schema, name in rows if schema == address.schema]
+    found = {table.name: only_one(address, table.name, names) for table in TABLES}
+    others = [*near_misses(names), *elsewhere(address, rows)]
+    if not any(found.values()):
+        said = f": it holds {', '.join(others)}" if others else ""
+        raise SourceError(f"{address.label} holds no raw table in its schema {address.schema}{said}")
+    return {name: actual for name, actual in found.items() if actual}, others
+
+
+def only_one(address: Address, name: str, names: list[str]) -> str | None:
+    """The one of ``names`` that is the table ``name`` in any capitals.
+
+    Raises
+    ------
+    SourceError
+        There are several, told apart by capitals alone.
+    """
+    alike = [other for other in names if other.lower() == name]
+    if len(alike) > 1:
+        raise SourceError(
+            f"{address.label} holds the table {name} more than once, as {' and '.join(alike)}: keep one"
+        )
+    return alike[0] if alike else None
+
+
+def near_misses(names: list[str]) -> list[str]:
+    """Tables that look like a raw table under another name."""
+    known = {table.name for table in TABLES}
+    near = {name: looks_like(name, inside=False) for name in names if name.lower() not in known}
+    return [f"{name} (perhaps the table {table}: name it so)" for name, table in near.items() if table]
+
+
+def elsewhere(address: Address, rows: list[tuple[str, str]]) -> list[str]:
+    """Tables that bear a raw table's name in another schema."""
+    known = {table.name for table in TABLES}
+    return [
+        f"{schema}.{name} (in another schema: ?schema={schema})"
+        for schema, name in rows
+        if schema not in (address.schema, *SYSTEM_SCHEMAS) and name.lower() in known
+    ]
 
 
 def load_extension(connection: duckdb.DuckDBPyConnection, scheme: str) -> None:

@@ -67,12 +67,12 @@ def table_of(name: str, is_folder: bool) -> str | None:
     return stem if stem in names else None
 
 
-def looks_like(name: str) -> str | None:
-    """The raw table that ``name`` nearly bears: ``order.csv``, ``Orders 2024.csv``."""
+def looks_like(name: str, inside: bool = True) -> str | None:
+    """The raw table that ``name`` nearly bears: ``order.csv``, ``Orders 2024.csv``; inside: ``my_orders``."""
     letters = re.sub("[^a-z]", "", stem_of(name))
     bare = {table.name.replace("_", ""): table.name for table in TABLES}
-    inside = [word for word in bare if word in letters or (letters in word and len(letters) >= SHORTEST_HINT)]
-    near = difflib.get_close_matches(letters, bare, 1, ALIKE) or sorted(inside, key=len)[-1:]
+    within = [word for word in bare if word in letters or (letters in word and len(letters) >= SHORTEST_HINT)]
+    near = difflib.get_close_matches(letters, bare, 1, ALIKE) or sorted(within, key=len)[-1:] * inside
     return bare[near[0]] if near else None
 
 

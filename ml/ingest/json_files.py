@@ -93,7 +93,8 @@ def whole_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def text_of(value: Any) -> str:
     """A value as a cell of a CSV file: texts and numbers as they are, all else as JSON."""
-    return value if isinstance(value, str) else json_text(value)
+    text = value if isinstance(value, str) else json_text(value)
+    return text.replace("\0", r"\u0000")
 
 
 def json_text(value: Any) -> str:

@@ -86,6 +86,7 @@ class Database:
 
     address: Address
     found: dict[str, str]
+    not_read: list[str]
 
     @property
     def label(self) -> str:
@@ -97,11 +98,7 @@ class Database:
 
     @property
     def notes(self) -> list[str]:
-        return []
-
-    @property
-    def not_read(self) -> list[str]:
-        return []
+        return [f"not read: {shortened(self.not_read)}"] if self.not_read else []
 
     @property
     def files(self) -> dict[str, int]:
@@ -117,7 +114,7 @@ def open_source(source: str | PathLike[str], connection: duckdb.DuckDBPyConnecti
     """The source behind a folder's path or a database URL."""
     if "://" in str(source):
         address = parse_url(str(source))
-        return Database(address, attach(connection, address))
+        return Database(address, *attach(connection, address))
     root = Path(source).expanduser().resolve()
     return Folder(root, list_tables(root))
 

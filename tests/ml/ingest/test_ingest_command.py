@@ -91,6 +91,7 @@ def test_bad_usage_ends_with_2(clean, home, arguments, said):
         ({"orders": ""}, "orders.csv is empty (0 bytes)"),
         ({"orders": CLEAN["orders"].splitlines()[0]}, "has no rows in the required table orders"),
         ({"orders": "order_id, Order_Id\n"}, "orders.csv has the column order_id more than once"),
+        ({"orders": "\n\n" + CLEAN["orders"]}, "orders.csv begins with a blank line"),
         ({"orders": "\0\0"}, "orders.csv cannot be read: it is no UTF-8 text"),
     ],
 )

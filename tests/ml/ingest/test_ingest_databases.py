@@ -119,3 +119,34 @@ def test_databases_that_cannot_be_used(tmp_path, home):
         ingest(f"duckdb://{tmp_path}/empty.duckdb?schema=erp", home=home)
     with pytest.raises(UsageError, match=r"s3:// is no source of raw tables"):
         ingest("s3://bucket/raw", home=home)
+
+
+def test_tables_that_look_like_one_or_lie_in_another_schema_are_named(tmp_path, home):
+    with duckdb.connect(tmp_path / "shop.duckdb") as connection:
+        for statement in TABLES:
+            connection.execute(statement.format(schema=""))
+        connection.execute("alter table customers rename to other")
+        connection.execute('create view "CUSTOMERS" as from other')
+        connection.execute("create schema erp; create table erp.sessions (a integer)")
+        connection.execute('create table "Ticket" (a integer); create table "Session 2024" (a integer)')
+    url = f"duckdb:///{tmp_path}/shop.duckdb"
+    result = check(home, url)
+
+    assert result["not_read"] == [
+        "Session 2024 (perhaps the table sessions: name it so)",
+        "erp.sessions (in another schema: ?schema=erp)",
+    ]
+    with pytest.raises(
+        SourceError, match=r"no raw table in its schema x: it holds .*main.orders \(in another"
+    ):
+        ingest(f"{url}?schema=x", home=home)
+
+
+def test_tables_told_apart_by_capitals_alone_are_refused(postgres, home):
+    import psycopg
+
+    with psycopg.connect(POSTGRES, autocommit=True) as connection:
+        connection.execute(f'create table {postgres}."Orders" (a integer)')
+
+    with pytest.raises(SourceError, match="the table orders more than once, as Orders and orders: keep one"):
+        ingest(f"{POSTGRES}?schema={postgres}", home=home)

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -50,7 +51,7 @@ def test_three_hundred_files_need_no_more_queries_than_two(tmp_path, write):
         folder.mkdir(parents=True)
         write(folder, number)
         files = {str(path.relative_to(root)): path for path in sorted(folder.iterdir())}
-        counting = Counting()
+        counting: Any = Counting()
         if write is write_csv:
             parts = stage_csv(counting, SESSIONS, files, "sessions", tmp_path)
         else:
