@@ -30,9 +30,9 @@ MUTED = b"".join([UNCLOSED, ESCAPED, AFTER_QUOTE, MUTED_DELIMITER, NO_OBJECT]).d
 # DuckDB's own limit for one row.
 LONGEST_ROW = 2_097_152
 QUOTE = b'"'
-BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 # What of a text is blank lines, by the end of its lines.
 BLANKS = {b"\n": re.compile(rb"(?m)^(?:\r?\n)+"), b"\r": re.compile(rb"(?<=\r)\r+")}
+END_OF_LINE = rb"(?:\r\n|\n|\r)"
 RETURN_ALONE = re.compile(rb"\r(?!\n)")
 BLOCK = 1 << 24
 
@@ -40,9 +40,7 @@ BLOCK = 1 << 24
 def without_broken_quotes(path: Path, copy: Path, columns: int, delimiter: str, label: str) -> Path:
     """``path``, or a plain copy without blank lines in which every line of a wrong quote is one value."""
     with opened(path, label) as lines:
-        is_whole = not has_blank_lines(lines)
-    with opened(path, label) as lines:
-        if is_whole and is_well_quoted(lines, delimiter):
+        if is_whole(lines, delimiter):
             return path
     if packing_of(path.name) != "none":
         path = unpack(path, copy.with_suffix(".plain"), label)
@@ -50,31 +48,31 @@ def without_broken_quotes(path: Path, copy: Path, columns: int, delimiter: str, 
     return copy
 
 
-def has_blank_lines(lines: IO[bytes]) -> bool:
-    """Whether there may be blank lines, which DuckDB counts before some rows and not before others."""
-    before = b""
-    while block := lines.read(BLOCK):
-        if any(blank in part for blank in BLANK_LINES for part in (block, before + block[:2])):
-            return True
-        before = block[-2:]
-    return False
+def is_whole(lines: IO[bytes], delimiter: str) -> bool:
+    """Whether every quote is closed and followed by a delimiter or the end of its line, and no line is blank.
 
-
-def is_well_quoted(lines: IO[bytes], delimiter: str) -> bool:
-    """Whether every quote is closed and followed by a delimiter or the end of its line."""
-    end_of_line = rb"(?:\r\n|\n|\r)"
+    DuckDB counts blank lines before some rows and not before others.
+    """
     row = row_pattern(delimiter, "*+").pattern
-    rows = re.compile(rb'(?:[^"\r\n]*+' + end_of_line + rb"|" + row + end_of_line + rb")*+")
-    rest = b""
+    rows = re.compile(rb'(?:[^"\r\n]*+' + END_OF_LINE + rb"|" + row + END_OF_LINE + rb")*+")
+    rest = before = b""
     while block := lines.read(BLOCK):
-        if rest or QUOTE in block:
+        if has_blank_line(block) or has_blank_line(before + block[:2]):
+            return False
+        before = block[-2:]
+        if QUOTE in block or QUOTE in rest:
             rest += block
             rest = rest[rows.match(rest).end() :]  # type: ignore[union-attr]
-            if len(rest) > LONGEST_ROW:
-                return False
         else:
             rest = block[max(block.rfind(b"\n"), block.rfind(b"\r")) + 1 :]
+        if len(rest) > LONGEST_ROW:
+            return False
     return re.fullmatch(row, rest) is not None
+
+
+def has_blank_line(block: bytes) -> bool:
+    """Whether there may be a blank line in ``block``."""
+    return b"\n\n" in block or (b"\r" in block and (b"\n\r\n" in block or b"\r\r" in block))
 
 
 def mute_broken_lines(path: Path, copy: Path, columns: int, delimiter: str) -> None:
