@@ -87,7 +87,7 @@ def write_demo(run: Run, name: str, customers: int | None, seed: int | None) -> 
 
 
 def as_text(result: dict[str, Any]) -> str:
-    """Rows read, accepted and rejected of every table, then why, and what was read as missing."""
+    """Rows and span of every table, then why rows were rejected, and what was read as missing."""
     from ml.ingest.examples import example_text
     from ml.ingest.markers import note_of
 
@@ -97,6 +97,11 @@ def as_text(result: dict[str, Any]) -> str:
         f"{name:<16}{files.get(name, 0) if files else '':>8}"
         f"{counts['read']:>12,}{counts['accepted']:>12,}{counts['rejected']:>12,}"
         for name, counts in result["tables"].items()
+    ]
+    lines += ["", f"{'':<16}{'first':<30}{'last':<30}"]
+    lines += [
+        f"{name:<16}{span['first']:<30}{span['last']:<30}{span['column']}"
+        for name, span in result["spans"].items()
     ]
     if result["reasons"]:
         lines += ["", "rejected because"]

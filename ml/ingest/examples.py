@@ -8,7 +8,7 @@ import duckdb
 from ml.common.sql import literal
 from ml.ingest.batch import Part
 from ml.ingest.contract import TABLES, Kind, Table
-from ml.ingest.hints import hint_for
+from ml.ingest.hints import hint_about
 
 # A line of a message has room for this much of a value.
 TEXT_SHOWN = 60
@@ -55,7 +55,7 @@ def find_example(
     }
     ((text, first),) = connection.execute(COMMONEST.format(**words)).fetchall()
     kind = next((known.kind for known in table.columns if known.name == column), Kind.TEXT)
-    hint = hint_for(kind, text) if text is not None else None
+    hint = hint_about(reason, kind, text) if text is not None else None
     return {"reason": name, "rows": rows, "text": text, **first, "hint": hint}
 
 

@@ -66,6 +66,25 @@ HINTS: tuple[tuple[tuple[Kind, ...], str, Sentence], ...] = (
 )
 
 
+BEFORE, LATER = "is before", "is later than this ingest"
+# The zeros of databases and of Unix, where nothing was meant.
+ZEROS = re.compile(r"(?:1900|1970)-01-01(?:\D.*)?")
+MEANS_NEVER = "a date that means never: leave the value empty"
+MIDNIGHT = "a day alone is its first instant: give the time of day"
+ZONE = "if instants are those of a zone ahead of UTC, give --timezone"
+
+
+def hint_about(reason: str, kind: Kind, text: str) -> str | None:
+    """What to do about ``text``, which was rejected for ``reason``; None where nothing is known of it."""
+    if LATER in reason:
+        return ZONE
+    if BEFORE not in reason:
+        return hint_for(kind, text)
+    if ZEROS.fullmatch(text):
+        return MEANS_NEVER
+    return MIDNIGHT if re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:[T ]00:00(?::00)?)?", text) else None
+
+
 def hint_for(kind: Kind, text: str) -> str | None:
     """What to do about ``text``, which is no value of ``kind``; None where nothing is known of it."""
     for kinds, pattern, sentence in HINTS:

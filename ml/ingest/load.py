@@ -59,7 +59,8 @@ def ingest(
     -------
     dict
         load_id, source, tables (read, accepted and rejected rows of this ingest), reasons (rows per reason),
-        examples (text, file, row and hint for each reason), markers (texts that stand for a missing value,
+        examples (text, file, row and hint for each reason), spans (the first and the last occurred instant of
+        this ingest by table), markers (texts that stand for a missing value,
         by table and column), rejected_rows (the file of them, or None), total (the same counts over all that
         was appended), data_clock.
 
@@ -84,6 +85,7 @@ def ingest(
             filled = fill(load, found, progress)
             reasons = count_reasons(load.connection)
             examples = find_examples(load.connection, reasons, filled.parts)
+            spans = find_spans(load)
             refuse_too_many(load, filled.counts, examples, max_rejected, where.raw / LAST_FAILURE)
             link_earlier(load, REJECTED)
             write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
@@ -99,6 +101,7 @@ def ingest(
         **this,
         "rejected_rows": str(rejected_rows) if reasons else None,
         "examples": examples,
+        "spans": spans,
         "data_clock": record["data_clock"],
         "total": record["tables"],
     }
@@ -159,6 +162,23 @@ def describe(load: Load, found: Source, filled: Filled, reasons: dict[str, int])
         "markers": filled.markers,
         "data_clock": format_instant(clock) if clock else None,
     }
+
+
+def find_spans(load: Load) -> dict[str, dict[str, str]]:
+    """The column, and its first and last instant among the rows accepted in this ingest, of each table."""
+    spans = {}
+    for table in TABLES:
+        file = load.folder / table.name / f"{load.name}.parquet"
+        if table.occurred and file.exists():
+            query = f"select min({table.occurred}), max({table.occurred}) from {parquet([file])}"
+            ((first, last),) = load.connection.execute(query).fetchall()
+            if first:
+                spans[table.name] = {
+                    "column": table.occurred,
+                    "first": format_instant(first),
+                    "last": format_instant(last),
+                }
+    return spans
 
 
 def newest_instant(load: Load) -> datetime | None:

@@ -119,11 +119,11 @@ def some_occurred(random: Random, around: datetime) -> datetime:
 
 
 def changed_order(random: Random, row: Row) -> Row:
-    """Return an order with other amounts and later instants, seldom cancelled before it was placed."""
+    """Return an order with other amounts and later instants, seldom cancelled at once."""
     ordered_at = row["ordered_at"]
     row["total_amount"] = some_money(random)
     row["discount_amount"] = maybe(random, 0.6, some_money(random))
-    early = ordered_at - DAY if random.random() < 0.05 else after(random, ordered_at)
+    early = ordered_at if random.random() < 0.05 else after(random, ordered_at)
     row["cancelled_at"] = maybe(random, 0.25, early)
     row["returned_at"] = maybe(random, 0.25, after(random, ordered_at))
     return row

@@ -177,3 +177,21 @@ def test_the_place_of_rejected_rows_is_told(folder, home):
     told = result.stdout.split("the rejected rows are in ")[1].splitlines()[0]
     rows = duckdb.sql(f"select row, reason from read_parquet('{told}')").fetchall()
     assert rows == [(3, "unknown customer")]
+
+
+def test_the_first_and_last_instant_of_each_table_are_shown(folder, home):
+    orders = CLEAN["orders"] + "o3,nobody,2019-02-01,1,\n"
+    source = folder(orders=orders)
+    lines = run(home, source, "--max-rejected", "0.5").stdout.splitlines()
+    spans = json.loads(run(home, source, "--max-rejected", "0.5", "--json").stdout)["spans"]
+
+    assert spans == {
+        "customers": {
+            "column": "registered_at",
+            "first": "2024-01-01T00:00:00Z",
+            "last": "2024-01-02T00:00:00Z",
+        },
+        "orders": {"column": "ordered_at", "first": "2024-02-01T10:00:00Z", "last": "2024-02-02T10:00:00Z"},
+    }
+    shown = [line.split() for line in lines]
+    assert ["orders", "2024-02-01T10:00:00Z", "2024-02-02T10:00:00Z", "ordered_at"] in shown

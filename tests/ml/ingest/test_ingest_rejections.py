@@ -295,3 +295,42 @@ def test_typed_instants_outside_the_years_are_rejected(clean, home):
         2,
         4,
     }
+
+
+LATER = {
+    "orders": "order_id,customer_id,ordered_at,total_amount,{}\n"
+    "o1,anna,2024-03-01 10:00,1,{}\no2,anna,2024-03-01 10:00,1,2024-03-01 10:00\n",
+    "support_tickets": "ticket_id,customer_id,opened_at,{}\n"
+    "t1,anna,2024-03-01 10:00,{}\nt2,anna,2024-03-01 10:00,2024-03-01 10:00\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "later", "earlier"),
+    [
+        ("orders", "cancelled_at", "ordered_at"),
+        ("orders", "returned_at", "ordered_at"),
+        ("support_tickets", "resolved_at", "opened_at"),
+        ("support_tickets", "rated_at", "opened_at"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("2024-03-01 09:59:59.999999", None),
+        ("2024-03-01", "a day alone is its first instant: give the time of day"),
+        ("1970-01-01 00:00:00", "a date that means never: leave the value empty"),
+    ],
+)
+def test_nothing_later_happens_before_its_row_begins(folder, home, table, later, earlier, text, hint):
+    result = ingest(folder(**{table: LATER[table].format(later, text)}), home=home, max_rejected=1)
+
+    assert read_rejected(home) == {(table, 1, f"{later} is before {earlier}")}
+    assert [(each["text"], each["hint"]) for each in result["examples"]] == [(text, hint)]
+
+
+def test_an_instant_after_the_ingest_hints_at_the_zone(folder, home):
+    orders = "order_id,customer_id,ordered_at,total_amount\no1,anna,2190-01-01,1\no2,anna,2024-03-01,1\n"
+    result = ingest(folder(orders=orders), home=home, max_rejected=1)
+
+    assert result["examples"][0]["hint"] == "if instants are those of a zone ahead of UTC, give --timezone"
