@@ -74,12 +74,14 @@ def in_range(instant: str, sql_type: str) -> str:
 
 
 def as_date(value: str, sql_type: str, zone: str) -> str:
-    """A calendar day; the time of day of an instant is dropped."""
+    """A calendar day, as it is written: the time of day of an instant is dropped, and its offset."""
     if sql_type in NAIVE_INSTANTS:
         return f"({in_range(value, sql_type)})::date"
     if sql_type in (ZONED_INSTANT, INT96):
         return f"({from_utc(as_instant(value, sql_type, zone), zone)})::date"
-    return f"({instant_of_text(text_of(value, sql_type))})::date"
+    text = text_of(value, sql_type)
+    instant, written = f"({instant_of_text(text)})", f"try_cast(left(trim({text}), 10) as date)"
+    return f"case when {instant} is not null then coalesce({written}, {instant}::date) end"
 
 
 def as_amount(value: str, sql_type: str, zone: str) -> str:

@@ -66,7 +66,7 @@ HINTS: tuple[tuple[tuple[Kind, ...], str, Sentence], ...] = (
 )
 
 
-BEFORE, LATER = "is before", "is later than this ingest"
+UNKNOWN, BEFORE, LATER = "unknown", "is before", "is later than this ingest"
 # The zeros of databases and of Unix, where nothing was meant.
 ZEROS = re.compile(r"(?:1900|1970)-01-01(?:\D.*)?")
 MEANS_NEVER = "a date that means never: leave the value empty"
@@ -78,6 +78,8 @@ def hint_about(reason: str, kind: Kind, text: str) -> str | None:
     """What to do about ``text``, which was rejected for ``reason``; None where nothing is known of it."""
     if LATER in reason:
         return ZONE
+    if reason.startswith(UNKNOWN) and re.fullmatch(r"[0-9]+\.0+", text):
+        return f"a whole number that passed through a float: write {text.partition('.')[0]}"
     if BEFORE not in reason:
         return hint_for(kind, text)
     if ZEROS.fullmatch(text):

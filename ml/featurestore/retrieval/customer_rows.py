@@ -69,12 +69,22 @@ def read_keys(rows: pa.Table) -> pa.Table:
 
 def customers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Customers as text."""
-    column = decoded(plain(column), CUSTOMER)
+    column = whole_numbers(decoded(plain(column), CUSTOMER))
     kind = column.type
     if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
         raise RowsError(f"customer_id is of type {kind}: give text or whole numbers")
     refuse_nulls(column, CUSTOMER)
     return column.cast(pa.large_string())
+
+
+def whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers that come as floats or decimals, as of pandas and Oracle; others stay as they are."""
+    if not (pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
+        return column
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return column
 
 
 def instants(column: pa.ChunkedArray) -> pa.ChunkedArray:

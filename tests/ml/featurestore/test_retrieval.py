@@ -177,6 +177,12 @@ def test_customers_of_other_types(build, kind):
     assert point_in_time(build, rows)["customer_id"].type == kind
 
 
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32(), pa.decimal128(38, 0), pa.decimal128(38, 10)])
+def test_whole_numbers_of_any_type_are_customers(build, kind):
+    customers = pa.array([7], pa.int64()).cast(kind)
+    assert orders_of(build, pa.table({"customer_id": customers, "event_timestamp": [START]})) == [3]
+
+
 def test_keys_and_instants_without_the_mark_of_text(build):
     keys = {"customer_id": [b"7"], "event_timestamp": [b"2024-01-02"]}
     rows = pa.table({name: pa.array(values, pa.binary()) for name, values in keys.items()})

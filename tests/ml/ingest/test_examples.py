@@ -48,6 +48,16 @@ def test_each_kind_of_reason_has_its_text(folder, home):
     }
 
 
+def test_a_key_that_passed_through_a_float_is_hinted_at(folder, home):
+    customers = "customer_id,registered_at\n17,2024-01-01\n"
+    orders = HEADER + "o1,17.0,2024-02-01,1\no2,17,2024-02-01,1\n"
+    result = ingest(folder(customers=customers, orders=orders), home=home, max_rejected=1)
+
+    assert [(each["text"], each["hint"]) for each in result["examples"]] == [
+        ("17.0", "a whole number that passed through a float: write 17")
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "hint"),
     [

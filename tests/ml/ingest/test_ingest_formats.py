@@ -201,6 +201,20 @@ def test_parquet_instants_follow_the_zone_and_days_do_not(clean, home):
     ]
 
 
+@pytest.mark.parametrize(
+    "born",
+    ["1990-05-01", "19900501", "1990-05-01 00:30:00", "1990-05-01T00:30:00+02:00", "1990-05-01 23:30 -0500"],
+)
+def test_a_day_is_the_one_that_is_written(folder, home, born):
+    ingest(
+        folder(customers=f"customer_id,registered_at,birth_date\nanna,2024-01-01,{born}\nben,2024-01-01,\n"),
+        home=home,
+        timezone="Asia/Tokyo",
+    )
+
+    assert read_table(home, "customers", "birth_date")[0] == (date(1990, 5, 1),)
+
+
 def test_quoted_text_keeps_its_commas_lines_and_quotes(folder, home):
     customers = 'customer_id,registered_at,city\r\nanna,2024-01-01,"a ""b"", c\nd"\r\nben,2024-01-01,\r\n'
     ingest(folder(customers=customers), home=home)
