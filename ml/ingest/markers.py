@@ -28,7 +28,9 @@ IN_TYPED_COLUMNS = (
     "none",
     "nil",
 )
-LONGEST = max(map(len, IN_TYPED_COLUMNS))
+# As numbers, with the blank, and 0 of an empty text.
+STARTS = {word[0] for word in IN_TYPED_COLUMNS} | {word[0].upper() for word in IN_TYPED_COLUMNS} | {" "}
+FIRST_LETTERS = ", ".join(str(code) for code in sorted({0, *map(ord, STARTS)}))
 READ, KEPT = "missing", "text"
 
 
@@ -36,14 +38,18 @@ def is_missing(column: str, kind: Kind) -> str:
     """The SQL that a column of text holds nothing, or a marker that its kind takes for nothing."""
     bare = f"trim({column})"
     if kind is Kind.TEXT:
-        return f"{bare} in ('', {listed(UNAMBIGUOUS)})"
-    return f"{bare} = '' or (strlen({bare}) <= {LONGEST} and lower({bare}) in ({listed(IN_TYPED_COLUMNS)}))"
+        return where_it_may_be(column, f"{bare} in ('', {listed(UNAMBIGUOUS)})")
+    return where_it_may_be(column, f"{bare} = '' or lower({bare}) in ({listed(IN_TYPED_COLUMNS)})")
 
 
 def is_marker(column: str) -> str:
     """The SQL that a column of text holds any marker."""
-    bare = f"trim({column})"
-    return f"(strlen({bare}) between 1 and {LONGEST} and lower({bare}) in ({listed(IN_TYPED_COLUMNS)}))"
+    return where_it_may_be(column, f"lower(trim({column})) in ({listed(IN_TYPED_COLUMNS)})")
+
+
+def where_it_may_be(column: str, condition: str) -> str:
+    """A condition that is looked at only where the first letter allows it; most values begin otherwise."""
+    return f"case when ascii({column}) in ({FIRST_LETTERS}) then {condition} else false end"
 
 
 def listed(words: tuple[str, ...]) -> str:
@@ -63,7 +69,8 @@ def marked(columns: list[tuple[Column, str]]) -> str:
     found = [
         f"case when {is_marker(sql)} then '{column.name}=' || trim({sql}) end" for column, sql in columns
     ]
-    return f"nullif(concat_ws(e'\\n', {', '.join(found)}), '')"
+    any_marker = " or ".join(is_marker(sql) for _, sql in columns)
+    return f"case when {any_marker} then concat_ws(e'\\n', {', '.join(found)}) end"
 
 
 def count_markers(connection: duckdb.DuckDBPyConnection, table: Table) -> list[dict[str, Any]]:
