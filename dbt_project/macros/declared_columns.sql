@@ -16,3 +16,25 @@
     {%- endfor -%}
     {{ return(declared) }}
 {% endmacro %}
+
+{# a sentence for each column that is not as declared; where all are, one for the order #}
+{% macro differing_columns(name_of_model, declared, found) %}
+    {%- set differing = [] -%}
+    {%- for name in declared if name not in found -%}
+        {%- do differing.append("column " ~ name ~ " is declared " ~ declared[name] ~ " and missing") -%}
+    {%- endfor -%}
+    {%- for name in declared if name in found and declared[name] != found[name] -%}
+        {%- do differing.append("column " ~ name ~ " is declared " ~ declared[name] ~ " and is " ~ found[name]) -%}
+    {%- endfor -%}
+    {%- for name in found if name not in declared -%}
+        {%- do differing.append("column " ~ name ~ " is " ~ found[name] ~ " and not declared") -%}
+    {%- endfor -%}
+    {%- if not differing and found.keys() | list != declared.keys() | list -%}
+        {%- do differing.append("the columns are declared as " ~ declared.keys() | join(", ") ~ " and come as " ~ found.keys() | join(", ")) -%}
+    {%- endif -%}
+    {%- set sentences = [] -%}
+    {%- for difference in differing -%}
+        {%- do sentences.append(name_of_model ~ ".yml and its table differ: " ~ difference) -%}
+    {%- endfor -%}
+    {{ return(sentences) }}
+{% endmacro %}

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 FINISHED = {"LogModelResult": "total", "LogTestResult": "num_models", "LogUnitTestResult": "num_models"}
@@ -24,9 +25,10 @@ def main() -> int:
     left_out = ["unit_test"] if asked["tests"] else ["unit_test", "test"]
     excluded = [word for kind in left_out for word in ("--exclude-resource-type", kind)]
     command = ["build", *excluded, *asked["options"], "--vars", asked["vars"]]
-    built = dbtRunner(callbacks=[tell_progress]).invoke(command)
+    sentences: list[str] = []
+    built = dbtRunner(callbacks=[tell_progress, partial(collect_sentences, sentences)]).invoke(command)
     if not built.success:
-        tell({"failed": failures(built)})
+        tell({"failed": sentences + failures(built)})
         return 1
     if not asked["docs"]:
         return 0
@@ -63,6 +65,12 @@ def tell_progress(event: Any) -> None:
     if event.info.name in FINISHED:
         total = getattr(event.data, FINISHED[event.info.name], 0)
         tell({"done": event.data.index, "total": total, "node": event.data.node_info.node_name})
+
+
+def collect_sentences(sentences: list[str], event: Any) -> None:
+    """Keep what the project's own tests log: which column differs from its YAML, and how."""
+    if event.info.name == "JinjaLogInfo":
+        sentences.append(event.data.msg)
 
 
 def failures(result: Any) -> list[str]:

@@ -60,7 +60,8 @@ class Hand:
 
     def results(self) -> list[dict[str, Any]]:
         """The last run, one entry for each model and test."""
-        return json.loads((self.target / "run_results.json").read_text())["results"]
+        found = json.loads((self.target / "run_results.json").read_text())["results"]
+        return [each for each in found if not each["unique_id"].startswith("operation.")]
 
     def warehouse(self) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(self.home / "dbt" / "warehouse.duckdb"))

@@ -1,17 +1,22 @@
-{# the table has the columns its YAML declares, in that order and of those types, and no others #}
+{# the table has the columns its YAML declares, in that order and of those types, and no others: a row for each that differs #}
 {% test columns_as_declared(model) %}
-    {%- set found = [] -%}
-    {%- set declared = [] -%}
-    {%- if execute -%}
+    {%- set found = {} -%}
+    {%- set declared = {} -%}
+    {%- if execute and flags.WHICH in ("build", "test") -%}
         {%- for column in adapter.get_columns_in_relation(model) -%}
-            {%- do found.append((column.name ~ " " ~ column.data_type) | lower | replace("character varying(256)", "varchar")) -%}
+            {%- do found.update({column.name | lower: column.data_type | lower | replace("character varying(256)", "varchar")}) -%}
         {%- endfor -%}
         {%- for column in declared_columns(model) -%}
-            {%- do declared.append((column.name ~ " " ~ column.data_type) | lower) -%}
+            {%- do declared.update({column.name | lower: column.data_type | lower}) -%}
         {%- endfor -%}
     {%- endif -%}
-    select
-        '{{ declared | join("; ") }}' as declared,
-        '{{ found | join("; ") }}' as found
-    where {{ "false" if declared == found else "true" }}
+    {%- set differing = differing_columns(model.identifier, declared, found) -%}
+    {%- for sentence in differing -%}
+        {%- do log(sentence, info=true) -%}
+        select '{{ sentence }}' as difference {{ "union all " if not loop.last }}
+    {%- endfor -%}
+    {%- if not differing -%}
+        select '' as difference
+        where false
+    {%- endif -%}
 {% endtest %}

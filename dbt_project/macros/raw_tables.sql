@@ -1,0 +1,18 @@
+{# the folder of the load that is built; DuckDB's pattern signs in its name are not for it to read #}
+{% macro raw_folder() -%}
+    {{ env_var("CHURN_RAW", env_var("CHURN_HOME", "../var") ~ "/raw/current") }}
+{%- endmacro %}
+
+{# one sentence, where each model would fail with one of its own #}
+{% macro require_raw_tables() %}
+    {%- if execute -%}
+        {%- set folder = raw_folder() | trim -%}
+        {%- set pattern = folder | replace("'", "''") | replace("[", "[[]") | replace("*", "[*]") | replace("?", "[?]") -%}
+        {%- set files = run_query("select count(*) from glob('" ~ pattern ~ "/customers/*.parquet')") -%}
+        {%- if files.columns[0].values()[0] == 0 -%}
+            {%- do exceptions.raise_compiler_error(
+                "there are no raw tables in " ~ folder ~ ": run 'churn ingest PATH' first, or set CHURN_HOME to the home that has them"
+            ) -%}
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
