@@ -143,7 +143,7 @@ def open_sheet(table: Table, label: str, path: Path, copy: Path) -> Sheet:
     header, delimiter = read_header(path, label)
     refuse_twins(table, label, header)
     whole = without_broken_quotes(path, copy.with_suffix(".quotes"), len(header), delimiter, label)
-    whole = evened(whole, copy.with_suffix(".even"), label)
+    whole = evened(whole, copy.with_suffix(".even"), delimiter, label)
     return Sheet(label, whole, tuple(unique_names(header)), delimiter, partitions_of(label))
 
 

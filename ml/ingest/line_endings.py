@@ -3,14 +3,18 @@
 DuckDB reads files whose rows all end alike; of the others it is handed a copy.
 """
 
+import mmap
+import re
 from pathlib import Path
 from typing import IO
 
 from ml.common.errors import SourceError
-from ml.ingest.packed import opened
+from ml.ingest.broken_lines import row_pattern
+from ml.ingest.file_names import packing_of
+from ml.ingest.packed import opened, unpack
 
 BLOCK = 1 << 24
-QUOTE, RETURN, NEW_LINE = b'"', b"\r", b"\n"
+RETURN, NEW_LINE = b"\r", b"\n"
 
 
 def is_uneven(lines: IO[bytes]) -> bool:
@@ -25,8 +29,8 @@ def is_uneven(lines: IO[bytes]) -> bool:
     return sum([both > 0, new_lines > both, returns > both]) > 1
 
 
-def write_even(lines: IO[bytes], copy: IO[bytes], label: str) -> bool:
-    """Write ``lines`` with every row ending in a line feed; quoted text stays as it is.
+def write_even(text: mmap.mmap, copy: IO[bytes], delimiter: str, label: str) -> bool:
+    """Write ``text`` with every row ending in a line feed; quoted text stays as it is.
 
     Returns
     -------
@@ -36,37 +40,36 @@ def write_even(lines: IO[bytes], copy: IO[bytes], label: str) -> bool:
     Raises
     ------
     SourceError
-        A carriage return stands in the middle of a row, outside quotes.
+        A carriage return stands in the middle of a row, outside quotes; or a quote is wrong.
     """
-    ends: set[bytes] = set()
-    broken_by_return = 0
-    is_quoted = False
-    for number, line in enumerate(lines, 1):
-        parts = line.split(QUOTE)
-        outside = parts[1::2] if is_quoted else parts[::2]
-        is_quoted ^= len(parts) % 2 == 0
-        row, end = line, b""
-        if not is_quoted and line.endswith(NEW_LINE):
-            row = line.removesuffix(NEW_LINE).removesuffix(RETURN)
-            end = line[len(row) :]
-            ends.add(end)
-            outside[-1] = outside[-1].removesuffix(end)
-        if not broken_by_return and any(RETURN in part for part in outside):
-            broken_by_return = number
-        copy.write(row + NEW_LINE if end else row)
-    if ends and broken_by_return:
+    row = re.compile(row_pattern(delimiter, "*+").pattern + rb"(\r\n|\n|\r|\Z)")
+    ends: dict[bytes, int] = {}
+    at = 0
+    while at < len(text) and (whole := row.match(text, at)):
+        ends.setdefault(whole[1], whole.start(1))
+        copy.write(text[at : whole.start(1)] + NEW_LINE)
+        at = whole.end()
+    if at < len(text):
+        raise SourceError(f"{label} cannot be read: a quote in it hides the rows after it")
+    ends.pop(b"", None)
+    if RETURN in ends and len(ends) > 1:
+        line = text[: ends[RETURN]].count(NEW_LINE) + 1
         raise SourceError(
-            f"{label} has a carriage return in the middle of line {broken_by_return}: "
+            f"{label} has a carriage return in the middle of line {line}: "
             "put that value in quotes, or take the carriage return out"
         )
     return len(ends) > 1
 
 
-def evened(path: Path, copy: Path, label: str) -> Path:
-    """``path``, or a copy whose rows all end alike."""
+def evened(path: Path, copy: Path, delimiter: str, label: str) -> Path:
+    """``path``, whose quotes are right, or a copy whose rows all end alike."""
     with opened(path, label) as lines:
         if not is_uneven(lines):
             return path
-    with opened(path, label) as lines, copy.open("wb") as written:
-        is_needed = write_even(lines, written, label)
+    plain = path
+    if packing_of(path.name) != "none":
+        plain = unpack(path, copy.with_suffix(".unpacked"), label)
+    with plain.open("rb") as file, copy.open("wb") as written:
+        text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        is_needed = write_even(text, written, delimiter, label)
     return copy if is_needed else path

@@ -64,3 +64,14 @@ def test_files_of_one_kind_are_read_as_they_are(folder, home):
         ingest(path, home=home)
 
         assert customers(home) == [("C1", "a\nb\r\nc"), ("C2", None)], number
+
+
+def test_a_quote_inside_a_value_opens_nothing(folder, home):
+    path = folder(orders="order_id,customer_id,ordered_at,total_amount\nO1,C1,2024-02-01,1\n")
+    notes = ["x", '6" screen', '"two\nlines"', "y"]
+    rows = [HEADER, *(f"C{number},2024-01-01,{note}" for number, note in enumerate(notes))]
+    (path / "customers.csv").write_bytes("\r\n".join(rows).encode())
+
+    ingest(path, home=home)
+
+    assert [note for _, note in customers(home)] == ["x", '6" screen', "two\nlines", "y"]
