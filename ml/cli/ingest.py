@@ -24,7 +24,12 @@ DEMOS = ("shop", "complete-journey")
     show_default=True,
     help="Largest share of rejected rows of any table.",
 )
-@click.option("--timezone", default="UTC", show_default=True, help="Zone of instants that have none.")
+@click.option(
+    "--timezone",
+    default="UTC",
+    show_default=True,
+    help="UTC, a place or an offset: the zone of instants that have none.",
+)
 @churn_command
 def command(
     run: Run,

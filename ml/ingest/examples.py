@@ -70,10 +70,13 @@ def column_of(table: Table, reason: str) -> str | None:
 
 
 def raw_text(column: str, parts: Iterable[Part]) -> str:
-    """The SQL for a raw value in the content of a rejected row, whatever the part calls its column."""
-    names = dict.fromkeys(part.columns[column][0] for part in parts if column in part.columns)
+    """The SQL for a raw value in the content of a rejected row, whatever the part calls its column.
+
+    A row of an earlier ingest may come from no part of this one; the contract's name is tried last.
+    """
+    names = dict.fromkeys([*(part.columns[column][0] for part in parts if column in part.columns), column])
     pointers = [literal("/" + name.replace("~", "~0").replace("/", "~1")) for name in names]
-    return f"coalesce({', '.join(f'content ->> {pointer}' for pointer in pointers)}, null)"
+    return f"coalesce({', '.join(f'content ->> {pointer}' for pointer in pointers)})"
 
 
 def example_text(example: dict[str, Any]) -> str:

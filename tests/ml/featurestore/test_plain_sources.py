@@ -42,6 +42,34 @@ def rows(*given: tuple[str, datetime, int]) -> dict[str, Any]:
     return {"who": pa.array(who), "at": pa.array(at, pa.timestamp("us")), "n": pa.array(n)}
 
 
+TEXTS = ["{day} 07:00:00 -0500", "{day} 12:00:00 UTC", "{day}T12:00Z", "{day} 12:00", "{compact}T120000"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_instants_as_text_are_those_of_the_grammar(tmp_path: Path, text: str) -> None:
+    """A row counts from the instant that its text says, online and offline."""
+    at = text.format(day=NOON.date(), compact=f"{NOON:%Y%m%d}")
+    earlier = (NOON - 5 * MINUTE).isoformat()
+    table = {"who": ["a", "a"], "at": [earlier, at], "n": pa.array([1, 2])}
+    store = applied(tmp_path / "repo", plain_view(write(tmp_path / "rows.parquet", table), {"n": Int64}))
+    load(store, NOON - timedelta(microseconds=1))
+    assert online(store, [A], ["n"]) == [{"n": 1}]
+    load(store)
+    assert numbers(store, "a") == [2]
+
+
+@pytest.mark.parametrize("text", ["01.03.2024", "2024-03-01 12:00:00 CET", "45352"])
+def test_text_outside_the_grammar_fails_a_retrieval_with_a_sentence(tmp_path: Path, text: str) -> None:
+    table = {"who": ["a"], "at": [text], "n": pa.array([1])}
+    store = applied(tmp_path / "repo", plain_view(write(tmp_path / "rows.parquet", table), {"n": Int64}))
+    with pytest.raises(FeatureError) as failure:
+        offline(store, [A], ["n"])
+    assert str(failure.value) == (
+        f"{tmp_path} could not be joined: the column at holds '{text}', which is no instant: "
+        "write ISO 8601, such as 2024-03-01T12:00:00Z"
+    )
+
+
 TWO = pa.array(["a", "b"])
 EARLIER = pa.array([NOON - 5 * MINUTE] * 2, pa.timestamp("us"))
 
