@@ -17,6 +17,7 @@ from ml.home.layout import Home, builds_to_keep, next_name, publish_build
 from ml.home.problem_file import problem_for, remember_problem
 from ml.ingest.manifest import read_record
 from ml.warehouse.dbt import ARTIFACTS, CATALOG, PROJECT, project_hash, run_dbt, variables
+from ml.warehouse.feature_yaml import check_feature_yaml
 from ml.warehouse.increment import Increment, find_increment
 from ml.warehouse.manifest import describe, read_clocks
 from ml.warehouse.merge import Merge, merge
@@ -94,6 +95,7 @@ def build(
     with home.writing("build"):
         load = home.current_load()
         clock = check_as_of(load, as_of)
+        check_feature_yaml(Path(project))
         remove_unfinished(home.builds)
         folder = home.builds / next_name(home.builds, "build")
         job = Job(home, load, folder, Path(project), problem, as_of, as_of or clock, progress)
