@@ -143,9 +143,10 @@ def is_hidden_data(entry: Entry) -> bool:
 
 def without_repeats(read: list[Entry], notes: list[str]) -> tuple[list[Path], list[str]]:
     """``read`` without the links to files that are read anyway."""
-    first: dict[str, Entry] = {}
+    first: dict[tuple[str, ...], Entry] = {}
     for entry in sorted(read, key=lambda entry: entry.linked):
-        real = os.path.realpath(entry.path)
+        # In another folder day=... the same file gives other rows.
+        real = (os.path.realpath(entry.path), *(part for part in entry.inner.split("/") if "=" in part))
         if first.setdefault(real, entry) is not entry:
             notes.append(f"{entry.shown} (the same file as {first[real].shown})")
     kept = {entry.inner for entry in first.values()}

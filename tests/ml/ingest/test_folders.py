@@ -154,6 +154,26 @@ def test_links_are_followed_and_nothing_is_read_twice(inside, clean, tmp_path, h
     assert result["not_read"] == ["orders/latest/1.csv (the same file as orders/2024/1.csv)"]
 
 
+def test_one_file_linked_into_two_partitions_is_read_for_each(inside, clean, tmp_path, home):
+    blob = write(tmp_path / "blob.csv", "order_id,customer_id,total_amount\no1,anna,1\n")
+    for day in ("2024-02-01", "2024-02-02"):
+        (inside / f"ordered_at={day}").mkdir()
+        (inside / f"ordered_at={day}" / "1.csv").symlink_to(blob)
+    result = ingest(clean, home=home, max_rejected=1)
+
+    assert (result["tables"]["orders"]["read"], result["not_read"]) == (2, [])
+
+
+@pytest.mark.parametrize("name", ["orders.csv", "Orders.Parquet", "orders.snappy.parquet", "ORDERS"])
+def test_a_folder_that_is_called_like_a_file_is_the_tables(inside, clean, home, name):
+    write(inside / "part-0.csv", orders(1))
+    write(inside / "_SUCCESS")
+    inside.rename(clean / name)
+
+    assert ingest(clean, home=home)["files"]["orders"] == 1
+    assert read_table(home, "orders", "_file") == [(f"{name}/part-0.csv",)]
+
+
 def test_a_linked_raw_folder_and_linked_tables(inside, clean, tmp_path, home):
     write(inside / "1.csv", orders(1))
     inside.rename(tmp_path / "far")
