@@ -1,4 +1,4 @@
-"""Keys of a feature model's YAML: known ones pass, an unknown one is named with its place; the page has each."""
+"""Keys of a feature model's YAML: known ones pass, an unknown one is named with its place."""
 
 import re
 import shutil
