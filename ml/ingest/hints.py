@@ -10,6 +10,7 @@ from ml.ingest.contract import Kind
 INSTANTS = (Kind.INSTANT, Kind.DATE)
 NUMBERS = (Kind.AMOUNT, Kind.WHOLE, Kind.SCORE)
 FLAGS = (Kind.FLAG,)
+TYPED = (*INSTANTS, *NUMBERS, *FLAGS)
 # Day 0 of spreadsheets, which take 1900 for a leap year.
 SPREADSHEET_EPOCH = date(1899, 12, 30)
 # Digits of an instant of this century, since 1970, in seconds and in finer units.
@@ -44,20 +45,29 @@ NOT_UTF8 = "bytes that are no UTF-8: write the column as text in UTF-8"
 TOO_LONG = "more than 15 digits: perhaps an identifier, or a placeholder to leave empty"
 UNIT = "leave out the currency or unit"
 
+TOO_LARGE = "more than 14 digits before the point: perhaps an identifier, or a placeholder to leave empty"
+MONTH_NAME = "names of months are not read: write YYYY-MM-DD"
+NOTHING = "if it means that nothing is known, leave the value empty"
+
+# A day of the grammar's form, a time, perhaps an offset, and then the name of a zone.
+NAMED_ZONE = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(?: ?[+-][0-9:]{2,6})? ?"
+    r"(?:[A-Za-z]{2,5}|\[?[A-Za-z_]+/[\w/]+\]?)"
+)
+MONTHS = r".*\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*"
 HINTS: tuple[tuple[tuple[Kind, ...], str, Sentence], ...] = (
+    (TYPED, r"[-–—.?*_]+|unknown|missing|void|empty|undefined|n\.a\.|not (?:available|set)", NOTHING),
     (INSTANTS, r"([1-9][0-9]{4})(?:[.,][0-9]+)?", serial),
     (INSTANTS, r"([1-9](?:[0-9]{9}|[0-9]{12}|[0-9]{15}|[0-9]{18}))(?:\.0*)?", epoch),
     (INSTANTS, r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]+,[0-9]+.*", COMMA_OF_SECONDS),
     (INSTANTS, r".*[0-9] ?[AaPp]\.?[Mm]\.?", TWELVE_HOURS),
-    (
-        INSTANTS,
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?(?:[A-Za-z]{2,5}|\[?[A-Za-z_]+/[\w/]+\]?)",
-        ZONE_NAME,
-    ),
-    (INSTANTS, r"(?!19|20|21|2200)[0-9]{4}-[0-9]{2}-[0-9]{2}.*", NEVER),
+    (INSTANTS, NAMED_ZONE, ZONE_NAME),
+    (INSTANTS, MONTHS, MONTH_NAME),
+    (INSTANTS, r"(?!19|20|21|2200)[0-9]{4}-[0-9]{2}-[0-9]{2}.*|0{8}|99991231", NEVER),
     (INSTANTS, r"[0-9]{1,2}[./-][0-9]{1,2}[./-](?:[0-9]{4}|[0-9]{2})(?:\D.*)?", DAY_FIRST),
     (INSTANTS, r"[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}(?:\D.*)?", DASHES),
     ((Kind.WHOLE,), r"[+-]?[0-9]{16,}", TOO_LONG),
+    ((Kind.AMOUNT,), r"[+-]?[0-9]{15,}(?:\.[0-9]*)?", TOO_LARGE),
     (NUMBERS, r"[+-]?[0-9]{1,3}(?:[,' ][0-9]{3})+(?:\.[0-9]*)?", THOUSANDS),
     (NUMBERS, r"[+-]?[0-9.' ]*,[0-9]+", DECIMAL_COMMA),
     (NUMBERS, r"[^0-9+-]{1,4}[+-]?[0-9][0-9., ]*|[+-]?[0-9][0-9., ]*[^0-9.,]{1,4}", UNIT),
@@ -90,6 +100,6 @@ def hint_about(reason: str, kind: Kind, text: str) -> str | None:
 def hint_for(kind: Kind, text: str) -> str | None:
     """What to do about ``text``, which is no value of ``kind``; None where nothing is known of it."""
     for kinds, pattern, sentence in HINTS:
-        if kind in kinds and (found := re.fullmatch(pattern, text.strip())):
+        if kind in kinds and (found := re.fullmatch(pattern, text.strip(), re.IGNORECASE)):
             return sentence if isinstance(sentence, str) else sentence(found)
     return None
