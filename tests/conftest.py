@@ -49,3 +49,14 @@ def grocery(tmp_path_factory: pytest.TempPathFactory) -> Built:
             write_complete_journey(folder / "raw")
             built(folder / "raw", folder / "home")
     return Built(folder / "raw", folder / "home")
+
+
+@pytest.fixture(scope="session")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Returns go on two weeks after the last order; customers rows say how it all ended."""
+    from tests.ml.ended_world import write_ended_world
+
+    with shared_folder(tmp_path_factory, "ended") as (folder, is_new):
+        if is_new:
+            built(write_ended_world(folder / "raw"), folder / "home")
+    return Built(folder / "raw", folder / "home")

@@ -50,6 +50,14 @@
     {{ instant }} - interval '{{ days }}' day
 {%- endmacro %}
 
+{#
+    until when a table was delivered whose newest row became known at its clock: to the end of that day (UTC),
+    and never past the data clock. It never goes back when data come.
+#}
+{% macro delivered_until(data_clock, table_clock) -%}
+    least({{ data_clock }}, date_trunc('day', {{ table_clock }}) + interval '1' day)
+{%- endmacro %}
+
 {# the earliest of several instants; one that is null never comes #}
 {% macro earliest(instants) -%}
     least({{ instants | join(", ") }})

@@ -19,6 +19,7 @@ PROVES = {
     "history": "History stands still: newer data changes no row at or before the older data clock.",
     "online": "Offline is online: the store holds what the build says at the materialized instant.",
     "ledger": "Nothing lost: rows read, customers built, rows asked are all accounted for.",
+    "clocks": "Clocks: no label beyond the orders delivered, no input without a clock.",
     "labels": "Labels see only the future, features only the past, to the microsecond.",
     "windows": "No frozen window: after silence longer than its window a feature is empty.",
     "stand-ins": "No stand-in: no single feature tells the label as good as says it.",

@@ -18,7 +18,7 @@ from ml.audit.edges import wrong_edges
 from ml.audit.facts import becoming_known, check_there, one
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import PicturedFinding, Span, Timeline
-from ml.audit.recount import differences, recount, unsettled
+from ml.audit.recount import delivered_orders, differences, recount, unsettled
 from ml.audit.sample import clock_of, database
 from ml.common.errors import NotReadyError, TidemarkError
 from ml.common.instants import format_instant, parse_instant
@@ -87,7 +87,7 @@ def recounted(audit: Audit) -> Part:
     check_there(audit)
     with database(audit) as connection:
         first = one(connection, f"select min(known_at) from ({becoming_known(audit.load)})")
-        breaches = list(unsettled(audit, first))
+        breaches = list(unsettled(audit, first, delivered_orders(connection, audit)))
         counts = recount(audit, connection)
         breaches += differences(audit, connection)
     some = counts["customers"] < counts["all_customers"]

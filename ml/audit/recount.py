@@ -22,6 +22,11 @@ MOST_CUSTOMERS = 50_000
 FIRST_MONDAY = datetime(1970, 1, 5)
 MODEL = "label_customer_churn"
 
+# No order became known later than on this day, whatever happened to orders since.
+DELIVERED = """
+select (max(known_at)::date + 1)::timestamp
+from (select min({known_at}) as known_at from {orders} group by order_id)
+"""
 CHOSEN = """
 create temp table chosen as
 select customer_id from (select distinct customer_id from {orders})
@@ -115,11 +120,12 @@ def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, in
         ``customers`` chosen, ``all_customers``, ``labels`` recounted, ``at_an_edge`` among them.
     """
     orders, clock, problem = relation_of(audit.load / "orders"), clock_of(audit), audit.problem
+    delivered = delivered_orders(connection, audit)
     connection.execute(CHOSEN.format(orders=orders, most=MOST_CUSTOMERS), [str(audit.seed)])
     connection.execute(VERSIONS.format(orders=orders, known_at=known_at("orders")), {"clock": clock})
     first = one(connection, f"select min(known_at) from ({becoming_known(audit.load)})")
     connection.execute("create temp table cutoffs (cutoff timestamp)")
-    for cutoff in cutoffs(first, clock, problem):
+    for cutoff in cutoffs(first, delivered, problem):
         connection.execute("insert into cutoffs values (?)", [cutoff])
     connection.execute(POPULATION.format(active=problem.active_within_days))
     connection.execute(KEPT, {"clock": clock})
@@ -133,12 +139,19 @@ def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, in
     }
 
 
-def cutoffs(first_known_at: datetime | None, clock: datetime, problem: Problem) -> list[datetime]:
-    """The cut-offs that may have a label: in step from the first Monday of 1970, and settled by the clock."""
-    if first_known_at is None:
+def delivered_orders(connection: duckdb.DuckDBPyConnection, audit: Audit) -> datetime | None:
+    """Until when orders were delivered: to the end of the newest one's day, never past the data clock."""
+    query = DELIVERED.format(orders=relation_of(audit.load / "orders"), known_at=known_at("orders"))
+    end_of_day: datetime | None = one(connection, query)
+    return end_of_day and min(end_of_day, clock_of(audit))
+
+
+def cutoffs(first_known_at: datetime | None, delivered: datetime | None, problem: Problem) -> list[datetime]:
+    """The cut-offs that may have a label: in step from the first Monday of 1970, and settled by then."""
+    if first_known_at is None or delivered is None:
         return []
     step = timedelta(days=problem.cutoff_every_days)
-    last = clock - timedelta(days=problem.horizon_days + problem.label_delay_days)
+    last = delivered - timedelta(days=problem.horizon_days + problem.label_delay_days)
     place = -((FIRST_MONDAY - first_known_at) // step)
     found = []
     while FIRST_MONDAY + place * step <= last:
@@ -170,16 +183,16 @@ def case(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, Any]:
     }
 
 
-def unsettled(audit: Audit, first_known_at: datetime | None) -> Iterator[Breach]:
+def unsettled(audit: Audit, first_known_at: datetime | None, delivered: datetime | None) -> Iterator[Breach]:
     """Cut-offs in the published labels that may have none."""
-    problem, clock = audit.problem, clock_of(audit)
-    allowed = set(cutoffs(first_known_at, clock, problem))
+    problem, clock = audit.problem, delivered or clock_of(audit)
+    allowed = set(cutoffs(first_known_at, delivered, problem))
     gap = timedelta(days=problem.horizon_days + problem.label_delay_days)
     for cutoff in read_cutoffs(audit.build):
         if cutoff in allowed:
             continue
         ends = format_instant(cutoff + gap)
-        why = f"they are settled only at {ends}, after the data clock {format_instant(clock)}"
+        why = f"they are settled only at {ends}, and orders were delivered until {format_instant(clock)}"
         if cutoff + gap <= clock:
             why = f"it is out of step with every {problem.cutoff_every_days} days, or before the first fact"
         yield Breach(

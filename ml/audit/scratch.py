@@ -87,7 +87,8 @@ def rebuild(
         set_wall_clock(place / "dbt" / "warehouse.duckdb", wall_clock)
     made_as_of = audit.card.get("as_of")
     as_of = as_of or (parse_instant(made_as_of) if made_as_of else None)
-    values = variables(audit.problem, as_of=as_of)
+    orders_clock = (audit.card.get("clocks") or {}).get("orders")
+    values = variables(audit.problem, as_of=as_of, orders_clock=orders_clock)
     run_dbt(place, load, output, values, project=audit.project, tests=False, docs=False)
     describe(audit, output)
     return output

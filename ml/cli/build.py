@@ -46,10 +46,15 @@ def command(
 
 def summary(record: dict[str, Any]) -> str:
     """The build in a few lines."""
+    from ml.ingest.clocks import shown
+
     rows = "\n".join(f"  {table:28s} {count:>12,d} rows" for table, count in record["rows"].items())
+    notes = "".join(f"\nnote: {note}" for note in record["notes"])
     return (
         f"{record['build_id']} published: data clock {record['data_clock']}, "
-        f"{record['tests']['passed']} tests passed, {record['seconds']} s ({extent(record)})\n{rows}"
+        f"{record['tests']['passed']} tests passed, {record['seconds']} s ({extent(record)})\n{rows}\n"
+        f"tables end: {shown(record['clocks'])}\n"
+        f"labels end at {record['orders_delivered_until']}, until when orders were delivered{notes}"
     )
 
 

@@ -93,6 +93,7 @@ def write_demo(run: Run, name: str, customers: int | None, seed: int | None) -> 
 
 def as_text(result: dict[str, Any]) -> str:
     """Rows and span of every table, then why rows were rejected, and what was read as missing."""
+    from ml.ingest.clocks import shown
     from ml.ingest.examples import example_text
     from ml.ingest.markers import note_of
 
@@ -115,5 +116,7 @@ def as_text(result: dict[str, Any]) -> str:
         lines += ["", f"the rejected rows are in {result['rejected_rows']}"]
     if result["markers"]:
         lines += ["", *map(note_of, result["markers"])]
+    lines += ["", f"tables end: {shown(result['clocks'])}"]
+    lines += [f"note: {note}" for note in result["notes"]]
     lines += ["", f"{result['load_id']}: accepted + rejected = read, data clock {result['data_clock']}"]
     return "\n".join(lines)

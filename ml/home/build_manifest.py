@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,23 @@ def write_build_card(build: Path, card: dict[str, Any]) -> None:
 def data_clock(build: Path) -> datetime:
     """The build's "now", naive UTC."""
     return parse_instant(read_build_card(build)["data_clock"])
+
+
+def score_instant(build: Path) -> tuple[datetime, str]:
+    """The instant to score at unless another is wanted, and why it is not the data clock, if so.
+
+    Where orders end a day or more before the data clock it is until when they were delivered, for later
+    nobody seems to order.
+    """
+    card = read_build_card(build)
+    clock = parse_instant(card["data_clock"])
+    delivered, orders = card.get("orders_delivered_until"), (card.get("clocks") or {}).get("orders")
+    if not delivered or not orders or clock - parse_instant(orders) < timedelta(days=1):
+        return clock, ""
+    return parse_instant(delivered), (
+        f"orders end at {orders}, before the data clock {card['data_clock']}: scored as of {delivered}, "
+        "until when orders were delivered; --as-of takes another instant"
+    )
 
 
 def asked_instant(build: Path, as_of: datetime | None) -> datetime:

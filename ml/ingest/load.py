@@ -16,6 +16,7 @@ from ml.common.sql import parquet
 from ml.home.build_manifest import card_of
 from ml.home.layout import Home, numbered, publish
 from ml.home.leases import finish_removals, remove
+from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
 from ml.ingest.contract import TABLES
 from ml.ingest.examples import example_text, find_examples
 from ml.ingest.manifest import Counts, make_record, write_record
@@ -62,7 +63,9 @@ def ingest(
         examples (text, file, row and hint for each reason), spans (the first and the last occurred instant of
         this ingest by table), markers (texts that stand for a missing value,
         by table and column), rejected_rows (the file of them, or None), total (the same counts over all that
-        was appended), data_clock.
+        was appended), data_clock, clocks (the largest instant that the rows of each table vouch for),
+        orders_arrive (share of a day's orders in at its end, days until 99 % are), notes (on tables that end
+        days apart).
 
     Raises
     ------
@@ -90,6 +93,7 @@ def ingest(
             link_earlier(load, REJECTED)
             write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
             record = make_record(describe(load, found, filled, reasons), load.earlier)
+            record |= describe_clocks(load, record["data_clock"])
             write_record(load.folder, record)
         publish(where.raw / load.name)
         (where.raw / LAST_FAILURE).unlink(missing_ok=True)
@@ -102,7 +106,7 @@ def ingest(
         "rejected_rows": str(rejected_rows) if reasons else None,
         "examples": examples,
         "spans": spans,
-        "data_clock": record["data_clock"],
+        **{name: record[name] for name in ("data_clock", "clocks", "orders_arrive", "notes")},
         "total": record["tables"],
     }
 
@@ -179,6 +183,14 @@ def find_spans(load: Load) -> dict[str, dict[str, str]]:
                     "last": format_instant(last),
                 }
     return spans
+
+
+def describe_clocks(load: Load, data_clock: str | None) -> dict[str, Any]:
+    """The clock of each table of the whole load, and what is worth a warning."""
+    clocks = table_clocks(load.folder, load.connection)
+    arrival = arrival_of_orders(load.folder, clocks["orders"], load.connection)
+    notes = notes_on_clocks(clocks, data_clock, arrival)
+    return {"clocks": clocks, "orders_arrive": arrival, "notes": notes}
 
 
 def newest_instant(load: Load) -> datetime | None:

@@ -21,7 +21,7 @@ from ml.explain.reason_text import Wording, reasons, wordings
 from ml.features.labels import parquet, population_at
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
-from ml.home.build_manifest import asked_instant
+from ml.home.build_manifest import asked_instant, score_instant
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.metrics.chance import check_better_than_chance
@@ -62,7 +62,8 @@ def score(
     customer_ids : sequence of str
         Whom to score, in this order; without any, everyone with a kept order in the activity span.
     as_of : datetime, optional
-        The instant asked about, naive UTC; the build's data clock by default.
+        The instant asked about, naive UTC; by default the build's data clock, or until when orders were
+        delivered where these end a day or more before it.
     out : path, optional
         File to write the scores to as well: Parquet, CSV (reasons as JSON text) or JSON lines; ``-`` is
         standard output, as CSV unless ``json_lines``.
@@ -108,7 +109,7 @@ def score_asked(
     """Scores of everyone eligible, or the named, by one model on one build."""
     catalog = read_catalog(build)
     check_same_features(model, catalog, build)
-    asked = asked_instant(build, as_of)
+    asked = asked_instant(build, as_of) if as_of else default_instant(build, progress)
     warn_of_hindsight(model, asked, progress)
     rows = (
         named_rows(build, catalog, customer_ids, asked, progress)
@@ -116,6 +117,14 @@ def score_asked(
         else population_at(build, asked)
     )
     return score_rows(build, rows, model, catalog, progress)
+
+
+def default_instant(build: Path, progress: Progress) -> datetime:
+    """The data clock, or until when orders were delivered where they end earlier."""
+    instant, why = score_instant(build)
+    if why:
+        progress.say(f"note: {why}")
+    return instant
 
 
 def warn_of_hindsight(model: ChurnModel, asked: datetime, progress: Progress) -> None:

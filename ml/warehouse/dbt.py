@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.common.errors import BuildError
+from ml.common.instants import parse_instant
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
 from ml.home.layout import ROOT
@@ -31,6 +32,7 @@ def variables(
     split_at: datetime | None = None,
     only_customers: Path | None = None,
     earlier: dict[str, str | None] | None = None,
+    orders_clock: str | None = None,
 ) -> dict[str, Any]:
     """dbt's variables for one run.
 
@@ -46,6 +48,8 @@ def variables(
     earlier : dict, optional
         ``first_known_at`` and ``data_clock`` of all customers together, ISO 8601 without a zone, when only
         some are made; ``split_at`` when the build before has their rows up to it.
+    orders_clock : str, optional
+        The clock of all orders, when the load holds those of some customers only.
     """
     clocks = {f"earlier_{name}": instant for name, instant in (earlier or {}).items()}
     return {
@@ -53,6 +57,7 @@ def variables(
         "as_of": as_text(as_of),
         "split_at": as_text(split_at),
         "only_customers": str(only_customers) if only_customers else None,
+        "orders_clock": as_text(parse_instant(orders_clock)) if orders_clock else None,
         **clocks,
     }
 

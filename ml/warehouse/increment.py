@@ -150,7 +150,15 @@ def why_not(
         return f"nothing was loaded since {base.name}"
     if card["load_id"] not in [ingest["load_id"] for ingest in record["ingests"]]:
         return f"{record['load_id']} replaced the raw rows of {base.name}"
+    if orders_clock(record) < orders_clock(card):
+        return f"orders end earlier than in {base.name}"
     return None
+
+
+def orders_clock(manifest: dict[str, Any]) -> datetime:
+    """The clock of the orders, as a load or build states it; long ago without any."""
+    stated = (manifest.get("clocks") or {}).get("orders")
+    return parse_instant(stated) if stated else datetime.min
 
 
 def split_ingests(record: dict[str, Any], built: str) -> tuple[list[str], list[str]]:

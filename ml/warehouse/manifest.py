@@ -12,6 +12,7 @@ from ml.common.instants import format_instant
 from ml.common.sql import file_list
 from ml.config.problem import Problem
 from ml.home.layout import Home
+from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
 from ml.ingest.undated import undated_customers
 
 
@@ -21,6 +22,7 @@ class Clocks:
 
     first_known_at: datetime | None
     data_clock: datetime | None
+    orders_delivered_until: datetime | None
     last_cutoff: datetime | None
     cutoffs: int
     customers: int
@@ -30,6 +32,7 @@ CLOCKS = """
 select
     first_known_at,
     data_clock,
+    orders_delivered_until,
     (select max(cutoff_at) from int_cutoffs where is_labelled),
     (select count(*) from int_cutoffs where is_labelled),
     (select count(*) from int_customers)
@@ -54,8 +57,10 @@ def describe(
     return {
         "build_id": folder.name,
         "load_id": load.name,
-        "first_known_at": format_instant(clocks.first_known_at) if clocks.first_known_at else None,
-        "data_clock": format_instant(clocks.data_clock) if clocks.data_clock else None,
+        "first_known_at": text_of(clocks.first_known_at),
+        "data_clock": text_of(clocks.data_clock),
+        "orders_delivered_until": text_of(clocks.orders_delivered_until),
+        **clocks_of_tables(load, text_of(clocks.data_clock), problem),
         "problem": problem.label_terms(),
         "customers": undated_customers(load, clocks.data_clock),
         "rows": {"int_customers": clocks.customers, "int_cutoffs": clocks.cutoffs}
@@ -63,6 +68,20 @@ def describe(
         "tests": {"passed": sum(result["status"] == "pass" for result in results)},
         "seconds_of": {step: round(taken, 1) for step, taken in seconds.items()},
     }
+
+
+def text_of(instant: datetime | None) -> str | None:
+    """An instant as JSON has it."""
+    return format_instant(instant) if instant else None
+
+
+def clocks_of_tables(load: Path, data_clock: str | None, problem: Problem) -> dict[str, Any]:
+    """The clock of each table of the load, and what is worth a warning."""
+    with duckdb.connect() as connection:
+        clocks = table_clocks(load, connection)
+        arrival = arrival_of_orders(load, clocks["orders"], connection)
+    notes = notes_on_clocks(clocks, data_clock, arrival, problem.label_delay_days)
+    return {"clocks": clocks, "orders_arrive": arrival, "notes": notes}
 
 
 def count(table: Path) -> int:

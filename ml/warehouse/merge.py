@@ -181,6 +181,8 @@ def write(connection: duckdb.DuckDBPyConnection, each: Write) -> None:
     if each.instead_of and each.taken_out and not exists(connection, each.taken_out):
         os.link(each.instead_of, target)
         return
+    # else DuckDB keeps the few rows that a batch has left, and puts them after those of later batches
+    connection.execute("set enable_caching_operators = false")
     rows = " union all ".join(f"({select})" for select in each.selects)
     order = "" if each.instead_of else f" order by {', '.join(each.table.key)}"
     options = f"(format parquet, row_group_size {ROW_GROUP})"

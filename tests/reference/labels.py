@@ -50,6 +50,19 @@ BECAME_KNOWN_SQL = " union all ".join(
 )
 
 
+def orders_delivered_until(raw_folder: Path, data_clock: datetime) -> datetime | None:
+    """The end of the day on which the newest order became known, or the data clock before it."""
+    first_known: dict[str, datetime] = {}
+    rows = open_raw(Path(raw_folder)).execute("select order_id, ordered_at, loaded_at from orders").fetchall()
+    for order, ordered_at, loaded_at in rows:
+        known_at = max(ordered_at, loaded_at or ordered_at)
+        first_known[order] = min(known_at, first_known.get(order, known_at))
+    if not first_known:
+        return None
+    newest = max(first_known.values())
+    return min(data_clock, datetime(newest.year, newest.month, newest.day) + timedelta(days=1))
+
+
 def reference_labels(
     raw_folder: Path,
     data_clock: datetime,

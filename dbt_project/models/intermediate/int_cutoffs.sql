@@ -3,7 +3,7 @@ with
 data_clock as (
 
     select
-        data_clock,
+        orders_delivered_until,
         {{ cutoff_at_or_after("first_known_at") }} as first_cutoff,
         {{ cutoff_at_or_after(days_after("data_clock", var("active_within_days"))) }} as last_cutoff
     from {{ ref("int_data_clock") }}
@@ -13,7 +13,7 @@ data_clock as (
 cutoff_numbers as (
 
     select
-        data_clock,
+        orders_delivered_until,
         {{ each_integer("first_cutoff", "last_cutoff") }} as cutoff_number
     from data_clock
 
@@ -22,7 +22,7 @@ cutoff_numbers as (
 cutoffs as (
 
     select
-        data_clock,
+        orders_delivered_until,
         cutoff_number,
         {{ cutoff_instant("cutoff_number") }} as cutoff_at
     from cutoff_numbers
@@ -31,7 +31,9 @@ cutoffs as (
 
 select
     cutoff_number,
-    {{ days_after("cutoff_at", var("horizon_days") + var("label_delay_days")) }} <= data_clock as is_labelled,
+    coalesce(
+        {{ days_after("cutoff_at", var("horizon_days") + var("label_delay_days")) }} <= orders_delivered_until, false
+    ) as is_labelled,
     cutoff_at
 from cutoffs
 order by cutoff_number

@@ -27,6 +27,21 @@ data_clock as (
         {% endif %}
     from known_facts
 
+),
+
+clocks as (
+
+    select
+        data_clock.first_known_at,
+        data_clock.data_clock,
+        orders_clock.orders_clock,
+        case
+            when orders_clock.orders_clock is not null
+                then {{ delivered_until("data_clock.data_clock", "orders_clock.orders_clock") }}
+        end as orders_delivered_until
+    from data_clock
+    cross join {{ ref("stg_orders_clock") }} as orders_clock
+
 )
 
-select * from data_clock
+select * from clocks

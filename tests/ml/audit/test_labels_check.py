@@ -107,7 +107,7 @@ def test_labels_that_are_not_settled_are_named(home: Path, tmp_path: Path) -> No
         ),
         (
             f"{MODEL} has labels at the cut-off 2024-12-09T00:00:00Z, but they are settled only at "
-            "2025-01-08T00:00:00Z, after the data clock 2024-12-31T23:22:42.000745Z",
+            "2025-01-08T00:00:00Z, and orders were delivered until 2024-12-31T23:22:42.000745Z",
             1,
         ),
         (f"{MODEL} has 2 rows of customers without a kept order of the last 90 days at the cut-off", 2),

@@ -1,6 +1,7 @@
 """Attributes without a clock: never inputs, unless declared constant; named by train, dataset and explore."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,10 @@ from ml.ingest.undated import undated_customers
 from ml.train import train
 from ml.warehouse import build
 from tests.ml.ended_world import LAST_RETURN, START, write_ended_world
+from tests.worlds import Built
 
 ATTRIBUTES = ["gender", "city", "country", "acquisition_channel", "email_verified", "phone_verified"]
 QUICK = replace(Problem(), tuning=Tuning(trials=0), training_rows_max=2000)
-
-
-@pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built home of the planted world, customers rows without ``updated_at``."""
-    folder = tmp_path_factory.mktemp("ended")
-    ingest(write_ended_world(folder / "raw"), home=folder / "home")
-    build(home=folder / "home")
-    return folder / "home"
 
 
 def undated(home: Path) -> list[str]:
@@ -40,15 +33,16 @@ def undated(home: Path) -> list[str]:
     return list(undated_features(current, read_catalog(current)))
 
 
-def test_attributes_without_a_clock_are_no_inputs(ended: Path) -> None:
-    assert undated(ended) == ATTRIBUTES
-    card = json.loads((Home.at(ended).current_build() / "build.json").read_text())
+def test_attributes_without_a_clock_are_no_inputs(ended: Built) -> None:
+    assert undated(ended.home) == ATTRIBUTES
+    card = json.loads((ended.build / "build.json").read_text())
     assert card["customers"] == {"customers": 240, "undated": 240}
 
 
-def test_a_risk_score_of_the_end_never_enters_the_champion(ended: Path) -> None:
-    result = train(home=ended, problem=QUICK)
-    names = {each["name"] for each in model_card(ended)["inputs"]}
+def test_a_risk_score_of_the_end_never_enters_the_champion(ended: Built, tmp_path: Path) -> None:
+    home = shutil.copytree(ended.home, tmp_path / "home", symlinks=True)
+    result = train(home=home, problem=QUICK)
+    names = {each["name"] for each in model_card(home)["inputs"]}
     assert names.isdisjoint(ATTRIBUTES)
     assert {"orders_90d", "tenure_days"} <= names
     assert result["undated"] == ATTRIBUTES
@@ -65,14 +59,16 @@ def model_card(home: Path) -> dict[str, Any]:
     return json.loads((Home.at(home).current_model() / "model.json").read_text())
 
 
-def test_the_data_set_keeps_them_and_names_them(ended: Path, tmp_path: Path) -> None:
-    result = dataset(tmp_path / "rows.parquet", home=ended)
+def test_the_data_set_keeps_them_and_names_them(ended: Built, tmp_path: Path) -> None:
+    result = dataset(tmp_path / "rows.parquet", home=ended.home)
     assert result["undated"] == ATTRIBUTES
     assert set(ATTRIBUTES) <= set(pq.read_schema(tmp_path / "rows.parquet").names)
 
 
-def test_exploration_names_them_and_what_stands_still(ended: Path, tmp_path: Path) -> None:
-    findings = {each["what"]: each for each in explore(out=tmp_path / "page.html", home=ended)["findings"]}
+def test_exploration_names_them_and_what_stands_still(ended: Built, tmp_path: Path) -> None:
+    findings = {
+        each["what"]: each for each in explore(out=tmp_path / "page.html", home=ended.home)["findings"]
+    }
     assert findings["without a clock"]["features"] == ATTRIBUTES
     assert "deliver updated_at" in findings["without a clock"]["said"]
     assert findings["stands still"]["features"] == ["city", "acquisition_channel", "email_verified"]
@@ -104,11 +100,10 @@ def edited(build: Path, edit: Any) -> Path:
 
 
 @pytest.fixture
-def copied(ended: Path, tmp_path: Path) -> Path:
+def copied(ended: Built, tmp_path: Path) -> Path:
     """Metadata of the planted build, to be changed."""
-    current = Home.at(ended).current_build()
     for name in ("manifest.json", "catalog.json", "build.json"):
-        (tmp_path / name).write_bytes((current / name).read_bytes())
+        (tmp_path / name).write_bytes((ended.build / name).read_bytes())
     return tmp_path
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -17,7 +17,7 @@ from ml.cli import main
 from ml.common.errors import BusyError
 from ml.home.layout import Home, publish
 from ml.warehouse import build
-from tests.reference.labels import cut_offs, reference_labels
+from tests.reference.labels import cut_offs, orders_delivered_until, reference_labels
 from tests.reference.raw import open_raw
 from tests.worlds import Built
 
@@ -76,7 +76,7 @@ def test_the_record_says_where_it_comes_from(world: Built) -> None:
     assert set(record) == {
         *("build_id", "load_id", "kind", "replaces", "lineage", "published_at", "problem", "project_hash"),
         *("first_known_at", "data_clock", "as_of", "split_at", "rows", "tests", "seconds", "seconds_of"),
-        "customers",
+        *("customers", "clocks", "orders_delivered_until", "orders_arrive", "notes"),
     }
     assert (record["kind"], record["replaces"], record["lineage"]) == ("full", None, [])
     assert (record["as_of"], record["split_at"]) == (None, record["data_clock"])
@@ -99,8 +99,10 @@ def test_the_record_counts_the_rows(world: Built) -> None:
         open_raw(world.raw).execute("select count(*), min(first_known_at) from first_known").fetchone()
     )
     assert rows["int_customers"] == first_known[0] == 250
-    assert rows["int_cutoffs"] == len(cut_offs(first_known[1], datetime(2025, 5, 2), 7))
-    assert rows["label_customer_churn"] == len(reference_labels(world.raw, CLOCK))
+    settled = orders_delivered_until(world.raw, CLOCK) - timedelta(days=30)
+    assert rows["int_cutoffs"] == len(cut_offs(first_known[1], settled, 7))
+    labels = [cutoff for _, cutoff, _ in reference_labels(world.raw, CLOCK) if cutoff <= settled]
+    assert rows["label_customer_churn"] == len(labels)
     files = {path.name: path for kind in ("features", "labels") for path in (world.build / kind).iterdir()}
     assert files.keys() == FEATURE_MODELS | {"label_customer_churn", "label_to_come", "population_customers"}
     found = {

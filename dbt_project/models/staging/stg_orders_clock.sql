@@ -1,0 +1,24 @@
+-- of the whole load, whatever the build looks back from and whichever customers it makes: later orders show that earlier days are in
+with
+
+first_versions as (
+
+    select min({{ known_at("ordered_at", "loaded_at") }}) as known_at
+    from {{ source("raw", "orders") }}
+    group by order_id
+
+),
+
+orders_clock as (
+
+    select
+        {% if var("orders_clock") is none -%}
+            max(known_at)
+        {%- else -%}
+            cast('{{ var("orders_clock") }}' as timestamp)
+        {%- endif %} as orders_clock
+    from first_versions
+
+)
+
+select orders_clock from orders_clock

@@ -1,0 +1,133 @@
+"""The clock of each table: the largest instant its rows vouch for, and how completely its last day is in.
+
+A row vouches for the instant at which it first became known; later versions, returns and cancellations do not
+move the clock. Labels read orders only until these were delivered.
+"""
+
+from datetime import datetime, timedelta
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ml.common.instants import format_instant, parse_instant
+from ml.ingest.batch import relation_of
+from ml.ingest.contract import ORDERS, TABLES, Table
+
+ONE_DAY = timedelta(days=1)
+Clocks = dict[str, str | None]
+
+CLOCK = "select max(known_at) from (select min({known_at}) as known_at from {rows} group by {key})"
+# orders of the last month may be late still, so they say nothing about delays
+DELAYS = """
+with first_versions as (
+    select any_value({occurred}) as occurred_at, min({known_at}) as known_at
+    from {rows}
+    where {version} is not null
+    group by {key}
+),
+delays as (
+    select epoch(known_at - occurred_at) / 86400 as days
+    from first_versions
+    where occurred_at <= $clock::timestamp - interval 30 day
+)
+select count(*), avg(greatest(0, 1 - days)), quantile_cont(days, 0.99) from delays
+"""
+# fewer delays say too little of a share of 1 %
+FEWEST_DELAYS = 100
+
+
+def table_clocks(load: Path, connection: duckdb.DuckDBPyConnection) -> Clocks:
+    """The clock of each table that tells when its rows became known; None of one without rows."""
+    return {table.name: clock_of_table(load, table, connection) for table in TABLES if table.occurred}
+
+
+def clock_of_table(load: Path, table: Table, connection: duckdb.DuckDBPyConnection) -> str | None:
+    """The largest instant at which a key of ``table`` first became known."""
+    words = {"known_at": known_at(table), "rows": relation_of(load / table.name), "key": table.key[0]}
+    clock = connection.execute(CLOCK.format(**words)).fetchall()[0][0]
+    return format_instant(clock) if clock else None
+
+
+def known_at(table: Table) -> str:
+    """Since when a row of ``table`` was known, as SQL."""
+    recorded = f"coalesce({table.version}, {table.occurred})"
+    return recorded if table.name == "customers" else f"greatest({table.occurred}, {recorded})"
+
+
+def arrival_of_orders(
+    load: Path, clock: str | None, connection: duckdb.DuckDBPyConnection
+) -> dict[str, float] | None:
+    """How orders arrive: the share of a day's orders that is in at its end, and the days until 99 % are.
+
+    None where too few of them say when they were loaded.
+    """
+    if clock is None:
+        return None
+    words = {"known_at": known_at(ORDERS), "occurred": ORDERS.occurred, "version": ORDERS.version}
+    query = DELAYS.format(rows=relation_of(load / ORDERS.name), key=ORDERS.key[0], **words)
+    parameters = {"clock": parse_instant(clock)}
+    count, share, days = connection.execute(query, parameters).fetchall()[0]
+    if count < FEWEST_DELAYS:
+        return None
+    return {"last_day_share": round(share, 4), "days_until_99_percent": round(days, 2)}
+
+
+def delivered_until(clock: datetime, data_clock: datetime) -> datetime:
+    """Until when a table was delivered: to the end of its clock's day (UTC), never past the data clock."""
+    end_of_day = clock.replace(hour=0, minute=0, second=0, microsecond=0) + ONE_DAY
+    return min(data_clock, end_of_day)
+
+
+def days_behind(clocks: Clocks, data_clock: str) -> dict[str, float]:
+    """Tables that end a day or more before the data clock -> how many days."""
+    behind = {
+        name: (parse_instant(data_clock) - parse_instant(clock)) / ONE_DAY
+        for name, clock in clocks.items()
+        if clock is not None
+    }
+    return {name: days for name, days in behind.items() if days >= 1}
+
+
+def notes_on_clocks(
+    clocks: Clocks,
+    data_clock: str | None,
+    arrival: dict[str, float] | None,
+    label_delay_days: int | None = None,
+) -> list[str]:
+    """What is worth a warning: tables that end days apart, and orders that come late.
+
+    Parameters
+    ----------
+    label_delay_days : int, optional
+        The problem's, where it is known: no advice to raise it where it is enough.
+    """
+    behind = days_behind(clocks, data_clock) if data_clock else {}
+    notes = [
+        f"{name} end {days:.1f} days before the data clock {data_clock}: their last row became known at "
+        f"{clocks[name]}"
+        + ("; labels and scores stop there: deliver the missing orders" if name == "orders" else "")
+        for name, days in behind.items()
+    ]
+    return notes + (notes_on_arrival(arrival, label_delay_days) if arrival else [])
+
+
+def notes_on_arrival(arrival: dict[str, Any], label_delay_days: int | None) -> list[str]:
+    """How much of the last day is in, and the delay that labels need, where orders come late."""
+    days = arrival["days_until_99_percent"]
+    if days < 1 or (label_delay_days is not None and label_delay_days >= days):
+        return []
+    return [
+        f"by earlier delays {arrival['last_day_share']:.1%} of the last day's orders are in, and 99 % only "
+        f"after {days:.1f} days: set label_delay_days to {ceil(days)} in problem.yml, else the last labels "
+        "say churned of some who ordered"
+    ]
+
+
+def shown(clocks: Clocks) -> str:
+    """The clocks in one line."""
+    return ", ".join(f"{name} {clock}" for name, clock in clocks.items() if clock)
+
+
+__all__ = ["arrival_of_orders", "days_behind", "delivered_until", "notes_on_clocks", "shown", "table_clocks"]
