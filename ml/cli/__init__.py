@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "init": "Write a project of one's own: dbt models, Feast repository, problem.",
+    "demo": "From demo data to scores and pages, every step.",
     "ingest": "Load a folder or database schema of raw tables.",
     "build": "Make, test and publish features and labels.",
     "builds": "What was published when.",

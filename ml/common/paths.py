@@ -1,6 +1,7 @@
 """Where things are: the home folder, the published build inside it, the stores beside it.
 
-Everything lives under one folder, ``CHURN_HOME`` (default ``var/`` at the root of the repository).
+All state lives under one folder, ``CHURN_HOME`` (default ``var/`` in the project). The project is what a user
+may edit: dbt models, Feast repository, problem and actions. See docs/adr/0013-where-the-project-is.md.
 """
 
 import os
@@ -9,13 +10,40 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+CODE = Path(__file__).resolve().parents[2]
+PACKAGED = CODE / "ml" / "project"  # in a wheel; a checkout has the files themselves
+MARKS = ("dbt_project/dbt_project.yml", "feature_repo/feature_store.yaml", "problem.yml")
+
+
+def project_root(working: Path | None = None) -> Path:
+    """``CHURN_PROJECT``, the working folder or one above it, the checkout, or the wheel's copy."""
+    if stated := os.environ.get("CHURN_PROJECT"):
+        return Path(stated).expanduser().resolve()
+    try:
+        working = (working or Path.cwd()).resolve()
+    except FileNotFoundError:
+        return template()
+    return next((folder for folder in (working, *working.parents) if is_project(folder)), template())
+
+
+def template() -> Path:
+    """The project that comes with the code."""
+    return CODE if is_project(CODE) else PACKAGED
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder has all that ``churn init`` writes."""
+    return all((folder / mark).is_file() for mark in MARKS)
+
+
+ROOT = project_root()
 SETTINGS = ROOT / "feature_repo" / "feature_store.yaml"
 
 
 def churn_home() -> Path:
     """The folder that holds all state."""
-    return Path(os.environ.get("CHURN_HOME") or ROOT / "var").expanduser().resolve()
+    base = Path.cwd() if ROOT == PACKAGED else ROOT
+    return Path(os.environ.get("CHURN_HOME") or base / "var").expanduser().resolve()
 
 
 def published_build(home: Path | None = None) -> Path:

@@ -5,6 +5,7 @@ score of knowing nothing. Trees use the path-dependent values of Lundberg et al.
 their own, in log-odds; scikit-learn's trees and forests vote with probabilities, so theirs are probabilities.
 """
 
+import sys
 from itertools import combinations
 from math import comb
 from typing import Any, NamedTuple
@@ -47,11 +48,23 @@ def of_linear(model: Any, prepared: Floats, means: Floats) -> Added:
     return Added((prepared - means) * weights, float(means @ weights + model.intercept_[0]))
 
 
+def tree_explainer_class() -> Any:
+    """``shap.TreeExplainer``; shap is imported without matplotlib, which it would load only to draw."""
+    if "shap" in sys.modules or "matplotlib" in sys.modules:
+        from shap import TreeExplainer
+
+        return TreeExplainer
+    sys.modules["matplotlib"] = None  # type: ignore[assignment]
+    try:
+        from shap import TreeExplainer
+    finally:
+        del sys.modules["matplotlib"]
+    return TreeExplainer
+
+
 def of_trees(model: Any, prepared: Floats) -> Added:
     """Values of scikit-learn's trees by the ``shap`` package."""
-    from shap import TreeExplainer
-
-    explainer = TreeExplainer(model, feature_perturbation="tree_path_dependent")
+    explainer = tree_explainer_class()(model, feature_perturbation="tree_path_dependent")
     values = np.asarray(explainer.shap_values(prepared, check_additivity=False))
     base = float(np.ravel(explainer.expected_value)[-1])
     if values.ndim == 3:

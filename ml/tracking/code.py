@@ -5,12 +5,12 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ml.common.paths import ROOT
+from ml.common.paths import CODE
 
 SOURCES = {"ml": "*.py", "feature_repo": "*.py"}
 
 
-def code_version(root: Path = ROOT) -> dict[str, str | None]:
+def code_version(root: Path = CODE) -> dict[str, str | None]:
     """What tells this code from other code.
 
     Returns

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.common.errors import ModelError, TidemarkError
-from ml.common.paths import ROOT
+from ml.common.paths import CODE
 from ml.explain.contributions import contributions
 from ml.explain.reason_text import reasons, wordings
 from ml.featurestore.catalog import read_catalog
@@ -93,7 +93,7 @@ def first_difference(expected: pa.Table, found: pa.Table) -> str | None:
 def run_fresh(folder: Path, build: Path, place: Path) -> str | None:
     """Answer the rows in ``place`` in a process of its own; what went wrong, if anything."""
     command = [sys.executable, "-m", "ml.train.readback", *map(str, (folder, build, place))]
-    paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    paths = os.pathsep.join([str(CODE), *filter(None, sys.path)])
     try:
         ended = subprocess.run(
             command,

@@ -14,9 +14,9 @@ from typing import Any
 
 from ml.common.errors import BuildError
 from ml.common.instants import parse_instant
+from ml.common.paths import CODE, ROOT
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
-from ml.home.layout import ROOT
 
 PROJECT = ROOT / "dbt_project"
 ARTIFACTS = ("manifest.json", "run_results.json")
@@ -137,7 +137,7 @@ def follow(command: list[str], environment: dict[str, str], progress: Progress) 
         subprocess.Popen(
             command,
             env=environment,
-            cwd=ROOT,
+            cwd=CODE,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
