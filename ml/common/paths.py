@@ -1,7 +1,7 @@
 """Where things are: the home folder, the published build inside it, the stores beside it.
 
 All state lives under one folder, ``CHURN_HOME`` (default ``var/`` in the project). The project is what a user
-may edit: dbt models, Feast repository, problem and actions. See docs/adr/0013-where-the-project-is.md.
+may edit: dbt models, Feast repository, problem and actions. See docs/adr/0014-where-the-project-is.md.
 """
 
 import os
