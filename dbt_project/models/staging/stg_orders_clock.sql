@@ -1,4 +1,4 @@
--- of the whole load, whatever the build looks back from and whichever customers it makes: later orders show that earlier days are in
+-- of the whole load, whatever the build looks back from and whomever it makes: later orders show that earlier days are in
 with
 
 first_versions as (
