@@ -30,6 +30,11 @@ DEMOS = ("shop", "complete-journey")
     show_default=True,
     help="UTC, a place or an offset: the zone of instants that have none.",
 )
+@click.option(
+    "--dates-known",
+    type=click.Choice(["end-of-day"]),
+    help="When rows with a date and no time of day are known; holds for later --append too.",
+)
 @churn_command
 def command(
     run: Run,
@@ -40,6 +45,7 @@ def command(
     append: bool,
     max_rejected: float,
     timezone: str,
+    dates_known: str | None,
 ) -> None:
     """Load raw tables from PATH, check every row, and publish what holds.
 
@@ -62,6 +68,7 @@ def command(
         append=append,
         max_rejected=max_rejected,
         timezone=timezone,
+        dates_known=dates_known,
         progress=run.progress,
     )
     run.finish(result, as_text(result))

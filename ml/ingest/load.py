@@ -16,14 +16,16 @@ from ml.common.sql import parquet
 from ml.home.build_manifest import card_of
 from ml.home.layout import Home, numbered, publish
 from ml.home.leases import finish_removals, remove
+from ml.ingest.change_log import note_on_change_log
 from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
 from ml.ingest.contract import TABLES
+from ml.ingest.dates import note_on_dates
 from ml.ingest.examples import example_text, find_examples
 from ml.ingest.manifest import Counts, make_record, write_record
 from ml.ingest.rejected import count_reasons, count_waiting, write_rejected
 from ml.ingest.sources import Source, open_source, require_tables
 from ml.ingest.staging_database import Load, unfinished
-from ml.ingest.tables import Filled, fill, link_earlier
+from ml.ingest.tables import Filled, extra_columns, fill, link_earlier
 
 LOADS_KEPT = 2
 REJECTED = "rejected_rows"
@@ -38,6 +40,7 @@ def ingest(
     append: bool = False,
     max_rejected: float = 0.05,
     timezone: str = "UTC",
+    dates_known: str | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Load raw tables, check every row, and publish what holds.
@@ -55,6 +58,9 @@ def ingest(
         rejected fails whatever the share.
     timezone : str
         Zone of instants that have none.
+    dates_known : str, optional
+        ``end-of-day``: rows of a table whose occurred instants have no time of day are known at the end of
+        their day. It holds for later ``append`` too.
 
     Returns
     -------
@@ -79,7 +85,7 @@ def ingest(
         raise UsageError(f"--max-rejected is a share from 0 to 1, not {max_rejected:g}")
     where = Home.at(home)
     with where.writing("ingest"):
-        with unfinished(where, append, timezone) as load:
+        with unfinished(where, append, timezone, dates_known) as load:
             found = open_source(source, load.connection)
             if not load.earlier:
                 require_tables(found)
@@ -94,6 +100,7 @@ def ingest(
             write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
             record = make_record(describe(load, found, filled, reasons), load.earlier)
             record |= describe_clocks(load, record["data_clock"])
+            record["notes"] += notes_on_rows(load, filled)
             write_record(load.folder, record)
         publish(where.raw / load.name)
         (where.raw / LAST_FAILURE).unlink(missing_ok=True)
@@ -158,6 +165,7 @@ def describe(load: Load, found: Source, filled: Filled, reasons: dict[str, int])
         "source": found.label,
         "ingested_at": format_instant(load.rules.now),
         "timezone": load.rules.zone,
+        "dates_known": load.dates_known,
         "appended_to": load.earlier.name if load.earlier else None,
         "tables": filled.counts,
         "files": found.files,
@@ -166,6 +174,16 @@ def describe(load: Load, found: Source, filled: Filled, reasons: dict[str, int])
         "markers": filled.markers,
         "data_clock": format_instant(clock) if clock else None,
     }
+
+
+def notes_on_rows(load: Load, filled: Filled) -> list[str]:
+    """What is worth a warning in the rows themselves: marks of a change log, dates without a time of day."""
+    notes = []
+    for table in TABLES:
+        file = load.folder / table.name / f"{load.name}.parquet"
+        notes.append(note_on_change_log(table.name, extra_columns(filled.parts[table.name])))
+        notes.append(note_on_dates(load.connection, table, file, load.rules.zone))
+    return [note for note in notes if note]
 
 
 def find_spans(load: Load) -> dict[str, dict[str, str]]:

@@ -15,6 +15,7 @@ from ml.common.instant_grammar import parse_offset
 from ml.common.sql import literal
 from ml.home.layout import Home, discard_unfinished, next_name
 from ml.ingest.checks import Rules
+from ml.ingest.manifest import read_record
 
 MEMORY_LIMIT = "2GB"
 NO_ZONE = "there is no time zone {!r}: give UTC, a place such as Europe/Berlin, or an offset such as +02:00"
@@ -34,6 +35,8 @@ class Load:
     connection : duckdb.DuckDBPyConnection
         The working database.
     rules : Rules
+    dates_known : str, optional
+        ``end-of-day`` where dates without a time of day are known at the end of their day.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Load:
     earlier: Path | None
     connection: duckdb.DuckDBPyConnection
     rules: Rules
+    dates_known: str | None = None
 
     @property
     def work(self) -> Path:
@@ -49,7 +53,7 @@ class Load:
 
 
 @contextmanager
-def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
+def unfinished(home: Home, append: bool, zone: str, dates_known: str | None = None) -> Iterator[Load]:
     """A load to be filled; given its final name at the end, removed on any failure."""
     discard_unfinished(home.raw)
     earlier = (home.raw / "current").resolve() if append and (home.raw / "current").exists() else None
@@ -61,7 +65,7 @@ def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
     rules = Rules(zone, datetime.now(UTC).replace(tzinfo=None), folder)
     try:
         with closing(working_database(work, zone)) as connection:
-            yield Load(name, folder, earlier, connection, rules)
+            yield Load(name, folder, earlier, connection, rules, dates_known or dates_known_by(earlier))
         shutil.rmtree(work)
         sync_tree(folder)
         folder.rename(home.raw / name)
@@ -71,6 +75,11 @@ def unfinished(home: Home, append: bool, zone: str) -> Iterator[Load]:
         raise TidemarkError(f"the load could not be made, nothing was published: {said}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def dates_known_by(earlier: Path | None) -> str | None:
+    """What the load that is added to was declared to be."""
+    return read_record(earlier).get("dates_known") if earlier else None
 
 
 def known_zone(zone: str) -> str:

@@ -16,6 +16,7 @@ from ml.common.sql import literal, quoted
 from ml.ingest.batch import Part, relation_of
 from ml.ingest.checks import FAULT, check_part, create_read_table
 from ml.ingest.contract import TABLES, Table
+from ml.ingest.dates import RECORDED, has_only_dates, known_at_day_end, may_be_dates
 from ml.ingest.duplicates import refuse_copies
 from ml.ingest.manifest import Counts
 from ml.ingest.markers import count_markers
@@ -146,6 +147,9 @@ def link_earlier(load: Load, name: str) -> list[Path]:
 def write_accepted(load: Load, table: Table, extras: list[str], file: Path, has_earlier: bool) -> int:
     """Write the rows that passed every check; an empty file only where there is no other."""
     columns = [*table.names, "_file", "_row", *map(quoted, extras)]
+    read, zone = f"read_{table.name}", load.rules.zone
+    if load.dates_known and may_be_dates(table) and has_only_dates(load.connection, read, table, zone):
+        columns[columns.index(RECORDED)] = f"{known_at_day_end(table, zone)} as {RECORDED}"
     words = {
         "columns": ", ".join(columns),
         "name": table.name,
