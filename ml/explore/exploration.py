@@ -13,7 +13,16 @@ from ml.common.instants import format_instant
 from ml.common.progress import SILENT, Bar, Progress
 from ml.config.problem import Problem
 from ml.explore.columns import Column, columns_of
-from ml.explore.findings import Finding, by_weight, of_all, of_column, of_undated, stands_still
+from ml.explore.definitions import find_definitions
+from ml.explore.findings import (
+    Finding,
+    by_weight,
+    of_all,
+    of_column,
+    of_definitions,
+    of_undated,
+    stands_still,
+)
 from ml.explore.over_time import base_rates, movement, population
 from ml.explore.rows import KEYS, Rows, read_labelled
 from ml.explore.shape import shape_of, stability
@@ -44,7 +53,8 @@ def explore(
     dict
         build_id, load_id, data_clock, problem, split, rows (labelled, by part), looked_at (the training rows
         that were read: rows, of, customers, churn_rate), population and base_rates (by cut-off), and what
-        ``look_at`` finds: cutoffs, features, correlations, findings; page (the file).
+        ``look_at`` finds: cutoffs, features, correlations, findings; definitions (what other horizons
+        would give, see ``definitions``); page (the file).
 
     Raises
     ------
@@ -63,6 +73,9 @@ def explore(
         result = origin(rows) | look_at(rows.table, rows.catalog, asked.seed, bar, undated)
         result["population"] = population(build, rows.split)
         result["base_rates"] = base_rates(build, rows.split)
+        result["definitions"] = find_definitions(rows)
+        if found := of_definitions(result["definitions"]):
+            result["findings"] = by_weight([*result["findings"], found])
     file = Path(out) if out else house.root / "explore" / f"{result['build_id']}.html"
     write_whole(file, page(result))
     return result | {"page": str(file)}

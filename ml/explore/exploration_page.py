@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ml.common.counting import counted
+from ml.explore.definition_pictures import definitions
 from ml.explore.feature_pictures import alone, families_of, features, gaps, together
 from ml.explore.findings import NEAR_DUPLICATES
 from ml.explore.time_pictures import over_time
@@ -22,6 +23,7 @@ def page(result: Result) -> str:
     """The page as text."""
     parts = {
         "time": ("Who is asked, and who churns", over_time),
+        "definition": ("Whether the definition fits", definitions),
         "findings": ("What to look at", findings),
         "alone": ("What each feature tells alone", alone),
         "gaps": ("Nulls and outliers", gaps),

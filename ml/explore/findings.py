@@ -135,6 +135,13 @@ def steps_of(column: Column) -> NDArray[np.float64]:
     return np.where(column.missing, np.nan, codes.astype(np.float64))
 
 
+def of_definitions(found: Mapping[str, Any] | None) -> Finding | None:
+    """Where the definition of churn does not fit how often people buy."""
+    if not found or not found["sentence"]:
+        return None
+    return finding("dull", "the definition does not fit", [], found["sentence"])
+
+
 def of_undated(names: Sequence[str]) -> Iterator[Finding]:
     """Attributes of customers rows without a clock."""
     if names:
