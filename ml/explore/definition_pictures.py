@@ -8,7 +8,7 @@ from markupsafe import Markup
 from ml.page.axes import linear, shares
 from ml.page.document import grid, paragraph, table
 from ml.page.figures import number, percent
-from ml.page.plot import Across, Dots, Line, plot
+from ml.page.plot import Across, Dots, Line, Shape, plot
 
 Result = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ def returns(result: Result) -> Markup:
     points = [each for each in result["definitions"]["returned"] if each["share"] is not None]
     days, share = [each["days"] for each in points], [each["share"] for each in points]
     said = [f"{each['days']} days: {percent(each['share'])}" for each in points]
-    shapes = [
+    shapes: list[Shape] = [
         Line(days, share, "a", "followed by another order"),
         Dots(days, share, "a", said=said),
         Across(x=result["problem"]["horizon_days"], label="the present horizon"),
