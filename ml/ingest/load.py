@@ -4,6 +4,7 @@ raw/load-000002.unfinished/ -> raw/load-000002/{<table>,rejected_rows}/*.parquet
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -95,12 +96,13 @@ def ingest(
             reasons = count_reasons(load.connection)
             examples = find_examples(load.connection, reasons, filled.parts)
             spans = find_spans(load)
-            refuse_too_many(load, filled.counts, examples, max_rejected, where.raw / LAST_FAILURE)
+            marks = notes_on_change_logs(filled)
+            refuse_too_many(load, filled.counts, examples, max_rejected, where.raw / LAST_FAILURE, marks)
             link_earlier(load, REJECTED)
             write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
             record = make_record(describe(load, found, filled, reasons), load.earlier)
             record |= describe_clocks(load, record["data_clock"])
-            record["notes"] += notes_on_rows(load, filled)
+            record["notes"] += [*marks, *notes_on_dates(load)]
             write_record(load.folder, record)
         publish(where.raw / load.name)
         (where.raw / LAST_FAILURE).unlink(missing_ok=True)
@@ -119,9 +121,17 @@ def ingest(
 
 
 def refuse_too_many(
-    load: Load, counts: Counts, examples: list[dict[str, Any]], max_rejected: float, evidence: Path
+    load: Load,
+    counts: Counts,
+    examples: list[dict[str, Any]],
+    max_rejected: float,
+    evidence: Path,
+    notes: Sequence[str],
 ) -> None:
-    """SourceError when too large a share of a table was rejected; the rejected rows stay in ``evidence``."""
+    """SourceError when too large a share of a table was rejected; the rejected rows stay in ``evidence``.
+
+    Notes that may say why are part of the sentence.
+    """
     failed = [name for name, rows in counts.items() if is_too_much(load, name, rows, max_rejected)]
     if not failed:
         return
@@ -129,7 +139,8 @@ def refuse_too_many(
     faults = "; ".join(fault_of(name, counts[name], examples, max_rejected) for name in failed)
     is_whole = any(counts[name]["accepted"] == 0 for name in failed)
     remedy = "mend them" if is_whole else "mend them, or raise --max-rejected to load the rest"
-    raise SourceError(f"{faults}; nothing was loaded, the rejected rows are in {evidence} ({remedy})")
+    sentence = f"{faults}; nothing was loaded, the rejected rows are in {evidence} ({remedy})"
+    raise SourceError("; ".join([sentence, *notes]))
 
 
 def is_too_much(load: Load, name: str, rows: dict[str, int], max_rejected: float) -> bool:
@@ -176,13 +187,20 @@ def describe(load: Load, found: Source, filled: Filled, reasons: dict[str, int])
     }
 
 
-def notes_on_rows(load: Load, filled: Filled) -> list[str]:
-    """What is worth a warning in the rows themselves: marks of a change log, dates without a time of day."""
-    notes = []
-    for table in TABLES:
-        file = load.folder / table.name / f"{load.name}.parquet"
-        notes.append(note_on_change_log(table.name, extra_columns(filled.parts[table.name])))
-        notes.append(note_on_dates(load.connection, table, file, load.rules.zone))
+def notes_on_change_logs(filled: Filled) -> list[str]:
+    """Columns that mark rows as deleted, which nothing reads, by table."""
+    notes = (note_on_change_log(table.name, extra_columns(filled.parts[table.name])) for table in TABLES)
+    return [note for note in notes if note]
+
+
+def notes_on_dates(load: Load) -> list[str]:
+    """Tables whose instants look like dates without a time of day."""
+    notes = (
+        note_on_dates(
+            load.connection, table, load.folder / table.name / f"{load.name}.parquet", load.rules.zone
+        )
+        for table in TABLES
+    )
     return [note for note in notes if note]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from ml.common.errors import SourceError
 from ml.home.layout import Home
 from ml.ingest import ingest
 from ml.ingest.change_log import note_on_change_log
@@ -89,3 +90,10 @@ def test_columns_of_a_change_log_are_named(tmp_path: Path) -> None:
     (note,) = [note for note in result["notes"] if note.startswith("orders: not used")]
     assert "op, __deleted; rows marked as deleted there count like any other" in note
     assert note_on_change_log("orders", ["channel_note", "opinion"]) is None
+    (raw / "orders.csv").write_text(
+        "order_id,customer_id,ordered_at,total_amount,op\no1,a,2024-01-01,,d\no2,a,2024-01-01,5,c\n"
+    )
+    with pytest.raises(
+        SourceError, match=r"total_amount is missing.*; orders: not used, .*: op; rows"
+    ):
+        ingest(raw, home=tmp_path / "home")
