@@ -100,7 +100,7 @@ copy (
             customer_number,
             'infinity'::timestamp as changed_at,
             -count(*) filter (where kept_until is null)::int as orders_lifetime,
-            -sum(total_amount) filter (where kept_until is null)::decimal(18, 4) as spend_lifetime,
+            -sum(total_amount) filter (where kept_until is null)::decimal(38, 4) as spend_lifetime,
             -count(*) filter (where is_first)::int as orders_placed_lifetime
         from spans
         group by customer_number
@@ -135,12 +135,12 @@ copy (
         customers.customer_id,
         totals.changed_at as event_timestamp,
         coalesce(columns('^(orders_(?:7|30|90|365)d)$'), 0)::bigint as '\1',
-        coalesce(columns('^(spend_(?:7|30|90|365)d)$'), 0)::decimal(18, 4) as '\1',
+        coalesce(columns('^(spend_(?:7|30|90|365)d)$'), 0)::decimal(38, 4) as '\1',
         coalesce(orders_lifetime, 0)::bigint as orders_lifetime,
-        coalesce(spend_lifetime, 0)::decimal(18, 4) as spend_lifetime,
+        coalesce(spend_lifetime, 0)::decimal(38, 4) as spend_lifetime,
         coalesce(orders_placed_lifetime, 0)::bigint as orders_placed_lifetime,
         coalesce(cancelled_orders_365d, 0)::bigint as cancelled_orders_365d,
-        coalesce(columns('^(discount_365d|items_90d|items_365d)$'), 0)::decimal(18, 4) as '\1',
+        coalesce(columns('^(discount_365d|items_90d|items_365d)$'), 0)::decimal(38, 4) as '\1',
         coalesce(categories_lifetime, 0)::bigint as categories_lifetime,
         case when first_order > -(1::hugeint << 63) then make_timestamp((-first_order)::bigint) end as first_order_at,
         case when last_order > -(1::hugeint << 63) then make_timestamp(last_order::bigint) end as last_order_at
