@@ -11,13 +11,11 @@ first_versions as (
 
 orders_clock as (
 
-    select
-        {% if var("orders_clock") is none -%}
-            max(known_at)
-        {%- else -%}
-            cast('{{ var("orders_clock") }}' as timestamp)
-        {%- endif %} as orders_clock
-    from first_versions
+    {% if var("orders_clock") is none -%}
+        select max(known_at) as orders_clock from first_versions
+    {%- else -%}
+        select cast('{{ var("orders_clock") }}' as timestamp) as orders_clock
+    {%- endif %}
 
 )
 

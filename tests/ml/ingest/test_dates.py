@@ -93,7 +93,5 @@ def test_columns_of_a_change_log_are_named(tmp_path: Path) -> None:
     (raw / "orders.csv").write_text(
         "order_id,customer_id,ordered_at,total_amount,op\no1,a,2024-01-01,,d\no2,a,2024-01-01,5,c\n"
     )
-    with pytest.raises(
-        SourceError, match=r"total_amount is missing.*; orders: not used, .*: op; rows"
-    ):
+    with pytest.raises(SourceError, match=r"total_amount is missing.*; orders: not used, .*: op; rows"):
         ingest(raw, home=tmp_path / "home")

