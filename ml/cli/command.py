@@ -83,6 +83,13 @@ problem_option = click.option(
     help="Problem file (default: the last given to this home, else problem.yml).",
 )
 
+labels_option = click.option(
+    "--labels",
+    type=click.Path(),
+    metavar="FILE",
+    help="Labels of your own: rows of customer_id, event_timestamp and label.",
+)
+
 
 def end_with_verdict(better_than_chance: bool) -> None:
     """End with status 1 and one sentence where the model that was shown is worth nothing."""

@@ -9,8 +9,8 @@ import pyarrow as pa
 from ml.common.progress import SILENT, Progress
 from ml.common.row_files import check_out, write_rows
 from ml.config.problem import Problem
-from ml.features.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
-from ml.features.split import split_by_time
+from ml.features.labels import check_same_problem, count_rows, labelled_rows, split_labels
+from ml.features.own_labels import Given, read_labels
 from ml.featurestore.attributes import note, undated_features
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
@@ -23,6 +23,7 @@ def dataset(
     *,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
+    labels: "Given | None" = None,
     json_lines: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
@@ -36,6 +37,8 @@ def dataset(
         in the catalog's order.
     home : path or Home, optional
     problem : Problem or path, optional
+    labels : path, Table or DataFrame, optional
+        Rows of customer_id, event_timestamp and label instead of the build's labels (docs/own-labels.md).
     json_lines : bool
         On standard output write JSON lines instead of CSV.
 
@@ -43,28 +46,34 @@ def dataset(
     -------
     dict
         ``build_id``, ``file``, ``split`` (cut-offs of each part, and those left out), ``rows`` (of each),
-        ``undated`` (features that no model of the product reads, for they have no clock).
+        ``undated`` (features that no model of the product reads, for they have no clock). With labels of
+        one's own also ``labels`` (see ``OwnLabels``).
 
     Raises
     ------
     NotReadyError
         There is no build, it is for another problem, or it has too few cut-offs.
+    UsageError
+        The labels cannot be used; the sentence names the first row that cannot.
     """
     check_out(out)
     asked = problem_for(Home.at(home), problem, progress)
     with Home.at(home).reading() as build:
         check_same_problem(build, asked)
-        split = split_by_time(read_cutoffs(build), asked)
-        counts = count_rows(build, split)
+        own = None if labels is None else read_labels(labels, build)
+        for sentence in own.notes() if own else ():
+            progress.say(sentence)
+        table = own.table if own else None
+        split = split_labels(build, asked, table)
+        counts = count_rows(build, split, table)
         undated = list(undated_features(build, read_catalog(build)))
         if undated:
             progress.say(note(undated))
-        rows = labelled_rows(build, split)
+        rows = labelled_rows(build, split, table)
         with progress.bar("dataset", len(rows)) as bar:
             write_rows(counted(point_in_time_stream(build, rows), bar), out, json_lines=json_lines)
-    return {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts} | {
-        "undated": undated
-    }
+    said = {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts}
+    return said | {"undated": undated} | ({"labels": dict(own.facts)} if own else {})
 
 
 def counted(rows: pa.RecordBatchReader, bar: Any) -> pa.RecordBatchReader:

@@ -1,5 +1,10 @@
-"""The labels of one build: its cut-offs, who is in the population, and the labelled rows of each part."""
+"""The labels of one build: its cut-offs, who is in the population, and the labelled rows of each part.
 
+Where ``own`` is given, its rows (customer_id, event_timestamp, churned) take the place of the build's.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +14,7 @@ import pyarrow as pa
 from ml.common import sql
 from ml.common.errors import DamagedError, NotReadyError
 from ml.config.problem import Problem
-from ml.features.split import TimeSplit
+from ml.features.split import TimeSplit, split_by_time, split_rows
 from ml.home.build_manifest import read_build_card
 
 LABELS = "labels/label_customer_churn"
@@ -35,21 +40,47 @@ def check_same_problem(build: Path, problem: Problem) -> None:
             )
 
 
+@contextmanager
+def reading_labels(build: Path, own: pa.Table | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+    """A connection, and what to select the labelled rows from."""
+    with duckdb.connect() as connection:
+        if own is None:
+            yield connection, parquet(build / LABELS)
+        else:
+            connection.register("own_labels", own)
+            yield connection, "own_labels"
+
+
+def split_labels(build: Path, problem: Problem, own: pa.Table | None = None) -> TimeSplit:
+    """The parts in time: by cut-offs of the build, by rows where they are one's own.
+
+    Raises
+    ------
+    NotReadyError
+        There is too little for three parts and two gaps.
+    """
+    if own is None:
+        return split_by_time(read_cutoffs(build), problem)
+    return split_rows(rows_by_cutoff(build, own), problem)
+
+
 def read_cutoffs(build: Path) -> list[datetime]:
     """The labelled cut-offs, ascending."""
-    query = f"select distinct event_timestamp from {parquet(build / LABELS)} order by all"
-    with duckdb.connect() as connection:
-        return [row[0] for row in connection.execute(query).fetchall()]
+    return list(rows_by_cutoff(build))
 
 
-def count_rows(build: Path, split: TimeSplit) -> dict[str, int]:
+def rows_by_cutoff(build: Path, own: pa.Table | None = None) -> dict[datetime, int]:
+    """Each cut-off with its number of labelled rows, ascending."""
+    with reading_labels(build, own) as (connection, labels):
+        query = f"select event_timestamp, count(*) from {labels} group by all order by all"
+        return dict(connection.execute(query).fetchall())
+
+
+def count_rows(build: Path, split: TimeSplit, own: pa.Table | None = None) -> dict[str, int]:
     """Labelled rows of each part, and of the cut-offs left out between them."""
     parts = {**dict.fromkeys(("train", "validation", "test"), 0), "left_out": 0}
-    query = f"select event_timestamp, count(*) from {parquet(build / LABELS)} group by all"
     part_of = split.part_of()
-    with duckdb.connect() as connection:
-        found = connection.execute(query).fetchall()
-    for cutoff, rows in found:
+    for cutoff, rows in rows_by_cutoff(build, own).items():
         parts[part_of.get(cutoff, "left_out")] += rows
     return parts
 
@@ -57,6 +88,7 @@ def count_rows(build: Path, split: TimeSplit) -> dict[str, int]:
 def labelled_rows(
     build: Path,
     split: TimeSplit,
+    own: pa.Table | None = None,
     *,
     most: int | None = None,
     rows: dict[str, int] | None = None,
@@ -79,11 +111,9 @@ def labelled_rows(
     schema = pa.schema(
         [("event_timestamp", pa.timestamp("us")), ("split", pa.string()), ("highest", pa.uint64())]
     )
-    with duckdb.connect() as connection:
+    with reading_labels(build, own) as (connection, labels):
         connection.register("parts", pa.Table.from_pylist(parts, schema))
-        return connection.execute(
-            ROWS.format(labels=parquet(build / LABELS)), [str(seed), most]
-        ).to_arrow_table()
+        return connection.execute(ROWS.format(labels=labels), [str(seed), most]).to_arrow_table()
 
 
 ROWS = """

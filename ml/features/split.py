@@ -4,11 +4,15 @@ A label at ``t`` looks at orders up to ``t + horizon`` and is settled ``label_de
 begins only when every label of the part before it was settled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.common.counting import counted
 from ml.common.errors import ModelError, NotReadyError
 from ml.common.instants import format_instant
 from ml.config.problem import Problem
@@ -68,6 +72,86 @@ def split_by_time(cutoffs: Sequence[datetime], problem: Problem) -> TimeSplit:
     split = TimeSplit(tuple(train), tuple(validation), tuple(test), left_out)
     check_split(split, problem)
     return split
+
+
+def split_rows(rows: Mapping[datetime, int], problem: Problem) -> TimeSplit:
+    """Split instants that lie anywhere by their numbers of rows, by the shares of the problem.
+
+    All rows of one instant are in one part. For each instant at which the test part may begin, validation
+    begins where its rows are nearest to the wanted proportion to the test rows; of these pairs the one is
+    taken whose shares of the rows outside the gaps are nearest to those in ``problem.split``.
+
+    Parameters
+    ----------
+    rows : mapping
+        Instant to its number of rows, ascending.
+
+    Raises
+    ------
+    NotReadyError
+        The instants are too few, or too close together, for three parts and two gaps.
+    """
+    instants = list(rows)
+    at = np.array(instants, dtype="datetime64[us]")
+    before = np.concatenate([[0], np.cumsum(list(rows.values()), dtype=np.int64)])
+    settled = np.searchsorted(at, at - np.timedelta64(timedelta(days=problem.gap_days)), side="right")
+    begins = best_beginnings(before, settled, problem) if len(at) else None
+    if begins is None:
+        raise too_close(instants, problem)
+    validation, test = begins
+    split = TimeSplit(
+        tuple(instants[: settled[validation]]),
+        tuple(instants[validation : settled[test]]),
+        tuple(instants[test:]),
+        tuple(instants[settled[validation] : validation] + instants[settled[test] : test]),
+    )
+    check_split(split, problem)
+    return split
+
+
+def best_beginnings(
+    before: NDArray[np.int64], settled: NDArray[np.intp], problem: Problem
+) -> tuple[int, int] | None:
+    """The places at which validation and test begin; None where no three parts are possible.
+
+    Parameters
+    ----------
+    before : array of shape (instants + 1,)
+        Rows before each instant, then all.
+    settled : array of shape (instants,)
+        How many instants' labels are settled when each one comes.
+    """
+    shares, tests = problem.split, np.flatnonzero(settled)
+    latest = settled[tests] - 1
+    wanted = (before[-1] - before[tests]) * (shares.validation / shares.test)
+    in_proportion = np.clip(nearest(before, before[latest + 1] - wanted), 0, latest)
+    # The latest beginning leaves most to train on: it is possible wherever any is.
+    test, validation = np.concatenate([tests, tests]), np.concatenate([in_proportion, latest])
+    possible = settled[validation] > 0
+    test, validation = test[possible], validation[possible]
+    if not len(test):
+        return None
+    parts = np.array([before[settled[test]] - before[validation], before[-1] - before[test]])
+    used = before[settled[validation]] + parts.sum(axis=0)
+    off = np.abs(parts / used - [[shares.validation], [shares.test]]).sum(axis=0)
+    best = int(np.argmin(off))
+    return int(validation[best]), int(test[best])
+
+
+def nearest(ascending: NDArray[np.int64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The place of the value nearest to each wanted one."""
+    after = np.clip(np.searchsorted(ascending, wanted), 1, len(ascending) - 1)
+    return after - (wanted - ascending[after - 1] <= ascending[after] - wanted)
+
+
+def too_close(instants: Sequence[datetime], problem: Problem) -> NotReadyError:
+    """The error for rows that three parts with gaps cannot be cut from."""
+    where = f" from {format_instant(instants[0])} to {format_instant(instants[-1])}" if instants else ""
+    return NotReadyError(
+        f"{counted(len(instants), 'different event_timestamp')}{where} give no training, validation and test "
+        f"with {problem.gap_days} days between them (horizon_days and label_delay_days of the problem): "
+        "label rows over a longer time, or make horizon_days smaller and build again"
+    )
 
 
 def share_of(usable: int, share: float, most: int) -> int:

@@ -1,0 +1,273 @@
+"""Labels of one's own: who churned and as of when, from a file instead of the build's labels.
+
+A file of customer_id, event_timestamp and label comes in, checked row by row; each pair of customer and
+instant goes out once. ``dataset`` and training read it; a model keeps it as ``labels.parquet``.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.common.counting import counted
+from ml.common.errors import UsageError
+from ml.common.feature_errors import RowsError
+from ml.common.instants import format_instant
+from ml.features.labels import parquet
+from ml.features.point_in_time import Place, as_rows
+from ml.featurestore.catalog import read_catalog
+from ml.featurestore.retrieval.customer_rows import ASKED, CUSTOMER, decoded, is_text, plain, read_keys
+from ml.home.build_manifest import data_clock
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEPT = "labels.parquet"
+LABEL_NAMES = ("label", "churned")
+TEXTS = pa.array(["0", "1", "false", "true", "0.0", "1.0"], pa.large_string())
+NUMBERS = pa.array([0.0, 1.0])
+Given: TypeAlias = "Place | pa.Table | pd.DataFrame"
+
+
+@dataclass(frozen=True)
+class OwnLabels:
+    """Labelled rows of a file.
+
+    Parameters
+    ----------
+    table : Table
+        customer_id, event_timestamp (UTC), churned (0 or 1), ordered by instant and customer.
+    facts : mapping
+        ``file`` and ``sha256`` (None for rows in memory), ``rows``, ``instants`` (how many different ones),
+        ``duplicates`` (exact copies, counted once), ``not_yet_known`` (rows before their customer's first
+        known fact, so that every feature is null).
+    """
+
+    table: pa.Table
+    facts: Mapping[str, Any]
+
+    @property
+    def source(self) -> str:
+        """What to call the rows in a sentence."""
+        return name_of(self.facts["file"])
+
+    def notes(self) -> list[str]:
+        """Sentences on rows that are not as one would expect."""
+        copies, early = self.facts["duplicates"], self.facts["not_yet_known"]
+        found = []
+        if copies:
+            found.append(f"note: {self.source}: {counted(copies, 'exact copy', 'exact copies')} left out")
+        if early:
+            found.append(
+                f"note: {self.source}: {counted(early, 'row')} before the customer's first known fact, so "
+                "all features are null there"
+            )
+        return found
+
+
+def read_labels(labels: Given, build: Path) -> OwnLabels:
+    """Read and check labels.
+
+    Parameters
+    ----------
+    labels : path, Table or DataFrame
+        Columns customer_id, event_timestamp and label (0 or 1, true or false; ``churned`` is another name of
+        the column). Other columns are not read. A path is Parquet, CSV or JSON lines by its ending.
+    build : Path
+        The build whose features the rows get.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, or a row has no usable key or label, an unknown customer, an instant after
+        the data clock, or another label than a row of the same customer and instant.
+    """
+    file = labels if isinstance(labels, str | os.PathLike) else None
+    name = name_of(file and Path(file).name)
+    rows = label_rows(labels, name)
+    with naming(name):
+        keys = read_keys(rows)
+        churned = label_values(rows.column(2), rows.column_names[2])
+    keys = keys.append_column("churned", churned)
+    refuse_later(keys, build, name)
+    with duckdb.connect() as connection:
+        connection.register("keys", keys)
+        connection.execute(PAIRS)
+        refuse_contradictions(connection, name)
+        early = known_later(connection, build, name)
+        table = connection.execute(ROWS).to_arrow_table()
+    return OwnLabels(
+        table,
+        {
+            "file": file and Path(file).name,
+            "sha256": file and sha256(Path(file)),
+            "rows": len(table),
+            "instants": pc.count_distinct(table.column("event_timestamp")).as_py(),
+            "duplicates": len(rows) - len(table),
+            "not_yet_known": early,
+        },
+    )
+
+
+PAIRS = """
+create temp table pairs as
+select
+    customer as customer_id, instant as event_timestamp,
+    min(churned) as churned, max(churned) as highest, min("row") as first_row
+from keys
+group by all
+"""
+ROWS = "select customer_id, event_timestamp, churned from pairs order by event_timestamp, customer_id"
+
+
+def name_of(file: str | None) -> str:
+    """What to call the rows in a sentence."""
+    return file or "the labels"
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Let an error of the rows name their file."""
+    try:
+        yield
+    except RowsError as error:
+        raise UsageError(f"{name}: {error}") from error
+
+
+def label_rows(labels: Given, name: str) -> pa.Table:
+    """The two keys and the label, in this order."""
+    reader = as_rows(labels)
+    chosen = [CUSTOMER, ASKED, label_column(reader.schema.names, name)]
+    if isinstance(reader, pa.Table):
+        rows = reader.select(chosen)
+    else:
+        schema = pa.schema([reader.schema.field(each) for each in chosen])
+        rows = pa.Table.from_batches((batch.select(chosen) for batch in reader), schema)
+    if not len(rows):
+        raise UsageError(f"{name} has no rows: each row is a customer_id, an event_timestamp and a label")
+    return rows
+
+
+def label_column(names: list[str], name: str) -> str:
+    """The column of labels, where the keys are there too and each is there once."""
+    there = [each for each in LABEL_NAMES if each in names]
+    wanted = [CUSTOMER, ASKED, there[0] if there else LABEL_NAMES[0]]
+    if missing := [each for each in wanted if each not in names]:
+        raise UsageError(
+            f"{name} has no column {missing[0]}: it needs customer_id, event_timestamp and label, and has "
+            f"{', '.join(names) or 'none'}"
+        )
+    if len(there) > 1 or any(names.count(each) > 1 for each in wanted):
+        twice = " and ".join(there) if len(there) > 1 else f"{max(wanted, key=names.count)} twice"
+        raise UsageError(f"{name} has the columns {twice}: keep one of them")
+    return wanted[2]
+
+
+def label_values(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Labels as 0 and 1.
+
+    Raises
+    ------
+    RowsError
+        One is missing or is something else; the first such row is named.
+    """
+    column = decoded(plain(column), name)
+    kind = column.type
+    if pa.types.is_null(kind) or pa.types.is_boolean(kind):
+        found = column.cast(pa.int64())
+    elif is_text(kind):
+        written = pc.utf8_lower(pc.utf8_trim_whitespace(column.cast(pa.large_string())))
+        column = pc.if_else(pc.equal(written, ""), pa.scalar(None, pa.large_string()), column)
+        found = pc.index_in(written, TEXTS).cast(pa.int64())
+        found = pc.subtract(found, pc.multiply(pc.divide(found, 2), 2))
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        found = pc.index_in(column.cast(pa.float64()), NUMBERS).cast(pa.int64())
+    else:
+        raise RowsError(f"{name} is of type {kind}: give 0 or 1, or true or false")
+    if found.null_count:
+        row = pc.index(found.is_null(), True).as_py()
+        value = column[row].as_py()
+        what = f"{name} is missing" if value is None or value != value else f"{name} is {value!r}"
+        raise RowsError(f"{what} in row {row + 1}: write 0 or 1, or true or false")
+    return found
+
+
+def refuse_later(keys: pa.Table, build: Path, name: str) -> None:
+    """No feature is known at an instant after the data clock."""
+    clock = data_clock(build)
+    later = pc.greater(keys["instant"], pa.scalar(clock, pa.timestamp("us")))
+    if count := pc.sum(later).as_py():
+        row = pc.index(later, True).as_py()
+        raise UsageError(
+            f"{name}: {counted(count, 'event_timestamp')} after the data clock of {build.name}, "
+            f"{format_instant(clock)}, the first in row {row + 1}: leave such rows out, or ingest newer "
+            "data and build"
+        )
+
+
+def refuse_contradictions(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """One customer at one instant has one label."""
+    count, customer, instant = connection.execute(
+        """
+        select count(*), arg_min(customer_id, first_row), arg_min(event_timestamp, first_row)
+        from pairs where churned <> highest
+        """
+    ).fetchall()[0]
+    if count:
+        raise UsageError(
+            f"{name} has rows of the same customer and instant with both labels, the first is {customer} at "
+            f"{format_instant(instant)} ({count:,} in all): keep one row of each"
+        )
+
+
+def known_later(connection: duckdb.DuckDBPyConnection, build: Path, name: str) -> int:
+    """How many rows lie before the first known fact of their customer; every customer must be known."""
+    views = [
+        f"select customer_id, event_timestamp from {parquet(view.path)}" for view in read_catalog(build).views
+    ]
+    count, first, row, early = connection.execute(
+        f"""
+        with known as (
+            select customer_id, min(event_timestamp) as since
+            from ({" union all ".join(views)})
+            where customer_id in (select customer_id from pairs)
+            group by customer_id
+        )
+        select
+            count(distinct pairs.customer_id) filter (where since is null),
+            arg_min(pairs.customer_id, first_row) filter (where since is null),
+            min(first_row) filter (where since is null),
+            count(*) filter (where since > pairs.event_timestamp)
+        from pairs left join known using (customer_id)
+        """
+    ).fetchall()[0]
+    if count:
+        raise UsageError(
+            f"{name}: {counted(count, 'customer')} unknown to {build.name}, the first is "
+            f"{first!r} in row {row + 1}: correct the key or leave the rows out, or ingest them and build"
+        )
+    return int(early)
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def keep_labels(labels: OwnLabels, folder: Path) -> None:
+    """Write the rows beside the model that learned from them."""
+    pq.write_table(labels.table, folder / KEPT)
+
+
+def kept_labels(folder: Path, card: Mapping[str, Any]) -> OwnLabels | None:
+    """The rows that a model was trained with; None where they are the build's."""
+    return OwnLabels(pq.read_table(folder / KEPT), card["labels"]) if "labels" in card else None
