@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Run, churn_command, end_with_verdict, problem_option
+from ml.cli.command import Run, churn_command, end_with_verdict, labels_option, problem_option
 
 MOST_TOLD = 10
 
 
 @click.command()
 @problem_option
+@labels_option
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed (default: the problem's).")
 @click.option(
     "--promote",
@@ -30,7 +31,13 @@ MOST_TOLD = 10
 )
 @churn_command
 def command(
-    run: Run, problem: str | None, seed: int | None, promote: str, tracking: str | None, repeat: str | None
+    run: Run,
+    problem: str | None,
+    labels: str | None,
+    seed: int | None,
+    promote: str,
+    tracking: str | None,
+    repeat: str | None,
 ) -> None:
     """Choose, calibrate and save a model.
 
@@ -42,6 +49,9 @@ def command(
     Where there is a champion already, the new model takes its place only when it is better on the same later
     cut-offs by an interval that excludes zero; else it is kept as challenger.
 
+    With --labels the model learns from the rows of a file: customer_id, event_timestamp and label (0 or 1),
+    at any instants. They are split by shares of rows, in the order of time, and kept with the model.
+
     With --repeat a model is trained once more on its build with its problem and seed; the status is 1 when
     any figure or test probability is not what it was.
 
@@ -51,11 +61,14 @@ def command(
     \b
     Example:
       churn train
+      churn train --labels cancellations.csv
       churn train --repeat model-000001
     """
     if repeat is not None:
-        if problem or seed is not None or tracking:
-            raise click.UsageError("--repeat takes problem and seed from the record: leave the others out")
+        if problem or labels or seed is not None or tracking:
+            raise click.UsageError(
+                "--repeat takes problem, labels and seed from the record: leave the others out"
+            )
         repeated(run, repeat)
         return
     from ml.train import train
@@ -63,6 +76,7 @@ def command(
     result = train(
         home=run.home,
         problem=problem,
+        labels=labels,
         seed=seed,
         promotion=promote,
         tracking=tracking,
@@ -98,6 +112,7 @@ def repetition(result: dict[str, Any]) -> str:
 def summary(result: dict[str, Any]) -> str:
     """Parts, candidates and champion in a few lines."""
     lines = [f"{result['build_id']}, data clock {result['data_clock']}", ""]
+    lines += own_labels(result)
     lines += [part_line(name, facts) for name, facts in result["parts"].items()]
     lines += sampled(result)
     folds = len(result["folds"])
@@ -116,6 +131,17 @@ def summary(result: dict[str, Any]) -> str:
     if not result["threshold_rule_met"]:
         lines.append("note: no threshold meets the rule on the calibration rows; the nearest one was taken")
     return "\n".join([*lines, *standing(result)])
+
+
+def own_labels(result: dict[str, Any]) -> list[str]:
+    """Which rows the labels come from, where they are one's own."""
+    if "labels" not in result:
+        return []
+    own, left_out = result["labels"], result["labelled_rows"]["left_out"]
+    return [
+        f"labels of {own['file']}: {own['rows']:,} rows at {own['instants']:,} instants, {left_out:,} of "
+        "them left out between the parts"
+    ]
 
 
 def money_lines(result: dict[str, Any]) -> list[str]:

@@ -53,9 +53,9 @@ def evaluate(
     Returns
     -------
     dict
-        Where the model comes from, ``test`` (every candidate's metrics with 95 % intervals, base rate,
-        champion minus recency rule, what the threshold does), ``answer`` (one sentence),
-        ``better_than_chance`` (bool), ``verdict`` (sentences), ``evidence`` (as
+        Where the model comes from (``labels`` only where they are one's own), ``test`` (every candidate's
+        metrics with 95 % intervals, base rate, champion minus recency rule, what the threshold does),
+        ``answer`` (one sentence), ``better_than_chance`` (bool), ``verdict`` (sentences), ``evidence`` (as
         ``ml.evaluate.evidence`` describes it), ``plots`` (files).
 
     Raises
@@ -70,6 +70,8 @@ def evaluate(
         model = champion_of(build, problem_for(house, problem, progress), progress)
         evidence = evidence_of(house, model, anew=anew, progress=progress)
     result = {name: model.facts[name] for name in KEPT}
+    if "labels" in model.facts:
+        result["labels"] = model.facts["labels"]
     result["verdict"] = verdicts(model.facts)
     result["better_than_chance"] = ranks_better_than_chance(model.facts)
     result["answer"] = answer(model.facts, evidence)

@@ -4,6 +4,7 @@ from typing import Any
 
 from ml.common.counting import counted
 from ml.evaluate.metric_names import LABELS
+from ml.features.own_labels import name_of
 
 SHOWN = 12
 TITLE_MAX = 46
@@ -36,11 +37,13 @@ def report(result: dict[str, Any]) -> list[str]:
 
 def heading(result: dict[str, Any]) -> list[str]:
     """Which model, which rows."""
-    test, span = result["test"], result["split"]["test"]
+    test, span, own = result["test"], result["split"]["test"], result.get("labels")
     size = f"{test['rows']:,} rows of {test['customers']:,} customers"
+    unit = "instant" if own else "cut-off"
     return [
-        f"{result['model_version']} ({result['champion']}), trained on {result['build_id']}",
-        f"test part: {counted(span['cutoffs'], 'cut-off')} from {span['first']} to {span['last']}, {size}, "
+        f"{result['model_version']} ({result['champion']}), trained on {result['build_id']}"
+        + (f" with the labels of {name_of(own['file'])}" if own else ""),
+        f"test part: {counted(span['cutoffs'], unit)} from {span['first']} to {span['last']}, {size}, "
         f"churn rate {test['base_rate']:.3f}",
         "",
     ]

@@ -6,7 +6,7 @@ The validation part is halved by customer, so that no customer both chooses the 
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,17 @@ from numpy.typing import NDArray
 
 from ml.common.errors import ModelError
 from ml.config.problem import Problem
-from ml.features.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
-from ml.features.split import TimeSplit, split_by_time
+from ml.features.labels import (
+    check_same_problem,
+    count_rows,
+    labelled_rows,
+    population_at,
+    split_labels,
+)
+from ml.features.own_labels import OwnLabels
+from ml.features.split import TimeSplit
 from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.build_manifest import score_instant
 from ml.model.estimators import Floats
 
 LEARNED = ["train", "selection"]
@@ -51,7 +59,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The four parts, and how they were cut."""
+    """The four parts, and how they were cut.
+
+    Parameters
+    ----------
+    train, selection, calibration, test : Part
+    split : TimeSplit
+    labelled : mapping
+        Labelled rows of each part, and of those left out, before any sampling.
+    population : float
+        Customers scored at one time: what a capacity is a share of.
+    own : OwnLabels, optional
+        Where the labels come from when they are not the build's.
+    """
 
     train: Part
     selection: Part
@@ -59,15 +79,22 @@ class Parts:
     test: Part
     split: TimeSplit
     labelled: dict[str, int]
+    population: float
+    own: OwnLabels | None = None
 
 
-def read_parts(build: Path, problem: Problem) -> Parts:
-    """Labelled rows of one build with every feature, as the problem splits them; see ``divide``."""
-    return with_features(build, divide(build, problem))
+def read_parts(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts:
+    """Labelled rows with every feature, as the problem splits them; see ``divide``."""
+    return with_features(build, divide(build, problem, own))
 
 
-def divide(build: Path, problem: Problem) -> Parts:
-    """Labelled rows of one build as the problem splits them: customer, cut-off and label, no feature yet.
+def divide(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts:
+    """Labelled rows as the problem splits them: customer, cut-off and label, no feature yet.
+
+    Parameters
+    ----------
+    own : OwnLabels, optional
+        Instead of the build's labels.
 
     Raises
     ------
@@ -77,21 +104,32 @@ def divide(build: Path, problem: Problem) -> Parts:
         A part has only one class.
     """
     check_same_problem(build, problem)
-    split = split_by_time(read_cutoffs(build), problem)
-    labelled = count_rows(build, split)
-    rows = labelled_rows(build, split, most=problem.training_rows_max, rows=labelled, seed=problem.seed)
+    table = own.table if own else None
+    split = split_labels(build, problem, table)
+    labelled = count_rows(build, split, table)
+    rows = labelled_rows(
+        build, split, table, most=problem.training_rows_max, rows=labelled, seed=problem.seed
+    )
     by_name = {
         name: rows.filter(pc.equal(rows.column("split"), name)) for name in ("train", "validation", "test")
     }
     half = first_half(by_name["validation"], problem.seed)
+    remedy = "add rows of the other class" if own else "load more customers or a longer history"
     return Parts(
-        train=with_both_classes("train", by_name["train"]),
-        selection=with_both_classes("selection", by_name["validation"].filter(half)),
-        calibration=with_both_classes("calibration", by_name["validation"].filter(pc.invert(half))),
-        test=with_both_classes("test", by_name["test"]),
+        train=with_both_classes("train", by_name["train"], remedy),
+        selection=with_both_classes("selection", by_name["validation"].filter(half), remedy),
+        calibration=with_both_classes("calibration", by_name["validation"].filter(pc.invert(half)), remedy),
+        test=with_both_classes("test", by_name["test"], remedy),
         split=split,
         labelled=labelled,
+        population=scored_at_once(build) if own else labelled["validation"] / len(split.validation),
+        own=own,
     )
+
+
+def scored_at_once(build: Path) -> int:
+    """Customers whom a scoring of everyone scores now; rows of one's own may be fewer or more."""
+    return max(1, len(population_at(build, score_instant(build)[0])))
 
 
 def with_features(build: Path, parts: Parts) -> Parts:
@@ -102,7 +140,7 @@ def with_features(build: Path, parts: Parts) -> Parts:
     for name, part in zip(NAMES, whole, strict=True):
         found[name] = Part(part.name, table.slice(first, len(part.table)))
         first += len(part.table)
-    return Parts(**found, split=parts.split, labelled=parts.labelled)
+    return replace(parts, **found)
 
 
 def learned_rows(parts: Parts) -> Part:
@@ -122,13 +160,13 @@ def in_first_half(customer: str, seed: int) -> bool:
     return hashlib.md5(f"{seed}|{customer}".encode(), usedforsecurity=False).digest()[0] < 128
 
 
-def with_both_classes(name: str, table: pa.Table) -> Part:
-    """The part, if both classes are there."""
+def with_both_classes(name: str, table: pa.Table, remedy: str) -> Part:
+    """The part, if both classes are there; else an error that ends in what to do."""
     classes = pc.count_distinct(table.column("churned")).as_py()
     if classes < 2:
         seen = "no row" if not len(table) else f"only churned = {table.column('churned')[0].as_py()}"
         raise ModelError(
             f"the {name} rows hold {seen}: each part needs both customers who stayed and who churned; "
-            "load more customers or a longer history"
+            f"{remedy}"
         )
     return Part(name, table)

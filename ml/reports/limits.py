@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from ml.common.counting import counted
+from ml.features.own_labels import name_of
 from ml.page.document import definitions, folded, paragraph
 from ml.page.figures import percent
 from ml.reports.facts import Told
@@ -28,11 +29,18 @@ def limits(told: Told) -> list[Markup]:
 def sentences(told: Told) -> Iterator[str]:
     """What every model of this kind is not, then what this one's evidence says."""
     problem, test = told.problem, told.evidence["test"]
-    yield (
-        f"It answers for customers with a kept order in the last {problem['active_within_days']} days and "
-        f"for the next {problem['horizon_days']} days, nothing else: who has been gone longer is not "
-        "scored."
-    )
+    if own := told.card.get("labels"):
+        yield (
+            f"It answers what the labels of {name_of(own['file'])} mean, which nothing here can check, and "
+            "was judged on rows of that file alone; scored are all customers with a kept order in the last "
+            f"{problem['active_within_days']} days, whether or not the file has rows like theirs."
+        )
+    else:
+        yield (
+            f"It answers for customers with a kept order in the last {problem['active_within_days']} days "
+            f"and for the next {problem['horizon_days']} days, nothing else: who has been gone longer is not "
+            "scored."
+        )
     yield (
         f"It was judged at {counted(test['cutoffs'], 'cut-off')} from {test['first'][:10]} to "
         f"{test['last'][:10]}. What happens to all customers at once, such as a new price or a holiday not "
@@ -97,6 +105,7 @@ def origin(told: Told) -> list[tuple[str, str]]:
         ("build", f"{card['build_id']}, data clock {card['data_clock']}"),
         ("features", f"service hash {card['service_hash']}"),
         ("dataset", in_words(dataset)),
+        ("labels", in_words(card.get("labels"))),
         ("code", in_words(code)),
         ("seed", str(card["seed"])),
         ("looks", looks(told)),

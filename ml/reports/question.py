@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from ml.common.counting import counted
 from ml.common.instants import format_instant, parse_instant
+from ml.features.own_labels import name_of
 from ml.page.document import definitions, folded, paragraph, table
 from ml.page.figures import NOTHING, number, percent, readable
 from ml.page.rows import figure
@@ -24,15 +25,24 @@ USES = {
 
 def question(told: Told) -> list[Markup]:
     """What is asked, of whom, and what counts as success."""
-    problem = told.problem
-    horizon, active = problem["horizon_days"], problem["active_within_days"]
-    said = (
-        f"Of every customer with a kept order in the last {active} days, at instant t: will no kept order "
-        f"be placed in the {horizon} days after t? That is churn. The answer is a probability, a decision "
-        "by a threshold, a risk band, and reasons."
-    )
+    answer = "The answer is a probability, a decision by a threshold, a risk band, and reasons."
     entries = [(name, value) for name, value in terms(told) if value]
-    return [paragraph(said), definitions(entries, words=True)]
+    return [paragraph(f"{meaning(told)} {answer}"), definitions(entries, words=True)]
+
+
+def meaning(told: Told) -> str:
+    """What churn is here: as the problem says, or as the labels of a file do."""
+    problem, own = told.problem, told.card.get("labels")
+    if own:
+        return (
+            f"Of each customer and instant in {name_of(own['file'])}, the file says who churned "
+            f"({own['rows']:,} rows at {own['instants']:,} instants); each label is taken to be settled "
+            f"{counted(problem['horizon_days'] + problem['label_delay_days'], 'day')} after its instant."
+        )
+    return (
+        f"Of every customer with a kept order in the last {problem['active_within_days']} days, at instant "
+        f"t: will no kept order be placed in the {problem['horizon_days']} days after t? That is churn."
+    )
 
 
 def terms(told: Told) -> list[tuple[str, str]]:
@@ -42,7 +52,12 @@ def terms(told: Told) -> list[tuple[str, str]]:
     bands, threshold = problem["bands"], problem["threshold"]
     value = threshold.get("value")
     return [
-        ("asked", f"every {counted(problem['cutoff_every_days'], 'day')} in training"),
+        (
+            "asked",
+            "at the instants of the file"
+            if "labels" in told.card
+            else f"every {counted(problem['cutoff_every_days'], 'day')} in training",
+        ),
         (
             "scored anew",
             f"every {counted(problem['refresh_days'], 'day')}" if problem.get("refresh_days") else "",

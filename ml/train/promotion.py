@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from ml.common.errors import ModelError, NotReadyError
 from ml.common.instants import parse_instant
+from ml.features.own_labels import name_of
 from ml.features.parts import Part
 from ml.home.layout import model_of, set_challenger, set_model
 from ml.metrics.scores import LOWER_IS_BETTER, bootstrap, measure, with_interval
@@ -104,9 +105,17 @@ def no_rival(champion: ChurnModel, model: ChurnModel) -> str | None:
     """Why the champion cannot stay whatever the new model is worth, if so."""
     if changed_inputs(champion.facts, model.facts):
         return f"{champion.version} was trained on other features"
+    if ("labels" in champion.facts) != ("labels" in model.facts):
+        return f"{champion.version} was trained on labels of {labels_of(champion)}"
     if other := other_question(champion.problem, model.problem):
         return f"{champion.version} answers another problem ({', '.join(other)})"
     return None
+
+
+def labels_of(model: ChurnModel) -> str:
+    """Where its labels come from: the build, or a file of one's own."""
+    own = model.facts.get("labels")
+    return name_of(own["file"]) if own else "the build"
 
 
 def compare(champion: ChurnModel, model: ChurnModel, test: Part) -> Decision:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem, from_values
+from ml.features.own_labels import kept_labels
 from ml.home.layout import Home, numbered
 from ml.home.leases import lease
 from ml.model.store import TEST, card_of, read_card
@@ -62,7 +63,8 @@ def repeat(
     card = read_card(folder)
     with kept_build(house, card) as build, tempfile.TemporaryDirectory() as scratch:
         with progress.bar("reading rows", 3) as bar:
-            learned = learn(build, problem_of(card), Path(scratch), bar, trials_of(card))
+            own = kept_labels(folder, card)
+            learned = learn(build, problem_of(card), Path(scratch), bar, trials_of(card), own)
         probabilities = learned.test_probabilities()
         verdict = learned.verdict(probabilities)
         again = plain(card_of(learned.model) | {"champion": learned.model.kind, "test": verdict})

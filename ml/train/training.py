@@ -16,6 +16,7 @@ from ml.common.progress import SILENT, Bar, Progress
 from ml.config.problem import Problem
 from ml.decision.threshold import choose_threshold
 from ml.features.labels import read_build_card
+from ml.features.own_labels import Given, OwnLabels, keep_labels, read_labels
 from ml.features.parts import LEARNED, Part, Parts, learned_rows, read_parts
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
@@ -61,6 +62,7 @@ def train(
     *,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
+    labels: "Given | None" = None,
     seed: int | None = None,
     promotion: str = BETTER,
     tracking: str | None = None,
@@ -74,6 +76,8 @@ def train(
     problem : Problem or path, optional
         A path is remembered by the home; without one, the path given before, else ``problem.yml`` of the
         project.
+    labels : path, Table or DataFrame, optional
+        Rows of customer_id, event_timestamp and label instead of the build's labels (docs/own-labels.md).
     seed : int, optional
         Instead of the problem's.
     promotion : str
@@ -93,6 +97,8 @@ def train(
     ------
     NotReadyError
         There is no build, it is for another problem, or it has too few cut-offs.
+    UsageError
+        The labels cannot be used; the sentence names the first row that cannot.
     ModelError
         The rows cannot teach a model.
     BusyError
@@ -103,7 +109,10 @@ def train(
     stated = problem_for(house, problem, progress)
     asked = stated if seed is None else replace(stated, seed=seed)
     with house.writing("train"), house.reading() as build, progress.bar("reading rows", 3) as bar:
-        learned = learn(build, asked, house.root, bar)
+        own = None if labels is None else read_labels(labels, build)
+        for sentence in own.notes() if own else ():
+            progress.say(sentence)
+        learned = learn(build, asked, house.root, bar, own=own)
         bar.step("judging")
         said = finish(learned, house, build, promotion)
         if said["looks"]["sentence"]:
@@ -134,7 +143,12 @@ class Learned:
 
 
 def learn(
-    build: Path, problem: Problem, place: Path, bar: Bar, tried: Mapping[str, int] | None = None
+    build: Path,
+    problem: Problem,
+    place: Path,
+    bar: Bar,
+    tried: Mapping[str, int] | None = None,
+    own: OwnLabels | None = None,
 ) -> Learned:
     """From the rows of a build to a chosen, calibrated model with its threshold.
 
@@ -144,8 +158,10 @@ def learn(
         The folder that remembers searches for better settings.
     tried : mapping, optional
         Candidate name to how many settings are tried, however long it takes; by default as the problem says.
+    own : OwnLabels, optional
+        Instead of the build's labels.
     """
-    parts = read_parts(build, problem)
+    parts = read_parts(build, problem, own)
     catalog = read_catalog(build)
     undated = undated_features(build, catalog)
     closed = undated | excluded_features(catalog, problem)
@@ -186,8 +202,7 @@ def make_champion(
     chosen = next(each for each in ready if each.candidate.name == choice.champion)
     settings = settings_of(chosen.candidate, chosen.candidate.model)
     probability = chosen.probability(frame_of(parts.calibration, inputs))
-    population = parts.labelled["validation"] / len(parts.split.validation)
-    threshold, met = choose_threshold(parts.calibration.churned, probability, problem, population)
+    threshold, met = choose_threshold(parts.calibration.churned, probability, problem, parts.population)
     learned = learned_rows(parts)
     prepared = chosen.candidate.pipeline.named_steps["prepare"].transform(frame_of(learned, inputs))
     return ChurnModel(
@@ -212,9 +227,11 @@ def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]
     """Where the model comes from."""
     card = read_build_card(build)
     types = {field.name: str(field.type) for field in parts.train.table.schema}
+    labels = {"labels": dict(parts.own.facts)} if parts.own else {}
     return {
         "build_id": card["build_id"],
         "data_clock": card["data_clock"],
+        **labels,
         **catalog.facts(),
         "features": {name: types[name] for name in catalog.feature_names},
         "left_out": left_out,
@@ -243,6 +260,8 @@ def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[st
     unfinished = home.models / f"{name}.unfinished"
     unfinished.mkdir()
     pq.write_table(test_table(parts.test, probabilities), unfinished / TEST)
+    if parts.own:
+        keep_labels(parts.own, unfinished)
     facts = {"model_version": name, "champion": model.kind} | model.facts
     facts |= {"test": verdict, "promotion": decision.as_dict()}
     write_model(replace(model, facts=facts), unfinished)

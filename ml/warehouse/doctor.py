@@ -166,7 +166,9 @@ def check_model(home: Home) -> Finding:
     if not ranks_better_than_chance(record):
         return BROKEN, f"{model.name}: {NO_BETTER_THAN_CHANCE}"
     beside = f"; challenger {challenger.name}" if challenger else ""
-    return OK, f"{model.name}, trained on {record['build_id']}{beside}"
+    own = record.get("labels")
+    labels = f" with labels of {own['file'] or 'rows in memory'}" if own else ""
+    return OK, f"{model.name}, trained on {record['build_id']}{labels}{beside}"
 
 
 def check_online(home: Home) -> Finding:

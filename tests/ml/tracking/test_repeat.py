@@ -113,7 +113,7 @@ def test_a_build_that_is_gone_a_model_that_never_was_and_one_that_was_changed(ho
 def test_nothing_of_the_record_can_be_overruled(home: Path) -> None:
     result = CliRunner().invoke(main, ["train", "--repeat", MODEL, "--seed", "3", "--home", str(home)])
     assert result.exit_code == 2
-    assert "--repeat takes problem and seed from the record" in result.stderr
+    assert "--repeat takes problem, labels and seed from the record" in result.stderr
 
 
 def test_libraries_and_code_that_changed_since_are_told(made: Path) -> None:
