@@ -1,7 +1,8 @@
 """Tidemark's Python layer. What a command does is one function: ``from ml.train import train``.
 
 Every such function takes ``home``, the folder that holds all state (default ``CHURN_HOME``), and returns
-plain values. Importing the package loads nothing heavy. Its packages, in the data's order:
+plain values. Importing the package loads nothing heavy; ``ml.training_set`` loads what it needs when it is
+called. Its packages, in the data's order:
 
 common, config, home     what all use; ``problem.yml``; the folder of state
 demos, ingest            raw tables in, each row accepted or rejected with its reason
@@ -16,8 +17,22 @@ explore, audit, receipt  pages before training, proof on the data at hand, the r
 page, cli                parts of pages; the command line
 """
 
+from importlib import import_module
+from typing import Any
+
 from ml.former_names import find_former_names
 
 __version__ = "0.1.0"
+
+# What a notebook calls by ``import ml``, and the module that is loaded when it does.
+LAZY = {"training_set": "ml.train.training_set"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a function only when it is used."""
+    if name in LAZY:
+        return getattr(import_module(LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 find_former_names()
