@@ -90,8 +90,8 @@ def read_labels(labels: Given, build: Path) -> OwnLabels:
         The file cannot be read, or a row has no usable key or label, an unknown customer, an instant after
         the data clock, or another label than a row of the same customer and instant.
     """
-    file = labels if isinstance(labels, str | os.PathLike) else None
-    name = name_of(file and Path(file).name)
+    path = Path(labels) if isinstance(labels, str | os.PathLike) else None
+    name = name_of(path.name if path else None)
     rows = label_rows(labels, name)
     with naming(name):
         keys = read_keys(rows)
@@ -107,8 +107,8 @@ def read_labels(labels: Given, build: Path) -> OwnLabels:
     return OwnLabels(
         table,
         {
-            "file": file and Path(file).name,
-            "sha256": file and sha256(Path(file)),
+            "file": path.name if path else None,
+            "sha256": sha256(path) if path else None,
             "rows": len(table),
             "instants": pc.count_distinct(table.column("event_timestamp")).as_py(),
             "duplicates": len(rows) - len(table),

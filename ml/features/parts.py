@@ -8,6 +8,7 @@ The validation part is halved by customer, so that no customer both chooses the 
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -136,7 +137,8 @@ def with_features(build: Path, parts: Parts) -> Parts:
     """The same rows in the same order with every feature, as known at each cut-off."""
     whole = [getattr(parts, name) for name in NAMES]
     table = point_in_time(build, pa.concat_tables([part.table for part in whole]))
-    found, first = {}, 0
+    found: dict[str, Any] = {}
+    first = 0
     for name, part in zip(NAMES, whole, strict=True):
         found[name] = Part(part.name, table.slice(first, len(part.table)))
         first += len(part.table)
