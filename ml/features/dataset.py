@@ -60,7 +60,7 @@ def dataset(
     asked = problem_for(Home.at(home), problem, progress)
     with Home.at(home).reading() as build:
         check_same_problem(build, asked)
-        own = None if labels is None else read_labels(labels, build)
+        own = None if labels is None else read_labels(labels, build, asked)
         for sentence in own.notes() if own else ():
             progress.say(sentence)
         table = own.table if own else None

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,6 +22,7 @@ from ml.common.counting import counted
 from ml.common.errors import UsageError
 from ml.common.feature_errors import RowsError
 from ml.common.instants import format_instant
+from ml.config.problem import Problem
 from ml.features.labels import parquet
 from ml.features.point_in_time import Place, as_rows
 from ml.featurestore.catalog import read_catalog
@@ -48,7 +50,8 @@ class OwnLabels:
     facts : mapping
         ``file`` and ``sha256`` (None for rows in memory), ``rows``, ``instants`` (how many different ones),
         ``duplicates`` (exact copies, counted once), ``not_yet_known`` (rows before their customer's first
-        known fact, so that every feature is null).
+        known fact, so that every feature is null), ``unsettled`` (rows whose horizon and label delay end
+        after the data clock).
     """
 
     table: pa.Table
@@ -61,7 +64,7 @@ class OwnLabels:
 
     def notes(self) -> list[str]:
         """Sentences on rows that are not as one would expect."""
-        copies, early = self.facts["duplicates"], self.facts["not_yet_known"]
+        copies, early, late = (self.facts[name] for name in ("duplicates", "not_yet_known", "unsettled"))
         found = []
         if copies:
             found.append(f"note: {self.source}: {counted(copies, 'exact copy', 'exact copies')} left out")
@@ -70,10 +73,15 @@ class OwnLabels:
                 f"note: {self.source}: {counted(early, 'row')} before the customer's first known fact, so "
                 "all features are null there"
             )
+        if late:
+            found.append(
+                f"note: {self.source}: {counted(late, 'row')} whose horizon ends after the data clock: leave "
+                "such rows out unless their outcome is known from elsewhere"
+            )
         return found
 
 
-def read_labels(labels: Given, build: Path) -> OwnLabels:
+def read_labels(labels: Given, build: Path, problem: Problem) -> OwnLabels:
     """Read and check labels.
 
     Parameters
@@ -83,6 +91,8 @@ def read_labels(labels: Given, build: Path) -> OwnLabels:
         the column). Other columns are not read. A path is Parquet, CSV or JSON lines by its ending.
     build : Path
         The build whose features the rows get.
+    problem : Problem
+        Its horizon and label delay are those of the labels.
 
     Raises
     ------
@@ -113,6 +123,7 @@ def read_labels(labels: Given, build: Path) -> OwnLabels:
             "instants": pc.count_distinct(table.column("event_timestamp")).as_py(),
             "duplicates": len(rows) - len(table),
             "not_yet_known": early,
+            "unsettled": unsettled(table, build, problem),
         },
     )
 
@@ -255,6 +266,13 @@ def known_later(connection: duckdb.DuckDBPyConnection, build: Path, name: str) -
             f"{first!r} in row {row + 1}: correct the key or leave the rows out, or ingest them and build"
         )
     return int(early)
+
+
+def unsettled(table: pa.Table, build: Path, problem: Problem) -> int:
+    """How many rows have labels that are not settled at the data clock."""
+    last = data_clock(build) - timedelta(days=problem.gap_days)
+    later = pc.greater(table.column("event_timestamp"), pa.scalar(last, pa.timestamp("us")))
+    return int(pc.sum(later).as_py())
 
 
 def sha256(path: Path) -> str:

@@ -109,7 +109,7 @@ def train(
     stated = problem_for(house, problem, progress)
     asked = stated if seed is None else replace(stated, seed=seed)
     with house.writing("train"), house.reading() as build, progress.bar("reading rows", 3) as bar:
-        own = None if labels is None else read_labels(labels, build)
+        own = None if labels is None else read_labels(labels, build, asked)
         for sentence in own.notes() if own else ():
             progress.say(sentence)
         learned = learn(build, asked, house.root, bar, own=own)

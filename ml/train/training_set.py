@@ -129,7 +129,7 @@ def training_set(
     asked = problem_for(house, problem, progress)
     with house.reading() as build:
         check_same_problem(build, asked)
-        own = None if labels is None else read_labels(labels, build)
+        own = None if labels is None else read_labels(labels, build, asked)
         for sentence in own.notes() if own else ():
             progress.say(sentence)
         table = own.table if own else None

@@ -73,14 +73,15 @@ def test_the_rows_of_a_file_with_the_features_that_retrieval_gives(
         "rows": 68 * 4,
         "instants": 68,
         "duplicates": 0,
-        "not_yet_known": said["labels"]["not_yet_known"],
+        "not_yet_known": 0,
+        "unsettled": 4 * sum(START + (day + 30.5) * DAY > CLOCK for day in every(5)),
     }
 
 
 def test_a_table_and_a_frame_are_as_good_as_a_file(workshop: Workshop, tmp_path: Path) -> None:
     build, frame = Home.at(workshop.home).current_build(), rows_of(every(5))
     tables = [
-        read_labels(given, build).table
+        read_labels(given, build, PROBLEM).table
         for given in (
             file_of(frame, tmp_path / "own.parquet"),
             frame,
@@ -89,7 +90,7 @@ def test_a_table_and_a_frame_are_as_good_as_a_file(workshop: Workshop, tmp_path:
     ]
     assert tables[0].equals(tables[1])
     assert tables[0].equals(tables[2])
-    assert read_labels(frame, build).facts["file"] is None
+    assert read_labels(frame, build, PROBLEM).facts["file"] is None
 
 
 WAYS = {
@@ -106,7 +107,7 @@ WAYS = {
 @pytest.mark.parametrize("name", ["label", "churned"])
 def test_every_way_to_write_a_label(workshop: Workshop, written: list[Any], name: str) -> None:
     frame = rows_of([100], customers=2).drop(columns="label").assign(**{name: written})
-    table = read_labels(frame, Home.at(workshop.home).current_build()).table
+    table = read_labels(frame, Home.at(workshop.home).current_build(), PROBLEM).table
     assert table.column("churned").to_pylist() == [0, 1]
     assert table.schema.types == [pa.string(), pa.timestamp("us"), pa.int64()]
 
@@ -114,7 +115,7 @@ def test_every_way_to_write_a_label(workshop: Workshop, written: list[Any], name
 def test_instants_are_read_by_the_grammar_of_entity_rows(workshop: Workshop) -> None:
     written = ["2023-03-01", "2023-03-01T02:00:00.5+02:00", "20230301T120000Z"]
     frame = pd.DataFrame({"customer_id": "c0001", "event_timestamp": written, "label": [0, 1, 0]})
-    table = read_labels(frame, Home.at(workshop.home).current_build()).table
+    table = read_labels(frame, Home.at(workshop.home).current_build(), PROBLEM).table
     assert table.column("event_timestamp").to_pylist() == [
         datetime(2023, 3, 1),
         datetime(2023, 3, 1, 0, 0, 0, 500_000),
@@ -124,18 +125,30 @@ def test_instants_are_read_by_the_grammar_of_entity_rows(workshop: Workshop) -> 
 
 def test_exact_copies_are_counted_once_and_said(workshop: Workshop) -> None:
     frame = rows_of([100, 200])
-    own = read_labels(pd.concat([frame, frame.head(3)]), Home.at(workshop.home).current_build())
+    own = read_labels(pd.concat([frame, frame.head(3)]), Home.at(workshop.home).current_build(), PROBLEM)
     assert (own.facts["rows"], own.facts["duplicates"], len(own.table)) == (8, 3, 8)
     assert own.notes() == ["note: the labels: 3 exact copies left out"]
 
 
 def test_rows_before_the_first_known_fact_are_counted_and_said(workshop: Workshop) -> None:
     frame = rows_of([100, 200]).assign(event_timestamp=[START - DAY] + [START + 99 * DAY] * 3 + [CLOCK] * 4)
-    own = read_labels(frame, Home.at(workshop.home).current_build())
+    own = read_labels(frame, Home.at(workshop.home).current_build(), PROBLEM)
     assert own.facts["not_yet_known"] == 1
     assert own.notes() == [
-        "note: the labels: 1 row before the customer's first known fact, so all features are null there"
+        "note: the labels: 1 row before the customer's first known fact, so all features are null there",
+        "note: the labels: 4 rows whose horizon ends after the data clock: leave such rows out unless their "
+        "outcome is known from elsewhere",
     ]
+
+
+def test_a_label_is_settled_when_horizon_and_delay_have_passed(workshop: Workshop) -> None:
+    """Exactly at the data clock, and a microsecond later."""
+    build = Home.at(workshop.home).current_build()
+    settled = CLOCK - 36 * DAY
+    frame = rows_of([100, 200], customers=1).assign(event_timestamp=[settled, settled + DAY / 86_400e6])
+    delayed = replace(PROBLEM, label_delay_days=6)
+    assert read_labels(frame, build, delayed).facts["unsettled"] == 1
+    assert read_labels(frame, build, PROBLEM).facts["unsettled"] == 0
 
 
 def changed(column: str, row: int, value: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -228,11 +241,11 @@ def as_json(value: Any) -> Any:
 def test_what_is_no_file_of_rows(workshop: Workshop, tmp_path: Path) -> None:
     build = Home.at(workshop.home).current_build()
     with pytest.raises(UsageError, match=r"there is no file .*nowhere\.csv: check the name"):
-        read_labels(tmp_path / "nowhere.csv", build)
+        read_labels(tmp_path / "nowhere.csv", build, PROBLEM)
     with pytest.raises(UsageError, match="has an unknown ending"):
-        read_labels(tmp_path / "own.xlsx", build)
+        read_labels(tmp_path / "own.xlsx", build, PROBLEM)
     with pytest.raises(UsageError, match=r"label is of type date32\[day\]: give 0 or 1"):
-        read_labels(rows_of([9]).assign(label=datetime(2023, 1, 1).date()), build)
+        read_labels(rows_of([9]).assign(label=datetime(2023, 1, 1).date()), build, PROBLEM)
 
 
 def split_at(days: dict[float, int], problem: Problem = PROBLEM) -> dict[str, list[float]]:

@@ -104,6 +104,7 @@ def test_the_model_names_the_file_and_keeps_its_rows(made: Made) -> None:
         "instants": made.rows["event_timestamp"].nunique(),
         "duplicates": 0,
         "not_yet_known": 0,
+        "unsettled": 0,
     }
     assert "labels.parquet" in card["files"]
     order = ["event_timestamp", "customer_id"]
@@ -210,7 +211,7 @@ def test_a_capacity_is_a_share_of_the_customers_who_are_scored(tmp_path: Path) -
 def divided(build: Path, rows: pd.DataFrame, problem: Problem) -> float:
     from ml.features.own_labels import read_labels
 
-    return divide(build, problem, read_labels(rows, build)).population
+    return divide(build, problem, read_labels(rows, build, problem)).population
 
 
 def test_the_build_s_own_rows_as_a_file_rank_the_candidates_alike(tmp_path: Path) -> None:
