@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from ml.audit.labels import gaps
 from ml.cli import main
+from ml.cli.train import summary
 from ml.common.errors import ModelError, UsageError
 from ml.config.problem import Problem, Threshold, Tuning
 from ml.features.parts import divide
@@ -111,6 +112,13 @@ def test_the_model_names_the_file_and_keeps_its_rows(made: Made) -> None:
     wanted = made.rows.sort_values(order)[["customer_id", "event_timestamp", "churned"]]
     assert pq.read_table(folder / "labels.parquet").to_pylist() == wanted.to_dict("records")
     assert sum(card["labelled_rows"].values()) == 3000
+
+
+def test_the_summary_says_whose_labels_they_are_and_how_many_rows_lie_in_the_gaps(made: Made) -> None:
+    used = sum(made.said["labelled_rows"][part] for part in ("train", "validation", "test"))
+    instants = made.rows["event_timestamp"].nunique()
+    line = f"labels of own.csv: 3,000 rows at {instants:,} instants, {3000 - used:,} of them left out between"
+    assert line in summary(made.said)
 
 
 def test_the_test_rows_are_those_of_the_file_in_the_last_part(made: Made) -> None:
