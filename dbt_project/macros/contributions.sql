@@ -14,10 +14,20 @@
                "always_ends": ends is not none, "type": type, "kind": "total"}) }}
 {% endmacro %}
 
-{# the earliest ("min") or latest ("max") value of an instant among the facts known so far #}
-{% macro extreme(column, facts, kind, value, starts) %}
-    {{ return({"column": column, "facts": facts, "amount": value, "starts": starts, "ends": none,
-               "always_ends": true, "type": "timestamp", "kind": kind}) }}
+{#
+    the earliest ("min") or latest ("max") value of an instant among the facts known so far and present: facts has the
+    columns present_until and epoch (see epochs.sql), and withdrawals what is left at each withdrawal
+#}
+{% macro extreme(column, facts, kind, value, starts, withdrawals) %}
+    {{ return({"column": column, "facts": facts, "amount": value, "starts": starts, "ends": "present_until",
+               "always_ends": false, "type": "timestamp", "kind": kind, "epoch": "epoch", "withdrawals": withdrawals}) }}
+{% endmacro %}
+
+{# what an extreme is from a withdrawal on, among the facts that are left #}
+{% macro left_extreme(part) %}
+    {%- set left = {"min": "earliest_left", "max": "latest_left"}[part.kind] -%}
+    {{ return({"column": part.column, "facts": part.withdrawals, "amount": left, "starts": "withdrawn_at", "ends": none,
+               "always_ends": true, "type": part.type, "kind": part.kind, "epoch": "epoch"}) }}
 {% endmacro %}
 
 {# a total of DECIMAL(18,4) values, wider than they are: many of the largest still fit #}

@@ -9,6 +9,10 @@
 {# what one contribution adds at one end of its interval #}
 {% macro delta_term(part, at_end) %}
     {%- set holds = interval_holds(part, at_end) -%}
+    {%- if part.kind != "total" -%}
+        {%- set number = extreme_number(part) -%}
+        {{ return(number if holds == "true" else "case when " ~ holds ~ " then " ~ number ~ " end") }}
+    {%- endif -%}
     {%- set amount = "-(" ~ part.amount ~ ")" if at_end else part.amount -%}
     {{ return(amount if holds == "true" else "case when " ~ holds ~ " then " ~ amount ~ " else 0 end") }}
 {% endmacro %}
@@ -18,7 +22,10 @@
     {%- set moments = {} -%}
     {%- for part in contributions -%}
         {%- do moments.setdefault((part.facts, part.starts), []).append({"part": part, "at_end": false}) -%}
-        {%- if part.ends is not none -%}
+        {%- if part.kind != "total" -%}
+            {%- set left = left_extreme(part) -%}
+            {%- do moments.setdefault((left.facts, left.starts), []).append({"part": left, "at_end": false}) -%}
+        {%- elif part.ends is not none -%}
             {%- do moments.setdefault((part.facts, part.ends), []).append({"part": part, "at_end": true}) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -32,7 +39,7 @@
         {%- do terms.append(delta_term(change.part, change.at_end)) -%}
     {%- endfor -%}
     {%- set nothing = "0" if column.kind == "total" else "null" -%}
-    {{ return("cast(" ~ (terms | join(" + ") or nothing) ~ " as " ~ column.type ~ ")") }}
+    {{ return("cast(" ~ (terms | join(" + ") or nothing) ~ " as " ~ delta_type(column) ~ ")") }}
 {% endmacro %}
 
 {# all contributions as rows (customer_number, changed_at, one delta per column), listed first in a comment that receipts read #}

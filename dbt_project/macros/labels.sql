@@ -1,12 +1,13 @@
 {#
     Who is in the population at each of the cut-offs, and whether they churn: a select over the models' CTEs
-    customers, orders and cutoffs. At a cut-off t the state holds how many orders make the customer active,
+    customers, absences, orders and cutoffs. At a cut-off t the state holds how many orders make the customer active,
     and how many of the orders kept in the end lie in (t, t + horizon].
 #}
 {% macro churn_at_cutoffs() %}
 {%- set horizon_before_order = days_before("ordered_at", var("horizon_days")) -%}
 {%- set states = [
     active_orders("orders"),
+    absent_customers(),
     contribution("orders_ahead", "finally_kept_orders", "1", horizon_before_order, "ordered_at"),
 ] -%}
 finally_kept_orders as (
@@ -29,6 +30,7 @@ stretches as (
     select
         customer_number,
         active_orders,
+        absences,
         orders_ahead,
         {{ cutoff_at_or_after("changed_at") }} as first_cutoff,
         {{ cutoff_at_or_after("lead(changed_at) over (partition by customer_number order by changed_at)") }} - 1 as last_cutoff
@@ -43,7 +45,7 @@ population as (
         {{ each_integer("first_cutoff", "last_cutoff") }} as cutoff_number,
         case when orders_ahead > 0 then 0 else 1 end as churned
     from stretches
-    where active_orders > 0 and first_cutoff <= last_cutoff
+    where active_orders > 0 and absences = 0 and first_cutoff <= last_cutoff
 
 ),
 

@@ -13,25 +13,34 @@
         customer_number,
         changed_at,
         {%- for column in total_columns(contributions) %}
-        cast({{ "sum" if column.kind == "total" else column.kind }}({{ column.name }}) over so_far as {{ column.type }})
-            as {{ column.name }}{{ "," if not loop.last }}
+        {{ column.name if column.kind == "total" else extreme_instant(column, column.name) }} as {{ column.name }}
+        {{- "," if not loop.last }}
         {%- endfor %}
     from (
         select
             customer_number,
             changed_at,
             {%- for column in total_columns(contributions) %}
-            {{ "sum" if column.kind == "total" else column.kind }}({{ column.name }}) as {{ column.name }}
-            {{- "," if not loop.last }}
+            cast({{ "sum" if column.kind == "total" else "max" }}({{ column.name }}) over so_far as {{ delta_type(column) }})
+                as {{ column.name }}{{ "," if not loop.last }}
             {%- endfor %}
-        from {{ deltas }}
-        group by customer_number, changed_at
-    ) as deltas_at_one_instant
-    window so_far as (
-        partition by customer_number
-        order by changed_at
-        rows between unbounded preceding and current row
-    )
+        from (
+            select
+                customer_number,
+                changed_at,
+                {%- for column in total_columns(contributions) %}
+                {{ "sum" if column.kind == "total" else "max" }}({{ column.name }}) as {{ column.name }}
+                {{- "," if not loop.last }}
+                {%- endfor %}
+            from {{ deltas }}
+            group by customer_number, changed_at
+        ) as deltas_at_one_instant
+        window so_far as (
+            partition by customer_number
+            order by changed_at
+            rows between unbounded preceding and current row
+        )
+    ) as numbers_over_time
 {% endmacro %}
 
 {#
@@ -93,7 +102,7 @@
                 9223372036854775807 as customer_number,
                 timestamp 'infinity' as changed_at,
                 {%- for column in columns %}
-                cast({{ "0" if column.kind == "total" else "null" }} as {{ column.type }}) as {{ column.name }}
+                cast({{ "0" if column.kind == "total" else "null" }} as {{ delta_type(column) }}) as {{ column.name }}
                 {{- "," if not loop.last }}
                 {%- endfor %}
 {% endmacro %}
@@ -102,7 +111,7 @@
 {% macro farewells(contributions) %}
     {%- set columns = total_columns(contributions) -%}
     {%- set facts_without_end = [] -%}
-    {%- for part in contributions if not part.always_ends and part.facts not in facts_without_end -%}
+    {%- for part in contributions if part.kind == "total" and not part.always_ends and part.facts not in facts_without_end -%}
         {%- do facts_without_end.append(part.facts) -%}
     {%- endfor -%}
     {%- for facts in facts_without_end %}
@@ -120,17 +129,17 @@
 
 {% macro farewell(column, facts, contributions) %}
     {%- set terms = [] -%}
-    {%- for part in contributions if part.column == column.name and part.facts == facts and not part.always_ends -%}
+    {%- for part in contributions if column.kind == "total" and part.column == column.name and part.facts == facts and not part.always_ends -%}
         {%- set never_ends = "true" if part.ends is none else part.starts ~ " is not null and " ~ part.ends ~ " is null" -%}
         {%- do terms.append("case when " ~ never_ends ~ " then -(" ~ part.amount ~ ") else 0 end") -%}
     {%- endfor -%}
     {%- set nothing = "0" if column.kind == "total" else "null" -%}
-    {{ return("cast(" ~ ("sum(" ~ terms | join(" + ") ~ ")" if terms else nothing) ~ " as " ~ column.type ~ ")") }}
+    {{ return("cast(" ~ ("sum(" ~ terms | join(" + ") ~ ")" if terms else nothing) ~ " as " ~ delta_type(column) ~ ")") }}
 {% endmacro %}
 
 {#
-    A total over all rows before this one. An extreme must not reach back to an earlier customer, so it is
-    taken over the customer's number and the instant as one number, of which the customer is the upper part.
+    A total over all rows before this one. An extreme must not reach back to an earlier customer, so the customer is
+    the upper part of its number: 2^90 apart, which leaves room for 2^25 epochs, and for 2^36 customers.
 #}
 {% macro total_before(column) %}
     {%- if column.kind == "total" -%}
@@ -140,18 +149,16 @@
 {% endmacro %}
 
 {% macro as_one_number(column) %}
-    {%- set sign = "" if column.kind == "max" else "-" -%}
-    {{ return(upper_part("customer_number") ~ " + (" ~ sign ~ "epoch_us(" ~ column.name ~ "))") }}
+    {{ return("case when " ~ column.name ~ " is not null then " ~ upper_part("customer_number") ~ " + " ~ column.name ~ " end") }}
 {% endmacro %}
 
 {% macro own_extreme(column) %}
-    {%- set sign = "" if column.kind == "max" else "-" -%}
-    {%- set micros = column.name ~ " - " ~ upper_part("previous_customer_number") -%}
-    {{ return("case when " ~ micros ~ " > -9223372036854775808 then make_timestamp(" ~ sign ~ "cast(" ~ micros ~ " as bigint)) end") }}
+    {%- set number = "(" ~ column.name ~ " - " ~ upper_part("previous_customer_number") ~ ")" -%}
+    {{ return("case when " ~ number ~ " > -9223372036854775808 then " ~ extreme_instant(column, number) ~ " end") }}
 {% endmacro %}
 
 {% macro upper_part(customer_number) -%}
-    {{ return("cast(" ~ customer_number ~ " as hugeint) * 18446744073709551616") }}
+    {{ return("cast(" ~ customer_number ~ " as hugeint) * 1237940039285380274899124224") }}
 {%- endmacro %}
 
 {# the running totals under the customers' own keys, columns in the order they were listed #}

@@ -58,6 +58,11 @@
     least({{ data_clock }}, date_trunc('day', {{ table_clock }}) + interval '1' day)
 {%- endmacro %}
 
+{# later than any instant of the data #}
+{% macro never() -%}
+    cast('9999-01-01' as timestamp)
+{%- endmacro %}
+
 {# the earliest of several instants; one that is null never comes #}
 {% macro earliest(instants) -%}
     least({{ instants | join(", ") }})

@@ -15,6 +15,28 @@
 
 {# columns that place a version among its siblings #}
 {% macro version_span(key, known_at, told_at) -%}
-        lead({{ known_at }}) over (partition by {{ key }} order by {{ told_at }}) as superseded_at,
-        row_number() over (partition by {{ key }} order by {{ told_at }}) as version_number
+        lead({{ known_at }}) over (partition by {{ key }} order by {{ told_at }}) as next_known_at,
+        row_number() over (partition by {{ key }} order by {{ told_at }}) as version_number,
+        {{ known_from("deleted_at", known_at) }} as deletion_known_at
+{%- endmacro %}
+
+{#
+    A row is withdrawn when its deletion is known, unless another version came before: it then counts for nothing,
+    until a version without a deletion brings it back.
+#}
+{% macro withdrawals_marked(versions) %}
+    select
+        *,
+        case when next_known_at is null or deletion_known_at < next_known_at then deletion_known_at end as withdrawn_at
+    from {{ versions }}
+{% endmacro %}
+
+{# until when a version holds; whether its row appears with it, and from there until when the row is present #}
+{% macro presence(key, told_at) -%}
+        {{ earliest(["next_known_at", "withdrawn_at"]) }} as superseded_at,
+        version_number = 1
+        or lag(withdrawn_at) over (partition by {{ key }} order by {{ told_at }}) is not null as is_appearance,
+        min(withdrawn_at) over (
+            partition by {{ key }} order by {{ told_at }} rows between current row and unbounded following
+        ) as present_until
 {%- endmacro %}

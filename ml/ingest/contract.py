@@ -122,6 +122,7 @@ CUSTOMERS = Table(
         Column("email_verified", Kind.FLAG),
         Column("phone_verified", Kind.FLAG),
         Column("updated_at", Kind.INSTANT),
+        Column("deleted_at", Kind.INSTANT),
     ),
 )
 
@@ -145,6 +146,7 @@ ORDERS = Table(
         Column("cancelled_at", Kind.INSTANT),
         Column("returned_at", Kind.INSTANT),
         Column("loaded_at", Kind.INSTANT),
+        Column("deleted_at", Kind.INSTANT),
     ),
 )
 
@@ -180,6 +182,7 @@ SUPPORT_TICKETS = Table(
         Column("satisfaction_score", Kind.SCORE),
         Column("rated_at", Kind.INSTANT),
         Column("loaded_at", Kind.INSTANT),
+        Column("deleted_at", Kind.INSTANT),
     ),
 )
 
@@ -197,6 +200,7 @@ SESSIONS = Table(
         Column("duration_seconds", Kind.AMOUNT),
         Column("page_views", Kind.WHOLE),
         Column("loaded_at", Kind.INSTANT),
+        Column("deleted_at", Kind.INSTANT),
     ),
 )
 

@@ -20,9 +20,9 @@ FACT_EDGES = {
     **{f"leaves_{w}d": f"occurred + interval {w} day" for w in WINDOWS},
 }
 OWN_EDGES = {
-    "orders": ("cancelled_at", "returned_at"),
-    "support_tickets": ("resolved_at", "rated_at", "coalesce(rated_at, resolved_at, known_at)"),
-    "sessions": (),
+    "orders": ("cancelled_at", "returned_at", "deleted_at"),
+    "support_tickets": ("resolved_at", "rated_at", "coalesce(rated_at, resolved_at, known_at)", "deleted_at"),
+    "sessions": ("deleted_at",),
 }
 
 
@@ -101,7 +101,7 @@ def _arrow(rows: list[Asked]) -> pa.Table:
 def _edges_sql() -> str:
     """Return (customer_id, instant, kind), one row per instant and kind, over all raw rows, copies too."""
     parts = [part for table, (_, occurred) in VERSIONED.items() for part in _fact_edges(table, occurred)]
-    for column in ("updated_at", "registered_at"):
+    for column in ("updated_at", "registered_at", "deleted_at"):
         parts += _with_year_later("customers", column, "customers")
     union = " union ".join(parts)
     return f"select customer_id, instant, kind from ({union}) where instant is not null"

@@ -21,25 +21,38 @@ def _own_instants_sql(table: str, instants: tuple[str, ...]) -> str:
     """Return when a version, and what happened later to its row, became known while that version held."""
     key, _ = VERSIONED[table]
     happenings = " union all ".join(
-        f"select next_known_at, greatest(known_at, {fact}) as known_at from held where {fact} is not null"
-        for fact in ("known_at", *instants)
+        f"select next_known_at, withdrawn_at, greatest(known_at, {fact}) as known_at from held where {fact} is not null"
+        for fact in ("known_at", "deleted_at", *instants)
     )
     return f"""
     select known_at from (
         with held as (
-            select *, lead(known_at) over (partition by {key} order by version_at) as next_known_at
+            select
+                *, lead(known_at) over (partition by {key} order by version_at) as next_known_at,
+                case when deleted_at is not null then greatest(deleted_at, known_at) end as withdrawn_at
             from {table}_versions
         )
         {happenings}
     )
-    where next_known_at is null or known_at < next_known_at
+    where (next_known_at is null or known_at < next_known_at)
+        and (withdrawn_at is null or known_at <= withdrawn_at)
     """
 
+
+CUSTOMERS_DELETED_SQL = """
+select greatest(deleted_at, known_at) as known_at
+from (
+    select *, lead(known_at) over (partition by customer_id order by known_at) as next_known_at
+    from (select *, coalesce(updated_at, registered_at) as known_at from customers)
+)
+where deleted_at is not null and (next_known_at is null or greatest(deleted_at, known_at) < next_known_at)
+"""
 
 BECAME_KNOWN_SQL = " union all ".join(
     [
         "select first_known_at as known_at from first_known",
         "select coalesce(updated_at, registered_at) from customers",
+        CUSTOMERS_DELETED_SQL,
         "select registered_at from registrations",
         _own_instants_sql("orders", ("cancelled_at", "returned_at")),
         _own_instants_sql(
@@ -109,10 +122,24 @@ with held_at_cut_off as (
         and versions.ordered_at > cut_off - interval {active_within} day
     qualify row_number() over (partition by cut_off, order_id order by version_at desc) = 1
 ),
+absent as (
+    select customer_id, cut_off
+    from (
+        select cut_off, customers.*
+        from cut_offs
+        inner join customers on coalesce(updated_at, registered_at) <= cut_off
+        qualify row_number() over (
+            partition by cut_off, customer_id order by coalesce(updated_at, registered_at) desc
+        ) = 1
+    )
+    where deleted_at <= cut_off
+),
 population as (
     select distinct customer_id, cut_off
     from held_at_cut_off
     where not coalesce(cancelled_at <= cut_off, false) and not coalesce(returned_at <= cut_off, false)
+        and not coalesce(deleted_at <= cut_off, false)
+        and (customer_id, cut_off) not in (from absent)
 ),
 held_at_data_clock as (
     select *
@@ -124,6 +151,7 @@ kept_in_the_end as (
     select customer_id, ordered_at
     from held_at_data_clock
     where not coalesce(cancelled_at <= $data_clock, false) and not coalesce(returned_at <= $data_clock, false)
+        and not coalesce(deleted_at <= $data_clock, false)
 )
 select
     customer_id,

@@ -14,7 +14,9 @@ with versions as (
     select *, coalesce(updated_at, registered_at) as known_at from customers
 ),
 known_version as (
-    select asked_row, gender, city, country, acquisition_channel, email_verified, phone_verified
+    select
+        asked_row, gender, city, country, acquisition_channel, email_verified, phone_verified,
+        coalesce(deleted_at <= t, false) as is_deleted
     from existing
     inner join versions using (customer_id)
     where known_at <= t
@@ -22,10 +24,11 @@ known_version as (
 )
 select
     asked_row,
-    known_version.* exclude (asked_row),
+    known_version.* exclude (asked_row, is_deleted),
     registrations.registered_at,
     registrations.birth_date
 from existing
+anti join (from known_version where is_deleted) as deleted using (asked_row)
 left join known_version using (asked_row)
 left join registrations
     on registrations.customer_id = existing.customer_id and registrations.registered_at <= existing.t

@@ -20,6 +20,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "email_verified": "BOOLEAN",
         "phone_verified": "BOOLEAN",
         "updated_at": "TIMESTAMP",
+        "deleted_at": "TIMESTAMP",
     },
     "orders": {
         "order_id": "VARCHAR",
@@ -32,6 +33,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "cancelled_at": "TIMESTAMP",
         "returned_at": "TIMESTAMP",
         "loaded_at": "TIMESTAMP",
+        "deleted_at": "TIMESTAMP",
     },
     "order_items": {
         "order_id": "VARCHAR",
@@ -51,6 +53,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "satisfaction_score": "BIGINT",
         "rated_at": "TIMESTAMP",
         "loaded_at": "TIMESTAMP",
+        "deleted_at": "TIMESTAMP",
     },
     "sessions": {
         "session_id": "VARCHAR",
@@ -59,6 +62,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "duration_seconds": "DECIMAL(18,4)",
         "page_views": "BIGINT",
         "loaded_at": "TIMESTAMP",
+        "deleted_at": "TIMESTAMP",
     },
 }
 
@@ -154,14 +158,20 @@ select customer_id, min(known_at) as first_known_at from facts group by customer
 
 
 def known_sql(table: str) -> str:
-    """Return, for each asked row, the version of every fact that holds at the asked instant `t`."""
+    """Return, for each asked row, the version of every fact that holds at the asked instant `t`.
+
+    A fact whose version then says that it was deleted by `t` is left out.
+    """
     key, _ = VERSIONED[table]
     return f"""
-    select asked_row, t, versions.*
-    from existing
-    inner join {table}_versions as versions using (customer_id)
-    where versions.known_at <= t
-    qualify row_number() over (partition by asked_row, versions.{key} order by versions.version_at desc) = 1
+    select * from (
+        select asked_row, t, versions.*
+        from existing
+        inner join {table}_versions as versions using (customer_id)
+        where versions.known_at <= t
+        qualify row_number() over (partition by asked_row, versions.{key} order by versions.version_at desc) = 1
+    )
+    where not {happened("deleted_at")}
     """
 
 

@@ -15,25 +15,95 @@ orders as (
     select
         order_id,
         customer_id,
-        known_at
+        known_at,
+        present_until
     from {{ ref("stg_orders") }}
-    where version_number = 1
+    where is_appearance and (present_until is null or known_at < present_until)
 
 ),
 
-categories_first_known as (
+appearances as (
 
     select
         customers.customer_number,
         items.category,
-        min(orders.known_at) as known_at
+        orders.known_at,
+        max(orders.present_until) as present_until,
+        count(orders.present_until) = count(*) as is_withdrawn
     from {{ ref("stg_order_items") }} as items
     inner join orders on items.order_id = orders.order_id
     inner join customers on orders.customer_id = customers.customer_id
     where items.category is not null
-    group by customers.customer_number, items.category
+    group by customers.customer_number, items.category, orders.known_at
+
+),
+
+-- most categories never go: one row each is enough, from when it was first known
+categories_that_stay as (
+
+    select
+        customer_number,
+        category,
+        min(known_at) as stays_from
+    from appearances
+    where not is_withdrawn
+    group by customer_number, category
+
+),
+
+-- before that, orders may bring a category and take it away again
+appearances_before as (
+
+    select
+        appearances.customer_number,
+        appearances.category,
+        appearances.known_at,
+        case
+            when stay.stays_from is null or appearances.present_until < stay.stays_from then appearances.present_until
+        end as present_until
+    from appearances
+    left join categories_that_stay as stay
+        on appearances.customer_number = stay.customer_number and appearances.category = stay.category
+    where appearances.is_withdrawn and (stay.stays_from is null or appearances.known_at < stay.stays_from)
+
+),
+
+spans_marked as (
+
+    select
+        *,
+        coalesce(known_at > max(coalesce(present_until, {{ never() }})) over earlier_spans, true) as begins
+    from (
+        select * from appearances_before
+        union all
+        select customer_number, category, stays_from as known_at, null as present_until from categories_that_stay
+    ) as spans
+    window earlier_spans as (
+        partition by customer_number, category order by known_at rows between unbounded preceding and 1 preceding
+    )
+
+),
+
+spans_numbered as (
+
+    select
+        *,
+        sum(case when begins then 1 else 0 end) over (partition by customer_number, category order by known_at) as span
+    from spans_marked
+
+),
+
+categories as (
+
+    select
+        customer_number,
+        category,
+        min(known_at) as known_at,
+        nullif(max(coalesce(present_until, {{ never() }})), {{ never() }}) as present_until
+    from spans_numbered
+    group by customer_number, category, span
 
 )
 
-select * from categories_first_known
+select * from categories
 order by customer_number

@@ -27,7 +27,9 @@ versions_of_numbered_customers as (
         versions.acquisition_channel,
         versions.email_verified,
         versions.phone_verified,
-        versions.known_at
+        versions.known_at,
+        versions.withdrawn_at,
+        versions.restored_at
     from versions
     inner join customers on versions.customer_id = customers.customer_id
 

@@ -4,15 +4,15 @@ known_facts as (
 
     select registered_at as known_at from {{ ref("stg_customers") }}
     union all
-    select known_at from {{ ref("stg_customers") }}
+    select greatest(known_at, withdrawn_at) from {{ ref("stg_customers") }}
     union all
-    select greatest(known_at, {{ earliest(["cancelled_at", "superseded_at"]) }}, {{ earliest(["returned_at", "superseded_at"]) }})
+    select greatest(known_at, {{ earliest(["cancelled_at", "superseded_at"]) }}, {{ earliest(["returned_at", "superseded_at"]) }}, withdrawn_at)
     from {{ ref("stg_orders") }}
     union all
-    select greatest(known_at, {{ earliest(["resolved_at", "superseded_at"]) }}, {{ earliest(["rated_at", "superseded_at"]) }})
+    select greatest(known_at, {{ earliest(["resolved_at", "superseded_at"]) }}, {{ earliest(["rated_at", "superseded_at"]) }}, withdrawn_at)
     from {{ ref("stg_support_tickets") }}
     union all
-    select known_at from {{ ref("stg_sessions") }}
+    select greatest(known_at, withdrawn_at) from {{ ref("stg_sessions") }}
 
 ),
 

@@ -43,6 +43,8 @@ order_versions as (
         orders.ordered_at,
         orders.known_at,
         orders.superseded_at,
+        orders.is_appearance,
+        orders.present_until,
         {{ earliest(["orders.superseded_at", "orders.lost_at"]) }} as kept_until,
         orders.lost_at,
         {{ known_from("orders.lost_at", "orders.known_at") }} as loss_known_at,

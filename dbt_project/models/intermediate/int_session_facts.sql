@@ -18,7 +18,9 @@ session_versions as (
         coalesce(sessions.page_views, 0) as page_views,
         sessions.started_at,
         sessions.known_at,
-        sessions.superseded_at
+        sessions.superseded_at,
+        sessions.is_appearance,
+        sessions.present_until
     from {{ ref("stg_sessions") }} as sessions
     inner join customers on sessions.customer_id = customers.customer_id
 

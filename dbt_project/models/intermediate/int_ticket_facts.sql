@@ -29,7 +29,9 @@ ticket_versions as (
         tickets.rated_at,
         {{ known_from("tickets.rated_at", "tickets.known_at") }} as rating_known_at,
         tickets.known_at,
-        tickets.superseded_at
+        tickets.superseded_at,
+        tickets.is_appearance,
+        tickets.present_until
     from tickets
     inner join customers on tickets.customer_id = customers.customer_id
 

@@ -13,6 +13,7 @@ source as (
         phone_verified,
         birth_date,
         registered_at,
+        {{ if_known("deleted_at") }} as deleted_at,
         coalesce(updated_at, registered_at) as known_at
     from {{ source("raw", "customers") }}
     where {{ of_chosen_customers("customer_id") }}
@@ -25,10 +26,16 @@ versions_numbered as (
         *,
         first_value(birth_date) over versions as first_birth_date,
         first_value(registered_at) over versions as first_registered_at,
-        row_number() over versions as version_number
+        row_number() over versions as version_number,
+        lead(known_at) over versions as next_known_at,
+        {{ known_from("deleted_at", "known_at") }} as deletion_known_at
     from source
     window versions as (partition by customer_id order by known_at)
 
+),
+
+withdrawals_marked as (
+    {{ withdrawals_marked("versions_numbered") }}
 )
 
 select
@@ -43,5 +50,7 @@ select
     phone_verified,
     first_birth_date as birth_date,
     first_registered_at as registered_at,
-    known_at
-from versions_numbered
+    known_at,
+    withdrawn_at,
+    case when withdrawn_at is not null then {{ if_known("next_known_at") }} end as restored_at
+from withdrawals_marked

@@ -12,6 +12,7 @@ source as (
         ordered_at,
         {{ if_known("cancelled_at") }} as cancelled_at,
         {{ if_known("returned_at") }} as returned_at,
+        {{ if_known("deleted_at") }} as deleted_at,
         coalesce(loaded_at, ordered_at) as told_at,
         {{ known_at("ordered_at", "loaded_at") }} as known_at
     from {{ source("raw", "orders") }}
@@ -24,7 +25,7 @@ copies_marked as (
     select
         *,
         {{ repeats_previous(
-            ["payment_method", "channel", "total_amount", "discount_amount", "cancelled_at", "returned_at"], "versions"
+            ["payment_method", "channel", "total_amount", "discount_amount", "cancelled_at", "returned_at", "deleted_at"], "versions"
         ) }} as is_copy
     from source
     window versions as (partition by order_id order by told_at)
@@ -38,6 +39,19 @@ versions_spanned as (
         {{ version_span("order_id", "known_at", "told_at") }}
     from copies_marked
     where not is_copy
+
+),
+
+withdrawals_marked as (
+    {{ withdrawals_marked("versions_spanned") }}
+),
+
+versions_present as (
+
+    select
+        *,
+        {{ presence("order_id", "told_at") }}
+    from withdrawals_marked
 
 )
 
@@ -54,5 +68,8 @@ select
     returned_at,
     told_at,
     known_at,
-    superseded_at
-from versions_spanned
+    superseded_at,
+    withdrawn_at,
+    is_appearance,
+    present_until
+from versions_present

@@ -8,6 +8,7 @@ source as (
         duration_seconds,
         page_views,
         started_at,
+        {{ if_known("deleted_at") }} as deleted_at,
         coalesce(loaded_at, started_at) as told_at,
         {{ known_at("started_at", "loaded_at") }} as known_at
     from {{ source("raw", "sessions") }}
@@ -19,7 +20,7 @@ copies_marked as (
 
     select
         *,
-        {{ repeats_previous(["duration_seconds", "page_views"], "versions") }} as is_copy
+        {{ repeats_previous(["duration_seconds", "page_views", "deleted_at"], "versions") }} as is_copy
     from source
     window versions as (partition by session_id order by told_at)
 
@@ -33,6 +34,19 @@ versions_spanned as (
     from copies_marked
     where not is_copy
 
+),
+
+withdrawals_marked as (
+    {{ withdrawals_marked("versions_spanned") }}
+),
+
+versions_present as (
+
+    select
+        *,
+        {{ presence("session_id", "told_at") }}
+    from withdrawals_marked
+
 )
 
 select
@@ -44,5 +58,8 @@ select
     started_at,
     told_at,
     known_at,
-    superseded_at
-from versions_spanned
+    superseded_at,
+    withdrawn_at,
+    is_appearance,
+    present_until
+from versions_present

@@ -12,6 +12,7 @@ source as (
         resolved_at,
         rated_at,
         coalesce(rated_at, resolved_at, {{ known_at("opened_at", "loaded_at") }}) as rating_given_at,
+        {{ if_known("deleted_at") }} as deleted_at,
         coalesce(loaded_at, opened_at) as told_at,
         {{ known_at("opened_at", "loaded_at") }} as known_at
     from {{ source("raw", "support_tickets") }}
@@ -31,6 +32,7 @@ known_parts as (
         {{ if_known("resolved_at") }} as resolved_at,
         {{ if_known("rated_at") }} as rated_at,
         case when satisfaction_score is not null then {{ if_known("rating_given_at") }} end as rating_given_at,
+        deleted_at,
         told_at,
         known_at
     from source
@@ -41,7 +43,7 @@ copies_marked as (
 
     select
         *,
-        {{ repeats_previous(["category", "channel", "satisfaction_score", "resolved_at", "rated_at"], "versions") }}
+        {{ repeats_previous(["category", "channel", "satisfaction_score", "resolved_at", "rated_at", "deleted_at"], "versions") }}
             as is_copy
     from known_parts
     window versions as (partition by ticket_id order by told_at)
@@ -55,6 +57,19 @@ versions_spanned as (
         {{ version_span("ticket_id", "known_at", "told_at") }}
     from copies_marked
     where not is_copy
+
+),
+
+withdrawals_marked as (
+    {{ withdrawals_marked("versions_spanned") }}
+),
+
+versions_present as (
+
+    select
+        *,
+        {{ presence("ticket_id", "told_at") }}
+    from withdrawals_marked
 
 )
 
@@ -70,5 +85,8 @@ select
     rating_given_at as rated_at,
     told_at,
     known_at,
-    superseded_at
-from versions_spanned
+    superseded_at,
+    withdrawn_at,
+    is_appearance,
+    present_until
+from versions_present

@@ -1,13 +1,13 @@
 {% set counts = [] %}
 {% for days in var("windows") %}
-    {% set ends = days_after("started_at", days) %}
+    {% set ends = earliest(["present_until", days_after("started_at", days)]) %}
     {% do counts.append(contribution("sessions_" ~ days ~ "d", "started_sessions", "1", "known_at", ends)) %}
 {% endfor %}
 {% set page_views_end = earliest(["superseded_at", days_after("started_at", 30)]) %}
 
 {% set features = counts + [
     contribution("page_views_30d", "sessions", "page_views", "known_at", page_views_end),
-    extreme("last_session_at", "started_sessions", "max", "started_at", "known_at"),
+    extreme("last_session_at", "started_sessions", "max", "started_at", "known_at", "session_withdrawals"),
     contribution("page_views_30d", "customers", "0", "first_known_at"),
 ] %}
 
@@ -31,11 +31,19 @@ sessions as (
 
 ),
 
-started_sessions as (
+session_appearances as (
 
     select * from sessions
-    where version_number = 1
+    where is_appearance
 
+),
+
+session_withdrawals as (
+    {{ withdrawals("session_appearances", "started_at") }}
+),
+
+started_sessions as (
+    {{ with_epochs("session_appearances", "session_withdrawals", "session_id") }}
 ),
 
 session_deltas as (

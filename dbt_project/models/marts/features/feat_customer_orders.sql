@@ -16,15 +16,15 @@
 {% set features = sums + [
     contribution("orders_lifetime", "orders", "1", "known_at", until="kept_until"),
     contribution("spend_lifetime", "orders", "total_amount", "known_at", until="kept_until", type=money()),
-    contribution("orders_placed_lifetime", "placed_orders", "1", "known_at"),
+    contribution("orders_placed_lifetime", "placed_orders", "1", "known_at", until="present_until"),
     contribution("cancelled_orders_365d", "lost_orders", "1", "loss_known_at", loss_ends),
     contribution("cancelled_orders_365d", "twice_lost_orders", "1", second_loss_starts, second_loss_ends),
     contribution("discount_365d", "orders", "discount_amount", "known_at", until_365d, type=money()),
     contribution("items_90d", "orders", "quantity", "known_at", until_90d, type=money()),
     contribution("items_365d", "orders", "quantity", "known_at", until_365d, type=money()),
-    contribution("categories_lifetime", "categories", "1", "known_at"),
-    extreme("first_order_at", "placed_orders", "min", "ordered_at", "known_at"),
-    extreme("last_order_at", "placed_orders", "max", "ordered_at", "known_at"),
+    contribution("categories_lifetime", "categories", "1", "known_at", until="present_until"),
+    extreme("first_order_at", "placed_orders", "min", "ordered_at", "known_at", "order_withdrawals"),
+    extreme("last_order_at", "placed_orders", "max", "ordered_at", "known_at", "order_withdrawals"),
     contribution("orders_lifetime", "customers", "0", "first_known_at"),
 ] %}
 
@@ -48,11 +48,19 @@ orders as (
 
 ),
 
-placed_orders as (
+order_appearances as (
 
     select * from orders
-    where version_number = 1
+    where is_appearance
 
+),
+
+order_withdrawals as (
+    {{ withdrawals("order_appearances", "ordered_at") }}
+),
+
+placed_orders as (
+    {{ with_epochs("order_appearances", "order_withdrawals", "order_id") }}
 ),
 
 lost_orders as (

@@ -19,21 +19,29 @@ changes as (
     select
         customer_number,
         first_known_at as changed_at,
-        0 as version_number
+        0 as state
     from customers
     union all
     select
         customer_number,
         registered_at as changed_at,
-        0 as version_number
+        0 as state
     from customers
     where registered_at is not null
     union all
     select
         customer_number,
         known_at as changed_at,
-        version_number
+        2 * version_number as state
     from versions
+    union all
+    -- nothing holds once a version is withdrawn, until the next
+    select
+        customer_number,
+        withdrawn_at as changed_at,
+        2 * version_number + 1 as state
+    from versions
+    where withdrawn_at is not null
 
 ),
 
@@ -42,7 +50,7 @@ changes_at_one_instant as (
     select
         customer_number,
         changed_at,
-        max(version_number) as version_number
+        max(state) as state
     from changes
     group by customer_number, changed_at
 
@@ -53,7 +61,7 @@ versions_in_force as (
     select
         customer_number,
         changed_at,
-        max(version_number) over (partition by customer_number order by changed_at) as version_number
+        max(state) over (partition by customer_number order by changed_at) as state
     from changes_at_one_instant
 
 ),
@@ -69,14 +77,20 @@ profiles as (
         versions.acquisition_channel,
         versions.email_verified,
         versions.phone_verified,
-        {{ once("customers.registered_at", "customers.registered_at", "versions_in_force.changed_at") }} as registered_at,
-        {{ once("customers.birth_date", "customers.registered_at", "versions_in_force.changed_at") }} as birth_date
+        case
+            when versions_in_force.state % 2 = 0
+                then {{ once("customers.registered_at", "customers.registered_at", "versions_in_force.changed_at") }}
+        end as registered_at,
+        case
+            when versions_in_force.state % 2 = 0
+                then {{ once("customers.birth_date", "customers.registered_at", "versions_in_force.changed_at") }}
+        end as birth_date
     from versions_in_force
     inner join customers on versions_in_force.customer_number = customers.customer_number
     left join versions
         on
             versions_in_force.customer_number = versions.customer_number
-            and versions_in_force.version_number = versions.version_number
+            and versions_in_force.state = 2 * versions.version_number
 
 )
 

@@ -1,6 +1,6 @@
 {% set counts = [] %}
 {% for days in var("windows") %}
-    {% set ends = days_after("opened_at", days) %}
+    {% set ends = earliest(["present_until", days_after("opened_at", days)]) %}
     {% do counts.append(contribution("tickets_" ~ days ~ "d", "opened_tickets", "1", "known_at", ends)) %}
 {% endfor %}
 {% set resolution_ends = earliest(["superseded_at", days_after("resolved_at", 90)]) %}
@@ -14,7 +14,7 @@
     contribution("ratings_365d", "rated_tickets", "1", "rating_known_at", rating_ends),
     contribution("rating_sum_365d", "rated_tickets", "satisfaction_score", "rating_known_at", rating_ends),
     contribution("low_ratings_365d", "rated_tickets", is_low, "rating_known_at", rating_ends),
-    extreme("last_ticket_at", "opened_tickets", "max", "opened_at", "known_at"),
+    extreme("last_ticket_at", "opened_tickets", "max", "opened_at", "known_at", "ticket_withdrawals"),
     contribution("open_tickets", "customers", "0", "first_known_at"),
 ] %}
 
@@ -38,11 +38,19 @@ tickets as (
 
 ),
 
-opened_tickets as (
+ticket_appearances as (
 
     select * from tickets
-    where version_number = 1
+    where is_appearance
 
+),
+
+ticket_withdrawals as (
+    {{ withdrawals("ticket_appearances", "opened_at") }}
+),
+
+opened_tickets as (
+    {{ with_epochs("ticket_appearances", "ticket_withdrawals", "ticket_id") }}
 ),
 
 resolved_tickets as (

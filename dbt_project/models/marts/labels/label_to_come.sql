@@ -10,6 +10,17 @@ customers as (
 
 ),
 
+absences as (
+
+    select
+        customer_number,
+        withdrawn_at,
+        restored_at
+    from {{ ref("int_customer_versions") }}
+    where withdrawn_at is not null and {{ in_slice("customer_number") }}
+
+),
+
 cutoffs as (
 
     select * from {{ ref("int_cutoffs") }}

@@ -1,4 +1,4 @@
-{% set activity = [active_orders("orders")] %}
+{% set activity = [active_orders("orders"), absent_customers()] %}
 
 with
 
@@ -9,6 +9,17 @@ customers as (
         customer_id
     from {{ ref("int_customers") }}
     where {{ in_slice("customer_number") }}
+
+),
+
+absences as (
+
+    select
+        customer_number,
+        withdrawn_at,
+        restored_at
+    from {{ ref("int_customer_versions") }}
+    where withdrawn_at is not null and {{ in_slice("customer_number") }}
 
 ),
 
@@ -32,9 +43,17 @@ turns as (
     select
         customer_number,
         changed_at,
-        active_orders > 0 as is_active,
-        coalesce(lag(active_orders) over (partition by customer_number order by changed_at) > 0, false) as was_active
+        active_orders > 0 and absences = 0 as is_active
     from active_orders_over_time
+
+),
+
+turns_marked as (
+
+    select
+        *,
+        coalesce(lag(is_active) over (partition by customer_number order by changed_at), false) as was_active
+    from turns
 
 ),
 
@@ -45,7 +64,7 @@ stretches as (
         is_active,
         changed_at as active_from,
         lead(changed_at) over (partition by customer_number order by changed_at) as active_until
-    from turns
+    from turns_marked
     where is_active != was_active
 
 ),

@@ -1,0 +1,95 @@
+{#
+    The earliest or latest instant among facts grows in one direction until a fact is withdrawn: then it may go back.
+    Each withdrawal of a customer's facts begins an epoch. An extreme is kept as one number, of which the epoch is the
+    upper part: the running maximum of these numbers starts anew with each epoch, from what is left then.
+#}
+
+{#
+    one row per instant at which facts of a customer are withdrawn: its epoch, and the earliest and latest of an instant
+    among the facts that are present from then on (null for none); facts has known_at and present_until
+#}
+{% macro withdrawals(facts, instant) %}
+    select
+        gone.customer_number,
+        gone.withdrawn_at,
+        row_number() over (partition by gone.customer_number order by gone.withdrawn_at) as epoch,
+        min(remaining.{{ instant }}) as earliest_left,
+        max(remaining.{{ instant }}) as latest_left
+    from (
+        select distinct
+            customer_number,
+            present_until as withdrawn_at
+        from {{ facts }}
+        where known_at < present_until
+    ) as gone
+    left join {{ facts }} as remaining
+        on
+            gone.customer_number = remaining.customer_number
+            and remaining.known_at <= gone.withdrawn_at
+            and (remaining.present_until is null or gone.withdrawn_at < remaining.present_until)
+    group by gone.customer_number, gone.withdrawn_at
+{% endmacro %}
+
+{# facts with the epoch in which each becomes known #}
+{% macro with_epochs(facts, withdrawals, key) %}
+    select
+        facts.*,
+        coalesce(begun.epoch, 0) as epoch
+    from {{ facts }} as facts
+    left join (
+        select
+            facts.{{ key }},
+            facts.version_number,
+            max(withdrawals.epoch) as epoch
+        from {{ facts }} as facts
+        inner join {{ withdrawals }} as withdrawals
+            on facts.customer_number = withdrawals.customer_number and withdrawals.withdrawn_at <= facts.known_at
+        group by facts.{{ key }}, facts.version_number
+    ) as begun
+        on facts.{{ key }} = begun.{{ key }} and facts.version_number = begun.version_number
+{% endmacro %}
+
+{# type of a column among the deltas #}
+{% macro delta_type(column) %}
+    {{ return(column.type if column.kind == "total" else extreme_number_type()) }}
+{% endmacro %}
+
+{% macro extreme_number_type() %}
+    {{ return(adapter.dispatch("extreme_number_type")()) }}
+{% endmacro %}
+
+{% macro default__extreme_number_type() %} {{ return("decimal(38, 0)") }} {% endmacro %}
+
+{% macro duckdb__extreme_number_type() %} {{ return("hugeint") }} {% endmacro %}
+
+{# 2^64 apart, epochs cannot mix; -2^62 microseconds stands for none, below every instant #}
+{% macro extreme_number(part) %}
+    {%- set sign = "" if part.kind == "max" else "-" -%}
+    {%- set micros = "coalesce(" ~ sign ~ micros_of(part.amount) ~ ", -4611686018427387904)" -%}
+    {{ return("cast(" ~ part.epoch ~ " as " ~ extreme_number_type() ~ ") * 18446744073709551616 + " ~ micros) }}
+{% endmacro %}
+
+{# the instant in such a number, whatever its epoch #}
+{% macro extreme_instant(column, number) %}
+    {%- set shifted = "(" ~ number ~ " + 9223372036854775808)" -%}
+    {%- set micros = "(" ~ shifted ~ " % 18446744073709551616 - 9223372036854775808)" -%}
+    {%- set sign = "" if column.kind == "max" else "-" -%}
+    {{ return("case when " ~ micros ~ " > -4611686018427387904 then "
+              ~ instant_of(sign ~ "cast(" ~ micros ~ " as bigint)") ~ " end") }}
+{% endmacro %}
+
+{% macro micros_of(instant) %}
+    {{ return(adapter.dispatch("micros_of")(instant)) }}
+{% endmacro %}
+
+{% macro default__micros_of(instant) %} {{ return("unix_micros(" ~ instant ~ ")") }} {% endmacro %}
+
+{% macro duckdb__micros_of(instant) %} {{ return("epoch_us(" ~ instant ~ ")") }} {% endmacro %}
+
+{% macro instant_of(micros) %}
+    {{ return(adapter.dispatch("instant_of")(micros)) }}
+{% endmacro %}
+
+{% macro default__instant_of(micros) %} {{ return("timestamp_micros(" ~ micros ~ ")") }} {% endmacro %}
+
+{% macro duckdb__instant_of(micros) %} {{ return("make_timestamp(" ~ micros ~ ")") }} {% endmacro %}
