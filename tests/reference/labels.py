@@ -21,7 +21,8 @@ def _own_instants_sql(table: str, instants: tuple[str, ...]) -> str:
     """Return when a version, and what happened later to its row, became known while that version held."""
     key, _ = VERSIONED[table]
     happenings = " union all ".join(
-        f"select next_known_at, withdrawn_at, greatest(known_at, {fact}) as known_at from held where {fact} is not null"
+        f"select next_known_at, withdrawn_at, greatest(known_at, {fact}) as known_at from held"
+        f" where {fact} is not null"
         for fact in ("known_at", "deleted_at", *instants)
     )
     return f"""

@@ -169,7 +169,8 @@ def known_sql(table: str) -> str:
         from existing
         inner join {table}_versions as versions using (customer_id)
         where versions.known_at <= t
-        qualify row_number() over (partition by asked_row, versions.{key} order by versions.version_at desc) = 1
+        qualify
+            row_number() over (partition by asked_row, versions.{key} order by versions.version_at desc) = 1
     )
     where not {happened("deleted_at")}
     """
