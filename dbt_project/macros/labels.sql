@@ -12,8 +12,10 @@
 ] -%}
 finally_kept_orders as (
 
-    select * from orders
-    where superseded_at is null and lost_at is null
+    select orders.* from orders
+    cross join {{ ref("int_data_clock") }} as clocks
+    where
+        {{ has_not_come("orders.superseded_at") }} and {{ has_not_come("orders.lost_at") }}
 
 ),
 
@@ -61,3 +63,8 @@ labels as (
 
 )
 {% endmacro %}
+
+{# a condition: by the data clock an end has not come; it may be announced #}
+{% macro has_not_come(instant) -%}
+    ({{ instant }} is null or {{ instant }} > clocks.data_clock)
+{%- endmacro %}

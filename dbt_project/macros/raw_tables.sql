@@ -16,3 +16,19 @@
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
+
+{# when rows were last ingested, as load.json says; none where there is no such file #}
+{% macro last_ingest() %}
+    {{ return(adapter.dispatch("last_ingest")()) }}
+{% endmacro %}
+
+{% macro default__last_ingest() %} {{ return(none) }} {% endmacro %}
+
+{% macro duckdb__last_ingest() %}
+    {%- if not execute -%} {{ return(none) }} {%- endif -%}
+    {%- set found = run_query(
+        "select max(cast(ingested_at as timestamp)) from read_json('" ~ exact_name(raw_folder() | trim)
+        ~ "/load.json', columns = {'ingested_at': 'VARCHAR'}, hive_partitioning = false)"
+    ) -%}
+    {{ return(found.columns[0].values()[0]) }}
+{% endmacro %}

@@ -37,6 +37,19 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#
+    an instant of what happens later to a row, or null while it is only announced: where it lies after the last
+    ingest. It may not move the data clock.
+#}
+{% macro if_come(instant) -%}
+    {%- set ingested_at = last_ingest() -%}
+    {%- if ingested_at is none -%}
+        {{ instant }}
+    {%- else -%}
+        case when {{ instant }} <= cast('{{ ingested_at }}' as timestamp) then {{ instant }} end
+    {%- endif -%}
+{%- endmacro %}
+
 {# from when a thing that happens later to a fact was known: never before the version that carries it #}
 {% macro known_from(occurred_at, known_at) -%}
     case when {{ occurred_at }} is not null then greatest({{ occurred_at }}, {{ known_at }}) end
@@ -56,6 +69,11 @@
 #}
 {% macro delivered_until(data_clock, table_clock) -%}
     least({{ data_clock }}, date_trunc('day', {{ table_clock }}) + interval '1' day)
+{%- endmacro %}
+
+{# earlier than any instant of the data #}
+{% macro always() -%}
+    cast('1800-01-01' as timestamp)
 {%- endmacro %}
 
 {# later than any instant of the data #}

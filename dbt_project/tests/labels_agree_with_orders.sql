@@ -3,8 +3,13 @@ with
 
 finally_kept_orders as (
 
-    select customer_id, ordered_at from {{ ref("stg_orders") }}
-    where superseded_at is null and cancelled_at is null and returned_at is null
+    select
+        orders.customer_id,
+        orders.ordered_at
+    from {{ ref("stg_orders") }} as orders
+    cross join {{ ref("int_data_clock") }} as clocks
+    where {{ has_not_come("orders.superseded_at") }} and {{ has_not_come("orders.cancelled_at") }}
+        and {{ has_not_come("orders.returned_at") }}
 
 ),
 

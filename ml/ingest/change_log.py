@@ -1,4 +1,4 @@
-"""Columns of a change log: what marks a row as deleted is no column of the contract, and is named."""
+"""Columns of a change log: what marks a row as deleted there is named, with the column that the contract has."""
 
 from collections.abc import Iterable
 
@@ -13,5 +13,5 @@ def note_on_change_log(name: str, extras: Iterable[str]) -> str | None:
         return None
     return (
         f"{name}: not used, though it looks like a change log's: {', '.join(found)}; rows marked as deleted "
-        "there count like any other: leave them, and the rows they delete, out of what is ingested"
+        "there count like any other: give deleted_at in the rows that delete, the instant of the deletion"
     )

@@ -1,7 +1,7 @@
 """The SQL that reads one part and says of every row what is wrong with it, in one pass.
 
 Comes in: a part. Goes out: ``read_<table>``, the typed rows, each with its faults (null: none).
-Next: ``copies``.
+Next: ``deletions``, then ``duplicates``.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import duckdb
 from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Part, reading, relation_of
 from ml.ingest.casts import present, read_as
-from ml.ingest.contract import Column, Kind, Table
+from ml.ingest.contract import DELETED, Column, Kind, Table
 from ml.ingest.markers import MARKERS, marked
 from ml.ingest.physical import is_text, shown, text_of
 
@@ -116,9 +116,12 @@ def joined(reasons: Iterator[tuple[str, str]]) -> str:
 
 def faults(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[str, str]]:
     """Every way in which one row can break the contract: condition and reason."""
+    deletes = any(column.name == DELETED for column in columns)
     for column in columns:
         if column.required:
-            yield f"raw_{column.name} is null", f"{column.name} is missing"
+            # a row that deletes another need not repeat it: see deletions.py
+            unless = f" and {DELETED} is null" if deletes and column.name not in table.key else ""
+            yield f"raw_{column.name} is null{unless}", f"{column.name} is missing"
         unread = f"raw_{column.name} is not null and {column.name} is null"
         yield unread, f"{column.name} {column.kind.value}"
     yield from faults_of_time(table, columns, rules)
@@ -136,10 +139,10 @@ def unknown(table: Table, rules: Rules) -> str:
 
 
 def faults_of_time(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[str, str]]:
-    """Instants after the ingest's own, and instants in the wrong order."""
+    """Instants after the ingest's own, but for announced ends, and instants in the wrong order."""
     names = [column.name for column in columns]
     for column in columns:
-        if column.kind in (Kind.INSTANT, Kind.DATE):
+        if column.kind in (Kind.INSTANT, Kind.DATE) and column.name not in table.ends:
             yield f"{column.name} > timestamp '{rules.now}'", f"{column.name} is later than this ingest"
     for later, earlier in table.ordered:
         if later in names:

@@ -35,6 +35,9 @@ SQL_TYPES = {
 }
 
 SCORE_RANGE = (1, 5)
+DELETED = "deleted_at"
+# before every instant that a row can have
+FIRST = "timestamp '1800-01-01'"
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Table:
     fixed : tuple of str
         Columns no version may change.
     ordered : tuple of (str, str)
-        Pairs of instants; the first may not be before the second.
+        Pairs of instants: what happens later to a row, and what it may not come before.
     reference : Reference, optional
     required : bool
         Whether a source without the table is an error.
@@ -99,6 +102,16 @@ class Table:
     def content(self) -> tuple[str, ...]:
         """The columns in which two copies of one version must agree."""
         return tuple(name for name in self.names if name not in (*self.key, self.version))
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """Instants of what happens later to a row; one that is still to come is announced."""
+        return (*(later for later, _ in self.ordered), DELETED)
+
+    @property
+    def version_order(self) -> str:
+        """SQL of the instant that orders the versions of one key; a row without any comes first."""
+        return f"coalesce({', '.join([*filter(None, (self.version, self.occurred)), FIRST])})"
 
 
 OF_A_CUSTOMER = Reference("customer_id", "customers", "unknown customer")
@@ -153,6 +166,7 @@ ORDERS = Table(
 ORDER_ITEMS = Table(
     name="order_items",
     key=("order_id", "line_number"),
+    version="loaded_at",
     reference=OF_AN_ORDER,
     columns=(
         Column("order_id", Kind.TEXT, required=True),
@@ -161,6 +175,8 @@ ORDER_ITEMS = Table(
         Column("category", Kind.TEXT),
         Column("quantity", Kind.AMOUNT, required=True),
         Column("unit_price", Kind.AMOUNT, required=True),
+        Column("loaded_at", Kind.INSTANT),
+        Column("deleted_at", Kind.INSTANT),
     ),
 )
 

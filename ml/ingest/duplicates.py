@@ -79,7 +79,7 @@ def refuse_copies(connection: duckdb.DuckDBPyConnection, table: Table, earlier: 
         "earlier": earlier,
         "earlier_rows": earlier_rows(table, earlier),
         "arrival_now": NOW,
-        "version": f"coalesce({table.version}, {table.occurred})" if table.version else "0",
+        "version": table.version_order,
         "kept": ", ".join(dict.fromkeys((*table.key, *table.fixed))),
         "content": ", ".join(table.content),
         "first_values": ", ".join(f"first({name}) over first_known as first_{name}" for name in table.fixed)

@@ -17,9 +17,10 @@ from ml.common.sql import parquet
 from ml.home.build_manifest import card_of
 from ml.home.layout import Home, numbered, publish
 from ml.home.leases import finish_removals, remove
+from ml.ingest.batch import relation_of
 from ml.ingest.change_log import note_on_change_log
 from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
-from ml.ingest.contract import TABLES
+from ml.ingest.contract import DELETED, TABLES
 from ml.ingest.dates import note_on_dates
 from ml.ingest.examples import example_text, find_examples
 from ml.ingest.manifest import Counts, make_record, write_record
@@ -188,8 +189,13 @@ def describe(load: Load, found: Source, filled: Filled, reasons: dict[str, int])
 
 
 def notes_on_change_logs(filled: Filled) -> list[str]:
-    """Columns that mark rows as deleted, which nothing reads, by table."""
-    notes = (note_on_change_log(table.name, extra_columns(filled.parts[table.name])) for table in TABLES)
+    """Columns that mark rows as deleted, in tables that do not give ``deleted_at`` instead."""
+    notes = (
+        note_on_change_log(table.name, extra_columns(parts))
+        for table in TABLES
+        for parts in [filled.parts[table.name]]
+        if not any(DELETED in part.columns for part in parts)
+    )
     return [note for note in notes if note]
 
 
@@ -230,15 +236,26 @@ def describe_clocks(load: Load, data_clock: str | None) -> dict[str, Any]:
 
 
 def newest_instant(load: Load) -> datetime | None:
-    """The largest instant at which any row accepted in this ingest, or anything in it, became known."""
+    """The largest instant at which any row accepted in this ingest, or anything in it, became known.
+
+    Ends that were announced count once they have come, in rows of earlier ingests too.
+    """
     clocks: list[datetime | None] = []
     for table in TABLES:
+        ends = [name for name in table.instants if name in table.ends]
+        others = [name for name in table.instants if name not in table.ends]
         file = load.folder / table.name / f"{load.name}.parquet"
-        if table.instants and file.exists():
-            newest = ", ".join(f"max({name})" for name in table.instants)
-            query = f"select greatest({newest}) from {parquet([file])}"
-            clocks += load.connection.execute(query).fetchall()[0]
+        if others and file.exists():
+            clocks += newest_of(load, others, parquet([file]))
+        if ends:
+            clocks += newest_of(load, ends, relation_of(load.folder / table.name))
     return max((clock for clock in clocks if clock), default=None)
+
+
+def newest_of(load: Load, names: list[str], relation: str) -> Sequence[datetime | None]:
+    """The largest instant of some columns up to now."""
+    newest = ", ".join(f"max({name}) filter ({name} <= $now)" for name in names)
+    return load.connection.execute(f"select {newest} from {relation}", {"now": load.rules.now}).fetchall()[0]
 
 
 def prune(home: Home) -> None:

@@ -17,6 +17,7 @@ from ml.ingest.batch import Part, relation_of
 from ml.ingest.checks import FAULT, check_part, create_read_table
 from ml.ingest.contract import TABLES, Table
 from ml.ingest.dates import RECORDED, has_only_dates, known_at_day_end, may_be_dates
+from ml.ingest.deletions import complete_deletions
 from ml.ingest.duplicates import refuse_copies
 from ml.ingest.manifest import Counts
 from ml.ingest.markers import count_markers
@@ -99,7 +100,9 @@ def fill_table(load: Load, table: Table, parts: list[Part], bar: Bar) -> dict[st
     target = create_read_table(load.connection, table, extras)
     for part in parts:
         check_part(load.connection, part, target, load.rules)
-    refuse_copies(load.connection, table, relation_of(folder) if earlier else None)
+    loaded = relation_of(folder) if earlier else None
+    complete_deletions(load.connection, table, loaded)
+    refuse_copies(load.connection, table, loaded)
     before = count_rows(load, "rejected")
     keep_rejected(load.connection, table.name, parts, load.name)
     accepted = write_accepted(load, table, extras, folder / f"{load.name}.parquet", bool(earlier))

@@ -103,6 +103,8 @@ def _edges_sql() -> str:
     parts = [part for table, (_, occurred) in VERSIONED.items() for part in _fact_edges(table, occurred)]
     for column in ("updated_at", "registered_at", "deleted_at"):
         parts += _with_year_later("customers", column, "customers")
+    lines = "(select customer_id, order_items.* from order_items inner join orders using (order_id))"
+    parts += [_edge("order_items", column, column, lines) for column in ("loaded_at", "deleted_at")]
     union = " union ".join(parts)
     return f"select customer_id, instant, kind from ({union}) where instant is not null"
 

@@ -11,10 +11,14 @@ FIRST_MONDAY = datetime(1970, 1, 5)
 Label = tuple[str, datetime, int]
 
 
-def data_clock(raw_folder: Path) -> datetime | None:
-    """Return the largest instant at which any raw fact became known; None where there is no fact."""
+def data_clock(raw_folder: Path, ingested_at: datetime = datetime.max) -> datetime | None:
+    """Return the largest instant at which any raw fact became known; None where there is no fact.
+
+    What had not come when the rows were ingested is only announced.
+    """
     connection = open_raw(Path(raw_folder))
-    return connection.execute(f"select max(known_at) from ({BECAME_KNOWN_SQL})").fetchone()[0]
+    query = f"select max(known_at) from ({BECAME_KNOWN_SQL}) where known_at <= $1"
+    return connection.execute(query, [ingested_at]).fetchone()[0]
 
 
 def _own_instants_sql(table: str, instants: tuple[str, ...]) -> str:
@@ -49,6 +53,27 @@ from (
 where deleted_at is not null and (next_known_at is null or greatest(deleted_at, known_at) < next_known_at)
 """
 
+LINES_SQL = """
+select known_at from (with
+order_known as (select order_id, min(known_at) as order_known_at from orders_versions group by order_id),
+lines as (
+    select distinct order_id, line_number, order_known_at, line.loaded_at, line.deleted_at,
+        greatest(line.loaded_at, order_known_at) as known_at
+    from order_items as line inner join order_known using (order_id)
+),
+held as (
+    select *, lead(loaded_at) over (
+        partition by order_id, line_number order by coalesce(loaded_at, timestamp '0001-01-01')
+    ) as next_loaded_at
+    from lines
+)
+select known_at from held
+union all
+select greatest(deleted_at, known_at) from held
+where deleted_at is not null and (next_loaded_at is null or greatest(deleted_at, loaded_at) < next_loaded_at)
+)
+"""
+
 BECAME_KNOWN_SQL = " union all ".join(
     [
         "select first_known_at as known_at from first_known",
@@ -60,6 +85,7 @@ BECAME_KNOWN_SQL = " union all ".join(
             "support_tickets", ("resolved_at", "case when satisfaction_score > 0 then rated_at end")
         ),
         _own_instants_sql("sessions", ()),
+        LINES_SQL,
     ]
 )
 

@@ -53,14 +53,22 @@ def money(column: str, condition: str) -> str:
     return f"cast(coalesce(sum({column}) filter ({condition}), 0) as decimal(18, 4))"
 
 
+# A line counts while its order does and by the version of the line that holds: one that does not say when it
+# was loaded came with the order.
 PER_ITEM_SQL = f"""
-with lines as (
-    select distinct * from order_items
+with known_lines as (
+    select asked_row, known_orders.t, is_kept, ordered_at, lines.*
+    from known_orders
+    inner join (select distinct * from order_items) as lines using (order_id)
+    where lines.loaded_at is null or lines.loaded_at <= known_orders.t
+    qualify
+        row_number() over (
+            partition by asked_row, lines.order_id, lines.line_number
+            order by coalesce(lines.loaded_at, timestamp '0001-01-01') desc
+        ) = 1
 ),
 known_items as (
-    select asked_row, is_kept, ordered_at, quantity, category
-    from known_orders
-    inner join lines using (order_id)
+    select * exclude (t) from known_lines where not {happened("deleted_at")}
 )
 select
     asked_row,

@@ -42,6 +42,8 @@ CONTRACT: dict[str, dict[str, str]] = {
         "category": "VARCHAR",
         "quantity": "DECIMAL(18,4)",
         "unit_price": "DECIMAL(18,4)",
+        "loaded_at": "TIMESTAMP",
+        "deleted_at": "TIMESTAMP",
     },
     "support_tickets": {
         "ticket_id": "VARCHAR",

@@ -18,6 +18,7 @@ from tests.reference.raw import CONTRACT, VERSIONED
 Row = dict[str, Any]
 World = dict[str, list[Row]]
 
+KEYS = {"customers": "customer_id"} | {table: key for table, (key, _) in VERSIONED.items()}
 ARROW_TYPES = {
     "VARCHAR": pa.string(),
     "TIMESTAMP": pa.timestamp("us"),
@@ -52,10 +53,10 @@ def _arrow(table: str, columns: list[str], rows: list[Row]) -> pa.Table:
 
 def _told_apart(table: str, rows: list[Row], columns: list[str]) -> list[Row]:
     version = "updated_at" if table == "customers" else "loaded_at"
-    if table == "order_items" or version in columns:
+    if version in columns:
         return rows
-    key = "customer_id" if table == "customers" else VERSIONED[table][0]
-    return list({row[key]: row for row in reversed(rows)}.values())
+    key = ("order_id", "line_number") if table == "order_items" else (KEYS[table],)
+    return list({tuple(row[name] for name in key): row for row in reversed(rows)}.values())
 
 
 def random_world(seed: int, customers: int = 120) -> World:

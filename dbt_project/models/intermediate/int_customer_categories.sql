@@ -18,7 +18,20 @@ orders as (
         known_at,
         present_until
     from {{ ref("stg_orders") }}
-    where is_appearance and (present_until is null or known_at < present_until)
+    where is_appearance
+
+),
+
+lines as (
+
+    select
+        orders.customer_id,
+        items.category,
+        greatest(orders.known_at, items.known_at) as known_at,
+        {{ earliest(["orders.present_until", "items.superseded_at"]) }} as present_until
+    from {{ ref("stg_order_items") }} as items
+    inner join orders on items.order_id = orders.order_id
+    where items.category is not null
 
 ),
 
@@ -26,15 +39,14 @@ appearances as (
 
     select
         customers.customer_number,
-        items.category,
-        orders.known_at,
-        max(orders.present_until) as present_until,
-        count(orders.present_until) = count(*) as is_withdrawn
-    from {{ ref("stg_order_items") }} as items
-    inner join orders on items.order_id = orders.order_id
-    inner join customers on orders.customer_id = customers.customer_id
-    where items.category is not null
-    group by customers.customer_number, items.category, orders.known_at
+        lines.category,
+        lines.known_at,
+        max(lines.present_until) as present_until,
+        count(lines.present_until) = count(*) as is_withdrawn
+    from lines
+    inner join customers on lines.customer_id = customers.customer_id
+    where lines.known_at < lines.present_until or lines.present_until is null
+    group by customers.customer_number, lines.category, lines.known_at
 
 ),
 

@@ -4,15 +4,32 @@ known_facts as (
 
     select registered_at as known_at from {{ ref("stg_customers") }}
     union all
-    select greatest(known_at, withdrawn_at) from {{ ref("stg_customers") }}
+    select greatest(known_at, {{ if_come("withdrawn_at") }}) from {{ ref("stg_customers") }}
     union all
-    select greatest(known_at, {{ earliest(["cancelled_at", "superseded_at"]) }}, {{ earliest(["returned_at", "superseded_at"]) }}, withdrawn_at)
+    select
+        greatest(
+            known_at,
+            {{ if_come(earliest(["cancelled_at", "superseded_at"])) }},
+            {{ if_come(earliest(["returned_at", "superseded_at"])) }},
+            {{ if_come("withdrawn_at") }}
+        )
     from {{ ref("stg_orders") }}
     union all
-    select greatest(known_at, {{ earliest(["resolved_at", "superseded_at"]) }}, {{ earliest(["rated_at", "superseded_at"]) }}, withdrawn_at)
+    select greatest(orders.known_at, items.known_at, {{ if_come("items.withdrawn_at") }})
+    from {{ ref("stg_order_items") }} as items
+    inner join {{ ref("stg_orders") }} as orders on items.order_id = orders.order_id
+    where items.has_clock and orders.version_number = 1
+    union all
+    select
+        greatest(
+            known_at,
+            {{ if_come(earliest(["resolved_at", "superseded_at"])) }},
+            {{ if_come(earliest(["rated_at", "superseded_at"])) }},
+            {{ if_come("withdrawn_at") }}
+        )
     from {{ ref("stg_support_tickets") }}
     union all
-    select greatest(known_at, withdrawn_at) from {{ ref("stg_sessions") }}
+    select greatest(known_at, {{ if_come("withdrawn_at") }}) from {{ ref("stg_sessions") }}
 
 ),
 

@@ -15,6 +15,7 @@ quantities_per_order as (
         order_id,
         sum(quantity) as quantity
     from {{ ref("stg_order_items") }}
+    where not has_clock
     group by order_id
 
 ),

@@ -21,7 +21,9 @@
     contribution("cancelled_orders_365d", "twice_lost_orders", "1", second_loss_starts, second_loss_ends),
     contribution("discount_365d", "orders", "discount_amount", "known_at", until_365d, type=money()),
     contribution("items_90d", "orders", "quantity", "known_at", until_90d, type=money()),
+    contribution("items_90d", "order_lines", "quantity", "known_at", until_90d, type=money()),
     contribution("items_365d", "orders", "quantity", "known_at", until_365d, type=money()),
+    contribution("items_365d", "order_lines", "quantity", "known_at", until_365d, type=money()),
     contribution("categories_lifetime", "categories", "1", "known_at", until="present_until"),
     extreme("first_order_at", "placed_orders", "min", "ordered_at", "known_at", "order_withdrawals"),
     extreme("last_order_at", "placed_orders", "max", "ordered_at", "known_at", "order_withdrawals"),
@@ -74,6 +76,13 @@ twice_lost_orders as (
 
     select * from orders
     where lost_again_at is not null
+
+),
+
+order_lines as (
+
+    select * from {{ ref("int_order_line_facts") }}
+    where {{ in_slice("customer_number") }}
 
 ),
 
