@@ -34,8 +34,8 @@ select {subject}, {known_at} as known_at
 from (from new where {told_at} > {split_at} union all (from maybe_copies except from earlier))
 """
 
-# Items count from when their order was first known. Those of a new order come with it; only the others can be
-# copies, or change history.
+# Items count from when their order was first known, or later where they say when they were loaded. Those of a
+# new order come with it; only the others can be copies, or change history.
 FRESH_ITEMS = """
 create temp table fresh_order_items as
 with
@@ -43,9 +43,18 @@ new_orders as (select order_id from fresh_orders anti join {old_orders} using (o
 maybe_copies as (select {columns} from {new} anti join new_orders using (order_id)),
 earlier as (select {columns} from {old} semi join maybe_copies using ({key})),
 fresh as (from maybe_copies except from earlier),
-orders as (from {orders} semi join fresh using (order_id))
-select order_id, customer_id, min({known_at}) as known_at from orders group by all
+orders as (
+    select order_id, customer_id, min({known_at}) as order_known_at
+    from {orders} semi join fresh using (order_id)
+    group by all
+)
+select order_id, customer_id, min(greatest(order_known_at, coalesce(fresh.loaded_at, order_known_at))) as known_at
+from fresh join orders using (order_id)
+group by all
 """
+
+# Ends that were still to come at the data clock of the build before: labels change when they come.
+ANNOUNCED = "select customer_id, {end} as known_at from {rows} where {end} > {data_clock}"
 
 TOUCHED = """
 create temp table touched as
@@ -124,7 +133,7 @@ def find_increment(
         return reason
     earlier, later = split_ingests(record, card["load_id"])
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
-        find_touched(connection, load, earlier, later, base, card["split_at"])
+        find_touched(connection, load, earlier, later, base, card)
         touched, new, restated = count_touched(connection)
         if touched > TOUCHED_SHARE_MAX * max(card["rows"]["int_customers"], 1):
             return f"new facts touch {touched:,} of {card['rows']['int_customers']:,} customers"
@@ -174,17 +183,20 @@ def find_touched(
     earlier: list[str],
     later: list[str],
     base: Path,
-    split_at: str,
+    card: dict[str, Any],
 ) -> None:
-    """Make the table ``touched`` from the rows of the ``later`` ingests that say something new."""
-    split = f"timestamp {literal(parse_instant(split_at).isoformat(sep=' '))}"
+    """Make the table ``touched`` from the rows of the ``later`` ingests that say something new.
+
+    Customers with an end that the build before knew as announced are among them.
+    """
+    split = instant_literal(card["split_at"])
     for table in TABLES:
         words = {
             "name": table.name,
             "columns": ", ".join(table.names),
             "key": ", ".join(table.key),
             "subject": ", ".join(dict.fromkeys((*table.key, "customer_id"))),
-            "told_at": told_at(table),
+            "told_at": table.version_order,
             "known_at": known_at(table),
             "split_at": split,
             "new": rows_of(load, table, later),
@@ -197,24 +209,38 @@ def find_touched(
                 "orders": rows_of(load, ORDERS, [*earlier, *later]),
             }
         connection.execute((FRESH_ITEMS if table is ORDER_ITEMS else FRESH).format(**words))
+    fresh = [f"select customer_id, known_at from fresh_{table.name}" for table in TABLES]
+    fresh += announced(load, [*earlier, *later], instant_literal(card["data_clock"]))
     words = {
-        "fresh": " union all ".join(
-            f"select customer_id, known_at from fresh_{table.name}" for table in TABLES
-        ),
+        "fresh": " union all ".join(fresh),
         "profiles": parquet(sorted((base / "features" / "feat_customer_profile").glob("*.parquet"))),
         "split_at": split,
     }
     connection.execute(TOUCHED.format(**words))
 
 
-def told_at(table: Table) -> str:
-    """When a row of ``table`` was told."""
-    return f"coalesce({table.version}, {table.occurred})"
+def instant_literal(instant: str) -> str:
+    """An instant of a manifest as SQL."""
+    return f"timestamp {literal(parse_instant(instant).isoformat(sep=' '))}"
+
+
+def announced(load: Path, ingests: list[str], data_clock: str) -> list[str]:
+    """Queries for the customers with an announced end, and when it comes."""
+    queries = []
+    for table in TABLES:
+        rows = rows_of(load, table, ingests)
+        if "customer_id" not in table.names:
+            customers = f"(select distinct order_id, customer_id from {rows_of(load, ORDERS, ingests)})"
+            rows = f"{rows} join {customers} using (order_id)"
+        queries += [ANNOUNCED.format(end=end, rows=rows, data_clock=data_clock) for end in table.ends]
+    return queries
 
 
 def known_at(table: Table) -> str:
-    """Since when what a row of ``table`` says is known."""
-    return told_at(table) if table is CUSTOMERS else f"greatest({table.occurred}, {told_at(table)})"
+    """Since when what a row of ``table`` says is known; of items, beside their order's."""
+    if table is CUSTOMERS or not table.occurred:
+        return table.version_order
+    return f"greatest({table.occurred}, {table.version_order})"
 
 
 def rows_of(load: Path, table: Table, ingests: list[str]) -> str:

@@ -21,6 +21,7 @@ from ml.ingest import ingest
 from ml.warehouse import build, increment, merge
 from tests.ml.warehouse.same import TABLES, differing, misplaced, moved
 from tests.reference.raw import VERSIONED
+from tests.reference.withdrawn import clock_some_lines, withdraw_some
 from tests.reference.worlds import Row, World, random_world, write_world
 
 CLOCK = datetime(2024, 6, 1)
@@ -45,7 +46,8 @@ def parted(world: World, place: Callable[[str, Row], int], parts: int) -> list[W
             if table == "orders":
                 first[row["order_id"]] = min(first.get(row["order_id"], parts), part)
     for row in world["order_items"]:
-        made[first[row["order_id"]]]["order_items"].append(row)
+        part = place("order_items", row) if row.get("loaded_at") else 0
+        made[max(first[row["order_id"]], part)]["order_items"].append(row)
     return made
 
 
@@ -57,6 +59,8 @@ def in_time(world: World, *instants: datetime) -> list[World]:
         earliest[row["customer_id"]] = min(earliest.get(row["customer_id"], known), known)
 
     def place(table: str, row: Row) -> int:
+        if table == "order_items":
+            return sum(row["loaded_at"] > instant for instant in instants)
         told = max(told_at(table, row), earliest[row["customer_id"]])
         return sum(told > instant for instant in instants)
 
@@ -69,6 +73,8 @@ def at_random(world: World, parts: int, seed: int) -> list[World]:
     later = {row["customer_id"]: random.random() < 0.66 for row in world["customers"]}
 
     def place(table: str, row: Row) -> int:
+        if table == "order_items":
+            return random.randrange(parts)
         if table == "customers" or not later[row["customer_id"]] or random.random() < 0.7:
             return 0
         return random.randrange(parts)
@@ -146,6 +152,22 @@ def test_facts_in_any_order(tmp_path: Path) -> None:
     assert differing(folder_of(home, records[-1]), folder_of(home, whole)) == {}
     assert misplaced(folder_of(home, records[-1])) == []
     assert records[-1]["rows"] == whole["rows"]
+
+
+@pytest.mark.usefixtures("any_share")
+@pytest.mark.parametrize("when", ["in time", "in any order"])
+def test_withdrawn_rows_and_lines_with_a_clock(when: str, tmp_path: Path) -> None:
+    world = withdraw_some(random_world(25, customers=60), seed=25, share=0.2)
+    world = clock_some_lines(world, seed=25, share=0.5)
+    instants = [CLOCK + timedelta(days=days, microseconds=days) for days in (0, 40)]
+    parts = in_time(world, *instants) if when == "in time" else at_random(world, 3, seed=2)
+    home = tmp_path / "home"
+    records = [add(home, tmp_path / f"raw-{number}", part) for number, part in enumerate(parts)]
+    assert [record["kind"] for record in records] == ["full", "incremental", "incremental"]
+    whole = build(home=home, full_refresh=True)
+    assert differing(folder_of(home, records[-1]), folder_of(home, whole)) == {}
+    assert misplaced(folder_of(home, records[-1])) == []
+    assert records[-1]["data_clock"] == whole["data_clock"]
 
 
 @pytest.fixture(scope="module")
