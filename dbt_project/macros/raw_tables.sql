@@ -26,9 +26,10 @@
 
 {% macro duckdb__last_ingest() %}
     {%- if not execute -%} {{ return(none) }} {%- endif -%}
-    {%- set found = run_query(
-        "select max(cast(ingested_at as timestamp)) from read_json('" ~ exact_name(raw_folder() | trim)
-        ~ "/load.json', columns = {'ingested_at': 'VARCHAR'}, hive_partitioning = false)"
-    ) -%}
-    {{ return(found.columns[0].values()[0]) }}
+    {%- set file = exact_name(raw_folder() | trim) ~ "/load.json" -%}
+    {%- if run_query("select count(*) from glob('" ~ file ~ "')").columns[0].values()[0] == 0 -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set rows = "read_json('" ~ file ~ "', columns = {'ingested_at': 'VARCHAR'}, hive_partitioning = false)" -%}
+    {{ return(run_query("select max(cast(ingested_at as timestamp)) from " ~ rows).columns[0].values()[0]) }}
 {% endmacro %}

@@ -35,11 +35,13 @@ class Order:
     loaded_at: datetime | None = None
     cancelled_at: datetime | None = None
     returned_at: datetime | None = None
+    deleted_at: datetime | None = None
 
     def counts_at(self, instant: datetime) -> bool:
         """Whether it is known and kept then."""
         known = max(self.ordered_at, self.loaded_at or self.ordered_at) <= instant
-        return known and not any(lost and lost <= instant for lost in (self.cancelled_at, self.returned_at))
+        ends = (self.cancelled_at, self.returned_at, self.deleted_at)
+        return known and not any(end and end <= instant for end in ends)
 
 
 World = dict[str, list[Order]]
@@ -62,6 +64,8 @@ def edge_world(problem: Problem) -> tuple[World, datetime, datetime]:
         world[f"order known {words} the cut-off"] = [Order(before.ordered_at, loaded_at=moment)]
         world[f"order cancelled {words} the cut-off"] = [Order(before.ordered_at, cancelled_at=moment)]
         world[f"order returned {words} the cut-off"] = [Order(before.ordered_at, returned_at=moment)]
+        world[f"order deleted {words} the cut-off"] = [Order(before.ordered_at, deleted_at=moment)]
+    world["next order deleted in the end"] = [before, Order(cutoff + HALF_A_DAY, deleted_at=clock)]
     world["next order cancelled in the end"] = [before, Order(cutoff + HALF_A_DAY, cancelled_at=clock)]
     world["next order known in the end"] = [before, Order(cutoff + HALF_A_DAY, loaded_at=clock)]
     return world, cutoff, clock

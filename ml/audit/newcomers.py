@@ -16,6 +16,7 @@ from ml.common.counting import counted
 from ml.common.instants import format_instant
 from ml.common.sql import literal, parquet
 from ml.home.build_manifest import read_build_card
+from ml.ingest.batch import with_columns
 from ml.ingest.contract import ORDERS, TABLES, Table
 from ml.ingest.manifest import RECORD, read_record
 
@@ -30,9 +31,11 @@ from {rows} as source
 semi join moved using (customer_id)
 where {known_at} <= {until}
 """
-# An item is known with its order.
+# An item is known with its order, or later where it says so.
 ITEMS = """
-select orders.customer_id, orders.known_at, null as told_at, hash({content}) as content, _file, _row
+select
+    orders.customer_id, greatest(orders.known_at, {told_at}) as known_at, {told_at} as told_at,
+    hash({content}) as content, _file, _row
 from {rows} as source
 inner join (
     select order_id, min(customer_id) as customer_id, min({order_known_at}) as known_at
@@ -40,7 +43,7 @@ inner join (
     semi join moved using (customer_id)
     group by order_id
 ) as orders using (order_id)
-where orders.known_at <= {until}
+where greatest(orders.known_at, {told_at}) <= {until}
 """
 ON_ONE_SIDE = """
 select customer_id, known_at, told_at is not null, _file, _row
@@ -50,7 +53,7 @@ order by told_at is not null, known_at, _file, _row
 """
 WITHOUT_CLOCK = {
     "customers": "without updated_at, so that they count as known since registration",
-    "order_items": "that count as known since their order was, for an item has no clock of its own",
+    "order_items": "without loaded_at, so that they count as known since their order was",
 }
 NO_LOADED_AT = "without loaded_at, so that they count as known since they happened"
 CLOCK_BEFORE = "whose clock says that they were known by then"
@@ -98,11 +101,11 @@ def files_before(audit: Audit, load: str, table: Table) -> list[Path]:
 def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> str:
     """The query for the rows of one table that count at ``until``; items take their orders from ``load``."""
     return (FACTS if table.occurred else ITEMS).format(
-        rows=relation(files),
+        rows=with_columns(table, relation(files)),
         orders=relation(files_in(load, ORDERS)),
         known_at=known_at(table),
         order_known_at=known_at(ORDERS),
-        told_at=table.version,
+        told_at=f"source.{table.version}",
         until=moment(until),
         content=", ".join(
             f"source.{name}" if not later(table, name) else by(name, until) for name in table.names
@@ -112,7 +115,7 @@ def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> s
 
 def known_at(table: Table) -> str:
     """When a row of the table was known, in SQL."""
-    told = f"coalesce({table.version}, {table.occurred})"
+    told = table.version_order
     return told if table.name == "customers" else f"greatest({table.occurred}, {told})"
 
 

@@ -6,7 +6,7 @@ each raw table goes out. Every row obeys the contract: nothing but time can keep
     new          happened after the instant
     late         happened at or before it, told after it
     corrections  of what was known by then, told after it: other amounts, losses, resolutions and scores, some
-                 of which claim to have happened before it
+                 of which claim to have happened before it; and deletions
 """
 
 from pathlib import Path
@@ -14,7 +14,9 @@ from pathlib import Path
 import duckdb
 
 from ml.common.sql import literal
-from ml.ingest.batch import relation_of
+from ml.ingest import contract
+from ml.ingest.batch import relation_of, rows_of
+from ml.ingest.contract import ORDER_ITEMS as ORDER_LINES
 from ml.ingest.contract import TABLES, Table
 
 # A third is told a microsecond after the instant. Half the customers get new facts alone, so that their
@@ -30,6 +32,9 @@ select
     draw
 from (select * replace ((draw // 2)::bigint as draw) from limits) as halved
 """
+
+# What some corrections say: the row was deleted, at the instant, when it was told, or as it was.
+DELETED = """case hash({key}) // 64 % 4 when 0 then until when 1 then told_at else deleted_at end"""
 
 ORDERS = """
 select
@@ -58,7 +63,8 @@ select
         end as cancelled_at,
         case hash(order_id) // 8 % 5
             when 0 then null when 1 then until when 2 then ordered_at when 3 then told_at else returned_at
-        end as returned_at
+        end as returned_at,
+        {deleted} as deleted_at
     )
 from known
 inner join poisoned using (customer_id)
@@ -70,6 +76,22 @@ select
     order_id, line.number as line_number, 'poison' as product_id, 'poison ' || line.number as category,
     1000000 as quantity, 1000 as unit_price
 from poisoned_orders, (select unnest([1, 2]) as number) as line
+union all by name
+select
+    known.* exclude (customer_id) replace (
+        'poison' as product_id, 'poison correction' as category, 1000000 as quantity, told_at as loaded_at,
+        {deleted} as deleted_at
+    )
+from known
+inner join poisoned using (customer_id)
+where is_corrected
+union all by name
+select
+    order_id, 1000000 + hash(line_number) % 1000000 as line_number, 'poison' as product_id,
+    'poison late line' as category, 1000000 as quantity, 1000 as unit_price, told_at as loaded_at
+from known
+inner join poisoned using (customer_id)
+where is_corrected
 """
 
 SUPPORT_TICKETS = """
@@ -98,7 +120,8 @@ select
         end as resolved_at,
         case hash(ticket_id) // 8 % 4
             when 0 then null when 1 then until when 2 then told_at else rated_at
-        end as rated_at
+        end as rated_at,
+        {deleted} as deleted_at
     )
 from known
 inner join poisoned using (customer_id)
@@ -119,7 +142,9 @@ from poisoned
 where is_corrected
 union all by name
 select
-    known.* replace (1000000000 as page_views, 900000 as duration_seconds, told_at as loaded_at)
+    known.* replace (
+        1000000000 as page_views, 900000 as duration_seconds, told_at as loaded_at, {deleted} as deleted_at
+    )
 from known
 inner join poisoned using (customer_id)
 where is_corrected
@@ -133,7 +158,7 @@ select
         not coalesce(email_verified, false) as email_verified,
         not coalesce(phone_verified, false) as phone_verified,
         date '1901-01-01' as birth_date, registered_at - interval '400 days' as registered_at,
-        told_at as updated_at
+        told_at as updated_at, case when is_corrected then {deleted} else deleted_at end as deleted_at
     )
 from known
 inner join poisoned using (customer_id)
@@ -153,11 +178,19 @@ create or replace temp table known as
 select {columns}
 from {rows} as source
 inner join limits using (customer_id)
-where greatest({occurred}, coalesce({version}, {occurred})) <= until
-qualify row_number() over (
-    partition by {key} order by coalesce({version}, {occurred}) desc, {columns}
-) = 1
+where greatest({begins}, {version_order}) <= until
+qualify row_number() over (partition by {key} order by {version_order} desc, {columns}) = 1
 """
+# Lines of orders with the customer, and since when their order was known.
+LINES = """(
+    select items.*, orders.customer_id, orders.order_known_at
+    from {items} as items
+    inner join (
+        select order_id, min(customer_id) as customer_id, min(greatest(ordered_at, {version_order})) as order_known_at
+        from {orders}
+        group by order_id
+    ) as orders using (order_id)
+)"""
 WRITE = """
 copy (
     select {columns}, 'poison' as _file, row_number() over () as _row
@@ -175,23 +208,26 @@ def add_poison(connection: duckdb.DuckDBPyConnection, load: Path) -> int:
     connection.execute(POISONED)
     rows = 0
     for table in TABLES:
-        folder = load / table.name
-        if table.version:
-            find_known(connection, table, folder)
-        else:
+        find_known(connection, table, load)
+        if table is ORDER_LINES:
             connection.execute(WRITTEN_ORDERS.format(rows=relation_of(load / "orders")))
-        written = connection.execute(writing(table, folder / "poison.parquet")).fetchall()
+        written = connection.execute(writing(table, load / table.name / "poison.parquet")).fetchall()
         rows += written[0][0]
     return rows
 
 
-def find_known(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
+def find_known(connection: duckdb.DuckDBPyConnection, table: Table, load: Path) -> None:
     """Make the table ``known``: what there was of each thing at its customer's instant."""
+    rows, names = rows_of(table, load / table.name), table.names
+    if table is ORDER_LINES:
+        orders = rows_of(contract.ORDERS, load / "orders")
+        rows = LINES.format(items=rows, orders=orders, version_order=contract.ORDERS.version_order)
+        names = (*names, "customer_id")
     words = {
-        "columns": ", ".join(f"source.{name}" for name in table.names),
-        "rows": relation_of(folder),
-        "occurred": table.occurred,
-        "version": table.version,
+        "columns": ", ".join(f"source.{name}" for name in names),
+        "rows": rows,
+        "begins": table.occurred or "order_known_at",
+        "version_order": table.version_order,
         "key": ", ".join(f"source.{name}" for name in table.key),
     }
     connection.execute(KNOWN.format(**words))
@@ -204,6 +240,6 @@ def writing(table: Table, file: Path) -> str:
             f"{column.name}::{column.kind.sql_type} as {column.name}" for column in table.columns
         ),
         nothing=", ".join(f"null::{column.kind.sql_type} as {column.name}" for column in table.columns),
-        facts=FACTS[table.name],
+        facts=FACTS[table.name].replace("{deleted}", DELETED.format(key=", ".join(table.key))),
         file=literal(file),
     )

@@ -16,7 +16,8 @@ from ml.audit.sample import clock_of
 from ml.common.instants import format_instant
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, parquet, read_cutoffs
-from ml.ingest.batch import relation_of
+from ml.ingest.batch import relation_of, rows_of
+from ml.ingest.contract import CUSTOMERS, ORDERS
 
 MOST_CUSTOMERS = 50_000
 FIRST_MONDAY = datetime(1970, 1, 5)
@@ -37,13 +38,27 @@ VERSIONS = """
 create temp table versions as
 with told as (
     select distinct
-        order_id, customer_id, ordered_at, cancelled_at, returned_at,
+        order_id, customer_id, ordered_at, cancelled_at, returned_at, deleted_at,
         coalesce(loaded_at, ordered_at) as told_at, {known_at} as known_at
     from {orders} semi join chosen using (customer_id)
 )
 select *, lead(known_at) over (partition by order_id order by told_at) as superseded_at
 from told
 where known_at <= $clock
+"""
+# Customers whose own row is deleted at t, by the version in force then.
+ABSENT = """
+create temp table absent as
+with versions as (
+    select customer_id, deleted_at, coalesce(updated_at, registered_at) as known_at
+    from {customers} semi join chosen using (customer_id)
+)
+select customer_id, cutoff
+from (
+    from versions inner join cutoffs on known_at <= cutoff
+    qualify row_number() over (partition by customer_id, cutoff order by known_at desc) = 1
+)
+where deleted_at <= cutoff
 """
 # In the population: some version in force at t, of an order placed in time, that nothing known then undoes.
 POPULATION = """
@@ -52,10 +67,12 @@ select distinct versions.customer_id, cutoffs.cutoff
 from versions
 inner join cutoffs
     on versions.known_at <= cutoffs.cutoff and versions.ordered_at > cutoffs.cutoff - interval {active} day
+anti join absent on absent.customer_id = versions.customer_id and absent.cutoff = cutoffs.cutoff
 where
     (superseded_at > cutoff or superseded_at is null)
     and (cancelled_at > cutoff or cancelled_at is null)
     and (returned_at > cutoff or returned_at is null)
+    and (deleted_at > cutoff or deleted_at is null)
 """
 KEPT = """
 create temp table kept as
@@ -65,6 +82,7 @@ where
     superseded_at is null
     and (cancelled_at > $clock or cancelled_at is null)
     and (returned_at > $clock or returned_at is null)
+    and (deleted_at > $clock or deleted_at is null)
 """
 RECOUNTED = """
 create temp table recounted as
@@ -119,7 +137,7 @@ def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, in
     dict
         ``customers`` chosen, ``all_customers``, ``labels`` recounted, ``at_an_edge`` among them.
     """
-    orders, clock, problem = relation_of(audit.load / "orders"), clock_of(audit), audit.problem
+    orders, clock, problem = rows_of(ORDERS, audit.load / "orders"), clock_of(audit), audit.problem
     delivered = delivered_orders(connection, audit)
     connection.execute(CHOSEN.format(orders=orders, most=MOST_CUSTOMERS), [str(audit.seed)])
     connection.execute(VERSIONS.format(orders=orders, known_at=known_at("orders")), {"clock": clock})
@@ -127,6 +145,7 @@ def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, in
     connection.execute("create temp table cutoffs (cutoff timestamp)")
     for cutoff in cutoffs(first, delivered, problem):
         connection.execute("insert into cutoffs values (?)", [cutoff])
+    connection.execute(ABSENT.format(customers=rows_of(CUSTOMERS, audit.load / "customers")))
     connection.execute(POPULATION.format(active=problem.active_within_days))
     connection.execute(KEPT, {"clock": clock})
     connection.execute(RECOUNTED.format(horizon=problem.horizon_days))

@@ -17,7 +17,7 @@ def notes_of(audit: Audit) -> tuple[str, ...]:
     """A sentence for each table some of whose rows have no clock."""
     if not (audit.load / RECORD).is_file():
         return ()
-    return tuple(said for table in TABLES if table.version for said in sentence(audit, table))
+    return tuple(said for table in TABLES if table.occurred for said in sentence(audit, table))
 
 
 def sentence(audit: Audit, table: Table) -> list[str]:

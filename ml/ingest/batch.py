@@ -53,6 +53,17 @@ def relation_of(folder: Path) -> str:
     return parquet(sorted(folder.glob("*.parquet")), "union_by_name = true")
 
 
+def rows_of(table: Table, folder: Path) -> str:
+    """The loaded rows of ``table`` in ``folder`` as one relation, with every column of the contract."""
+    return with_columns(table, relation_of(folder))
+
+
+def with_columns(table: Table, relation: str) -> str:
+    """``relation`` with every column of the contract: loads of earlier versions of it lack some."""
+    typed = ", ".join(f"null::{column.kind.sql_type} as {column.name}" for column in table.columns)
+    return f"(select {typed} where false union all by name from {relation})"
+
+
 def label_of(labels: list[str]) -> str:
     """What messages call files that are read together."""
     others = len(labels) - 1
@@ -124,4 +135,6 @@ __all__ = [
     "reading",
     "refuse_twins",
     "relation_of",
+    "rows_of",
+    "with_columns",
 ]

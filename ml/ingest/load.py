@@ -17,7 +17,7 @@ from ml.common.sql import parquet
 from ml.home.build_manifest import card_of
 from ml.home.layout import Home, numbered, publish
 from ml.home.leases import finish_removals, remove
-from ml.ingest.batch import relation_of
+from ml.ingest.batch import rows_of
 from ml.ingest.change_log import note_on_change_log
 from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
 from ml.ingest.contract import DELETED, TABLES
@@ -248,7 +248,7 @@ def newest_instant(load: Load) -> datetime | None:
         if others and file.exists():
             clocks += newest_of(load, others, parquet([file]))
         if ends:
-            clocks += newest_of(load, ends, relation_of(load.folder / table.name))
+            clocks += newest_of(load, ends, rows_of(table, load.folder / table.name))
     return max((clock for clock in clocks if clock), default=None)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ml.common.errors import SourceError, TidemarkError
 from ml.common.progress import Bar, Progress
 from ml.common.sql import literal, quoted
-from ml.ingest.batch import Part, relation_of
+from ml.ingest.batch import Part, rows_of
 from ml.ingest.checks import FAULT, check_part, create_read_table
 from ml.ingest.contract import TABLES, Table
 from ml.ingest.dates import RECORDED, has_only_dates, known_at_day_end, may_be_dates
@@ -100,7 +100,7 @@ def fill_table(load: Load, table: Table, parts: list[Part], bar: Bar) -> dict[st
     target = create_read_table(load.connection, table, extras)
     for part in parts:
         check_part(load.connection, part, target, load.rules)
-    loaded = relation_of(folder) if earlier else None
+    loaded = rows_of(table, folder) if earlier else None
     complete_deletions(load.connection, table, loaded)
     refuse_copies(load.connection, table, loaded)
     before = count_rows(load, "rejected")

@@ -13,6 +13,7 @@ import duckdb
 
 from ml.common.errors import BuildError, NotReadyError, SourceError, UsageError
 from ml.common.sql import parquet
+from ml.ingest.batch import with_columns
 from ml.ingest.contract import ORDER_ITEMS, TABLES
 from ml.receipt.models import Model, Models
 
@@ -114,15 +115,15 @@ class CustomerTables:
 
     def load_raw(self, table: str) -> None:
         """Read this customer's rows of one raw table."""
-        columns = next(one.names for one in TABLES if one.name == table)
+        contract = next(one for one in TABLES if one.name == table)
         wanted = OF_CUSTOMER
         if table == ORDER_ITEMS.name:
             self.raw("orders")
             wanted = OF_ORDERS if self.with_items else "false"
         sql = f"""
             create table receipt.{table} as
-            select {", ".join(columns)}, _file, _row, parse_filename(filename, true) as _load
-            from {self.everyone(table, "filename = true")}
+            select {", ".join(contract.names)}, _file, _row, parse_filename(filename, true) as _load
+            from {with_columns(contract, self.everyone(table, "filename = true"))}
             where {wanted}
         """
         try:

@@ -8,6 +8,7 @@ from ml.receipt.lines import Line, Outside
 
 LEFT, REPLACED, WITHDRAWN = "left the window", "replaced", "withdrawn"
 TO_COME, NEVER, OF_ANOTHER_KIND = "to come", "never counted", "of another kind"
+DELETED = "deleted"
 NEAREST = 2
 
 

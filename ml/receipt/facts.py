@@ -7,13 +7,14 @@ is said here.
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
-from ml.ingest.contract import ORDERS, Table
+from ml.ingest.contract import ORDER_ITEMS, ORDERS, Table
 from ml.receipt.customer_tables import CustomerTables, Row
-from ml.receipt.edges import LEFT, REPLACED, WITHDRAWN
+from ml.receipt.edges import DELETED, LEFT, REPLACED, WITHDRAWN
 from ml.receipt.lines import Line
 from ml.receipt.models import WORD, Contribution, Model
-from ml.receipt.raw_rows import Version, read_items, read_versions, table_of
+from ml.receipt.raw_rows import Version, read_versions, table_of
 
 AMOUNT, STARTS, ENDS = "amount of the fact", "start of the fact", "end of the fact"
 COLUMNS = f"""
@@ -37,13 +38,22 @@ class Facts:
     def __init__(self, tables: CustomerTables, clock: datetime) -> None:
         self.tables, self.clock = tables, clock
         self.versions = cache(self.read_versions)
-        self.items = cache(self.read_items)
+        self.versions_of_items = cache(self.read_versions_of_items)
 
-    def read_versions(self, table: Table) -> dict[tuple[str, int], Version]:
+    def read_versions(self, table: Table) -> dict[tuple[Any, ...], Version]:
         return read_versions(self.tables, table, self.clock)
 
-    def read_items(self) -> dict[str, list[Line]]:
-        return read_items(self.tables)
+    def read_versions_of_items(self) -> dict[str, list[Version]]:
+        """The versions of the items of every order."""
+        found: dict[str, list[Version]] = {}
+        for (order_id, *_), version in self.versions(ORDER_ITEMS).items():
+            found.setdefault(order_id, []).append(version)
+        return found
+
+    def items_of(self, order_id: str) -> tuple[Line, ...]:
+        """The items that come and go with their order: those without a clock of their own."""
+        versions = self.versions_of_items().get(order_id, ())
+        return tuple(version.line() for version in versions if not version.said["has_clock"])
 
     def behind(self, model: Model, parts: list[Contribution]) -> tuple[list[Line], list[Line]]:
         """Every fact that a feature made of ``parts`` counts at some instant, or would but for its end.
@@ -68,32 +78,39 @@ class Facts:
         """One fact."""
         if table is None:
             return with_interval(self.first_item(part, row), part, row)
-        version = self.versions(table)[row[table.key[0]], row["version_number"]]
-        line = with_interval(version.line(), part, row, version.superseded_at)
+        version = self.versions(table)[*(row[name] for name in table.key), row["version_number"]]
+        if table is ORDER_ITEMS:
+            order = self.versions(ORDERS)[row["order_id"], row["order_version_number"]].line()
+            item = replace(
+                version.line(), occurred=order.occurred, known_at=row["known_at"], below=(order,)
+            )
+            return with_interval(item, part, row, version)
+        line = with_interval(version.line(), part, row, version)
         if "quantity" in WORD.findall(part.amount):
-            return replace(line, below=tuple(self.items().get(row[ORDERS.key[0]], ())))
+            return replace(line, below=self.items_of(row["order_id"]))
         return line
 
     def first_item(self, part: Contribution, row: Row) -> Line:
-        """The item that made a category known first, over the order that brought it."""
+        """The item that made a category known, over the order that brought it."""
         if "category" not in row:
             return Line(part.facts, {}, label=part.facts.replace("_", " "))
         bringing = [
-            (item, version.line())
-            for (order, number), version in self.versions(ORDERS).items()
-            if number == 1 and version.said["known_at"] == row["known_at"]
-            for item in self.items().get(order, ())
-            if item.raw["category"] == row["category"]
+            (item.line(), order.line())
+            for (order_id, _), order in self.versions(ORDERS).items()
+            if order.said["is_appearance"]
+            for item in self.versions_of_items().get(order_id, ())
+            if item.said["category"] == row["category"]
+            and max(order.said["known_at"], item.said["known_at"]) == row["known_at"]
         ]
         item, order = bringing[0]
         label = f"category {row['category']}"
-        return replace(item, label=label, occurred=order.occurred, known_at=order.known_at, below=(order,))
+        return replace(item, label=label, occurred=order.occurred, known_at=row["known_at"], below=(order,))
 
 
-def with_interval(line: Line, part: Contribution, row: Row, superseded_at: datetime | None = None) -> Line:
+def with_interval(line: Line, part: Contribution, row: Row, version: Version | None = None) -> Line:
     """The line with what it adds, from when until when, and why."""
     starts, ends = row[STARTS], row[ENDS]
-    edge, end = end_of(line, part, row, superseded_at) if ends else ("", "")
+    edge, end = end_of(line, part, row, version) if ends else ("", "")
     return replace(
         line,
         amount=row[AMOUNT],
@@ -105,12 +122,15 @@ def with_interval(line: Line, part: Contribution, row: Row, superseded_at: datet
     )
 
 
-def end_of(line: Line, part: Contribution, row: Row, superseded_at: datetime | None) -> tuple[str, str]:
+def end_of(line: Line, part: Contribution, row: Row, version: Version | None) -> tuple[str, str]:
     """Over which edge a fact goes when it ends, and what makes it end then."""
+    said = version.said if version else {}
     ends, (anchor, days) = row[ENDS], part.window or ("", 0)
     if anchor in row and row[anchor] and row[anchor] + timedelta(days=days) == ends:
         return LEFT, f"{days} days since {happened(line, row[anchor]) or anchor.removesuffix('_at')}"
-    if ends == superseded_at:
+    if ends in (said.get("withdrawn_at"), row.get("present_until")):
+        return WITHDRAWN, DELETED
+    if ends == said.get("superseded_at"):
         return REPLACED, f"replaced by version {(line.version or 0) + 1}"
     return WITHDRAWN, happened(line, ends) or "withdrawn"
 

@@ -6,10 +6,11 @@ version, from registration on. Which is which follows from the model that has th
 
 from dataclasses import replace
 from datetime import datetime
-from itertools import pairwise
+from itertools import zip_longest
 
 from ml.ingest.contract import CUSTOMERS
-from ml.receipt.edges import NEAREST, REPLACED, outside_of
+from ml.receipt.customer_tables import Row
+from ml.receipt.edges import DELETED, NEAREST, REPLACED, WITHDRAWN, outside_of
 from ml.receipt.facts import Facts
 from ml.receipt.lines import Change, Findings, Line, Outside
 from ml.receipt.models import Model
@@ -24,8 +25,7 @@ def find_profile(facts: Facts, model: Model, column: str, asked: datetime) -> Fi
     if column in facts.tables.columns(OF_VERSIONS):
         lines, others = attribute_lines(facts, column), []
     else:
-        first, *later = version_lines(facts)
-        lines, others = [constant_line(first, column)], later
+        lines, others = constant_lines(facts, column), version_lines(facts)[1:]
     counted = tuple(line for line in lines if line.counts_at(asked))
     outside = outside_of(lines, [], asked, "")
     outside += [Outside(NOT_THE_EARLIEST, NOT_THE_EARLIEST, line.known_at, line) for line in others[:NEAREST]]
@@ -41,31 +41,54 @@ def version_lines(facts: Facts) -> list[Line]:
 
 
 def attribute_lines(facts: Facts, column: str) -> list[Line]:
-    """Every version known by the data clock, each holding until the next is known."""
-    said = facts.tables.rows(
-        f"select version_number, {column} from {facts.tables.model(OF_VERSIONS)} order by version_number"
-    )
-    values = {row["version_number"]: row[column] for row in said}
+    """Every version known by the data clock, each holding until it is withdrawn or the next is known."""
+    said = read_known_versions(facts, column)
     lines = [
-        replace(line, amount=values[line.version], starts_at=line.known_at, start="known")
+        replace(line, amount=said[line.version][column], starts_at=line.known_at, start="known")
         for line in version_lines(facts)
-        if line.version in values
+        if line.version in said
     ]
-    return [
-        replace(line, ends_at=after.known_at, end=f"replaced by version {after.version}", edge=REPLACED)
-        for line, after in pairwise(lines)
-    ] + lines[-1:]
+    return [until(line, said[line.version], after) for line, after in zip_longest(lines, lines[1:])]
 
 
-def constant_line(first: Line, column: str) -> Line:
-    """The earliest version, which gives what does not change, from registration on."""
-    return replace(first, amount=first.raw[column], starts_at=first.raw["registered_at"], start="registered")
+def constant_lines(facts: Facts, column: str) -> list[Line]:
+    """The earliest version, which gives what does not change, from registration on.
+
+    While the customer is withdrawn it gives nothing: one line for each stretch of time between withdrawals.
+    """
+    first, *_ = version_lines(facts)
+    line = replace(first, amount=first.raw[column], starts_at=first.raw["registered_at"], start="registered")
+    lines = []
+    for version in read_known_versions(facts).values():
+        if version["withdrawn_at"]:
+            lines.append(replace(line, ends_at=version["withdrawn_at"], end=DELETED, edge=WITHDRAWN))
+            line = replace(line, starts_at=version["restored_at"], start="known again")
+    return [*lines, line] if line.starts_at else lines
+
+
+def read_known_versions(facts: Facts, *columns: str) -> dict[int | None, Row]:
+    """When each version known by the data clock was withdrawn and brought back, and ``columns``, by number."""
+    names = ", ".join(["version_number", "withdrawn_at", "restored_at", *columns])
+    rows = facts.tables.rows(
+        f"select {names} from {facts.tables.model(OF_VERSIONS)} order by version_number"
+    )
+    return {row["version_number"]: row for row in rows}
+
+
+def until(line: Line, said: Row, after: Line | None) -> Line:
+    """The line of a version with its end: its withdrawal, or what replaces it."""
+    if said["withdrawn_at"]:
+        return replace(line, ends_at=said["withdrawn_at"], end=DELETED, edge=WITHDRAWN)
+    if after:
+        return replace(line, ends_at=after.known_at, end=f"replaced by version {after.version}", edge=REPLACED)
+    return line
 
 
 def steps_of_column(facts: Facts, model: Model, column: str, lines: list[Line]) -> list[Step]:
     """Every change of ``column`` in the feature table, made from this customer's rows alone."""
     sql = f"select event_timestamp, {column} from {facts.tables.make(model)} order by event_timestamp"
-    reasons = {line.starts_at: f"{line.subject}: {line.start}" for line in lines}
+    reasons = {line.ends_at: f"{line.subject}: {line.end}" for line in lines}
+    reasons |= {line.starts_at: f"{line.subject}: {line.start}" for line in lines}
     steps: list[Step] = []
     for row in facts.tables.rows(sql):
         if not steps or steps[-1][1] != row[column]:

@@ -23,8 +23,8 @@ told as (
 select versions.version_number, told.*
 from told
 asof inner join {staging} as versions
-    on told.{key} = versions.{key} and told.told_at >= versions.{of_version}
-order by told.{key}, told.told_at, told._load, told._file, told._row
+    on {same_key} and told.told_at >= versions.{of_version}
+order by {key}, told.told_at, told._load, told._file, told._row
 """
 
 
@@ -36,20 +36,17 @@ class Version:
     said: Row
     rows: tuple[Row, ...]
 
-    @property
-    def superseded_at(self) -> datetime | None:
-        return self.said.get("superseded_at")
-
     def line(self) -> Line:
         """The version as a line of a receipt, whatever it adds left open."""
         instants = [name for name in self.table.instants if name != self.table.version]
         return Line(
             self.table.name,
             {name: self.said[name] for name in self.table.key},
-            self.said["version_number"],
+            self.said["version_number"] if self.said.get("has_clock", True) else None,
             places_of(self.rows),
             {name: self.said[name] for name in instants if self.said.get(name)},
-            self.said["known_at"],
+            None if self.table is ORDER_ITEMS else self.said["known_at"],
+            amount=self.said.get("quantity"),
             raw=contents(self.table, self.rows),
         )
 
@@ -59,52 +56,39 @@ def table_of(columns: set[str]) -> Table | None:
     if "version_number" not in columns:
         return None
     found = [table for table in VERSIONED if {*table.key} <= columns and table is not CUSTOMERS]
-    return found[0] if found else None
+    return max(found, key=lambda table: len(table.key), default=None)
 
 
-def read_versions(tables: CustomerTables, table: Table, clock: datetime) -> dict[tuple[Any, int], Version]:
+def read_versions(
+    tables: CustomerTables, table: Table, clock: datetime
+) -> dict[tuple[Any, ...], Version]:
     """Every version of every subject in ``table``, by key and version number, with the raw rows that tell it.
 
     Raw rows that were known only after ``clock`` are no part of the build; of customers, which have no other
     clock than their versions', all are there.
     """
-    key, staging = table.key[0], tables.model(f"stg_{table.name}")
-    is_of_customers = table is CUSTOMERS
-    told_at = f"coalesce({table.version}, {table.occurred})"
+    staging, told_at = tables.model(f"stg_{table.name}"), table.version_order
+    has_facts = table.occurred is not None and table is not CUSTOMERS
+    known_at = f"greatest({table.occurred}, {told_at})" if has_facts else told_at
     sql = ROWS_OF_VERSIONS.format(
         raw=tables.raw(table.name),
         staging=staging,
-        key=key,
+        key=", ".join(f"told.{name}" for name in table.key),
+        same_key=" and ".join(f"told.{name} = versions.{name}" for name in table.key),
         told_at=told_at,
-        of_version="known_at" if is_of_customers else "told_at",
-        is_known="true" if is_of_customers else f"greatest({table.occurred}, {told_at}) <= $clock",
+        of_version="told_at" if has_facts else "known_at",
+        is_known="true" if table is CUSTOMERS else f"{known_at} <= $clock",
     )
-    found: dict[tuple[Any, int], list[Row]] = {}
-    for row in tables.rows(sql, **({} if is_of_customers else {"clock": clock})):
-        found.setdefault((row[key], row["version_number"]), []).append(row)
-    said = {(row[key], row["version_number"]): row for row in tables.rows(f"from {staging}")}
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in tables.rows(sql, **({} if table is CUSTOMERS else {"clock": clock})):
+        found.setdefault(name_of(table, row), []).append(row)
+    said = {name_of(table, row): row for row in tables.rows(f"from {staging}")}
     return {name: Version(table, said[name], tuple(rows)) for name, rows in found.items()}
 
 
-def read_items(tables: CustomerTables) -> dict[str, list[Line]]:
-    """The items of every order, exact copies as one line."""
-    key = ORDER_ITEMS.key
-    names = ", ".join(ORDER_ITEMS.names)
-    sql = f"from {tables.raw(ORDER_ITEMS.name)} order by {names}, _load, _file, _row"
-    copies: dict[tuple[Any, ...], list[Row]] = {}
-    for row in tables.rows(sql):
-        copies.setdefault(tuple(row[name] for name in ORDER_ITEMS.names), []).append(row)
-    found: dict[str, list[Line]] = {}
-    for rows in copies.values():
-        line = Line(
-            ORDER_ITEMS.name,
-            {name: rows[0][name] for name in key},
-            places=places_of(tuple(rows)),
-            amount=rows[0]["quantity"],
-            raw=contents(ORDER_ITEMS, tuple(rows)),
-        )
-        found.setdefault(rows[0]["order_id"], []).append(line)
-    return found
+def name_of(table: Table, row: Row) -> tuple[Any, ...]:
+    """Key and version number."""
+    return (*(row[name] for name in table.key), row["version_number"])
 
 
 def places_of(rows: tuple[Row, ...]) -> tuple[Place, ...]:

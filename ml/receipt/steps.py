@@ -25,20 +25,27 @@ def steps_of(
         When the first fact about the customer became known, and the value became ``start`` instead of null;
         None if none ever did.
     taken : callable
-        The value after amounts have come to a value; an amount that ends comes as its negative.
+        The value after amounts have come to a value.
     """
-    changes: dict[datetime, list[tuple[str, Any]]] = {first_known: []} if first_known else {}
-    for line in lines:
-        if line.ever_counts and line.starts_at and line.amount is not None:
-            changes.setdefault(line.starts_at, []).append((f"{line.subject}: {line.start}", line.amount))
-            if line.ends_at:
-                changes.setdefault(line.ends_at, []).append((f"{line.subject}: {line.end}", -line.amount))
+    counting = [line for line in lines if line.ever_counts and line.starts_at and line.amount is not None]
+    begun: dict[datetime, list[Line]] = {first_known: []} if first_known else {}
+    ended: dict[datetime, list[Line]] = {}
+    for line in counting:
+        if line.starts_at:
+            begun.setdefault(line.starts_at, []).append(line)
+        if line.ends_at:
+            ended.setdefault(line.ends_at, []).append(line)
     steps: list[Step] = []
     value = start
-    for instant in sorted(changes):
-        value = taken(value, [amount for _, amount in changes[instant]])
+    for instant in sorted({*begun, *ended}):
+        if instant in ended:
+            value = taken(start, [line.amount for line in counting if line.counts_at(instant)])
+        else:
+            value = taken(value, [line.amount for line in begun[instant]])
+        reasons = [f"{line.subject}: {line.start}" for line in begun.get(instant, ())]
+        reasons += [f"{line.subject}: {line.end}" for line in ended.get(instant, ())]
         if not steps or steps[-1][1] != value:
-            steps.append((Change(instant, because([why for why, _ in changes[instant]])), value))
+            steps.append((Change(instant, because(reasons)), value))
     return steps
 
 

@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from rich.table import Table
 
+from ml.ingest.contract import ORDER_ITEMS
 from ml.receipt.lines import Entry, Line, Outside
 from ml.receipt.row_text import in_words, instant_near, place_in_words, span_in_words, value_in_words
 
@@ -68,7 +69,7 @@ class Tables:
     def below(self, line: Line) -> list[Row]:
         """What belongs to a line: the items of an order with their quantities, or the order of an item."""
         return [
-            self.item(one) if one.version is None else (self.place(one), f"  in {one.subject}")
+            self.item(one) if one.table == ORDER_ITEMS.name else (self.place(one), f"  in {one.subject}")
             for one in line.below
         ]
 

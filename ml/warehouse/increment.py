@@ -14,6 +14,7 @@ import duckdb
 from ml.common.instants import parse_instant
 from ml.common.sql import literal, parquet
 from ml.home.build_manifest import read_build_card
+from ml.ingest.batch import with_columns
 from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, ORDERS, TABLES, Table
 from ml.ingest.manifest import read_record
 
@@ -247,10 +248,8 @@ def rows_of(load: Path, table: Table, ingests: list[str]) -> str:
     """The rows of ``table`` that some ingests brought, as a relation of the contract's columns."""
     files = [load / table.name / f"{name}.parquet" for name in ingests]
     there = [file for file in files if file.exists()]
-    if not there:
-        nothing = ", ".join(f"null::{column.kind.sql_type} as {column.name}" for column in table.columns)
-        return f"(select {nothing} where false)"
-    return f"(select {', '.join(table.names)} from {parquet(there, 'union_by_name = true')})"
+    brought = parquet(there, "union_by_name = true") if there else "(select 1 where false)"
+    return f"(select {', '.join(table.names)} from {with_columns(table, brought)})"
 
 
 def count_touched(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int]:
