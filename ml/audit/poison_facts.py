@@ -186,7 +186,10 @@ LINES = """(
     select items.*, orders.customer_id, orders.order_known_at
     from {items} as items
     inner join (
-        select order_id, min(customer_id) as customer_id, min(greatest(ordered_at, {version_order})) as order_known_at
+        select
+            order_id,
+            min(customer_id) as customer_id,
+            min(greatest(ordered_at, {version_order})) as order_known_at
         from {orders}
         group by order_id
     ) as orders using (order_id)

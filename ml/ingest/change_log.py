@@ -1,4 +1,4 @@
-"""Columns of a change log: what marks a row as deleted there is named, with the column that the contract has."""
+"""Columns of a change log that mark a row as deleted: they are named, with the column of the contract."""
 
 from collections.abc import Iterable
 

@@ -81,9 +81,7 @@ class Facts:
         version = self.versions(table)[*(row[name] for name in table.key), row["version_number"]]
         if table is ORDER_ITEMS:
             order = self.versions(ORDERS)[row["order_id"], row["order_version_number"]].line()
-            item = replace(
-                version.line(), occurred=order.occurred, known_at=row["known_at"], below=(order,)
-            )
+            item = replace(version.line(), occurred=order.occurred, known_at=row["known_at"], below=(order,))
             return with_interval(item, part, row, version)
         line = with_interval(version.line(), part, row, version)
         if "quantity" in WORD.findall(part.amount):

@@ -67,11 +67,9 @@ def constant_lines(facts: Facts, column: str) -> list[Line]:
 
 
 def read_known_versions(facts: Facts, *columns: str) -> dict[int | None, Row]:
-    """When each version known by the data clock was withdrawn and brought back, and ``columns``, by number."""
+    """Versions known by the data clock, by number: ``columns``, and when each was withdrawn and restored."""
     names = ", ".join(["version_number", "withdrawn_at", "restored_at", *columns])
-    rows = facts.tables.rows(
-        f"select {names} from {facts.tables.model(OF_VERSIONS)} order by version_number"
-    )
+    rows = facts.tables.rows(f"select {names} from {facts.tables.model(OF_VERSIONS)} order by version_number")
     return {row["version_number"]: row for row in rows}
 
 
@@ -80,7 +78,9 @@ def until(line: Line, said: Row, after: Line | None) -> Line:
     if said["withdrawn_at"]:
         return replace(line, ends_at=said["withdrawn_at"], end=DELETED, edge=WITHDRAWN)
     if after:
-        return replace(line, ends_at=after.known_at, end=f"replaced by version {after.version}", edge=REPLACED)
+        return replace(
+            line, ends_at=after.known_at, end=f"replaced by version {after.version}", edge=REPLACED
+        )
     return line
 
 

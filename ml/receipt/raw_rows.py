@@ -59,9 +59,7 @@ def table_of(columns: set[str]) -> Table | None:
     return max(found, key=lambda table: len(table.key), default=None)
 
 
-def read_versions(
-    tables: CustomerTables, table: Table, clock: datetime
-) -> dict[tuple[Any, ...], Version]:
+def read_versions(tables: CustomerTables, table: Table, clock: datetime) -> dict[tuple[Any, ...], Version]:
     """Every version of every subject in ``table``, by key and version number, with the raw rows that tell it.
 
     Raw rows that were known only after ``clock`` are no part of the build; of customers, which have no other

@@ -49,7 +49,7 @@ orders as (
     from {orders} semi join fresh using (order_id)
     group by all
 )
-select order_id, customer_id, min(greatest(order_known_at, coalesce(fresh.loaded_at, order_known_at))) as known_at
+select order_id, customer_id, min(greatest(order_known_at, fresh.loaded_at)) as known_at
 from fresh join orders using (order_id)
 group by all
 """

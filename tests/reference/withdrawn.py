@@ -9,11 +9,16 @@ from random import Random
 
 from tests.reference.random_facts import DAY, END, after, some_delay
 from tests.reference.raw import VERSIONED
-from tests.reference.worlds import World
+from tests.reference.worlds import World, random_world
 
 KEYS = {"customers": ("customer_id", "registered_at", "updated_at")} | {
     table: (key, occurred, "loaded_at") for table, (key, occurred) in VERSIONED.items()
 }
+
+
+def withdrawn_world(seed: int, customers: int) -> World:
+    """A random world with deletions, and with order lines that have a clock."""
+    return clock_some_lines(withdraw_some(random_world(seed, customers), seed, share=0.2), seed, share=0.5)
 
 
 def withdraw_some(world: World, seed: int, share: float) -> World:
@@ -29,7 +34,7 @@ def withdraw_some(world: World, seed: int, share: float) -> World:
 
 
 def clock_some_lines(world: World, seed: int, share: float) -> World:
-    """Give some lines of orders an instant of loading, before or after their order's, versions and deletions."""
+    """Give some lines an instant of loading, before or after their order's, versions and deletions."""
     ordered_at = {row["order_id"]: row["ordered_at"] for row in world["orders"]}
     lines = {(row["order_id"], row["line_number"]): row for row in world["order_items"]}
     for (order, number), line in sorted(lines.items()):

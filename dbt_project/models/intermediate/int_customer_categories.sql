@@ -88,7 +88,12 @@ spans_marked as (
     from (
         select * from appearances_before
         union all
-        select customer_number, category, stays_from as known_at, null as present_until from categories_that_stay
+        select
+            customer_number,
+            category,
+            stays_from as known_at,
+            null as present_until
+        from categories_that_stay
     ) as spans
     window earlier_spans as (
         partition by customer_number, category order by known_at rows between unbounded preceding and 1 preceding

@@ -18,8 +18,8 @@ SUPPORT = "models/marts/features/feat_customer_support.sql"
 # An order counts from when it was placed, not from when it was known.
 NO_KNOWN_AT = Fault(
     ORDERS,
-    'contribution("orders_placed_lifetime", "placed_orders", "1", "known_at")',
-    'contribution("orders_placed_lifetime", "placed_orders", "1", "ordered_at")',
+    'contribution("orders_placed_lifetime", "placed_orders", "1", "known_at", until="present_until")',
+    'contribution("orders_placed_lifetime", "placed_orders", "1", "ordered_at", until="present_until")',
 )
 # The discount of an order counts only if the order was never cancelled or corrected at all.
 GOOD_ORDERS = "good_orders as (select * from orders where lost_at is null and superseded_at is null),"

@@ -51,6 +51,11 @@ def test_rows_come_to_the_published_value_of_every_feature(whole: Built) -> None
     assert check_every_feature(whole.home, rows, turns=3) > 75
 
 
+def test_rows_that_were_withdrawn_have_receipts_too(withdrawn: Built) -> None:
+    rows = edges(withdrawn.raw, data_clock(withdrawn.build), 120, seed=3)
+    assert check_every_feature(withdrawn.home, rows, turns=4) > 100
+
+
 def test_the_rows_are_those_that_brute_force_counts(whole: Built) -> None:
     orders = OrderRows(whole.raw)
     counted = 0

@@ -1,4 +1,4 @@
-"""Ends that lie in the future of the ingest: announced, they count from their instant on and move no clock."""
+"""Ends that lie in the future of the ingest: announced, they count when they come and move no clock."""
 
 from datetime import UTC, datetime
 from pathlib import Path

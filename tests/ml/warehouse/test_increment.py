@@ -21,7 +21,7 @@ from ml.ingest import ingest
 from ml.warehouse import build, increment, merge
 from tests.ml.warehouse.same import TABLES, differing, misplaced, moved
 from tests.reference.raw import VERSIONED
-from tests.reference.withdrawn import clock_some_lines, withdraw_some
+from tests.reference.withdrawn import withdrawn_world
 from tests.reference.worlds import Row, World, random_world, write_world
 
 CLOCK = datetime(2024, 6, 1)
@@ -157,8 +157,7 @@ def test_facts_in_any_order(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("any_share")
 @pytest.mark.parametrize("when", ["in time", "in any order"])
 def test_withdrawn_rows_and_lines_with_a_clock(when: str, tmp_path: Path) -> None:
-    world = withdraw_some(random_world(25, customers=60), seed=25, share=0.2)
-    world = clock_some_lines(world, seed=25, share=0.5)
+    world = withdrawn_world(25, customers=60)
     instants = [CLOCK + timedelta(days=days, microseconds=days) for days in (0, 40)]
     parts = in_time(world, *instants) if when == "in time" else at_random(world, 3, seed=2)
     home = tmp_path / "home"
