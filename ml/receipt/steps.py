@@ -27,23 +27,21 @@ def steps_of(
     taken : callable
         The value after amounts have come to a value.
     """
-    counting = [line for line in lines if line.ever_counts and line.starts_at and line.amount is not None]
-    begun: dict[datetime, list[Line]] = {first_known: []} if first_known else {}
-    ended: dict[datetime, list[Line]] = {}
+    counting = [line for line in lines if line.ever_counts and line.amount is not None]
+    changes: dict[datetime, list[tuple[str, Line]]] = {first_known: []} if first_known else {}
     for line in counting:
         if line.starts_at:
-            begun.setdefault(line.starts_at, []).append(line)
+            changes.setdefault(line.starts_at, []).append((f"{line.subject}: {line.start}", line))
         if line.ends_at:
-            ended.setdefault(line.ends_at, []).append(line)
+            changes.setdefault(line.ends_at, []).append((f"{line.subject}: {line.end}", line))
     steps: list[Step] = []
     value = start
-    for instant in sorted({*begun, *ended}):
-        if instant in ended:
+    for instant in sorted(changes):
+        if any(line.ends_at == instant for _, line in changes[instant]):
             value = taken(start, [line.amount for line in counting if line.counts_at(instant)])
         else:
-            value = taken(value, [line.amount for line in begun[instant]])
-        reasons = [f"{line.subject}: {line.start}" for line in begun.get(instant, ())]
-        reasons += [f"{line.subject}: {line.end}" for line in ended.get(instant, ())]
+            value = taken(value, [line.amount for _, line in changes[instant]])
+        reasons = [reason for reason, _ in changes[instant]]
         if not steps or steps[-1][1] != value:
             steps.append((Change(instant, because(reasons)), value))
     return steps

@@ -21,7 +21,7 @@ from tests.reference.by_hand import customer, day, item, order, session, ticket,
 from tests.worlds import Built
 
 STAGED = ("stg_customers", "stg_order_items", "stg_orders", "stg_sessions", "stg_support_tickets")
-FACTS = ("int_order_facts", "int_session_facts", "int_ticket_facts")
+FACTS = ("int_order_facts", "int_order_line_facts", "int_session_facts", "int_ticket_facts")
 IN_BETWEEN = (*FACTS, "int_customer_categories", "int_customer_versions", "int_customers", "int_cutoffs")
 TABLES = (*STAGED, *IN_BETWEEN, "int_data_clock")
 IN_PARQUET = (*FEATURES, *LABELS)
@@ -40,6 +40,7 @@ TINY = world(
     order(6, 35, customer_id="c", total_amount=-30),
     item(),
     item(category="wine", order_id="o2"),
+    item(2, order_id="o4", loaded_at=day(60)),
     ticket(1, 10, resolved_at=day(12), satisfaction_score=5),
     ticket(2, 20, customer_id="b"),
     ticket(3, 30, customer_id="c"),
@@ -70,7 +71,7 @@ REQUIRED = {
     **dict.fromkeys(("label_customer_churn", "label_to_come"), ("customer_id", "event_timestamp", "churned")),
     "population_customers": ("customer_id", "active_from", "active_until"),
     "stg_customers": ("customer_id", "version_number", "registered_at", "known_at"),
-    "stg_order_items": ("order_id", "line_number", "quantity"),
+    "stg_order_items": ("order_id", "line_number", "known_at", "quantity"),
     "stg_orders": ("order_id", "customer_id", "ordered_at", "version_number", "known_at"),
     "stg_sessions": ("session_id", "customer_id", "started_at", "version_number", "known_at"),
     "stg_support_tickets": ("ticket_id", "customer_id", "opened_at", "version_number", "known_at"),

@@ -1,4 +1,4 @@
-"""Withdrawn rows, which count for nothing from their deletion on, and order lines with a clock of their own."""
+"""Withdrawn rows, which count for nothing from their deletion on, and order lines with their own clock."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -27,10 +27,23 @@ def order(number: int = 1, at: float = 10, **columns: Any) -> Row:
     return {**row, **columns}
 
 
-def item(line: int = 1, category: str | None = "toys", quantity: str = "2", order_id: str = "o1") -> Row:
+def item(
+    line: int = 1,
+    category: str | None = "toys",
+    quantity: str = "2",
+    order_id: str = "o1",
+    loaded_at: datetime | None = None,
+) -> Row:
     """Return a line of order 1."""
-    numbers = {"quantity": Decimal(quantity), "unit_price": Decimal(5)}
-    return {"order_id": order_id, "line_number": line, "product_id": "p", "category": category, **numbers}
+    return {
+        "order_id": order_id,
+        "line_number": line,
+        "product_id": "p",
+        "category": category,
+        "quantity": Decimal(quantity),
+        "unit_price": Decimal(5),
+        "loaded_at": loaded_at,
+    }
 
 
 def ticket(number: int = 1, at: float = 10, **columns: Any) -> Row:

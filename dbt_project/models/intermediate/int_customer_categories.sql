@@ -10,18 +10,6 @@ customers as (
 
 ),
 
-orders as (
-
-    select
-        order_id,
-        customer_id,
-        known_at,
-        present_until
-    from {{ ref("stg_orders") }}
-    where is_appearance
-
-),
-
 lines as (
 
     select
@@ -30,8 +18,8 @@ lines as (
         greatest(orders.known_at, items.known_at) as known_at,
         {{ earliest(["orders.present_until", "items.superseded_at"]) }} as present_until
     from {{ ref("stg_order_items") }} as items
-    inner join orders on items.order_id = orders.order_id
-    where items.category is not null
+    inner join {{ ref("stg_orders") }} as orders on items.order_id = orders.order_id
+    where items.category is not null and orders.is_appearance
 
 ),
 

@@ -33,6 +33,9 @@ NEXT_KNOWN = Fault(
     "        orders.superseded_at,\n",
     "        orders.superseded_at,\n        orders.next_known_at,\n",
 )
+NO_TEST = Fault(
+    "tests/labels_agree_with_orders.sql", "where (churned = 1) != (orders_ahead = 0)", "where false"
+)
 STAGED = Fault(
     "models/staging/stg_orders.sql", "    superseded_at,\n", "    superseded_at,\n    next_known_at,\n"
 )
@@ -51,7 +54,7 @@ def test_a_world_with_withdrawn_rows_has_no_breach(withdrawn: Built) -> None:
 @pytest.fixture(scope="module")
 def faulty(withdrawn: Built, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home, folder = tmp_path_factory.mktemp("faulty-home"), tmp_path_factory.mktemp("project")
-    faults = (DELETED_TOO_EARLY, LINE_TOO_EARLY, LABELS_KEEP_DELETED, NEXT_KNOWN, STAGED)
+    faults = (DELETED_TOO_EARLY, LINE_TOO_EARLY, LABELS_KEEP_DELETED, NEXT_KNOWN, STAGED, NO_TEST)
     project: Path = planted(folder / "dbt_project", *faults)
     ingest(str(withdrawn.raw), home=home, max_rejected=0.0)
     build(home=home, project=project)

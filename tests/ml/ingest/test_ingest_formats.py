@@ -22,6 +22,7 @@ CUSTOMER_TYPES = [
     ("email_verified", "BOOLEAN"),
     ("phone_verified", "BOOLEAN"),
     ("updated_at", "TIMESTAMP"),
+    ("deleted_at", "TIMESTAMP"),
     ("_file", "VARCHAR"),
     ("_row", "BIGINT"),
 ]
