@@ -18,6 +18,11 @@ DELETED_TOO_EARLY = Fault(
     '{{ known_from("deleted_at", known_at) }} as deletion_known_at',
     "deleted_at as deletion_known_at",
 )
+CUSTOMER_DELETED_TOO_EARLY = Fault(
+    "models/staging/stg_customers.sql",
+    '{{ known_from("deleted_at", "known_at") }} as deletion_known_at',
+    "deleted_at as deletion_known_at",
+)
 # A line counts from when its order was known, whenever it was loaded.
 LINE_TOO_EARLY = Fault(
     "models/intermediate/int_order_line_facts.sql",
@@ -54,7 +59,15 @@ def test_a_world_with_withdrawn_rows_has_no_breach(withdrawn: Built) -> None:
 @pytest.fixture(scope="module")
 def faulty(withdrawn: Built, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home, folder = tmp_path_factory.mktemp("faulty-home"), tmp_path_factory.mktemp("project")
-    faults = (DELETED_TOO_EARLY, LINE_TOO_EARLY, LABELS_KEEP_DELETED, NEXT_KNOWN, STAGED, NO_TEST)
+    faults = (
+        DELETED_TOO_EARLY,
+        CUSTOMER_DELETED_TOO_EARLY,
+        LINE_TOO_EARLY,
+        LABELS_KEEP_DELETED,
+        NEXT_KNOWN,
+        STAGED,
+        NO_TEST,
+    )
     project: Path = planted(folder / "dbt_project", *faults)
     ingest(str(withdrawn.raw), home=home, max_rejected=0.0)
     build(home=home, project=project)
