@@ -113,7 +113,7 @@ def test_it_is_named_with_file_and_row(moved: dict[str, Any]) -> None:
 
 def test_an_item_of_an_order_known_before_is_named(moved: dict[str, Any]) -> None:
     (named,) = breaches_of(moved, "order_items: ")
-    assert "an item has no clock of its own" in named["what"]
+    assert "without loaded_at, so that they count as known since their order was" in named["what"]
     assert named["what"].endswith("row 1 of order_items.parquet")
 
 

@@ -80,9 +80,14 @@ def test_corrections_claim_instants_before_after_and_none(load: Path, table: str
     assert claims == {None, True, False}
 
 
-def test_new_orders_have_items(load: Path) -> None:
+def test_new_orders_have_items_and_lines_of_known_orders_come_later(load: Path) -> None:
     orders = {row["order_id"] for row in poison(load, "orders") if row["order_id"].startswith("poison")}
-    assert {row["order_id"] for row in poison(load, "order_items")} == orders
+    lines = poison(load, "order_items")
+    late = [row for row in lines if row["order_id"] not in orders]
+    assert {row["order_id"] for row in lines if row["loaded_at"] is None} == orders
+    assert late
+    assert all(row["loaded_at"] > UNTIL for row in late)
+    assert any(row["deleted_at"] for row in late)
 
 
 def test_only_customers_known_by_then_get_another_profile(load: Path) -> None:
