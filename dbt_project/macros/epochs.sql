@@ -69,13 +69,16 @@
     {{ return("cast(" ~ part.epoch ~ " as " ~ extreme_number_type() ~ ") * 18446744073709551616 + " ~ micros) }}
 {% endmacro %}
 
-{# the instant in such a number, whatever its epoch #}
+{# the instant in such a number, whatever its epoch; most are of the first, and need no division #}
 {% macro extreme_instant(column, number) %}
-    {%- set shifted = "(" ~ number ~ " + 9223372036854775808)" -%}
-    {%- set micros = "(" ~ shifted ~ " % 18446744073709551616 - 9223372036854775808)" -%}
     {%- set sign = "" if column.kind == "max" else "-" -%}
-    {{ return("case when " ~ micros ~ " > -4611686018427387904 then "
-              ~ instant_of(sign ~ "cast(" ~ micros ~ " as bigint)") ~ " end") }}
+    {%- set left = number ~ " + 9223372036854775808" -%}
+    {%- set later_micros = "((" ~ left ~ ") % 18446744073709551616 - 9223372036854775808)" -%}
+    {{ return(
+        "case when " ~ number ~ " = -4611686018427387904 then null when " ~ number ~ " < 9223372036854775808 then "
+        ~ instant_of(sign ~ "cast(" ~ number ~ " as bigint)") ~ " when " ~ later_micros ~ " > -4611686018427387904 then "
+        ~ instant_of(sign ~ "cast(" ~ later_micros ~ " as bigint)") ~ " end"
+    ) }}
 {% endmacro %}
 
 {% macro micros_of(instant) %}
