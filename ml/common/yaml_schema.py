@@ -1,5 +1,6 @@
 """A small checker for YAML settings: every error names the file, the line and what to write instead."""
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Union
@@ -75,18 +76,26 @@ class Names:
 
 @dataclass(frozen=True)
 class Some:
-    """A list of one or more of a few words, none twice."""
+    """A list of one or more of a few words, none twice; or of what ``pattern`` matches, which ``form`` shows."""
 
     words: tuple[str, ...]
+    pattern: str | None = None
+    form: str = ""
 
     def wanted(self) -> str:
-        return "a list of one or more, none twice, of " + ", ".join(self.words)
+        other = f", or {self.form}" if self.pattern else ""
+        return "a list of one or more, none twice, of " + ", ".join(self.words) + other
+
+    def knows(self, word: Any) -> bool:
+        """Whether a word is one of the list or has the form."""
+        matches = isinstance(word, str) and self.pattern and re.fullmatch(self.pattern, word)
+        return word in self.words or bool(matches)
 
     def accepts(self, value: Any) -> bool:
         return (
             isinstance(value, list)
             and bool(value)
-            and all(isinstance(word, str) and word in self.words for word in value)
+            and all(self.knows(word) for word in value)
             and len(set(value)) == len(value)
         )
 

@@ -113,7 +113,8 @@ class Problem:
     ``capacity`` is contacts a week, None without limit; ``refresh_days`` the days from one scoring of
     everyone to the next; ``actions`` a file, by its whole path or relative to the repository; ``exclude``
     features, subjects or roles that no model reads; ``use_sensitive`` features whose YAML says ``role:
-    sensitive`` and that are inputs all the same.
+    sensitive`` and that are inputs all the same; ``folder`` that of the file, where modules of candidates
+    of one's own are looked for.
     """
 
     horizon_days: int = 30
@@ -139,6 +140,7 @@ class Problem:
     split: Split = Split()
     training_rows_max: int = 200_000
     seed: int = 17
+    folder: str = ""
 
     def label_terms(self) -> dict[str, int]:
         """What a build's labels depend on: a build made with others is for another problem."""
@@ -191,7 +193,8 @@ def read_problem(path: str | Path | None = None) -> Problem:
     values, lines = read_shape(stated, SHAPE, str(file))
     problem = from_values(values)
     check_together(problem, str(file), lines)
-    return replace(problem, actions=actions_file(problem.actions, file, lines))
+    folder = str(file.resolve().parent) if any(":" in name for name in problem.candidates) else ""
+    return replace(problem, actions=actions_file(problem.actions, file, lines), folder=folder)
 
 
 def from_values(values: dict[str, Any]) -> Problem:

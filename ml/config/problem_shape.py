@@ -21,6 +21,8 @@ CANDIDATES = (
     "xgboost",
     "lightgbm",
 )
+# A function of one's own that returns an estimator: see docs/own-models.md.
+OWN_CANDIDATE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
 
 SHAPE: Shape = {
     "horizon_days": Whole(1, 3650),
@@ -44,7 +46,7 @@ SHAPE: Shape = {
     "exclude": Names(),
     "use_sensitive": Names(),
     "baseline": Names(),
-    "candidates": Some(CANDIDATES),
+    "candidates": Some(CANDIDATES, OWN_CANDIDATE, "package.module:factory"),
     "selection": Choice(SELECTIONS),
     "tuning": {"trials": Whole(0, 10_000), "seconds": Whole(1, 604_800), "search": Choice(SEARCHES)},
     "constraints": {"latency_ms": Whole(1, 60_000), "reasons": Whole(1, 20)},

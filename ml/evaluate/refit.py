@@ -19,6 +19,7 @@ from ml.model.calibration import calibrate
 from ml.model.churn_model import ChurnModel, raw_probability
 from ml.model.estimators import Floats
 from ml.model.inputs import Input
+from ml.model.own import REGISTERED
 from ml.train.candidates import (
     THREADS,
     WORTH_THREADS,
@@ -137,9 +138,9 @@ def rows_tried(model: ChurnModel, part: Part) -> int:
 
 
 def recipe(model: ChurnModel, inputs: Sequence[Input], part: Part) -> Candidate | None:
-    """The champion, unfitted, for some of its inputs; None where it needs what is left out."""
+    """The champion, unfitted, for some of its inputs; None where it needs what is left out, or was fitted elsewhere."""
     rows = len(part.table)
-    if model.kind == "repeat_purchase" and not has_order_history(inputs):
+    if model.kind == REGISTERED or (model.kind == "repeat_purchase" and not has_order_history(inputs)):
         return None
     try:
         candidate = made(model.kind, inputs, model.problem, rows)

@@ -1,8 +1,11 @@
-"""How much each input raises or lowers one customer's risk: exact Shapley values of the raw score.
+"""How much each input raises or lowers one customer's risk: Shapley values of the raw score.
+
+Exact for the shipped candidates, sampled for estimators of one's own.
 
 Checked to add up to the score the customer got. Calibration rises, so signs and order hold after it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +20,7 @@ from ml.explain import shapley
 from ml.explain.shapley import LOG_ODDS, Added
 from ml.model.activity import SILENCE
 from ml.model.churn_model import ChurnModel, raw_probability
-from ml.model.estimators import Floats
+from ml.model.estimators import Floats, log_odds
 from ml.model.preparation import sources
 
 LARGEST_GAP = 1e-4
@@ -65,10 +68,18 @@ def explain(model: ChurnModel, frame: pd.DataFrame) -> Explanation:
     """
     if frame.empty:
         return Explanation(np.zeros(frame.shape), 0.0, LOG_ODDS, 0.0)
+    if model.background is not None:
+        added = shapley.of_any(score_of(model), frame, model.background, model.problem.seed)
+        return Explanation(added.values, added.base, added.scale, check_adds_up(model, frame, added))
     prepared = np.asarray(model.pipeline.named_steps["prepare"].transform(frame), dtype=np.float64)
     added = added_by(model, prepared)
     gap = check_adds_up(model, frame, added)
     return Explanation(by_input(model, frame, added.values), added.base, added.scale, gap)
+
+
+def score_of(model: ChurnModel) -> Callable[[pd.DataFrame], Floats]:
+    """The log-odds of the pipeline's own probability of each row."""
+    return lambda frame: log_odds(raw_probability(model.pipeline, frame))
 
 
 def added_by(model: ChurnModel, prepared: Floats) -> Added:

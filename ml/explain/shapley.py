@@ -1,4 +1,4 @@
-"""Exact Shapley values of each prepared column, by the estimator that read it.
+"""Shapley values of each prepared column, by the estimator that read it: exact, but for any other estimator.
 
 Prepared columns and a fitted estimator come in, what each column adds to the raw score goes out, with the
 score of knowing nothing. Trees use the path-dependent values of Lundberg et al. (2020); boosters compute
@@ -6,15 +6,19 @@ their own, in log-odds; scikit-learn's trees and forests vote with probabilities
 """
 
 import sys
+from collections.abc import Callable
 from itertools import combinations
 from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from ml.model.estimators import Floats, log_odds
 
 LOG_ODDS, PROBABILITY = "log-odds", "probability"
+ROWS_AT_ONCE = 100_000  # of a model of one's own, to bound memory
 
 
 class Added(NamedTuple):
@@ -89,6 +93,55 @@ def of_few(model: Any, prepared: Floats, means: Floats) -> Added:
             share = 1 / (len(columns) * comb(len(columns) - 1, len(without)))
             values[:, column] += share * (scores[without | {column}] - scores[without])
     return Added(values, float(scores[frozenset()][0]))
+
+
+def of_any(
+    score: Callable[[pd.DataFrame], Floats], frame: pd.DataFrame, background: pd.DataFrame, seed: int
+) -> Added:
+    """Sampled values of any model, by Štrumbelj and Kononenko (2014).
+
+    From each background row a random order of the inputs leads to the customer's row, one input after the
+    other, and the reverse order leads back the same way; what an input adds is the mean of its steps. So the
+    values add up to the score exactly, and are the same for a customer alone and among many.
+
+    Parameters
+    ----------
+    score : callable
+        From a frame of inputs to a score a row.
+    frame : DataFrame of shape (rows, inputs)
+    background : DataFrame of shape (few, inputs)
+    seed : int
+        Of the orders.
+    """
+    random = np.random.default_rng(seed)
+    count = frame.shape[1]
+    orders = [order for _ in range(len(background)) for order in both_ways(random.permutation(count))]
+    values = np.zeros(frame.shape)
+    at_once = max(1, ROWS_AT_ONCE // (count + 1))
+    for start in range(0, len(frame), at_once):
+        rows = frame.iloc[start : start + at_once]
+        for number, order in enumerate(orders):
+            steps = score(way(background.iloc[number // 2], rows, order)).reshape(len(rows), count + 1)
+            values[start : start + at_once][:, order] += np.diff(steps, axis=1)
+    return Added(values / len(orders), float(score(background).mean()))
+
+
+def both_ways(order: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """An order and its reverse, whose errors cancel in part."""
+    return order, order[::-1]
+
+
+def way(begin: "pd.Series[Any]", rows: pd.DataFrame, order: NDArray[np.intp]) -> pd.DataFrame:
+    """For each row the steps from ``begin`` to it: one input more in each, in this order."""
+    steps = len(order) + 1
+    place = np.empty(len(order), dtype=np.intp)
+    place[order] = np.arange(len(order))
+    taken = np.arange(steps)[None, :] > place[:, None]
+    made = {
+        name: np.where(taken[column], rows[name].to_numpy()[:, None], begin.iloc[column]).ravel()
+        for column, name in enumerate(rows.columns)
+    }
+    return pd.DataFrame(made).astype(rows.dtypes.to_dict())
 
 
 def of_rule(model: Any, prepared: Floats) -> Added:

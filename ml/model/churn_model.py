@@ -34,6 +34,8 @@ class ChurnModel:
         What it was trained for.
     prepared_means : array of shape (prepared columns,)
         Mean of each prepared column over the training rows; where a linear contribution is 0.
+    background : DataFrame, optional
+        For an estimator of one's own: a few training rows, from which its reasons are measured.
     facts : dict
         Everything else in ``model.json``: build, service hash, metrics, versions.
     """
@@ -46,6 +48,7 @@ class ChurnModel:
     problem: Problem
     prepared_means: Floats
     facts: dict[str, Any] = field(default_factory=dict)
+    background: pd.DataFrame | None = None
 
     @property
     def version(self) -> str:

@@ -4,17 +4,20 @@ models/model-000001/model.json        what it is, what it reads, its evidence, t
                     pipeline.skops    the scikit-learn steps (without a booster of another library)
                     booster.json      XGBoost's own format, for its champion
                     booster.txt       LightGBM's own format, for its champion
+                    background.parquet   training rows from which reasons are measured, of an estimator of one's own
                     test.parquet      every candidate's probabilities on the test part
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 import skops.io
 from lightgbm.basic import LightGBMError
 from sklearn.pipeline import Pipeline
@@ -26,13 +29,16 @@ from ml.model.boosters import BOOSTERS
 from ml.model.calibration import Calibration
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input
+from ml.model.own import find_modules_in, own_types
 
 CARD, PIPELINE, TEST = "model.json", "pipeline.skops", "test.parquet"
+BACKGROUND = "background.parquet"
 TRUSTED_TYPES = (
     "ml.model.activity.Activity",
     "ml.model.estimators.RecencyRule",
     "ml.model.estimators.RowwiseLogistic",
     "ml.model.estimators.TameSkew",
+    "ml.model.own.TrainingFrame",
     "ml.model.pace.Pace",
     "ml.model.preparation.SinglePrecision",
     "ml.model.repeat_purchase.RepeatPurchase",
@@ -56,7 +62,12 @@ def write_model(model: ChurnModel, folder: Path) -> None:
         booster.write(model.pipeline.named_steps["model"], folder / booster.file)
         steps = steps[:-1]
     skops.io.dump(Pipeline(steps), folder / PIPELINE)
-    card = card_of(model) | {"files": {path.name: sha256(path) for path in sorted(folder.iterdir())}}
+    own = {}
+    if model.background is not None:
+        model.background.to_parquet(folder / BACKGROUND, index=False)
+        untrusted = set(skops.io.get_untrusted_types(file=folder / PIPELINE)) - set(TRUSTED_TYPES)
+        own = {"types": own_types(sorted(untrusted))}
+    card = card_of(model) | own | {"files": {path.name: sha256(path) for path in sorted(folder.iterdir())}}
     card["card"] = card_hash(card)
     (folder / CARD).write_text(json.dumps(card, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -111,23 +122,31 @@ def read_model(folder: Path) -> ChurnModel:
     """
     card = read_card(folder)
     try:
+        problem = from_values(card["problem"])
+        find_modules_in(problem.folder)
         return ChurnModel(
             kind=card["kind"],
-            pipeline=read_pipeline(folder, card["kind"]),
+            pipeline=read_pipeline(folder, card["kind"], card.get("types", ())),
             inputs=tuple(Input(**each) for each in card["inputs"]),
             calibration=Calibration(**card["calibration"]),
             threshold=card["threshold"],
-            problem=from_values(card["problem"]),
+            problem=problem,
             prepared_means=np.array(card["prepared_means"]),
             facts=card | {"model_version": folder.name},
+            background=read_background(folder) if "types" in card else None,
         )
     except (KeyError, TypeError) as error:
         raise damaged(folder, CARD) from error
 
 
-def read_pipeline(folder: Path, kind: str) -> Pipeline:
-    """The pipeline, rebuilt from types on the list only."""
-    trusted = [*TRUSTED_TYPES, *TYPES_OF_KIND.get(kind, ())]
+def read_background(folder: Path) -> pd.DataFrame:
+    """The training rows from which reasons are measured."""
+    return pd.read_parquet(folder / BACKGROUND)
+
+
+def read_pipeline(folder: Path, kind: str, types: Sequence[str] = ()) -> Pipeline:
+    """The pipeline, rebuilt from types on the list and ``types`` of one's own only."""
+    trusted = [*TRUSTED_TYPES, *TYPES_OF_KIND.get(kind, ()), *own_types(types)]
     try:
         pipeline = skops.io.load(folder / PIPELINE, trusted=trusted)
     except UntrustedTypesFoundException as error:

@@ -12,6 +12,7 @@ from lightgbm import LGBMClassifier
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
@@ -22,9 +23,11 @@ from ml.metrics.chance import PRIOR
 from ml.model.activity import find_streams
 from ml.model.estimators import RecencyRule, RowwiseLogistic
 from ml.model.inputs import NUMBER, Input
+from ml.model.own import is_own
 from ml.model.pace import find_totals
 from ml.model.preparation import ORDER_HISTORY, for_linear, for_trees, only
 from ml.model.repeat_purchase import RepeatPurchase
+from ml.train.own_candidates import own_names, own_pipeline
 
 BASELINE = "recency_rule"
 THREADS = 2
@@ -72,20 +75,24 @@ def candidates(inputs: Sequence[Input], problem: Problem, rows: int) -> list[Can
     """The problem's candidates for so many training rows, unfitted, from the simplest on.
 
     The prior and the recency rule, against which the others are measured, are always among them; the
-    repeat-purchase model is only where the features are that it reads.
+    repeat-purchase model is only where the features are that it reads. Those of one's own come last.
     """
     wanted = {PRIOR, BASELINE, *problem.candidates}
     if not has_order_history(inputs):
         wanted.discard("repeat_purchase")
-    return [made(name, inputs, problem, rows) for name in MAKERS if name in wanted]
+    names = [name for name in MAKERS if name in wanted] + own_names(problem)
+    return [made(name, inputs, problem, rows) for name in names]
 
 
 def made(name: str, inputs: Sequence[Input], problem: Problem, rows: int) -> Candidate:
-    """One candidate."""
-    preparation, model = MAKERS[name]
-    pipeline = Pipeline(
-        [("prepare", PREPARATIONS[preparation](inputs, problem)), ("model", model(problem, rows))]
-    )
+    """One candidate; one of one's own shares its preparation with no other."""
+    if is_own(name):
+        preparation, pipeline = name, own_pipeline(name, inputs, problem)
+    else:
+        preparation, model = MAKERS[name]
+        pipeline = Pipeline(
+            [("prepare", PREPARATIONS[preparation](inputs, problem)), ("model", model(problem, rows))]
+        )
     use_threads(pipeline, threads_for(rows))
     return Candidate(name, pipeline, preparation)
 
@@ -247,6 +254,6 @@ def use_threads(pipeline: Pipeline, threads: int) -> None:
     To score it is always one: then trees are added up in one order, and a score is the same on every run.
     """
     if "n_jobs" in pipeline.named_steps["model"].get_params() and not isinstance(
-        pipeline.named_steps["model"], RowwiseLogistic
+        pipeline.named_steps["model"], LogisticRegression
     ):
         pipeline.set_params(model__n_jobs=threads)

@@ -23,13 +23,14 @@ from ml.config.problem import Problem, from_values
 from ml.features.own_labels import kept_labels
 from ml.home.layout import Home, numbered
 from ml.home.leases import lease
+from ml.model.own import REGISTERED
 from ml.model.store import TEST, card_of, read_card
 from ml.tracking.code import code_version
 from ml.train.test_part import test_table
 from ml.train.training import learn
 
 NOT_OF_THE_RUN = ("milliseconds", "seconds", "cut_short", "looks")
-NOT_COMPARED = ("model_version", "promotion", "code", "versions", "files", "card", "record")
+NOT_COMPARED = ("model_version", "promotion", "code", "versions", "files", "card", "record", "types")
 
 
 def repeat(
@@ -61,6 +62,8 @@ def repeat(
     house = Home.at(home)
     folder = folder_of(house, model)
     card = read_card(folder)
+    if card["kind"] == REGISTERED:
+        raise UsageError(f"{model} was registered, not trained here: there is no training to repeat")
     with kept_build(house, card) as build, tempfile.TemporaryDirectory() as scratch:
         with progress.bar("reading rows", 3) as bar:
             own = kept_labels(folder, card)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from sklearn.pipeline import Pipeline
 
 from ml.common.disk import sync_folder
 from ml.common.progress import SILENT, Bar, Progress
@@ -27,6 +28,7 @@ from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.estimators import Floats
 from ml.model.inputs import Input, choose_inputs, make_frame
+from ml.model.own import is_own
 from ml.model.store import TEST, write_model
 from ml.tracking.code import code_version
 from ml.tracking.fingerprint import fingerprint
@@ -45,6 +47,7 @@ from ml.train.test_part import judge, test_table
 from ml.train.trials import try_all
 from ml.train.tuning import MOST_TUNED, settings_of, tune_promising
 
+BACKGROUND_ROWS = 10  # reasons take 2 x 10 x (inputs + 1) scores a row
 LIBRARIES = (
     "lightgbm",
     "numpy",
@@ -204,7 +207,7 @@ def make_champion(
     probability = chosen.probability(frame_of(parts.calibration, inputs))
     threshold, met = choose_threshold(parts.calibration.churned, probability, problem, parts.population)
     learned = learned_rows(parts)
-    prepared = chosen.candidate.pipeline.named_steps["prepare"].transform(frame_of(learned, inputs))
+    frame = frame_of(learned, inputs)
     return ChurnModel(
         kind=choice.champion,
         pipeline=chosen.candidate.pipeline,
@@ -212,7 +215,8 @@ def make_champion(
         calibration=chosen.calibration,
         threshold=threshold,
         problem=problem,
-        prepared_means=pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(dtype=np.float64),
+        prepared_means=np.empty(0) if is_own(choice.champion) else means_of(chosen.candidate.pipeline, frame),
+        background=background_of(frame) if is_own(choice.champion) else None,
         facts={
             "threshold_rule_met": met,
             "selection": choice.table,
@@ -221,6 +225,18 @@ def make_champion(
             "seed": problem.seed,
         },
     )
+
+
+def means_of(pipeline: Pipeline, frame: pd.DataFrame) -> Floats:
+    """The mean of each prepared column."""
+    prepared = pipeline.named_steps["prepare"].transform(frame)
+    return pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(dtype=np.float64)
+
+
+def background_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """A few rows at even distances, from which the reasons of an estimator of one's own are measured."""
+    places = np.linspace(0, len(frame) - 1, min(len(frame), BACKGROUND_ROWS)).astype(np.int64)
+    return frame.iloc[places].reset_index(drop=True)
 
 
 def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]) -> dict[str, Any]:

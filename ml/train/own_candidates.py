@@ -1,0 +1,97 @@
+"""Candidates of one's own: ``package.module:factory`` in the problem, a function that returns an estimator.
+
+A pipeline reads the columns of ``ml.training_set``; any other classifier reads numbers as the shipped candidates
+do, imputed and scaled unless it takes nulls.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+
+from ml.common.errors import ProblemError
+from ml.config.problem import Problem
+from ml.model.inputs import Input
+from ml.model.own import find_modules_in, is_own, training_frame
+from ml.model.preparation import for_linear, for_trees
+
+
+def own_names(problem: Problem) -> list[str]:
+    """The candidates of the problem that are functions of one's own, in its order."""
+    return [name for name in problem.candidates if is_own(name)]
+
+
+def own_pipeline(name: str, inputs: Sequence[Input], problem: Problem) -> Pipeline:
+    """The steps ``prepare`` and ``model`` of the estimator that the function ``name`` returns.
+
+    Raises
+    ------
+    ProblemError
+        The module or the function is not there, fails, or returns no unfitted classifier with
+        ``predict_proba``.
+    """
+    estimator = made_by(name, factory(name, problem), problem)
+    if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
+        steps = [("frame", training_frame(inputs)), *estimator.steps[:-1]]
+        return Pipeline([("prepare", Pipeline(steps)), ("model", estimator.steps[-1][1])])
+    if isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    takes_nulls = get_tags(estimator).input_tags.allow_nan
+    prepare = (for_trees if takes_nulls else for_linear)(inputs, problem.horizon_days)
+    return Pipeline([("prepare", prepare), ("model", estimator)])
+
+
+def factory(name: str, problem: Problem) -> Callable[..., Any]:
+    """The function itself."""
+    find_modules_in(problem.folder)
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        where = f" or in {problem.folder}" if problem.folder else ""
+        raise refused(
+            name,
+            f"there is no module {error.name}: install its package, or put it beside the problem file{where}",
+        ) from error
+    except Exception as error:
+        raise refused(name, f"the module {module} cannot be imported ({said(error)})") from error
+    if not callable(found):
+        raise refused(name, f"the module {module} has no function {attribute}")
+    return found  # type: ignore[no-any-return]
+
+
+def made_by(name: str, make: Callable[..., Any], problem: Problem) -> Any:
+    """What the function returns, called with the problem's seed if it has such a parameter."""
+    try:
+        takes_seed = "seed" in inspect.signature(make).parameters
+        estimator = make(seed=problem.seed) if takes_seed else make()
+    except Exception as error:
+        raise refused(
+            name, f"the function fails ({said(error)}): it is called without arguments, or with seed"
+        ) from error
+    if not (is_estimator(estimator) and hasattr(estimator, "predict_proba")):
+        raise refused(
+            name,
+            f"the function returns {type(estimator).__name__}: return an unfitted scikit-learn classifier with "
+            "predict_proba, or a Pipeline that ends with one",
+        )
+    return clone(estimator)
+
+
+def is_estimator(thing: Any) -> bool:
+    """Whether it is a classifier by scikit-learn's word."""
+    return hasattr(thing, "get_params") and is_classifier(thing)
+
+
+def refused(name: str, why: str) -> ProblemError:
+    """The error for a candidate that cannot compete."""
+    return ProblemError(f"candidates: {name}: {why}")
+
+
+def said(error: Exception) -> str:
+    """What went wrong in code of one's own, on one line."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")
