@@ -1,8 +1,8 @@
 """Tidemark's Python layer. What a command does is one function: ``from ml.train import train``.
 
 Every such function takes ``home``, the folder that holds all state (default ``CHURN_HOME``), and returns
-plain values. Importing the package loads nothing heavy; ``ml.training_set`` loads what it needs when it is
-called. Its packages, in the data's order:
+plain values. Importing the package loads nothing heavy; ``ml.training_set`` and ``ml.register`` load what
+they need when they are called. Its packages, in the data's order:
 
 common, config, home     what all use; ``problem.yml``; the folder of state
 demos, ingest            raw tables in, each row accepted or rejected with its reason
@@ -25,7 +25,7 @@ from ml.former_names import find_former_names
 __version__ = "0.1.0"
 
 # What a notebook calls by ``import ml``, and the module that is loaded when it does.
-LAZY = {"training_set": "ml.train.training_set"}
+LAZY = {"training_set": "ml.train.training_set", "register": "ml.train.register"}
 
 
 def __getattr__(name: str) -> Any:

@@ -41,6 +41,18 @@ def test_labels_of_ones_own(shop: Built, tmp_path: Path) -> None:
     assert set(rows.column("split").to_pylist()) == {"train", "validation", "test"}
 
 
+def test_models_of_ones_own(shop: Built, tmp_path: Path) -> None:
+    home = shutil.copytree(shop.home, tmp_path / "home", symlinks=True)
+    said = [
+        run(language, code, home, tmp_path)
+        for language, code in BLOCK.findall((ROOT / "docs" / "own-models.md").read_text())
+    ]
+    assert len(said) == 4
+    assert "my_models:extra_trees" in said[1]
+    assert said[2].startswith("model-000002 ")
+    assert said[3].count("churn_probability") == 1
+
+
 def run(language: str, code: str, home: Path, place: Path) -> str:
     """What one block prints, where it ends well."""
     commands = {"python": [sys.executable, "-c"], "sh": ["sh", "-e", "-c"]}

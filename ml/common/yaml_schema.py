@@ -76,7 +76,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Some:
-    """A list of one or more of a few words, none twice; or of what ``pattern`` matches, which ``form`` shows."""
+    """A list of one or more words, none twice: of a few, or matching ``pattern``, shown as ``form``."""
 
     words: tuple[str, ...]
     pattern: str | None = None

@@ -58,7 +58,13 @@ def verdicts(facts: dict[str, Any]) -> list[str]:
     if facts["champion"] == BASELINE:
         return ["The champion is the recency rule itself: no other candidate was better by more than chance."]
     found = facts["test"][f"champion_minus_{BASELINE}"]
-    return [sentence(facts["champion"], metric, found[metric]) for metric in COMPARED]
+    sentences = [sentence(facts["champion"], metric, found[metric]) for metric in COMPARED]
+    if "registered" in facts:
+        sentences.append(
+            "The champion was fitted elsewhere and registered: it may have seen the test rows, and no figure "
+            "here can show that."
+        )
+    return sentences
 
 
 def sentence(champion: str, metric: str, difference: dict[str, float]) -> str:

@@ -138,7 +138,7 @@ def rows_tried(model: ChurnModel, part: Part) -> int:
 
 
 def recipe(model: ChurnModel, inputs: Sequence[Input], part: Part) -> Candidate | None:
-    """The champion, unfitted, for some of its inputs; None where it needs what is left out, or was fitted elsewhere."""
+    """The champion, unfitted, for some inputs; None where it needs others, or was fitted elsewhere."""
     rows = len(part.table)
     if model.kind == REGISTERED or (model.kind == "repeat_purchase" and not has_order_history(inputs)):
         return None

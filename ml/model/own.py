@@ -15,6 +15,8 @@ from ml.common.errors import ModelError
 from ml.model.inputs import TEXT, UNKNOWN_TEXT, Input
 
 REGISTERED = "registered"
+# What scikit-learn's boosting keeps to read categories: a function of its own with its settings.
+PLAIN = ("functools.partial", "sklearn.utils.validation.check_array")
 LIBRARIES = ("sklearn", "scipy", "numpy", "xgboost", "lightgbm")
 
 
@@ -72,7 +74,7 @@ def own_types(types: Iterable[str]) -> list[str]:
     ModelError
         One is something else, or is not there.
     """
-    return [name for name in types if check_type(name)]
+    return [name for name in types if name in PLAIN or check_type(name)]
 
 
 def check_type(name: str) -> bool:

@@ -4,7 +4,7 @@ models/model-000001/model.json        what it is, what it reads, its evidence, t
                     pipeline.skops    the scikit-learn steps (without a booster of another library)
                     booster.json      XGBoost's own format, for its champion
                     booster.txt       LightGBM's own format, for its champion
-                    background.parquet   training rows from which reasons are measured, of an estimator of one's own
+                    background.parquet  rows from which the reasons of an estimator of one's own are measured
                     test.parquet      every candidate's probabilities on the test part
 """
 

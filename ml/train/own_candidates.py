@@ -1,7 +1,7 @@
 """Candidates of one's own: ``package.module:factory`` in the problem, a function that returns an estimator.
 
-A pipeline reads the columns of ``ml.training_set``; any other classifier reads numbers as the shipped candidates
-do, imputed and scaled unless it takes nulls.
+A pipeline reads the columns of ``ml.training_set``; any other classifier reads numbers as the shipped
+candidates do, imputed and scaled unless it takes nulls.
 """
 
 import inspect
@@ -76,8 +76,8 @@ def made_by(name: str, make: Callable[..., Any], problem: Problem) -> Any:
     if not (is_estimator(estimator) and hasattr(estimator, "predict_proba")):
         raise refused(
             name,
-            f"the function returns {type(estimator).__name__}: return an unfitted scikit-learn classifier with "
-            "predict_proba, or a Pipeline that ends with one",
+            f"the function returns {type(estimator).__name__}: return an unfitted scikit-learn classifier "
+            "with predict_proba, or a Pipeline that ends with one",
         )
     return clone(estimator)
 

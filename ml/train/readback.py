@@ -20,6 +20,7 @@ from ml.explain.contributions import contributions
 from ml.explain.reason_text import reasons, wordings
 from ml.featurestore.catalog import read_catalog
 from ml.model.churn_model import ChurnModel
+from ml.model.own import REGISTERED
 from ml.model.store import read_model
 
 MOST_ROWS = 1_000  # spread over all test cut-offs; the slowest kind answers them in about a second
@@ -114,9 +115,11 @@ def run_fresh(folder: Path, build: Path, place: Path) -> str | None:
 def refused(model: ChurnModel, folder: Path, what: str) -> ModelError:
     """The error for a model that is not filed."""
     name = folder.name.removesuffix(".unfinished")
+    sentence = f"{name} ({model.kind}) {what}; it was not filed and the champion stays as it was"
+    if model.kind == REGISTERED:
+        return ModelError(sentence)
     return ModelError(
-        f"{name} ({model.kind}) {what}; it was not filed and the champion stays as it was: leave "
-        f"{model.kind} out of 'candidates' in the problem, then run 'churn train' again"
+        f"{sentence}: leave {model.kind} out of 'candidates' in the problem, then run 'churn train' again"
     )
 
 

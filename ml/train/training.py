@@ -127,15 +127,16 @@ def train(
 
 @dataclass(frozen=True)
 class Learned:
-    """A model that has not been judged yet, and those it was chosen from."""
+    """A model that has not been judged yet, and those it was chosen from, which read ``inputs``."""
 
     model: ChurnModel
     ready: Sequence[Fitted]
     parts: Parts
+    inputs: Sequence[Input]
 
     def test_probabilities(self) -> dict[str, Floats]:
         """Every candidate's probability of every test row."""
-        frame = frame_of(self.parts.test, list(self.model.inputs))
+        frame = frame_of(self.parts.test, self.inputs)
         return {each.candidate.name: each.probability(frame) for each in self.ready}
 
     def verdict(self, probabilities: Mapping[str, Floats]) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def learn(
     facts = origin(build, catalog, parts, closed | left_out | unselected) | model.facts
     facts |= {"folds": [fold.facts() for fold in folds], "tuning": [each.as_dict() for each in tuned]}
     facts |= {"suspects": suspected, "undated": list(undated)}
-    return Learned(replace(model, facts=facts), ready, parts)
+    return Learned(replace(model, facts=facts), ready, parts, inputs)
 
 
 def work(contenders: Sequence[Candidate], folds: Sequence[Fold], problem: Problem) -> int:

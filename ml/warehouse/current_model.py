@@ -52,9 +52,9 @@ def other_question(trained_for: Problem, asked: Problem) -> list[str]:
 
 
 def settings_changed(trained_for: Problem, asked: Problem) -> list[str]:
-    """Names of the settings that differ."""
+    """Names of the settings that differ, wherever the files lie."""
     before, now = trained_for.as_dict(), asked.as_dict()
-    return [name for name in now if now[name] != before[name]]
+    return [name for name in now if name != "folder" and now[name] != before[name]]
 
 
 def check_same_features(model: ChurnModel, catalog: Catalog, build: Path) -> None:

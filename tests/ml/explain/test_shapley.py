@@ -178,3 +178,23 @@ def test_what_streams_say_together_counts_with_the_one_seen_last(workshop: Works
     np.testing.assert_array_equal(found["days_since_last_order"], (session >= order).astype(float))
     assert set(found.sum(axis=1)) == {1.0}
     assert 0 < (session < order).mean() < 1
+
+
+def test_sampled_values_of_a_sum_are_its_terms() -> None:
+    """For a linear score any order gives the coefficient times the distance from the mean background row."""
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame(random.normal(size=(7, 4)), columns=list("abcd"))
+    background = pd.DataFrame(random.normal(size=(5, 4)), columns=list("abcd"))
+    weights = np.array([1.0, -2.0, 0.0, 3.5])
+    added = shapley.of_any(lambda rows: rows.to_numpy() @ weights + 0.25, frame, background, seed=1)
+    assert np.allclose(added.values, (frame - background.mean()).to_numpy() * weights)
+    assert added.base == pytest.approx(float(background.mean() @ weights + 0.25))
+
+
+def test_sampled_values_of_a_product_share_it() -> None:
+    """Of x * y from zero on, forwards and backwards, both get half."""
+    frame = pd.DataFrame({"x": [2.0], "y": [3.0], "idle": [9.0]})
+    background = pd.DataFrame({"x": [0.0], "y": [0.0], "idle": [1.0]})
+    added = shapley.of_any(lambda rows: (rows["x"] * rows["y"]).to_numpy(), frame, background, seed=1)
+    assert added.values.tolist() == [[3.0, 3.0, 0.0]]
+    assert added.base == 0

@@ -1,0 +1,200 @@
+"""A pipeline that was fitted elsewhere, calibrated, judged and filed as a model like any other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from sklearn.base import is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ml.common.errors import UsageError
+from ml.common.progress import SILENT, Progress
+from ml.config.problem import Problem
+from ml.features.own_labels import Given, read_labels
+from ml.features.parts import Parts, read_parts
+from ml.featurestore.attributes import undated_features
+from ml.featurestore.catalog import Catalog, read_catalog
+from ml.home.layout import Home
+from ml.home.problem_file import problem_for
+from ml.model.churn_model import raw_probability
+from ml.model.inputs import TEXT, Input, column_values, kind_of, typical
+from ml.model.own import REGISTERED, training_frame
+from ml.tracking.mirror import record
+from ml.tracking.server import record_place
+from ml.train.candidates import Candidate, candidates
+from ml.train.choice import choose, fitted
+from ml.train.folds import Asked, Fold
+from ml.train.permitted import excluded_features
+from ml.train.promotion import BETTER
+from ml.train.refit import learn_anew
+from ml.train.training import Learned, finish, make_champion, origin
+from ml.train.trials import Trial, calibrated, try_all
+
+FITTED_OUTSIDE = "registered; fitted outside: the test part may have been seen"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What became of a registered pipeline.
+
+    Parameters
+    ----------
+    model_version : str
+        The folder it is filed under, such as ``model-000002``.
+    promoted : bool
+        Whether it is the champion now, by the rule of ``churn train``.
+    why : str
+    metrics : dict
+        Metric to ``value``, ``low``, ``high`` on the test part.
+    threshold : float
+    """
+
+    model_version: str
+    promoted: bool
+    why: str
+    metrics: dict[str, dict[str, float]]
+    threshold: float
+
+
+def register(
+    pipeline: Any,
+    *,
+    home: str | Path | Home | None = None,
+    problem: Problem | str | Path | None = None,
+    labels: "Given | None" = None,
+    promotion: str = BETTER,
+    tracking: str | None = None,
+    progress: Progress = SILENT,
+) -> Registered:
+    """Calibrate, judge and file a fitted scikit-learn classifier that reads columns of ``ml.training_set``.
+
+    It is calibrated on the calibration half of the validation part, judged on the test part beside the prior,
+    the recency rule and the champion, loaded again in a fresh process, and promoted by the rule of ``train``.
+
+    Parameters
+    ----------
+    pipeline : estimator
+        With ``predict_proba``, fitted on a frame of ``ml.training_set`` (``feature_names_in_`` names its
+        columns) with 1 for who churned.
+    home : path or Home, optional
+    problem : Problem or path, optional
+    labels : path, Table or DataFrame, optional
+        Rows of one's own that it was fitted for, instead of the build's labels.
+    promotion : str
+        ``better`` or ``always``, as for ``train``.
+    tracking : str, optional
+    progress : Progress
+
+    Raises
+    ------
+    UsageError
+        It is not fitted, has no ``predict_proba``, or reads what the build does not have.
+    ModelError
+        It cannot be saved without pickle, or answers otherwise when loaded again.
+    NotReadyError
+        There is no build.
+    """
+    check_estimator(pipeline)
+    house = Home.at(home)
+    record_place(house, tracking)
+    stated = problem_for(house, problem, progress)
+    with house.writing("train"), house.reading() as build:
+        own = None if labels is None else read_labels(labels, build, stated)
+        parts, catalog = read_parts(build, stated, own), read_catalog(build)
+        closed = undated_features(build, catalog) | excluded_features(catalog, stated)
+        inputs = inputs_of(pipeline, parts.train.table, catalog, closed)
+        learned = judged_beside_baselines(pipeline, inputs, parts, catalog, stated)
+        facts = origin(build, catalog, parts, {}) | learned.model.facts | {"registered": FITTED_OUTSIDE}
+        said = finish(replace(learned, model=replace(learned.model, facts=facts)), house, build, promotion)
+        record(house, tracking=tracking, progress=progress)
+    return Registered(
+        said["model_version"],
+        said["promotion"]["promoted"],
+        said["promotion"]["why"],
+        said["test"]["candidates"][REGISTERED],
+        said["threshold"],
+    )
+
+
+def check_estimator(pipeline: Any) -> None:
+    """UsageError unless it is a fitted classifier with two classes that names its columns."""
+    name = type(pipeline).__name__
+    if not (
+        hasattr(pipeline, "get_params") and is_classifier(pipeline) and hasattr(pipeline, "predict_proba")
+    ):
+        raise UsageError(f"{name} cannot be registered: it is no scikit-learn classifier with predict_proba")
+    try:
+        check_is_fitted(pipeline)
+    except NotFittedError as error:
+        raise UsageError(f"{name} is not fitted: call fit on rows of ml.training_set first") from error
+    classes = pipeline.classes_.tolist()
+    if classes != [0, 1]:
+        raise UsageError(f"{name} knows the classes {classes}: fit it on 0 (stayed) and 1 (churned)")
+    if not hasattr(pipeline, "feature_names_in_"):
+        raise UsageError(
+            f"{name} does not name its columns: fit it on a data frame, such as ml.training_set().X"
+        )
+
+
+def inputs_of(pipeline: Any, table: pa.Table, catalog: Catalog, closed: Mapping[str, str]) -> list[Input]:
+    """The columns that the pipeline reads, in its order; ``closed`` has those no model may read, and why."""
+    names = [str(name) for name in pipeline.feature_names_in_]
+    unknown = [name for name in names if name not in catalog.feature_names]
+    if unknown:
+        raise UsageError(f"the build has no feature {', '.join(unknown)}: fit on columns of ml.training_set")
+    if refused := [f"{name} ({closed[name]})" for name in names if name in closed]:
+        raise UsageError(f"no model may read {', '.join(refused)}: fit on columns of ml.training_set")
+    return [input_of(table, name) for name in names]
+
+
+def input_of(table: pa.Table, name: str) -> Input:
+    """One of its columns."""
+    type_ = table.schema.field(name).type
+    kind = kind_of(type_)
+    if kind is None:
+        raise UsageError(
+            f"{name} is an instant or date, which no model reads: use its age, a feature of its own"
+        )
+    values = column_values(table.column(name), name, kind)
+    return Input(name, kind, str(type_), typical(values), len(pd.unique(values)) if kind == TEXT else 0)
+
+
+def judged_beside_baselines(
+    pipeline: Any, inputs: Sequence[Input], parts: Parts, catalog: Catalog, problem: Problem
+) -> Learned:
+    """The pipeline with its calibration and threshold, beside the prior and the recency rule."""
+    numbers = [name for name in problem.baseline if name in catalog.feature_names]
+    more = [
+        input_of(parts.train.table, name) for name in numbers if name not in {each.name for each in inputs}
+    ]
+    everything = [*inputs, *more]
+    train, selection = (Asked.of(part, everything) for part in (parts.train, parts.selection))
+    fold = Fold(train, selection, timedelta(days=problem.gap_days), last=True)
+    held_out = Asked.of(parts.calibration, everything)
+    baselines = candidates(everything, replace(problem, candidates=()), len(parts.train.table))
+    trials = try_all(baselines, [fold], problem.seed, quietly)
+    wrapped = Pipeline([("prepare", training_frame(inputs)), ("model", pipeline)])
+    own = Candidate(REGISTERED, wrapped, REGISTERED)
+    raw = calibrated(fold.ask, raw_probability(wrapped, fold.ask.frame), problem.seed)
+    ready = [
+        *learn_anew(trials, fold, held_out, problem.calibration, quietly),
+        fitted(own, held_out, raw_probability(wrapped, held_out.frame), problem.calibration),
+    ]
+    trials = [*trials, Trial(own, (raw,), wrapped)]
+    times = {each.candidate.name: each.milliseconds for each in ready}
+    choice = choose(trials, times, [fold], problem)
+    table = [{**row, "champion": row["candidate"] == REGISTERED} for row in choice.table]
+    champion = make_champion(ready, replace(choice, champion=REGISTERED, table=table), parts, inputs, problem)
+    facts = {name: value for name, value in champion.facts.items() if name != "learned"}
+    facts |= {"folds": [fold.facts()], "tuning": [], "suspects": [], "undated": []}
+    return Learned(replace(champion, facts=facts), ready, parts, everything)
+
+
+def quietly(title: str) -> None:
+    """The baselines are trained in a moment: no progress to show."""
