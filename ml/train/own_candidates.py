@@ -61,7 +61,7 @@ def factory(name: str, problem: Problem) -> Callable[..., Any]:
         raise refused(name, f"the module {module} cannot be imported ({said(error)})") from error
     if not callable(found):
         raise refused(name, f"the module {module} has no function {attribute}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def made_by(name: str, make: Callable[..., Any], problem: Problem) -> Any:
