@@ -23,11 +23,12 @@ from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
 from ml.ingest.contract import DELETED, TABLES
 from ml.ingest.dates import note_on_dates
 from ml.ingest.examples import example_text, find_examples
-from ml.ingest.manifest import Counts, make_record, write_record
+from ml.ingest.manifest import Counts, make_record, read_record, write_record
 from ml.ingest.rejected import count_reasons, count_waiting, write_rejected
 from ml.ingest.sources import Source, open_source, require_tables
 from ml.ingest.staging_database import Load, unfinished
 from ml.ingest.tables import Filled, extra_columns, fill, link_earlier
+from ml.ingest.waiting import Again, moved_to_now, note_on, take_from_rejected
 
 LOADS_KEPT = 2
 REJECTED = "rejected_rows"
@@ -69,11 +70,12 @@ def ingest(
     dict
         load_id, source, tables (read, accepted and rejected rows of this ingest), reasons (rows per reason),
         examples (text, file, row and hint for each reason), spans (the first and the last occurred instant of
-        this ingest by table), markers (texts that stand for a missing value,
-        by table and column), rejected_rows (the file of them, or None), total (the same counts over all that
+        this ingest by table), markers (texts that stand for a missing value, by table and column),
+        tried_again (rows of earlier ingests that waited for their customer or order, and how many of them are
+        in now, by table), rejected_rows (the file of them, or None), total (the same counts over all that
         was appended), data_clock, clocks (the largest instant that the rows of each table vouch for),
         orders_arrive (share of a day's orders in at its end, days until 99 % are), notes (on tables that end
-        days apart).
+        days apart, and the like).
 
     Raises
     ------
@@ -100,10 +102,11 @@ def ingest(
             marks = notes_on_change_logs(filled)
             refuse_too_many(load, filled.counts, examples, max_rejected, where.raw / LAST_FAILURE, marks)
             link_earlier(load, REJECTED)
+            take_from_rejected(load, load.folder / REJECTED, list(filled.again.values()))
             write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
-            record = make_record(describe(load, found, filled, reasons), load.earlier)
+            record = make_record(describe(load, found, filled, reasons), earlier_record(load, filled))
             record |= describe_clocks(load, record["data_clock"])
-            record["notes"] += [*marks, *notes_on_dates(load)]
+            record["notes"] += [*marks, *notes_on_dates(load), *notes_on_waiting(filled)]
             write_record(load.folder, record)
         publish(where.raw / load.name)
         (where.raw / LAST_FAILURE).unlink(missing_ok=True)
@@ -179,13 +182,35 @@ def describe(load: Load, found: Source, filled: Filled, reasons: dict[str, int])
         "timezone": load.rules.zone,
         "dates_known": load.dates_known,
         "appended_to": load.earlier.name if load.earlier else None,
-        "tables": filled.counts,
+        "tables": {name: with_waiting(rows, filled.again[name]) for name, rows in filled.counts.items()},
+        "tried_again": {
+            name: {"waited": again.waited, "accepted": again.accepted}
+            for name, again in filled.again.items()
+            if again.waited
+        },
         "files": found.files,
         "not_read": found.not_read,
         "reasons": reasons,
         "markers": filled.markers,
         "data_clock": format_instant(clock) if clock else None,
     }
+
+
+def with_waiting(counts: dict[str, int], again: Again) -> dict[str, int]:
+    """The counts of an ingest with the rows that had waited and are in now."""
+    more = {"read": again.accepted, "accepted": again.accepted}
+    return {name: rows + more.get(name, 0) for name, rows in counts.items()}
+
+
+def earlier_record(load: Load, filled: Filled) -> dict[str, Any] | None:
+    """The record of the load that is added to, without the rows that are in now."""
+    return moved_to_now(read_record(load.earlier), list(filled.again.values())) if load.earlier else None
+
+
+def notes_on_waiting(filled: Filled) -> list[str]:
+    """How many of the rows that waited are in now."""
+    notes = (note_on(table, filled.again[table.name]) for table in TABLES)
+    return [note for note in notes if note]
 
 
 def notes_on_change_logs(filled: Filled) -> list[str]:

@@ -23,14 +23,13 @@ def read_record(load: Path) -> dict[str, Any]:
     return read_json(load / RECORD, "churn ingest PATH", NEEDED)
 
 
-def make_record(ingested: dict[str, Any], earlier_load: Path | None) -> dict[str, Any]:
-    """The record of a load: ``ingested`` this time, on top of the ``earlier_load`` it appends to.
+def make_record(ingested: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
+    """The record of a load: ``ingested`` this time, on top of the ``earlier`` one it appends to.
 
     ``tables``, ``reasons`` and ``data_clock`` hold for the whole load; ``ingests`` has them for each ingest.
     """
-    if not earlier_load:
+    if not earlier:
         return {**ingested, "ingests": [ingested]}
-    earlier = read_record(earlier_load)
     clocks = [clock for clock in (earlier["data_clock"], ingested["data_clock"]) if clock]
     return {
         **ingested,

@@ -12,6 +12,7 @@ from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Part
 from ml.ingest.checks import FAULT
 from ml.ingest.contract import TABLES
+from ml.ingest.deletions import NOTHING_TO_DELETE
 from ml.ingest.physical import FLOATS, is_number, shown
 
 CREATE = """
@@ -81,10 +82,10 @@ def count_reasons(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def count_waiting(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    """Rejected rows of a table that lack nothing but the row they refer to."""
+    """Rejected rows of a table that lack nothing but the row they refer to or delete."""
     unknown = next((table.reference.reason for table in TABLES if table.name == name and table.reference), "")
-    query = 'select count(*) from rejected where "table" = ? and reason = ?'
-    return int(connection.execute(query, [name, unknown]).fetchall()[0][0])
+    query = 'select count(*) from rejected where "table" = ? and reason in (?, ?)'
+    return int(connection.execute(query, [name, unknown, NOTHING_TO_DELETE]).fetchall()[0][0])
 
 
 def write_rejected(connection: duckdb.DuckDBPyConnection, file: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ml.common.errors import SourceError, TidemarkError
 from ml.common.progress import Bar, Progress
-from ml.common.sql import literal, quoted
+from ml.common.sql import literal, parquet, quoted
 from ml.ingest.batch import Part, rows_of
 from ml.ingest.checks import FAULT, check_part, create_read_table
 from ml.ingest.contract import TABLES, Table
@@ -24,9 +24,10 @@ from ml.ingest.markers import count_markers
 from ml.ingest.rejected import CREATE, keep_rejected
 from ml.ingest.sources import Source
 from ml.ingest.staging_database import Load, count_rows
+from ml.ingest.waiting import Again, keep_waiting, try_again
 
 ACCEPTED = """
-copy (select {columns} from read_{name} where {FAULT} is null {unrefused})
+copy (select {columns} from read_{name} where {FAULT} is null {unrefused} {again})
 to {file} (format parquet, compression zstd)
 """
 
@@ -46,11 +47,14 @@ class Filled:
         What each table was read from.
     markers : list of dict
         The markers of missing values that were met (``markers.count_markers``).
+    again : dict
+        What became of the rows of earlier ingests that waited, by table.
     """
 
     counts: Counts
     parts: dict[str, list[Part]]
     markers: list[dict[str, Any]]
+    again: dict[str, Again]
 
 
 def fill(load: Load, found: Source, progress: Progress) -> Filled:
@@ -61,9 +65,10 @@ def fill(load: Load, found: Source, progress: Progress) -> Filled:
         for table in TABLES:
             for note in misspelt(table, parts[table.name]):
                 progress.say(note)
-        counts = {table.name: fill_table(load, table, parts[table.name], bar) for table in TABLES}
+        filled = {table.name: fill_table(load, table, parts[table.name], bar) for table in TABLES}
         markers = [marker for table in TABLES for marker in count_markers(load.connection, table)]
-        return Filled(counts, parts, markers)
+        counts = {name: counted for name, (counted, _) in filled.items()}
+        return Filled(counts, parts, markers, {name: again for name, (_, again) in filled.items()})
 
 
 def stage(load: Load, found: Source, bar: Bar) -> dict[str, list[Part]]:
@@ -91,8 +96,8 @@ def count_read(load: Load, parts: list[Part]) -> int:
     return sum(count_rows(load, name) for name in relations)
 
 
-def fill_table(load: Load, table: Table, parts: list[Part], bar: Bar) -> dict[str, int]:
-    """Check and write one table; rows read, accepted, rejected."""
+def fill_table(load: Load, table: Table, parts: list[Part], bar: Bar) -> tuple[dict[str, int], Again]:
+    """Check and write one table; its own rows read, accepted, rejected, and those that had waited."""
     bar.step(f"Checking {table.name}")
     folder = load.folder / table.name
     earlier = link_earlier(load, table.name)
@@ -100,18 +105,27 @@ def fill_table(load: Load, table: Table, parts: list[Part], bar: Bar) -> dict[st
     target = create_read_table(load.connection, table, extras)
     for part in parts:
         check_part(load.connection, part, target, load.rules)
-    loaded = rows_of(table, folder) if earlier else None
+    again = try_again(load, table, earlier)
+    loaded = loaded_rows(load, table, earlier, again)
     complete_deletions(load.connection, table, loaded)
     refuse_copies(load.connection, table, loaded)
     before = count_rows(load, "rejected")
     keep_rejected(load.connection, table.name, parts, load.name)
-    accepted = write_accepted(load, table, extras, folder / f"{load.name}.parquet", bool(earlier))
+    keep_waiting(load, table, extras)
+    file = folder / f"{load.name}.parquet"
     counts = {
         "read": count_read(load, parts),
-        "accepted": accepted,
+        "accepted": write_accepted(load, table, extras, file, again, bool(earlier)),
         "rejected": count_rows(load, "rejected") - before,
     }
-    return balanced(table.name, counts)
+    return balanced(table.name, counts), again
+
+
+def loaded_rows(load: Load, table: Table, earlier: list[Path], again: Again) -> str | None:
+    """The rows that are there before this ingest's own: earlier ones, and those that had waited."""
+    found = [rows_of(table, load.folder / table.name)] if earlier else []
+    found += [parquet([again.file])] if again.file else []
+    return f"({' union all by name '.join(f'from {each}' for each in found)})" if found else None
 
 
 def misspelt(table: Table, parts: list[Part]) -> list[str]:
@@ -147,8 +161,13 @@ def link_earlier(load: Load, name: str) -> list[Path]:
     return files
 
 
-def write_accepted(load: Load, table: Table, extras: list[str], file: Path, has_earlier: bool) -> int:
-    """Write the rows that passed every check; an empty file only where there is no other."""
+def write_accepted(
+    load: Load, table: Table, extras: list[str], file: Path, again: Again, has_earlier: bool
+) -> int:
+    """Write the rows that passed every check, and those that had waited; how many are this ingest's own.
+
+    An empty file is only where there is no other.
+    """
     columns = [*table.names, "_file", "_row", *map(quoted, extras)]
     read, zone = f"read_{table.name}", load.rules.zone
     if load.dates_known and may_be_dates(table) and has_only_dates(load.connection, read, table, zone):
@@ -159,11 +178,12 @@ def write_accepted(load: Load, table: Table, extras: list[str], file: Path, has_
         "FAULT": FAULT,
         "file": literal(file),
         "unrefused": UNREFUSED.format(name=table.name) if count_rows(load, f"refused_{table.name}") else "",
+        "again": f"union all by name from {parquet([again.file])}" if again.file else "",
     }
     rows = int(load.connection.execute(ACCEPTED.format(**words)).fetchall()[0][0])
     if not rows and has_earlier:
         file.unlink()
-    return rows
+    return rows - again.accepted
 
 
 def balanced(name: str, counts: dict[str, int]) -> dict[str, int]:
