@@ -169,6 +169,27 @@ def test_withdrawn_rows_and_lines_with_a_clock(when: str, tmp_path: Path) -> Non
     assert records[-1]["data_clock"] == whole["data_clock"]
 
 
+@pytest.mark.usefixtures("any_share")
+def test_facts_that_waited_for_their_customers(tmp_path: Path) -> None:
+    """Facts of every third customer come before the customer does."""
+    world, home = random_world(26, customers=45), tmp_path / "home"
+    late = {row["customer_id"] for row in world["customers"] if int(row["customer_id"][1:]) % 3 == 2}
+    customers = {
+        is_late: [row for row in world["customers"] if (row["customer_id"] in late) == is_late]
+        for is_late in (False, True)
+    }
+    write_world(tmp_path / "first", world | {"customers": customers[False]})
+    ingest(str(tmp_path / "first"), home=home, max_rejected=1)
+    build(home=home)
+    record = add(home, tmp_path / "late", {"customers": customers[True]})
+    assert (record["kind"], record["touched"]) == ("incremental", len(late))
+    write_world(tmp_path / "whole", world)
+    ingest(str(tmp_path / "whole"), home=tmp_path / "other", max_rejected=0.0)
+    whole = build(home=tmp_path / "other")
+    assert differing(folder_of(home, record), folder_of(tmp_path / "other", whole)) == {}
+    assert record["rows"] == whole["rows"]
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with one full build of a few customers."""
