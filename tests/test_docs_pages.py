@@ -1,4 +1,4 @@
-"""Pages under docs: each is in the index, what they name exists, and the tutorial's commands give what it shows."""
+"""Pages under docs: each is in the index, what they name exists, and the tutorial shows what comes out."""
 
 import importlib
 import inspect
