@@ -27,7 +27,7 @@ from ml.common.errors import TidemarkError
 from ml.common.paths import ROOT, churn_home
 from ml.common.progress import Progress
 from ml.demos.shop import write_shop
-from ml.home.build_manifest import read_build_card
+from ml.home.build_manifest import read_build_manifest
 from ml.home.layout import Home
 from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, TABLES
 
@@ -89,7 +89,7 @@ def run_extracts(folder: Path, customers: int, progress: Progress) -> dict[str, 
     churn(whole, "build")
     folders = [Home(home).builds / step["said"]["build_id"] for step in steps]
     for step, (earlier, later) in zip(steps[1:], pairwise(folders), strict=True):
-        step["history"] = history(earlier, later, read_build_card(earlier)["data_clock"])
+        step["history"] = history(earlier, later, read_build_manifest(earlier)["data_clock"])
     return {
         "customers": customers,
         "steps": steps,

@@ -38,7 +38,7 @@ DUCKDB_MERGED = 100_000_000
 
 @dataclass(frozen=True)
 class Question:
-    """Asked rows and histories of one size.
+    """Entity rows and histories of one size.
 
     Parameters
     ----------
@@ -63,19 +63,19 @@ class Question:
 
     @property
     def merged(self) -> int:
-        """Rows of a join by customer alone, of which half are before the asked instant."""
+        """Rows of a join by customer alone, of which half are before the as-of instant."""
         return self.asked * self.rows_each
 
     def divided(self, by: int) -> "Question":
-        """The same question of fewer customers and fewer asked rows."""
+        """The same question of fewer customers and fewer entity rows."""
         few = max(self.customers // by, 12)
         return Question(self.name, few, self.rows_each, max(self.asked // by, 1), self.layout, self.repeats)
 
 
 QUESTIONS = (
     Question("a hundredth of both", 1_000, 365, 5_000, repeats=3),
-    Question("a hundredth of the asked rows", 100_000, 365, 5_000),
-    Question("a tenth of the asked rows", 100_000, 365, 50_000),
+    Question("a hundredth of the entity rows", 100_000, 365, 5_000),
+    Question("a tenth of the entity rows", 100_000, 365, 50_000),
     Question("long histories", 100_000, 365, 500_000, repeats=3),
     Question("a hundredth of the histories", 1_000, 365, 500_000),
     Question("a tenth of the histories", 10_000, 365, 500_000),

@@ -1,4 +1,4 @@
-"""All features of a published build for millions of asked rows, to a Parquet file: two ways in.
+"""All features of a published build for millions of entity rows, to a Parquet file: two ways in.
 
 Run as a process of its own it prints as JSON the seconds without imports, the peak and the rows answered.
 """

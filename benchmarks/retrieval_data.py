@@ -1,4 +1,4 @@
-"""Made-up histories and asked rows for the benchmark of retrieval: the same for the same sizes, anywhere.
+"""Made-up histories and entity rows for the benchmark of retrieval: the same for the same sizes, anywhere.
 
 Files come in two layouts: by customer and instant, as a build writes them, and by instant, as a daily export
 does. Features are whole numbers and quarters, so that their sums are exact in any order.
@@ -106,7 +106,7 @@ def share(whole: int, number: int) -> tuple[int, int]:
 
 
 def make_asked(path: Path, customers: int, rows: int) -> None:
-    """Write asked rows, in the order of their instants: a random customer at a random instant of the year."""
+    """Write entity rows, in the order of their instants: random customers at random instants of the year."""
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ FLOOR, OURS, TO_FILE = "scan", "ours", "ours to Parquet"
 FEAST_DUCKDB, FEAST_DASK, REFERENCE = "Feast DuckDB", "Feast Dask", "DuckDB ASOF"
 PEERS = (OURS, TO_FILE, FEAST_DUCKDB, FEAST_DASK, "polars", "pandas", REFERENCE, FLOOR)
 LONG = "long histories"
-ASKED_SERIES = ("a hundredth of the asked rows", "a tenth of the asked rows", LONG)
+ASKED_SERIES = ("a hundredth of the entity rows", "a tenth of the entity rows", LONG)
 HISTORY_SERIES = ("a hundredth of the histories", "a tenth of the histories", LONG)
 Answered = dict[str, Any]
 
@@ -34,7 +34,7 @@ def ratio(question: Answered, peer: str, other: str, what: str = "inner_seconds"
 
 
 def rate(question: Answered, peer: str) -> float | None:
-    """Asked rows a second, start-up left out."""
+    """Entity rows a second, start-up left out."""
     took = middle(question, peer, "inner_seconds")
     return question["asked"] / took if took else None
 

@@ -22,15 +22,15 @@ from benchmarks.retrieval_figures import (
 )
 
 MEMORY_AIM = 6 * GIB
-HOW = f"""Each peer answers in a process of its own and gives an Arrow table of the asked rows with four
+HOW = f"""Each peer answers in a process of its own and gives an Arrow table of the entity rows with four
 features; by turns, so that the machine's moods meet all of them. The answers are compared with that of bare
-DuckDB: rows, and for each feature its nulls, its sum and its sum weighted with the asked instants. A
+DuckDB: rows, and for each feature its nulls, its sum and its sum weighted with the as-of instants. A
 figure is the median of the repeats; a peer that takes long is run once. "Inside" counts from the files
 to the answer, imports and Feast's `apply` left out; "process" counts all from start to exit, and so does
 the memory.
 
 - *{OURS}*: `get_historical_features(...).to_arrow()` with the offline store of `feature_store.yaml`,
-  asked rows as a pandas frame; *{TO_FILE}*: the same job's `to_parquet(path)`, streamed.
+  entity rows as a pandas frame; *{TO_FILE}*: the same job's `to_parquet(path)`, streamed.
 - *Feast DuckDB*, *Feast Dask*: the same call with Feast's `duckdb` and `dask` stores.
 - *polars*: `scan_parquet`, `join_asof(by="customer_id", strategy="backward", check_sortedness=False)`,
   `collect(engine="streaming")`; every file has its rows in order within a customer, which is what it
@@ -81,7 +81,7 @@ def one_question(question: Answered) -> str:
     repeats = f"Repeats: {often}" + (f" ({', '.join(few)})" if few else "")
     return f"""### {question["name"].capitalize()}
 
-{question["asked"]:,} asked rows, {question["rows"]:,} feature rows ({question["customers"]:,} customers,
+{question["asked"]:,} entity rows, {question["rows"]:,} feature rows ({question["customers"]:,} customers,
 {question["rows_each"]} rows each), files sorted {question["layout"]}. {repeats}.
 
 {table(head, rows)}""" + ("\n\n" + "\n".join(notes) if notes else "")
@@ -110,14 +110,14 @@ def shown(value: float | None, form: str) -> str:
 
 
 def growth(results: dict[str, Any]) -> str:
-    """How seconds grow with the asked rows and with the history."""
+    """How seconds grow with the entity rows and with the history."""
     return f"""### Growth
 
-Seconds inside, ten times as many asked rows from one column to the next, the history the same:
+Seconds inside, ten times as many entity rows from one column to the next, the history the same:
 
 {growth_table(results, ASKED_SERIES, "asked")}
 
-Ten times as many feature rows (customers) from one column to the next, the asked rows the same:
+Ten times as many feature rows (customers) from one column to the next, the entity rows the same:
 
 {growth_table(results, HISTORY_SERIES, "rows")}"""
 
@@ -151,7 +151,7 @@ def temporal(found: dict[str, Any]) -> str:
     head = ["to Parquet by", "inside, s", "process, s", "rows a second", "peak memory", "columns"]
     return f"""### All features of a shop
 
-{found["asked"]:,} asked rows of the demo shop's temporal tables
+{found["asked"]:,} entity rows of the demo shop's temporal tables
 ({tables}),
 every feature, on-demand ones included; the aim is to stay below {MEMORY_AIM / GIB:.0f} GiB. Repeats: {often}.
 

@@ -1,4 +1,4 @@
-"""Ways to find the values that held at asked instants, each used as its documentation advises.
+"""Ways to find the values that held at as-of instants, each used as its documentation advises.
 
 Run as a process of its own, it prints as JSON the seconds from files to answer (imports and Feast's ``apply``
 are done before), the largest memory so far, and sums of the answer that show whether two peers agree.
@@ -28,7 +28,7 @@ Run = Callable[[], Answer]
 
 @dataclass(frozen=True)
 class Case:
-    """Where the feature files and the asked rows lie."""
+    """Where the feature files and the entity rows lie."""
 
     features: Path
     asked: Path
@@ -159,7 +159,7 @@ PEERS: dict[str, Callable[[Case], Run]] = {
 
 
 def sums(answer: Answer) -> dict[str, Any]:
-    """Rows, and for each feature its nulls, its sum, and its sum weighted with the asked instant."""
+    """Rows, and for each feature its nulls, its sum, and its sum weighted with the as-of instant."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 

@@ -37,7 +37,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
         question = named(results, name)
         if question:
             draw_bars(axes, question, what)
-    growths = [(ASKED_SERIES, "asked", "asked rows"), (HISTORY_SERIES, "rows", "feature rows")]
+    growths = [(ASKED_SERIES, "asked", "entity rows"), (HISTORY_SERIES, "rows", "feature rows")]
     for axes, (names, size, label) in zip(places[1], growths, strict=True):
         draw_growth(axes, results, names, size, label)
     figure.savefig(path, dpi=130, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""One shop of the benchmark: its folder, its raw tables and its file of asked rows."""
+"""One shop of the benchmark: its folder, its raw tables and its file of entity rows."""
 
 import json
 import shutil

@@ -15,7 +15,7 @@ from ml.model.inputs import NUMBER, TEXT, Input
 from ml.train.candidates import Candidate, candidates
 from ml.train.fitting import Rows, fit
 from ml.train.folds import Asked, Fold, earlier_folds
-from ml.train.refit import learn_anew
+from ml.train.refit import refit_all
 from ml.train.trials import try_all
 
 CUTOFFS = 40
@@ -95,7 +95,7 @@ def every(asked: Asked) -> dict[str, float]:
         begun.append((title.split()[1].strip(","), time.perf_counter()))
 
     trials = try_all(contenders, folds, 17, step)
-    learn_anew(trials, folds[-1], later.take(~chooses), "auto", step)
+    refit_all(trials, folds[-1], later.take(~chooses), "auto", step)
     ends = [start for _, start in begun[1:]] + [time.perf_counter()]
     found = dict.fromkeys((each.name for each in contenders), 0.0)
     for (name, start), end in zip(begun, ends, strict=True):

@@ -23,7 +23,7 @@ from ml.common.progress import Progress
 from ml.home.layout import Home
 from ml.metrics.scores import bootstrap, measure, with_interval
 from ml.model.estimators import Floats
-from ml.model.store import TEST, read_card
+from ml.model.store import TEST, read_manifest
 
 RESULTS = ROOT / "benchmarks" / "truth.json"
 TRUTH = Path("demo") / "shop" / "truth" / "true_probability.parquet"
@@ -41,7 +41,7 @@ def train_shop(home: Path, customers: int, seed: int) -> None:
 def judged(home: Path) -> dict[str, Any]:
     """The champion of a home against the truth beside its data, on its test rows."""
     folder = Home.at(home).current_model()
-    champion = read_card(folder)["champion"]
+    champion = read_manifest(folder)["champion"]
     rows = pq.read_table(folder / TEST).join(pq.read_table(home / TRUTH), KEYS, join_type="left outer")
     rows = rows.sort_by([(name, "ascending") for name in KEYS])
     return {"champion": champion, "rows": len(rows)} | distance(rows, champion)

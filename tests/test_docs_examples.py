@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ml.home.layout import ROOT, Home
 from ml.home.problem_file import remember_problem
-from ml.model.store import read_card
+from ml.model.store import read_manifest
 from tests.worlds import Built
 
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -33,7 +33,7 @@ def test_labels_of_ones_own(shop: Built, tmp_path: Path) -> None:
     ]
     assert len(said) == 3
     assert float(said[-1]) > 0.6
-    labels = read_card(Home.at(home).current_model())["labels"]
+    labels = read_manifest(Home.at(home).current_model())["labels"]
     rows = pq.read_table(tmp_path / "second-orders.parquet")
     assert labels["file"] == "second-orders.csv"
     assert labels["instants"] > 0.99 * labels["rows"] > 4000

@@ -55,7 +55,7 @@ class Built:
         return Home.at(self.home).current_build()
 
     def features(self, asked: pa.Table) -> pa.Table:
-        """What the product answers for the asked rows."""
+        """What the product answers for the entity rows."""
         return point_in_time(self.build, asked.select(["customer_id", "event_timestamp"]))
 
 

@@ -4,16 +4,16 @@
     decide, the clocks, then comes from the build before.
 #}
 
-{% macro of_chosen_customers(customer_id) -%}
+{% macro only_selected_customers(customer_id) -%}
     {%- if var("only_customers") is none -%} true
     {%- else -%} {{ customer_id }} in (select customer_id from {{ parquet_rows(var("only_customers")) }})
     {%- endif -%}
 {%- endmacro %}
 
 {# the same for a row that names an order #}
-{% macro of_chosen_orders(order_id, orders) -%}
+{% macro only_selected_orders(order_id, orders) -%}
     {%- if var("only_customers") is none -%} true
-    {%- else -%} {{ order_id }} in (select order_id from {{ orders }} where {{ of_chosen_customers("customer_id") }})
+    {%- else -%} {{ order_id }} in (select order_id from {{ orders }} where {{ only_selected_customers("customer_id") }})
     {%- endif -%}
 {%- endmacro %}
 

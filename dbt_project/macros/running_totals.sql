@@ -77,7 +77,7 @@
                 lag(changed_at) over () as previous_changed_at
             from (
                 select * from {{ deltas }}
-                {{ farewells(contributions) }}
+                {{ closing_entries(contributions) }}
                 {{ closing_row(columns) }}
                 order by customer_number, changed_at
             ) as sorted_deltas
@@ -108,7 +108,7 @@
 {% endmacro %}
 
 {# per customer, what its contributions without an end come to, taken off at infinity #}
-{% macro farewells(contributions) %}
+{% macro closing_entries(contributions) %}
     {%- set columns = total_columns(contributions) -%}
     {%- set facts_without_end = [] -%}
     {%- for part in contributions if part.kind == "total" and not part.always_ends and part.facts not in facts_without_end -%}
@@ -120,14 +120,14 @@
                 customer_number,
                 timestamp 'infinity' as changed_at,
                 {%- for column in columns %}
-                {{ farewell(column, facts, contributions) }} as {{ column.name }}{{ "," if not loop.last }}
+                {{ closing_entry(column, facts, contributions) }} as {{ column.name }}{{ "," if not loop.last }}
                 {%- endfor %}
             from {{ facts }}
             group by customer_number
     {%- endfor %}
 {% endmacro %}
 
-{% macro farewell(column, facts, contributions) %}
+{% macro closing_entry(column, facts, contributions) %}
     {%- set terms = [] -%}
     {%- for part in contributions if column.kind == "total" and part.column == column.name and part.facts == facts and not part.always_ends -%}
         {%- set never_ends = "true" if part.ends is none else part.starts ~ " is not null and " ~ part.ends ~ " is null" -%}

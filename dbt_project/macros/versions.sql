@@ -14,9 +14,9 @@
 {%- endmacro %}
 
 {# columns that place a version among its siblings #}
-{% macro version_span(key, known_at, told_at) -%}
-        lead({{ known_at }}) over (partition by {{ key }} order by {{ told_at }}) as next_known_at,
-        row_number() over (partition by {{ key }} order by {{ told_at }}) as version_number,
+{% macro version_span(key, known_at, recorded_at) -%}
+        lead({{ known_at }}) over (partition by {{ key }} order by {{ recorded_at }}) as next_known_at,
+        row_number() over (partition by {{ key }} order by {{ recorded_at }}) as version_number,
         {{ known_from("deleted_at", known_at) }} as deletion_known_at
 {%- endmacro %}
 
@@ -32,11 +32,11 @@
 {% endmacro %}
 
 {# until when a version holds; whether its row appears with it, and from there until when the row is present #}
-{% macro presence(key, told_at) -%}
+{% macro presence(key, recorded_at) -%}
         {{ earliest(["next_known_at", "withdrawn_at"]) }} as superseded_at,
         version_number = 1
-        or lag(withdrawn_at) over (partition by {{ key }} order by {{ told_at }}) is not null as is_appearance,
+        or lag(withdrawn_at) over (partition by {{ key }} order by {{ recorded_at }}) is not null as is_appearance,
         min(withdrawn_at) over (
-            partition by {{ key }} order by {{ told_at }} rows between current row and unbounded following
+            partition by {{ key }} order by {{ recorded_at }} rows between current row and unbounded following
         ) as present_until
 {%- endmacro %}

@@ -17,7 +17,7 @@ labels as (
 
     select * from {{ ref("label_customer_churn") }}
     union all
-    select * from {{ ref("label_to_come") }}
+    select * from {{ ref("label_pending") }}
 
 ),
 

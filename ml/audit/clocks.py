@@ -41,7 +41,7 @@ def check(audit: Audit) -> Finding:
         breaches = [*undelivered(audit, connection, delivered), *undated_inputs(audit, list(undated))]
         clocks = table_clocks(audit.load, connection)
         arrival = arrival_of_orders(audit.load, clocks["orders"], connection)
-    notes = notes_on_clocks(clocks, audit.card["data_clock"], arrival, audit.problem.label_delay_days)
+    notes = notes_on_clocks(clocks, audit.manifest["data_clock"], arrival, audit.problem.label_delay_days)
     notes += [note(undated).removeprefix("note: ")] if undated else []
     until = format_instant(delivered) if delivered else "never"
     finding = Finding(CHECK, compared=labels, what="labels", detail=f"orders were delivered until {until}")
@@ -69,11 +69,11 @@ def undelivered(
 
 def undated_inputs(audit: Audit, undated: list[str]) -> Iterator[Breach]:
     """Inputs of the current model among the attributes that have no clock."""
-    from ml.model.store import read_card
+    from ml.model.store import read_manifest
 
     try:
         model = model_of(audit.build)
-        inputs = {each["name"] for each in read_card(model)["inputs"]}
+        inputs = {each["name"] for each in read_manifest(model)["inputs"]}
     except TidemarkError:
         return
     if used := [name for name in undated if name in inputs]:

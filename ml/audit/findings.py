@@ -110,7 +110,7 @@ class Audit:
         The published build, leased: it stays while the audit runs.
     load : Path
         The raw tables it was made from; the folder may be gone.
-    card : dict
+    manifest : dict
         The build's ``build.json``.
     catalog : Catalog
         The build's features.
@@ -130,7 +130,7 @@ class Audit:
     home: Home
     build: Path
     load: Path
-    card: dict[str, Any]
+    manifest: dict[str, Any]
     catalog: Catalog
     problem: Problem
     project: Path

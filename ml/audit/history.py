@@ -1,7 +1,7 @@
 """History stands still: the published build against the one before it, up to the older of their data clocks.
 
 Every feature row of both is compared; files that both share by hard link are equal without reading. Where
-something moved, ``newcomers`` names the raw rows that came without saying when.
+something moved, ``late_rows`` names the raw rows that came without saying when.
 """
 
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ import pyarrow.parquet as pq
 
 from ml.audit.compare import Comparison, Table, compare, identities, identity
 from ml.audit.findings import Audit, Finding, not_checked
-from ml.audit.newcomers import newcomers
+from ml.audit.late_rows import late_rows
 from ml.audit.population import compare_population, rows_in
+from ml.audit.rows_without_clock import notes_of
 from ml.audit.sample import clock_of, database
 from ml.audit.scratch import feature_files, tables_of
-from ml.audit.unclocked import notes_of
 from ml.audit.wording import breaches_of, notes_on
 from ml.common.instants import format_instant
 from ml.common.sql import literal
 from ml.features.labels import POPULATION
 from ml.featurestore.catalog import read_catalog
-from ml.home.build_manifest import data_clock, read_build_card
+from ml.home.build_manifest import data_clock, read_build_manifest
 from ml.home.leases import lease
 
 NAME = "history"
@@ -55,7 +55,7 @@ def build_before(audit: Audit) -> Iterator[Path | None]:
     """The build that this one replaced, else the newest older one, leased; None when all are gone."""
     builds = {build.name: build for build in audit.home.kept_builds()}
     older = [name for name in builds if name < audit.build.name]
-    for name in dict.fromkeys([audit.card.get("replaces"), *older]):
+    for name in dict.fromkeys([audit.manifest.get("replaces"), *older]):
         if name in builds:
             with lease(builds[name]) as held:
                 if held:
@@ -74,7 +74,7 @@ def compare_with(audit: Audit, connection: duckdb.DuckDBPyConnection, earlier: P
     found = compare(
         connection, common_tables(audit, earlier), earlier / "features", audit.build / "features", kept
     )
-    if read_build_card(earlier)["problem"] == audit.card["problem"]:
+    if read_build_manifest(earlier)["problem"] == audit.manifest["problem"]:
         sides = {"before": rows_in(earlier, POPULATION), "after": rows_in(audit.build, POPULATION)}
         connection.execute(EVERYONE.format(until=literal(until), drawn=drawn, **sides))
         compare_population(connection, earlier, audit.build, found)
@@ -115,7 +115,7 @@ def finding(
 ) -> Finding:
     """What the comparison comes to; with the raw rows that explain it, where something moved."""
     what = f"is not what {earlier.name} had at or before {format_instant(until)}"
-    causes = newcomers(audit, connection, earlier, until, found.customers) if found.moved else ()
+    causes = late_rows(audit, connection, earlier, until, found.customers) if found.moved else ()
     shared = f", {found.shared:,d} cells of them in files that both share" if found.shared else ""
     sampled = f"{thousandths / 10:g} % of the customers, seed {audit.seed}" if thousandths < THOUSAND else ""
     return Finding(
@@ -132,6 +132,6 @@ def verdict(audit: Audit, earlier: Path, found: Comparison) -> str:
     """Whether history stood still, and what else is known to have changed."""
     if not found.moved:
         return f"equal to {earlier.name}"
-    made_by = {card.get("project_hash") for card in (audit.card, read_build_card(earlier))}
+    made_by = {manifest.get("project_hash") for manifest in (audit.manifest, read_build_manifest(earlier))}
     changed = "; the dbt project has changed since" if len(made_by) > 1 else ""
     return f"{len(found.moved)} columns differ from {earlier.name}{changed}"

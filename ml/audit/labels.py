@@ -13,13 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.audit.chance import SHUFFLES, chance
 from ml.audit.edges import wrong_edges
 from ml.audit.facts import becoming_known, check_there, one
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import PicturedFinding, Span, Timeline
 from ml.audit.recount import delivered_orders, differences, recount, unsettled
 from ml.audit.sample import clock_of, database
+from ml.audit.shuffled_labels import SHUFFLES, chance
 from ml.common.errors import NotReadyError, TidemarkError
 from ml.common.instants import format_instant, parse_instant
 from ml.features.labels import count_rows, labelled_rows, read_cutoffs
@@ -124,13 +124,16 @@ def gaps(audit: Audit) -> Part:
 
 def gaps_of_model(audit: Audit) -> Iterator[Breach]:
     """The same for the split that the current model was trained with."""
-    from ml.model.store import read_card
+    from ml.model.store import read_manifest
 
     folder = model_of(audit.build)
-    card = read_card(folder)
-    gap = timedelta(days=card["problem"]["horizon_days"] + card["problem"]["label_delay_days"])
+    manifest = read_manifest(folder)
+    gap = timedelta(days=manifest["problem"]["horizon_days"] + manifest["problem"]["label_delay_days"])
     ends = {
-        part: (parse_instant(card["split"][part]["first"]), parse_instant(card["split"][part]["last"]))
+        part: (
+            parse_instant(manifest["split"][part]["first"]),
+            parse_instant(manifest["split"][part]["last"]),
+        )
         for part in PARTS
     }
     return overlaps(f"the split of {folder.name}", ends, gap)

@@ -15,7 +15,7 @@ from ml.audit.poison_facts import add_poison
 from ml.audit.population import compare_labels, compare_population
 from ml.audit.sample import affordable, database, draw_customers, draw_limits
 from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild, tables_of
-from ml.audit.wall import clock_readers
+from ml.audit.wall_clock import clock_readers
 from ml.audit.wording import breaches_of, customers_sampled, notes_on
 from ml.common.counting import counted
 from ml.common.sql import parquet
@@ -29,7 +29,7 @@ REACHED = """
 select count(distinct customer_id)
 from {rows} as made
 inner join poisoned using (customer_id)
-where made.event_timestamp = poisoned.told_at
+where made.event_timestamp = poisoned.recorded_at
 """
 
 

@@ -26,7 +26,8 @@ create or replace temp table poisoned as
 select
     customer_id,
     until,
-    until + to_microseconds(1 + case when draw % 3 = 0 then 0 else draw // 16 % 3456000000000 end) as told_at,
+    until + to_microseconds(1 + case when draw % 3 = 0 then 0 else draw // 16 % 3456000000000 end)
+        as recorded_at,
     to_microseconds(case when draw % 5 = 0 then 0 else draw // 64 % 34560000000000 end) as back,
     (draw // 8 % 2 = 0) as is_corrected,
     draw
@@ -34,15 +35,15 @@ from (select * replace ((draw // 2)::bigint as draw) from limits) as halved
 """
 
 # What some corrections say: the row was deleted, at the instant, when it was told, or as it was.
-DELETED = """case hash({key}) // 64 % 4 when 0 then until when 1 then told_at else deleted_at end"""
+DELETED = """case hash({key}) // 64 % 4 when 0 then until when 1 then recorded_at else deleted_at end"""
 
 ORDERS = """
 select
-    'poison new ' || customer_id as order_id, customer_id, told_at as ordered_at,
+    'poison new ' || customer_id as order_id, customer_id, recorded_at as ordered_at,
     99999999 as total_amount, 88888888 as discount_amount,
-    case when draw // 3 % 3 = 0 then told_at + interval '1 hour' end as cancelled_at,
-    case when draw // 3 % 4 = 0 then told_at + interval '2 hours' end as returned_at,
-    case when draw % 2 = 0 then told_at end as loaded_at
+    case when draw // 3 % 3 = 0 then recorded_at + interval '1 hour' end as cancelled_at,
+    case when draw // 3 % 4 = 0 then recorded_at + interval '2 hours' end as returned_at,
+    case when draw % 2 = 0 then recorded_at end as loaded_at
 from poisoned
 union all by name
 select
@@ -50,19 +51,19 @@ select
     77777777 as total_amount, 66666666 as discount_amount,
     case when draw // 3 % 3 = 0 then until end as cancelled_at,
     case when draw // 3 % 4 = 0 then until - back end as returned_at,
-    told_at as loaded_at
+    recorded_at as loaded_at
 from poisoned
 where is_corrected
 union all by name
 select
     known.* replace (
-        55555555 as total_amount, 44444444 as discount_amount, told_at as loaded_at,
+        55555555 as total_amount, 44444444 as discount_amount, recorded_at as loaded_at,
         case hash(order_id) % 5
             when 0 then null when 1 then until when 2 then greatest(ordered_at, until - interval '10 days')
-            when 3 then told_at else cancelled_at
+            when 3 then recorded_at else cancelled_at
         end as cancelled_at,
         case hash(order_id) // 8 % 5
-            when 0 then null when 1 then until when 2 then ordered_at when 3 then told_at else returned_at
+            when 0 then null when 1 then until when 2 then ordered_at when 3 then recorded_at else returned_at
         end as returned_at,
         {deleted} as deleted_at
     )
@@ -79,8 +80,8 @@ from poisoned_orders, (select unnest([1, 2]) as number) as line
 union all by name
 select
     known.* exclude (customer_id) replace (
-        'poison' as product_id, 'poison correction' as category, 1000000 as quantity, told_at as loaded_at,
-        {deleted} as deleted_at
+        'poison' as product_id, 'poison correction' as category, 1000000 as quantity,
+        recorded_at as loaded_at, {deleted} as deleted_at
     )
 from known
 inner join poisoned using (customer_id)
@@ -88,7 +89,7 @@ where is_corrected
 union all by name
 select
     order_id, 1000000 + hash(line_number) % 1000000 as line_number, 'poison' as product_id,
-    'poison late line' as category, 1000000 as quantity, 1000 as unit_price, told_at as loaded_at
+    'poison late line' as category, 1000000 as quantity, 1000 as unit_price, recorded_at as loaded_at
 from known
 inner join poisoned using (customer_id)
 where is_corrected
@@ -96,11 +97,11 @@ where is_corrected
 
 SUPPORT_TICKETS = """
 select
-    'poison new ' || customer_id as ticket_id, customer_id, told_at as opened_at,
-    case when draw // 3 % 2 = 0 then told_at + interval '3 hours' end as resolved_at,
+    'poison new ' || customer_id as ticket_id, customer_id, recorded_at as opened_at,
+    case when draw // 3 % 2 = 0 then recorded_at + interval '3 hours' end as resolved_at,
     1 as satisfaction_score,
-    case when draw // 3 % 3 = 0 then told_at + interval '4 hours' end as rated_at,
-    case when draw % 2 = 0 then told_at end as loaded_at
+    case when draw // 3 % 3 = 0 then recorded_at + interval '4 hours' end as rated_at,
+    case when draw % 2 = 0 then recorded_at end as loaded_at
 from poisoned
 union all by name
 select
@@ -108,18 +109,18 @@ select
     case when draw // 3 % 3 > 0 then until end as resolved_at,
     1 as satisfaction_score,
     case when draw // 3 % 2 = 0 then until end as rated_at,
-    told_at as loaded_at
+    recorded_at as loaded_at
 from poisoned
 where is_corrected
 union all by name
 select
     known.* replace (
-        1 as satisfaction_score, told_at as loaded_at,
+        1 as satisfaction_score, recorded_at as loaded_at,
         case hash(ticket_id) % 5
-            when 0 then null when 1 then until when 2 then opened_at when 3 then told_at else resolved_at
+            when 0 then null when 1 then until when 2 then opened_at when 3 then recorded_at else resolved_at
         end as resolved_at,
         case hash(ticket_id) // 8 % 4
-            when 0 then null when 1 then until when 2 then told_at else rated_at
+            when 0 then null when 1 then until when 2 then recorded_at else rated_at
         end as rated_at,
         {deleted} as deleted_at
     )
@@ -130,20 +131,21 @@ where is_corrected
 
 SESSIONS = """
 select
-    'poison new ' || customer_id as session_id, customer_id, told_at as started_at,
+    'poison new ' || customer_id as session_id, customer_id, recorded_at as started_at,
     900000 as duration_seconds, 1000000000 as page_views,
-    case when draw % 2 = 0 then told_at end as loaded_at
+    case when draw % 2 = 0 then recorded_at end as loaded_at
 from poisoned
 union all by name
 select
     'poison late ' || customer_id as session_id, customer_id, until - back as started_at,
-    900000 as duration_seconds, 1000000000 as page_views, told_at as loaded_at
+    900000 as duration_seconds, 1000000000 as page_views, recorded_at as loaded_at
 from poisoned
 where is_corrected
 union all by name
 select
     known.* replace (
-        1000000000 as page_views, 900000 as duration_seconds, told_at as loaded_at, {deleted} as deleted_at
+        1000000000 as page_views, 900000 as duration_seconds, recorded_at as loaded_at,
+        {deleted} as deleted_at
     )
 from known
 inner join poisoned using (customer_id)
@@ -158,7 +160,7 @@ select
         not coalesce(email_verified, false) as email_verified,
         not coalesce(phone_verified, false) as phone_verified,
         date '1901-01-01' as birth_date, registered_at - interval '400 days' as registered_at,
-        told_at as updated_at, case when is_corrected then {deleted} else deleted_at end as deleted_at
+        recorded_at as updated_at, case when is_corrected then {deleted} else deleted_at end as deleted_at
     )
 from known
 inner join poisoned using (customer_id)

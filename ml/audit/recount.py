@@ -39,10 +39,10 @@ create temp table versions as
 with told as (
     select distinct
         order_id, customer_id, ordered_at, cancelled_at, returned_at, deleted_at,
-        coalesce(loaded_at, ordered_at) as told_at, {known_at} as known_at
+        coalesce(loaded_at, ordered_at) as recorded_at, {known_at} as known_at
     from {orders} semi join chosen using (customer_id)
 )
-select *, lead(known_at) over (partition by order_id order by told_at) as superseded_at
+select *, lead(known_at) over (partition by order_id order by recorded_at) as superseded_at
 from told
 where known_at <= $clock
 """

@@ -15,7 +15,7 @@ from ml.audit.lookups import compare_lookups
 from ml.audit.population import compare_labels, compare_population
 from ml.audit.sample import SECONDS_A_RUN, affordable, clock_of, database, draw_customers, limit_all
 from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild, tables_of
-from ml.audit.wall import clock_readers
+from ml.audit.wall_clock import clock_readers
 from ml.audit.wording import breaches_of, clock_breaches, customers_sampled, notes_on
 from ml.common.counting import counted
 from ml.common.instants import format_instant, parse_instant
@@ -56,7 +56,7 @@ def draw_instants(
     audit: Audit, connection: duckdb.DuckDBPyConnection, published: Path, number: int
 ) -> list[datetime]:
     """Instants spread over the data's time, every other one at which something of somebody's changes."""
-    first, clock = parse_instant(audit.card["first_known_at"]), clock_of(audit)
+    first, clock = parse_instant(audit.manifest["first_known_at"]), clock_of(audit)
     random, step = audit.random(NAME), (clock - first) / number
     drawn = [first + step * place + step * random.random() for place in range(number)]
     rows = parquet(feature_files(audit, published))

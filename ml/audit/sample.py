@@ -113,10 +113,10 @@ def affordable(audit: Audit, runs: int, weight: float = 1.0) -> int:
     tables = read_record(audit.load)["tables"].values()
     rows = sum(table["accepted"] for table in tables)
     seconds = audit.seconds - runs * SECONDS_A_RUN - rows * SECONDS_A_ROW_LEFT
-    rows_a_customer = max(1.0, rows / max(1, audit.card["rows"]["int_customers"]))
+    rows_a_customer = max(1.0, rows / max(1, audit.manifest["rows"]["int_customers"]))
     return max(FEWEST, int(seconds / (runs * SECONDS_A_ROW * rows_a_customer * weight)))
 
 
 def clock_of(audit: Audit) -> datetime:
     """The build's data clock."""
-    return parse_instant(audit.card["data_clock"])
+    return parse_instant(audit.manifest["data_clock"])

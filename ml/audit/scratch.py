@@ -11,7 +11,7 @@ import duckdb
 
 from ml.audit.compare import Table, files_of
 from ml.audit.findings import Audit
-from ml.audit.wall import set_wall_clock
+from ml.audit.wall_clock import set_wall_clock
 from ml.common.errors import NotReadyError
 from ml.common.instants import parse_instant
 from ml.common.sql import literal, parquet
@@ -38,7 +38,7 @@ def check_repeatable(audit: Audit) -> None:
         raise NotReadyError(
             f"{audit.load.name}, which {audit.build.name} was made from, is gone: build again"
         )
-    made_by = audit.card.get("project_hash")
+    made_by = audit.manifest.get("project_hash")
     if made_by is not None and made_by != project_hash(audit.project):
         raise NotReadyError(f"the dbt project has changed since {audit.build.name} was made: build again")
 
@@ -85,9 +85,9 @@ def rebuild(
     place, output = audit.scratch / name, audit.scratch / name / "build"
     if wall_clock:
         set_wall_clock(place / "dbt" / "warehouse.duckdb", wall_clock)
-    made_as_of = audit.card.get("as_of")
+    made_as_of = audit.manifest.get("as_of")
     as_of = as_of or (parse_instant(made_as_of) if made_as_of else None)
-    orders_clock = (audit.card.get("clocks") or {}).get("orders")
+    orders_clock = (audit.manifest.get("clocks") or {}).get("orders")
     values = variables(audit.problem, as_of=as_of, orders_clock=orders_clock)
     run_dbt(place, load, output, values, project=audit.project, tests=False, docs=False)
     describe(audit, output)

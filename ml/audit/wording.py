@@ -71,6 +71,6 @@ def clock_breaches(clocks: Mapping[str, str]) -> tuple[Breach, ...]:
 
 def customers_sampled(audit: Audit, customers: int, instants: str) -> str:
     """How many customers were looked at, of how many, and when."""
-    everyone = audit.card["rows"]["int_customers"]
+    everyone = audit.manifest["rows"]["int_customers"]
     who = f"all {everyone:,d}" if customers >= everyone else f"{customers:,d} of {everyone:,d}"
     return f"{who} customers, {instants}, seed {audit.seed}"

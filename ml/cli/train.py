@@ -43,7 +43,7 @@ def command(
 
     Candidates are tried in folds by time: two within the training part, where settings are searched as well,
     and one that asks the first half of the validation customers. The best by the problem's metric is chosen,
-    or a simpler one that is as good. It learns anew from these rows and the training part together; the other
+    or a simpler one that is as good. It is refitted from these rows and the training part together; the other
     half calibrates it and sets the threshold. The test part is read once, at the end.
 
     Where there is a champion already, the new model takes its place only when it is better on the same later
@@ -121,7 +121,7 @@ def summary(result: dict[str, Any]) -> str:
     lines += [candidate_line(row) for row in result["selection"]]
     lines += [tuning_line(row) for row in result["tuning"]]
     lines += [
-        f"then learned anew from {result['learned']['rows']:,} rows, those of train and selection",
+        f"then refitted from {result['learned']['rows']:,} rows, those of train and selection",
         "",
         f"{result['model_version']} saved: {result['champion']}, threshold {result['threshold']:.4f}",
     ]

@@ -3,7 +3,7 @@
 FeatureError
 |-- CatalogError      the build's models, YAML and tables do not agree
 |   `-- FormulaError  an on-demand formula cannot be used
-|-- RowsError         the asked rows, or the asked features, make no sense
+|-- RowsError         the entity rows, or the asked features, make no sense
 |-- RegistryDamagedError
 |                     the registry file is not whole
 |-- OnlineDamagedError
@@ -25,7 +25,7 @@ class FormulaError(CatalogError):
 
 
 class RowsError(FeatureError):
-    """The asked rows, or the asked features, make no sense."""
+    """The entity rows, or the asked features, make no sense."""
 
 
 class RegistryDamagedError(FeatureError):

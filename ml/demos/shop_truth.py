@@ -31,7 +31,7 @@ FIRST_MONDAY = 4 * DAY
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen of one stream at each asked row: how many events, and the index of the latest."""
+    """What is seen of one stream at each entity row: how many events, and the index of the latest."""
 
     count: Array
     last: Array

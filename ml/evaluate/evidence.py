@@ -11,7 +11,7 @@ lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``
 ===================  ====================================================================================
 ``shape``            version of this description, 3
 ``model_version``    ``model-000001``
-``model_card``       hash of the model's card: evidence of another card is computed anew
+``model_card``       hash of the model's manifest: evidence of another manifest is computed anew
 ``champion``         the candidate that was chosen
 ``baseline``         the naive rule it is compared with, ``recency_rule``
 ``build_id``         what it was trained on; beside it ``data_clock`` and ``seed``

@@ -111,8 +111,8 @@ def groups_of(
 def refitted(model: ChurnModel, inputs: Sequence[Input], part: Part, parts: Parts) -> Floats | None:
     """Calibrated probabilities of the selection rows by the recipe; None where so little is not enough.
 
-    Boosters grow as many trees as the champion from about as many rows; from much fewer they learn anew when
-    to stop, for what suits many rows would learn few of them by heart.
+    Boosters grow as many trees as the champion from about as many rows; from much fewer they learn once more
+    when to stop, since what suits many rows would learn few of them by heart.
     """
     candidate = recipe(model, inputs, part) if has_both_classes(part) and inputs else None
     if candidate is None:

@@ -16,7 +16,7 @@ from ml.features.labels import LABELS, parquet
 from ml.features.split import TimeSplit
 from ml.page.figures import plain
 
-TO_COME = "labels/label_to_come"
+TO_COME = "labels/label_pending"
 Z = 1.96
 
 

@@ -13,7 +13,7 @@ from ml.features.labels import check_same_problem, count_rows, labelled_rows, re
 from ml.features.split import TimeSplit, split_by_time
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
-from ml.home.build_manifest import read_build_card
+from ml.home.build_manifest import read_build_manifest
 
 KEYS = ("customer_id", "event_timestamp", "churned", "split")
 
@@ -59,7 +59,7 @@ def read_labelled(build: Path, problem: Problem) -> Rows:
     labelled = labelled_rows(build, split, most=problem.training_rows_max, rows=counts, seed=problem.seed)
     return Rows(
         build=build,
-        card=read_build_card(build),
+        card=read_build_manifest(build),
         catalog=read_catalog(build),
         problem=problem,
         split=split,

@@ -15,7 +15,7 @@ from ml.common import sql
 from ml.common.errors import DamagedError, NotReadyError
 from ml.config.problem import Problem
 from ml.features.split import TimeSplit, split_by_time, split_rows
-from ml.home.build_manifest import read_build_card
+from ml.home.build_manifest import read_build_manifest
 
 LABELS = "labels/label_customer_churn"
 POPULATION = "labels/population_customers"
@@ -31,7 +31,7 @@ def check_same_problem(build: Path, problem: Problem) -> None:
     NotReadyError
         The build was made with another horizon, activity span, cadence or delay.
     """
-    made_with = read_build_card(build)["problem"]
+    made_with = read_build_manifest(build)["problem"]
     for name, wanted in problem.label_terms().items():
         if made_with.get(name) != wanted:
             raise NotReadyError(

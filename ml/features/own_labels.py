@@ -286,6 +286,6 @@ def keep_labels(labels: OwnLabels, folder: Path) -> None:
     pq.write_table(labels.table, folder / KEPT)
 
 
-def kept_labels(folder: Path, card: Mapping[str, Any]) -> OwnLabels | None:
+def kept_labels(folder: Path, manifest: Mapping[str, Any]) -> OwnLabels | None:
     """The rows that a model was trained with; None where they are the build's."""
-    return OwnLabels(pq.read_table(folder / KEPT), card["labels"]) if "labels" in card else None
+    return OwnLabels(pq.read_table(folder / KEPT), manifest["labels"]) if "labels" in manifest else None

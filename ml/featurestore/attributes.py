@@ -12,7 +12,7 @@ from ml.common.counting import counted
 from ml.common.feature_errors import CatalogError
 from ml.featurestore.catalog import Catalog, Feature, read_nodes
 from ml.featurestore.formulas import used_names
-from ml.home.build_manifest import card_of
+from ml.home.build_manifest import manifest_of
 
 CONSTANT = "constant"
 SOURCE = ".raw.customers"
@@ -90,7 +90,7 @@ def models_of_versions(nodes: Mapping[str, Any]) -> set[str]:
 
 def reason_of(build: Path) -> str | None:
     """Why attributes of this build are no inputs; None where every customers row has its ``updated_at``."""
-    count = card_of(build).get("customers")
+    count = manifest_of(build).get("customers")
     if count is None:
         return f"{build.name} was made before attributes were judged: run 'churn build' again"
     if not count["undated"]:

@@ -112,7 +112,7 @@ def asked_instant() -> RequestSource:
 
 
 def derived_view(catalog: Catalog, views: list[FeatureView], asked: RequestSource) -> OnDemandFeatureView:
-    """Features computed from others at the asked instant.
+    """Features computed from others at the as-of instant.
 
     The registry drops the descriptions of an on-demand view's fields, and then no longer finds those fields
     in the service; so they stand in its tags.
@@ -131,7 +131,7 @@ def derived_view(catalog: Catalog, views: list[FeatureView], asked: RequestSourc
         udf_string=source,
         mode="python",
         tags={one.name: one.description for one in catalog.on_demand},
-        description="Features computed when asked, from stored ones and the asked instant.",
+        description="Features computed when asked, from stored ones and the as-of instant.",
     )
 
 

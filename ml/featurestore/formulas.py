@@ -2,7 +2,7 @@
 
 The language is Python's expression syntax cut down to names, numbers, ``+ - * /``, parentheses and
 ``days(a, b)``, the days from instant ``a`` to instant ``b``. A name is a stored feature, another on-demand
-feature, or ``asked_at``, the asked instant. A null operand or a zero denominator gives null (NaN), never
+feature, or ``asked_at``, the as-of instant. A null operand or a zero denominator gives null (NaN), never
 infinity.
 """
 

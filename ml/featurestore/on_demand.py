@@ -16,7 +16,7 @@ from ml.common.instant_grammar import parse_text
 from ml.featurestore.formulas import ASKED_AT, evaluate_all, used_names
 
 SOURCE = '''def derived(inputs):
-    """On-demand features of the asked rows; written by ml.featurestore.on_demand.udf_source."""
+    """On-demand features of the entity rows; written by ml.featurestore.on_demand.udf_source."""
     from ml.featurestore.on_demand import derive
 
     formulas = {formulas}
@@ -51,7 +51,7 @@ def derive(
     formulas : dict
         Feature name -> formula.
     instants : sequence of str
-        The inputs that are instants; ``event_timestamp``, the asked instant, always is.
+        The inputs that are instants; ``event_timestamp``, the as-of instant, always is.
     inputs : dict
         Column name -> values, all of one length.
 

@@ -14,8 +14,8 @@ FILE = "build.json"
 NEEDED = ("build_id", "load_id", "data_clock")
 
 
-def read_build_card(build: Path) -> dict[str, Any]:
-    """What the build's card says.
+def read_build_manifest(build: Path) -> dict[str, Any]:
+    """What the build's manifest says.
 
     Raises
     ------
@@ -25,24 +25,24 @@ def read_build_card(build: Path) -> dict[str, Any]:
     return read_json(build / FILE, "churn build", NEEDED)
 
 
-def card_of(build: Path) -> dict[str, Any]:
-    """What the build's card says, be it little; nothing when it is damaged."""
+def manifest_of(build: Path) -> dict[str, Any]:
+    """What the build's manifest says, be it little; nothing when it is damaged."""
     try:
         return read_json(build / FILE, "churn build")
     except (OSError, NotReadyError):
         return {}
 
 
-def write_build_card(build: Path, card: dict[str, Any]) -> None:
-    """Write the card, the last file of a build, in one step: a build without it was never finished."""
+def write_build_manifest(build: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, the last file of a build, in one step: a build without it was never finished."""
     fresh = build / f".{FILE}.new"
-    fresh.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    fresh.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     os.replace(fresh, build / FILE)
 
 
 def data_clock(build: Path) -> datetime:
     """The build's "now", naive UTC."""
-    return parse_instant(read_build_card(build)["data_clock"])
+    return parse_instant(read_build_manifest(build)["data_clock"])
 
 
 def score_instant(build: Path) -> tuple[datetime, str]:
@@ -51,13 +51,13 @@ def score_instant(build: Path) -> tuple[datetime, str]:
     Where orders end a day or more before the data clock it is until when they were delivered, for later
     nobody seems to order.
     """
-    card = read_build_card(build)
-    clock = parse_instant(card["data_clock"])
-    delivered, orders = card.get("orders_delivered_until"), (card.get("clocks") or {}).get("orders")
+    manifest = read_build_manifest(build)
+    clock = parse_instant(manifest["data_clock"])
+    delivered, orders = manifest.get("orders_delivered_until"), (manifest.get("clocks") or {}).get("orders")
     if not delivered or not orders or clock - parse_instant(orders) < timedelta(days=1):
         return clock, ""
     return parse_instant(delivered), (
-        f"orders end at {orders}, before the data clock {card['data_clock']}: scored as of {delivered}, "
+        f"orders end at {orders}, before the data clock {manifest['data_clock']}: scored as of {delivered}, "
         "until when orders were delivered; --as-of takes another instant"
     )
 

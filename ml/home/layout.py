@@ -20,7 +20,7 @@ from pathlib import Path
 from ml.common.disk import sync_folder, sync_tree
 from ml.common.errors import BusyError, NotReadyError, UsageError
 from ml.common.paths import ROOT, churn_home
-from ml.home.build_manifest import card_of
+from ml.home.build_manifest import manifest_of
 from ml.home.leases import finish_removals, lease, remove_unless_read
 
 KEPT_BUILDS = 3
@@ -246,7 +246,7 @@ def remove_oldest(home: Home, keep: int) -> None:
     finish_removals(home.builds)
     builds = home.kept_builds()
     present = home.current_build()
-    descent = [present.name, *(card_of(present).get("lineage") or [])]
+    descent = [present.name, *(manifest_of(present).get("lineage") or [])]
     ranks = {name: rank for rank, name in enumerate(descent)}
     wanted = sorted(builds, key=lambda build: ranks.get(build.name, len(descent)))[: max(keep, 1)]
     for build in builds:

@@ -14,7 +14,7 @@ from ml.common.errors import SourceError, UsageError
 from ml.common.instants import format_instant
 from ml.common.progress import SILENT, Progress
 from ml.common.sql import parquet
-from ml.home.build_manifest import card_of
+from ml.home.build_manifest import manifest_of
 from ml.home.layout import Home, numbered, publish
 from ml.home.leases import finish_removals, remove
 from ml.ingest.batch import rows_of
@@ -296,5 +296,5 @@ def prune(home: Home) -> None:
 
 
 def load_of(build: Path) -> str | None:
-    """The load that a build was made from; None when its card is damaged."""
-    return card_of(build).get("load_id")
+    """The load that a build was made from; None when its manifest is damaged."""
+    return manifest_of(build).get("load_id")

@@ -1,6 +1,6 @@
 """From feature columns to what an estimator reads: which go in, as what, and which stay out and why.
 
-An instant never goes in: its age at the asked instant is a feature of its own, and a raw date would teach the
+An instant never goes in: its age at the as-of instant is a feature of its own, and a raw date would teach the
 model the calendar.
 """
 

@@ -31,7 +31,7 @@ from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input
 from ml.model.own import find_modules_in, own_types
 
-CARD, PIPELINE, TEST = "model.json", "pipeline.skops", "test.parquet"
+MANIFEST, PIPELINE, TEST = "model.json", "pipeline.skops", "test.parquet"
 BACKGROUND = "background.parquet"
 TRUSTED_TYPES = (
     "ml.model.activity.Activity",
@@ -67,12 +67,14 @@ def write_model(model: ChurnModel, folder: Path) -> None:
         model.background.to_parquet(folder / BACKGROUND, index=False)
         untrusted = set(skops.io.get_untrusted_types(file=folder / PIPELINE)) - set(TRUSTED_TYPES)
         own = {"types": own_types(sorted(untrusted))}
-    card = card_of(model) | own | {"files": {path.name: sha256(path) for path in sorted(folder.iterdir())}}
-    card["card"] = card_hash(card)
-    (folder / CARD).write_text(json.dumps(card, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    manifest = (
+        manifest_of(model) | own | {"files": {path.name: sha256(path) for path in sorted(folder.iterdir())}}
+    )
+    manifest["card"] = manifest_hash(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def card_of(model: ChurnModel) -> dict[str, Any]:
+def manifest_of(model: ChurnModel) -> dict[str, Any]:
     """What ``model.json`` says, but for the hashes."""
     return model.facts | {
         "kind": model.kind,
@@ -84,7 +86,7 @@ def card_of(model: ChurnModel) -> dict[str, Any]:
     }
 
 
-def read_card(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
     """``model.json``, after every file it names was found unchanged.
 
     Raises
@@ -93,22 +95,22 @@ def read_card(folder: Path) -> dict[str, Any]:
         A file is missing or is not the one that was written.
     """
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        hashes, own = card["files"], card["card"]
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        hashes, own = manifest["files"], manifest["card"]
     except (FileNotFoundError, ValueError, KeyError) as error:
-        raise damaged(folder, CARD) from error
-    if own != card_hash(card) or not files_of(card) <= set(hashes):
-        raise damaged(folder, CARD)
+        raise damaged(folder, MANIFEST) from error
+    if own != manifest_hash(manifest) or not files_of(manifest) <= set(hashes):
+        raise damaged(folder, MANIFEST)
     for name, wanted in hashes.items():
         path = folder / name
         if not path.is_file() or sha256(path) != wanted:
             raise damaged(folder, name)
-    return card
+    return manifest
 
 
-def files_of(card: dict[str, Any]) -> set[str]:
-    """The files without which there is no model; each must have its hash in the card."""
-    booster = BOOSTERS.get(card.get("kind", ""))
+def files_of(manifest: dict[str, Any]) -> set[str]:
+    """The files without which there is no model; each must have its hash in the manifest."""
+    booster = BOOSTERS.get(manifest.get("kind", ""))
     return {PIPELINE, booster.file} if booster else {PIPELINE}
 
 
@@ -120,23 +122,23 @@ def read_model(folder: Path) -> ChurnModel:
     ModelError
         A file is missing or was changed, or holds a type that no model of ours holds.
     """
-    card = read_card(folder)
+    manifest = read_manifest(folder)
     try:
-        problem = from_values(card["problem"])
+        problem = from_values(manifest["problem"])
         find_modules_in(problem.folder)
         return ChurnModel(
-            kind=card["kind"],
-            pipeline=read_pipeline(folder, card["kind"], card.get("types", ())),
-            inputs=tuple(Input(**each) for each in card["inputs"]),
-            calibration=Calibration(**card["calibration"]),
-            threshold=card["threshold"],
+            kind=manifest["kind"],
+            pipeline=read_pipeline(folder, manifest["kind"], manifest.get("types", ())),
+            inputs=tuple(Input(**each) for each in manifest["inputs"]),
+            calibration=Calibration(**manifest["calibration"]),
+            threshold=manifest["threshold"],
             problem=problem,
-            prepared_means=np.array(card["prepared_means"]),
-            facts=card | {"model_version": folder.name},
-            background=read_background(folder) if "types" in card else None,
+            prepared_means=np.array(manifest["prepared_means"]),
+            facts=manifest | {"model_version": folder.name},
+            background=read_background(folder) if "types" in manifest else None,
         )
     except (KeyError, TypeError) as error:
-        raise damaged(folder, CARD) from error
+        raise damaged(folder, MANIFEST) from error
 
 
 def read_background(folder: Path) -> pd.DataFrame:
@@ -168,9 +170,9 @@ def read_pipeline(folder: Path, kind: str, types: Sequence[str] = ()) -> Pipelin
         raise damaged(folder, booster.file) from error
 
 
-def card_hash(card: dict[str, Any]) -> str:
+def manifest_hash(manifest: dict[str, Any]) -> str:
     """The hash of what ``model.json`` says, but for this hash itself."""
-    rest = {key: value for key, value in card.items() if key != "card"}
+    rest = {key: value for key, value in manifest.items() if key != "card"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 

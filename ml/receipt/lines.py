@@ -105,7 +105,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Outside:
-    """A line that does not count at the asked instant: over which edge it lies, why, and until when."""
+    """A line that does not count at the as-of instant: over which edge it lies, why, and until when."""
 
     edge: str
     why: str
@@ -189,7 +189,7 @@ class Receipt:
     Parameters
     ----------
     as_of : datetime
-        The asked instant.
+        The as-of instant.
     build_id, load_id, data_clock
         The build that says so, the raw load that it was made from, and its "now".
     first_known_at : datetime, optional
@@ -214,7 +214,7 @@ class Receipt:
 
     @property
     def exists(self) -> bool:
-        """Whether anything about the customer was known at the asked instant."""
+        """Whether anything about the customer was known at the as-of instant."""
         return self.first_known_at is not None and self.first_known_at <= self.as_of
 
     def breach(self) -> str:

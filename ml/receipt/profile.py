@@ -1,6 +1,6 @@
 """What the raw rows say of a profile feature: the customer's version that gives it, and those beside it.
 
-Attributes come from the version known at the asked instant; what does not change comes from the earliest
+Attributes come from the version known at the as-of instant; what does not change comes from the earliest
 version, from registration on. Which is which follows from the model that has the column.
 """
 

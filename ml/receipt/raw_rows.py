@@ -15,7 +15,7 @@ ROWS_OF_VERSIONS = """
 with
 
 told as (
-    select *, {told_at} as told_at
+    select *, {recorded_at} as recorded_at
     from {raw}
     where {is_known}
 )
@@ -23,8 +23,8 @@ told as (
 select versions.version_number, told.*
 from told
 asof inner join {staging} as versions
-    on {same_key} and told.told_at >= versions.{of_version}
-order by {key}, told.told_at, told._load, told._file, told._row
+    on {same_key} and told.recorded_at >= versions.{of_version}
+order by {key}, told.recorded_at, told._load, told._file, told._row
 """
 
 
@@ -65,16 +65,16 @@ def read_versions(tables: CustomerTables, table: Table, clock: datetime) -> dict
     Raw rows that were known only after ``clock`` are no part of the build; of customers, which have no other
     clock than their versions', all are there.
     """
-    staging, told_at = tables.model(f"stg_{table.name}"), table.version_order
+    staging, recorded_at = tables.model(f"stg_{table.name}"), table.version_order
     has_facts = table.occurred is not None and table is not CUSTOMERS
-    known_at = f"greatest({table.occurred}, {told_at})" if has_facts else told_at
+    known_at = f"greatest({table.occurred}, {recorded_at})" if has_facts else recorded_at
     sql = ROWS_OF_VERSIONS.format(
         raw=tables.raw(table.name),
         staging=staging,
         key=", ".join(f"told.{name}" for name in table.key),
         same_key=" and ".join(f"told.{name} = versions.{name}" for name in table.key),
-        told_at=told_at,
-        of_version="told_at" if has_facts else "known_at",
+        recorded_at=recorded_at,
+        of_version="recorded_at" if has_facts else "known_at",
         is_known="true" if table is CUSTOMERS else f"{known_at} <= $clock",
     )
     found: dict[tuple[Any, ...], list[Row]] = {}

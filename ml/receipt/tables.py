@@ -23,7 +23,7 @@ class Tables:
     Parameters
     ----------
     asked : datetime
-        The asked instant.
+        The as-of instant.
     width : int
         How many columns of text there is room for.
     with_load : bool

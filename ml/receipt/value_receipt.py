@@ -10,7 +10,7 @@ import pyarrow as pa
 from ml.common.errors import BuildError
 from ml.featurestore.catalog import Catalog, Feature, read_catalog
 from ml.featurestore.retrieval.retrieve import choose, point_in_time
-from ml.home.build_manifest import asked_instant, data_clock, read_build_card
+from ml.home.build_manifest import asked_instant, data_clock, read_build_manifest
 from ml.home.layout import Home
 from ml.ingest.manifest import read_record
 from ml.receipt.customer_tables import CustomerTables
@@ -34,7 +34,7 @@ def receipt(
     feature : str
         Any feature, stored or on demand.
     as_of : datetime, optional
-        The asked instant, naive UTC; by default the data clock of the build.
+        The as-of instant, naive UTC; by default the data clock of the build.
     home : Home or path, optional
         The folder of all state.
 
@@ -56,7 +56,7 @@ def receipt(
     with home.reading() as build:
         catalog, models = read_catalog(build), read_models(build)
         choose(catalog, [feature])
-        asked, load = asked_instant(build, as_of), home.raw / read_build_card(build)["load_id"]
+        asked, load = asked_instant(build, as_of), home.raw / read_build_manifest(build)["load_id"]
         names = with_parts(catalog, feature)
         with CustomerTables(models, load, customer, with_items=need_items(catalog, models, names)) as tables:
             tables.check_customer()

@@ -128,7 +128,7 @@ def default_instant(build: Path, progress: Progress) -> datetime:
 
 
 def warn_of_hindsight(model: ChurnModel, asked: datetime, progress: Progress) -> None:
-    """Say when the model has been chosen with labels from after the asked instant."""
+    """Say when the model has been chosen with labels from after the as-of instant."""
     last = model.facts["split"]["test"]["last"]
     if asked <= parse_instant(last):
         progress.say(

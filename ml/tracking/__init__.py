@@ -2,7 +2,7 @@
 
 code         which code trains
 fingerprint  which rows it learned from and was judged on
-entries      a model's card as parameters, metrics and tags
+entries      a model's manifest as parameters, metrics and tags
 place        where the record is: a file in the home, or any tracking server
 database     that file, made in one step
 flavor       recorded models, loaded by MLflow itself

@@ -1,4 +1,4 @@
-"""A model's card as MLflow keeps it: parameters (what was asked), metrics (what came out), tags (whence)."""
+"""A model's manifest as MLflow keeps it: parameters (settings), metrics (results), tags (origin)."""
 
 import math
 import re
@@ -6,51 +6,51 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 LONGEST = 500
-CARD_TAG = "tidemark.card"
+MANIFEST_TAG = "tidemark.card"
 
 
-def parameters(card: Mapping[str, Any]) -> dict[str, str]:
-    """The problem, the choice and how it was trained, as flat text; long lists are in the card alone."""
+def parameters(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The problem, the choice and how it was trained, as flat text; long lists are in the manifest alone."""
     asked = {
-        "candidate": card["kind"],
-        "seed": card.get("seed"),
-        "inputs": len(card["inputs"]),
-        "problem": card["problem"],
-        "calibration": card["calibration"],
-        "tuning": card.get("tuning"),
+        "candidate": manifest["kind"],
+        "seed": manifest.get("seed"),
+        "inputs": len(manifest["inputs"]),
+        "problem": manifest["problem"],
+        "calibration": manifest["calibration"],
+        "tuning": manifest.get("tuning"),
     }
     texts = {name: str(value) for name, value in flat(asked) if value is not None}
     return {name: text for name, text in texts.items() if len(text) <= LONGEST}
 
 
-def metrics(card: Mapping[str, Any]) -> dict[str, float]:
+def metrics(manifest: Mapping[str, Any]) -> dict[str, float]:
     """Every number of the evidence; those of the champion on the test part also under their plain names."""
-    test = card.get("test", {})
-    own = test.get("candidates", {}).get(card["kind"], {})
+    test = manifest.get("test", {})
+    own = test.get("candidates", {}).get(manifest["kind"], {})
     found = {name: measured["value"] for name, measured in own.items() if isinstance(measured, Mapping)}
     groups = {
         "test": test,
-        "selection": {row["candidate"]: row for row in card.get("selection", [])},
-        "parts": card.get("parts", {}),
-        "threshold": card["threshold"],
-        "promotion": (card.get("promotion") or {}).get("difference"),
+        "selection": {row["candidate"]: row for row in manifest.get("selection", [])},
+        "parts": manifest.get("parts", {}),
+        "threshold": manifest["threshold"],
+        "promotion": (manifest.get("promotion") or {}).get("difference"),
     }
     numbers = {name: value for name, value in flat(groups, "/") if is_number(value)}
     return {metric_name(name): float(value) for name, value in (found | numbers).items()}
 
 
-def tags(card: Mapping[str, Any], version: str) -> dict[str, str]:
+def tags(manifest: Mapping[str, Any], version: str) -> dict[str, str]:
     """Where the model comes from: what one needs to repeat it, or to find it again."""
     known = {
         "model_version": version,
-        "card": card["card"],
-        "build_id": card.get("build_id"),
-        "data_clock": card.get("data_clock"),
-        "service_hash": card.get("service_hash"),
-        "dataset": card.get("dataset"),
-        "code": card.get("code"),
-        "versions": card.get("versions"),
-        "promotion": (card.get("promotion") or {}).get("why"),
+        "card": manifest["card"],
+        "build_id": manifest.get("build_id"),
+        "data_clock": manifest.get("data_clock"),
+        "service_hash": manifest.get("service_hash"),
+        "dataset": manifest.get("dataset"),
+        "code": manifest.get("code"),
+        "versions": manifest.get("versions"),
+        "promotion": (manifest.get("promotion") or {}).get("why"),
     }
     found = {f"tidemark.{name}": str(value) for name, value in flat(known) if value is not None}
     commit = found.get("tidemark.code.commit")

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ml.common.errors import ModelError, NotReadyError
 from ml.common.progress import SILENT, Progress
 from ml.home.layout import Home, challenger_of, model_of, numbered
-from ml.model.store import CARD, read_card
+from ml.model.store import MANIFEST, read_manifest
 from ml.tracking.database import damaged, make_database
-from ml.tracking.entries import CARD_TAG, metrics, parameters, tags
+from ml.tracking.entries import MANIFEST_TAG, metrics, parameters, tags
 from ml.tracking.flavor import FILE as MLMODEL
 from ml.tracking.flavor import mlmodel
 from ml.tracking.server import RecordPlace, hushed, record_place, speaking
@@ -85,13 +85,13 @@ def mirror(client: "MlflowClient", place: RecordPlace, home: Home, progress: Pro
     versions, sent = {}, []
     for folder in numbered(home.models, "model"):
         try:
-            if (card_hash := hash_of(folder)) not in recorded:
-                recorded[card_hash] = send(client, place, experiment, folder, read_card(folder))
+            if (manifest_hash := hash_of(folder)) not in recorded:
+                recorded[manifest_hash] = send(client, place, experiment, folder, read_manifest(folder))
                 sent.append(folder.name)
         except ModelError as error:
             progress.say(f"note: {folder.name} is not recorded: {error}")
             continue
-        versions[folder.name] = recorded[card_hash]
+        versions[folder.name] = recorded[manifest_hash]
     return {"sent": sent, "versions": versions, "aliases": set_aliases(client, place, home, versions)}
 
 
@@ -106,7 +106,7 @@ def recorded_versions(client: "MlflowClient", place: RecordPlace) -> dict[str, s
     if not client.search_registered_models(f"name = '{place.name}'"):
         client.create_registered_model(place.name)
         return {}
-    return {each.tags[CARD_TAG]: str(each.version) for each in all_versions(client, place)}
+    return {each.tags[MANIFEST_TAG]: str(each.version) for each in all_versions(client, place)}
 
 
 def all_versions(client: "MlflowClient", place: RecordPlace) -> "list[ModelVersion]":
@@ -115,29 +115,29 @@ def all_versions(client: "MlflowClient", place: RecordPlace) -> "list[ModelVersi
     token = None
     while True:
         page = client.search_model_versions(f"name = '{place.name}'", max_results=PAGE, page_token=token)
-        found += [each for each in page if CARD_TAG in each.tags]
+        found += [each for each in page if MANIFEST_TAG in each.tags]
         if not (token := page.token):
             return found
 
 
 def hash_of(folder: Path) -> str:
-    """What a model's card says its own hash is; checked only when the model is sent."""
+    """What a model's manifest says its own hash is; checked only when the model is sent."""
     try:
-        return str(json.loads((folder / CARD).read_text(encoding="utf-8"))["card"])
+        return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["card"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / CARD} cannot be read") from error
+        raise ModelError(f"{folder / MANIFEST} cannot be read") from error
 
 
 def send(
-    client: "MlflowClient", place: RecordPlace, experiment: str, folder: Path, card: Mapping[str, Any]
+    client: "MlflowClient", place: RecordPlace, experiment: str, folder: Path, manifest: Mapping[str, Any]
 ) -> str:
     """One model as a run with its files, and as a version, which comes last: then it is whole."""
-    found = tags(card, folder.name)
-    run = unfinished_run(client, experiment, card) or client.create_run(
+    found = tags(manifest, folder.name)
+    run = unfinished_run(client, experiment, manifest) or client.create_run(
         experiment, start_time=saved_at(folder), run_name=folder.name, tags=found
     )
-    log_numbers(client, run, card)
-    log_dataset(client, run, card)
+    log_numbers(client, run, manifest)
+    log_dataset(client, run, manifest)
     client.log_artifacts(run.info.run_id, str(folder), FILES)
     client.log_text(run.info.run_id, mlmodel(run.info.run_id), f"{FILES}/{MLMODEL}")
     client.set_terminated(run.info.run_id, end_time=saved_at(folder))
@@ -147,7 +147,7 @@ def send(
         source,
         run.info.run_id,
         tags=found,
-        description=description(card),
+        description=description(manifest),
         await_creation_for=0,
     )
     return str(made.version)
@@ -155,42 +155,44 @@ def send(
 
 def saved_at(folder: Path) -> int:
     """When training ended, in milliseconds."""
-    return int((folder / CARD).stat().st_mtime * 1000)
+    return int((folder / MANIFEST).stat().st_mtime * 1000)
 
 
-def description(card: Mapping[str, Any]) -> str:
+def description(manifest: Mapping[str, Any]) -> str:
     """One line for people who browse the registry."""
-    why = (card.get("promotion") or {}).get("why")
-    return f"{card['kind']} on {card.get('build_id')}" + (f"; {why}" if why else "")
+    why = (manifest.get("promotion") or {}).get("why")
+    return f"{manifest['kind']} on {manifest.get('build_id')}" + (f"; {why}" if why else "")
 
 
-def unfinished_run(client: "MlflowClient", experiment: str, card: Mapping[str, Any]) -> "Run | None":
+def unfinished_run(client: "MlflowClient", experiment: str, manifest: Mapping[str, Any]) -> "Run | None":
     """The run of this model that an interrupted training left, to be filled up."""
-    found = client.search_runs([experiment], f"tags.`{CARD_TAG}` = '{card['card']}'", max_results=1)
+    found = client.search_runs([experiment], f"tags.`{MANIFEST_TAG}` = '{manifest['card']}'", max_results=1)
     return found[0] if found else None
 
 
-def log_numbers(client: "MlflowClient", run: "Run", card: Mapping[str, Any]) -> None:
+def log_numbers(client: "MlflowClient", run: "Run", manifest: Mapping[str, Any]) -> None:
     """Parameters and metrics, a bounded number in each request; again they change nothing."""
     from mlflow.entities import Metric, Param
 
-    asked = [Param(name, value) for name, value in parameters(card).items()]
+    asked = [Param(name, value) for name, value in parameters(manifest).items()]
     when = run.info.start_time
-    measured = [Metric(name, value, when, 0) for name, value in metrics(card).items()]
+    measured = [Metric(name, value, when, 0) for name, value in metrics(manifest).items()]
     for start in range(0, max(len(asked), len(measured)), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         client.log_batch(run.info.run_id, metrics=measured[part], params=asked[part])
 
 
-def log_dataset(client: "MlflowClient", run: "Run", card: Mapping[str, Any]) -> None:
+def log_dataset(client: "MlflowClient", run: "Run", manifest: Mapping[str, Any]) -> None:
     """Which rows it learned from and was judged on."""
     from mlflow.entities import Dataset, DatasetInput
 
-    if "dataset" not in card:
+    if "dataset" not in manifest:
         return
-    source = json.dumps({"build": card["build_id"], "data_clock": card["data_clock"]})
-    profile = json.dumps({name: facts["rows"] for name, facts in card["parts"].items()})
-    dataset = Dataset(str(card["build_id"]), card["dataset"][:32], "tidemark", source, profile=profile)
+    source = json.dumps({"build": manifest["build_id"], "data_clock": manifest["data_clock"]})
+    profile = json.dumps({name: facts["rows"] for name, facts in manifest["parts"].items()})
+    dataset = Dataset(
+        str(manifest["build_id"]), manifest["dataset"][:32], "tidemark", source, profile=profile
+    )
     client.log_inputs(run.info.run_id, [DatasetInput(dataset)])
 
 

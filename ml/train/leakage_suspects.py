@@ -1,4 +1,4 @@
-"""Inputs that alone tell the label too well to be honest: said when a model is trained, and kept in its card.
+"""Inputs that alone tell the label too well: named when a model is trained, and kept in its manifest.
 
 The same measure and limit as ``churn explore`` and ``churn audit`` use, on the training rows.
 """

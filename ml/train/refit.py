@@ -1,4 +1,4 @@
-"""Learning anew: once the selection rows have chosen, they teach as well.
+"""Refit: once the selection rows have chosen, they teach as well.
 
 Every candidate learns again, as it was tried, from the rows of the last fold, those to learn from and those
 it was asked about: more customers at later cut-offs. Boosters grow as many trees as they stopped at.
@@ -14,7 +14,7 @@ from ml.train.trials import Trial
 from ml.train.tuning import settings_of
 
 
-def learn_anew(
+def refit_all(
     trials: Sequence[Trial], last: Fold, held_out: Asked, how: str, step: Callable[[str], None]
 ) -> list[Fitted]:
     """Each candidate as it will be judged.

@@ -32,7 +32,7 @@ from ml.train.choice import choose, fitted
 from ml.train.folds import Asked, Fold
 from ml.train.permitted import excluded_features
 from ml.train.promotion import BETTER
-from ml.train.refit import learn_anew
+from ml.train.refit import refit_all
 from ml.train.training import Learned, finish, make_champion, origin
 from ml.train.trials import Trial, calibrated, try_all
 
@@ -183,7 +183,7 @@ def judged_beside_baselines(
     own = Candidate(REGISTERED, wrapped, REGISTERED)
     raw = calibrated(fold.ask, raw_probability(wrapped, fold.ask.frame), problem.seed)
     ready = [
-        *learn_anew(trials, fold, held_out, problem.calibration, quietly),
+        *refit_all(trials, fold, held_out, problem.calibration, quietly),
         fitted(own, held_out, raw_probability(wrapped, held_out.frame), problem.calibration),
     ]
     trials = [*trials, Trial(own, (raw,), wrapped)]

@@ -1,4 +1,4 @@
-"""Repeat: a model trained once more as its card says, and compared with its evidence to the last bit.
+"""Repeat: a model trained once more as its manifest says, and compared with its evidence to the last bit.
 
 Nothing is kept of the second training: same rows, same problem, same seed, and no search that remembers the
 first one. What differs is named, with the libraries and the code that changed since.
@@ -24,7 +24,7 @@ from ml.features.own_labels import kept_labels
 from ml.home.layout import Home, numbered
 from ml.home.leases import lease
 from ml.model.own import REGISTERED
-from ml.model.store import TEST, card_of, read_card
+from ml.model.store import TEST, manifest_of, read_manifest
 from ml.tracking.code import code_version
 from ml.train.test_part import test_table
 from ml.train.training import learn
@@ -47,8 +47,8 @@ def repeat(
     -------
     dict
         ``model_version``, ``build_id``, ``seed``, ``same`` (bool), ``compared`` (how many ``values`` of its
-        card and ``probabilities``), ``differences`` (sentences) and ``changed`` (library or code to what it
-        was and what it is).
+        manifest and ``probabilities``), ``differences`` (sentences) and ``changed`` (library or code to what
+        it was and what it is).
 
     Raises
     ------
@@ -61,28 +61,28 @@ def repeat(
     """
     house = Home.at(home)
     folder = folder_of(house, model)
-    card = read_card(folder)
-    if card["kind"] == REGISTERED:
+    manifest = read_manifest(folder)
+    if manifest["kind"] == REGISTERED:
         raise UsageError(f"{model} was registered, not trained here: there is no training to repeat")
-    with kept_build(house, card) as build, tempfile.TemporaryDirectory() as scratch:
+    with kept_build(house, manifest) as build, tempfile.TemporaryDirectory() as scratch:
         with progress.bar("reading rows", 3) as bar:
-            own = kept_labels(folder, card)
-            learned = learn(build, problem_of(card), Path(scratch), bar, trials_of(card), own)
+            own = kept_labels(folder, manifest)
+            learned = learn(build, problem_of(manifest), Path(scratch), bar, trials_of(manifest), own)
         probabilities = learned.test_probabilities()
         verdict = learned.verdict(probabilities)
-        again = plain(card_of(learned.model) | {"champion": learned.model.kind, "test": verdict})
+        again = plain(manifest_of(learned.model) | {"champion": learned.model.kind, "test": verdict})
         rows = test_table(learned.parts.test, probabilities)
-    known = {name: value for name, value in card.items() if name not in NOT_COMPARED}
+    known = {name: value for name, value in manifest.items() if name not in NOT_COMPARED}
     values = list(differences(known, {name: again.get(name) for name in known}))
     cells = list(differing_cells(pq.read_table(folder / TEST), rows))
     return {
         "model_version": model,
-        "build_id": card["build_id"],
-        "seed": card["seed"],
+        "build_id": manifest["build_id"],
+        "seed": manifest["seed"],
         "same": not values and not cells,
         "compared": {"values": leaves(known), "probabilities": rows.num_rows * (rows.num_columns - 3)},
         "differences": cells + values,
-        "changed": changed(card),
+        "changed": changed(manifest),
     }
 
 
@@ -96,28 +96,28 @@ def folder_of(home: Home, model: str) -> Path:
 
 
 @contextmanager
-def kept_build(home: Home, card: Mapping[str, Any]) -> Iterator[Path]:
+def kept_build(home: Home, manifest: Mapping[str, Any]) -> Iterator[Path]:
     """The build that the model was trained on, which nobody removes meanwhile."""
     for build in home.kept_builds():
-        if build.name == card["build_id"]:
+        if build.name == manifest["build_id"]:
             with lease(build) as held:
                 if held:
                     yield build
                     return
     raise NotReadyError(
-        f"{card['build_id']}, which {card['model_version']} was trained on, is no longer kept: 'churn "
-        "builds' lists those that are; CHURN_KEEP_BUILDS keeps more of them"
+        f"{manifest['build_id']}, which {manifest['model_version']} was trained on, is no longer kept: "
+        "'churn builds' lists those that are; CHURN_KEEP_BUILDS keeps more of them"
     )
 
 
-def problem_of(card: Mapping[str, Any]) -> Problem:
+def problem_of(manifest: Mapping[str, Any]) -> Problem:
     """The problem as it was stated then."""
-    return replace(from_values(card["problem"]), seed=card["seed"])
+    return replace(from_values(manifest["problem"]), seed=manifest["seed"])
 
 
-def trials_of(card: Mapping[str, Any]) -> dict[str, int]:
+def trials_of(manifest: Mapping[str, Any]) -> dict[str, int]:
     """How many settings of each candidate had been tried when the time was over."""
-    return {each["candidate"]: each["trials"] for each in card.get("tuning", [])}
+    return {each["candidate"]: each["trials"] for each in manifest.get("tuning", [])}
 
 
 def plain(values: Any) -> Any:
@@ -168,12 +168,12 @@ def how_far(recorded: pa.ChunkedArray, now: pa.ChunkedArray) -> str:
     return f"{said}, by {np.max(np.abs(before - after)):.3g} at most"
 
 
-def changed(card: Mapping[str, Any]) -> dict[str, list[str | None]]:
+def changed(manifest: Mapping[str, Any]) -> dict[str, list[str | None]]:
     """What is not as it was then: libraries, and the code."""
-    before = dict(card.get("versions", {}))
+    before = dict(manifest.get("versions", {}))
     before.pop("python", None)
     found = {name: [old, installed(name)] for name, old in before.items() if installed(name) != old}
-    code, now = card.get("code") or {}, code_version()
+    code, now = manifest.get("code") or {}, code_version()
     if code.get("source") not in (None, now["source"]):
         found["code"] = [f"source {code['source'][:12]}", f"source {str(now['source'])[:12]}"]
     return found

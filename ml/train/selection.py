@@ -2,7 +2,7 @@
 
 ``l1``: the inputs that a logistic regression with an ever stronger L1 penalty still uses. ``elimination``:
 again and again without the third that a booster used least. Each subset learns from a fold's rows and is
-asked about its later ones; the smallest within one standard error of the best is taken, learned anew from all
+asked about its later ones; the smallest within one standard error of the best is taken, refitted from all
 training rows. What rules and derived columns read always stays.
 """
 

@@ -1,4 +1,4 @@
-"""Training, step by step: rows, inputs, candidates, tuning, learning anew, choice, verdict, files."""
+"""Training, step by step: rows, inputs, candidates, tuning, refitting, choice, verdict, files."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from ml.common.disk import sync_folder
 from ml.common.progress import SILENT, Bar, Progress
 from ml.config.problem import Problem
 from ml.decision.threshold import choose_threshold
-from ml.features.labels import read_build_card
+from ml.features.labels import read_build_manifest
 from ml.features.own_labels import Given, OwnLabels, keep_labels, read_labels
 from ml.features.parts import LEARNED, Part, Parts, learned_rows, read_parts
 from ml.featurestore.attributes import undated_features
@@ -41,7 +41,7 @@ from ml.train.leakage_suspects import suspects
 from ml.train.permitted import excluded_features
 from ml.train.promotion import BETTER, decide, promote
 from ml.train.readback import check_reads_back
-from ml.train.refit import learn_anew
+from ml.train.refit import refit_all
 from ml.train.selection import select
 from ml.train.test_part import judge, test_table
 from ml.train.trials import try_all
@@ -178,7 +178,7 @@ def learn(
     trials = try_all(contenders, folds, problem.seed, bar.step)
     trials, tuned = tune_promising(trials, folds, problem, place, bar.step, tried)
     held_out = Asked.of(parts.calibration, inputs)
-    ready = learn_anew(trials, folds[-1], held_out, problem.calibration, bar.step)
+    ready = refit_all(trials, folds[-1], held_out, problem.calibration, bar.step)
     bar.step("choosing")
     choice = choose(trials, {each.candidate.name: each.milliseconds for each in ready}, folds, problem)
     model = make_champion(ready, choice, parts, inputs, problem)
@@ -242,12 +242,12 @@ def background_of(frame: pd.DataFrame) -> pd.DataFrame:
 
 def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]) -> dict[str, Any]:
     """Where the model comes from."""
-    card = read_build_card(build)
+    manifest = read_build_manifest(build)
     types = {field.name: str(field.type) for field in parts.train.table.schema}
     labels = {"labels": dict(parts.own.facts)} if parts.own else {}
     return {
-        "build_id": card["build_id"],
-        "data_clock": card["data_clock"],
+        "build_id": manifest["build_id"],
+        "data_clock": manifest["data_clock"],
         **labels,
         **catalog.facts(),
         "features": {name: types[name] for name in catalog.feature_names},

@@ -12,7 +12,7 @@ from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant, parse_instant
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
-from ml.home.build_manifest import read_build_card, write_build_card
+from ml.home.build_manifest import read_build_manifest, write_build_manifest
 from ml.home.layout import Home, builds_to_keep, next_name, publish_build
 from ml.home.problem_file import problem_for, remember_problem
 from ml.ingest.manifest import read_record
@@ -111,7 +111,7 @@ def build(
             "seconds": round(time.monotonic() - started, 1),
             "published_at": format_instant(datetime.now(UTC).replace(tzinfo=None, microsecond=0)),
         }
-        write_build_card(folder, record)
+        write_build_manifest(folder, record)
         publish_build(home, folder, kept)
         remember_problem(home, stated)
     return record
@@ -172,7 +172,7 @@ def make_increment(job: Job, increment: Increment) -> dict[str, Any]:
     os.link(increment.base / CATALOG, job.folder / CATALOG)
     seconds = {"dbt": times[1] - times[0], "merge": times[2] - times[1]}
     record = describe(job.home, job.load, job.folder, job.problem, seconds)
-    record["rows"]["int_customers"] = increment.card["rows"]["int_customers"] + increment.new
+    record["rows"]["int_customers"] = increment.manifest["rows"]["int_customers"] + increment.new
     return record | {"kind": "incremental", "touched": increment.touched, "restated": increment.restated}
 
 
@@ -187,11 +187,11 @@ def parentage(home: Home) -> dict[str, Any]:
         return {"replaces": None, "lineage": []}
     current = home.current_build()
     try:
-        card = read_build_card(current)
+        manifest = read_build_manifest(current)
     except NotReadyError:
         return {"replaces": current.name, "lineage": [current.name]}
-    lineage = [card["build_id"], *card.get("lineage", [])][:ANCESTORS_MAX]
-    return {"replaces": card["build_id"], "lineage": lineage}
+    lineage = [manifest["build_id"], *manifest.get("lineage", [])][:ANCESTORS_MAX]
+    return {"replaces": manifest["build_id"], "lineage": lineage}
 
 
 def check_as_of(load: Path, as_of: datetime | None) -> datetime:

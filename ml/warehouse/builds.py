@@ -8,7 +8,7 @@ from typing import Any
 from ml.common.errors import NotReadyError
 from ml.common.instants import format_instant
 from ml.featurestore.online.status import online_builds
-from ml.home.build_manifest import card_of
+from ml.home.build_manifest import manifest_of
 from ml.home.layout import Home, model_of
 
 
@@ -30,27 +30,27 @@ def builds(*, home: "str | os.PathLike[str] | Home | None" = None) -> dict[str, 
 
 def line(build: Path, current: bool, online: datetime | None) -> dict[str, Any]:
     """One build of the list."""
-    card = card_of(build)
-    rows = card.get("rows") or {}
+    manifest = manifest_of(build)
+    rows = manifest.get("rows") or {}
     return {
         "build_id": build.name,
         "current": current,
-        "published_at": card.get("published_at"),
-        "replaces": card.get("replaces"),
-        "data_clock": card.get("data_clock"),
-        "load_id": card.get("load_id"),
-        "kind": card.get("kind"),
+        "published_at": manifest.get("published_at"),
+        "replaces": manifest.get("replaces"),
+        "data_clock": manifest.get("data_clock"),
+        "load_id": manifest.get("load_id"),
+        "kind": manifest.get("kind"),
         "rows": {"features": feature_rows(build, rows), "labels": rows.get("label_customer_churn")},
         "customers": rows.get("int_customers"),
-        "tests_passed": (card.get("tests") or {}).get("passed"),
-        "seconds": card.get("seconds"),
+        "tests_passed": (manifest.get("tests") or {}).get("passed"),
+        "seconds": manifest.get("seconds"),
         "model_version": model_name(build),
         "online_as_of": format_instant(online) if online else None,
     }
 
 
 def feature_rows(build: Path, rows: dict[str, int]) -> int | None:
-    """Rows of all feature tables together, as the card counts them."""
+    """Rows of all feature tables together, as the manifest counts them."""
     counts = [rows[table.name] for table in build.glob("features/*") if table.name in rows]
     return sum(counts) if counts else None
 

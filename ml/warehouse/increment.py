@@ -13,7 +13,7 @@ import duckdb
 
 from ml.common.instants import parse_instant
 from ml.common.sql import literal, parquet
-from ml.home.build_manifest import read_build_card
+from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import with_columns
 from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, ORDERS, TABLES, Table
 from ml.ingest.manifest import read_record
@@ -29,10 +29,10 @@ FRESH = """
 create temp table fresh_{name} as
 with
 new as (select {columns} from {new}),
-maybe_copies as (from new where {told_at} <= {split_at}),
+maybe_copies as (from new where {recorded_at} <= {split_at}),
 earlier as (select {columns} from {old} semi join maybe_copies using ({key}))
 select {subject}, {known_at} as known_at
-from (from new where {told_at} > {split_at} union all (from maybe_copies except from earlier))
+from (from new where {recorded_at} > {split_at} union all (from maybe_copies except from earlier))
 """
 
 # Items count from when their order was first known, or later where they say when they were loaded. Those of a
@@ -86,7 +86,7 @@ class Increment:
     ----------
     base : Path
         The build before.
-    card : dict
+    manifest : dict
         Its ``build.json``.
     split_at : datetime
         The instant up to which its feature rows are history.
@@ -98,7 +98,7 @@ class Increment:
     """
 
     base: Path
-    card: dict[str, Any]
+    manifest: dict[str, Any]
     split_at: datetime
     customers: Path
     touched: int
@@ -108,7 +108,7 @@ class Increment:
     @property
     def earlier(self) -> dict[str, str | None]:
         """The clocks of all customers together, as the build before knew them, for dbt."""
-        return {name: parse_instant(self.card[name]).isoformat(sep=" ") for name in CLOCKS}
+        return {name: parse_instant(self.manifest[name]).isoformat(sep=" ") for name in CLOCKS}
 
 
 def find_increment(
@@ -128,39 +128,43 @@ def find_increment(
     customers : Path
         The file to write the touched customers to.
     """
-    card, record = read_build_card(base), read_record(load)
-    reason = why_not(base, card, record, label_terms, project_hash)
+    manifest, record = read_build_manifest(base), read_record(load)
+    reason = why_not(base, manifest, record, label_terms, project_hash)
     if reason:
         return reason
-    earlier, later = split_ingests(record, card["load_id"])
+    earlier, later = split_ingests(record, manifest["load_id"])
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
-        find_touched(connection, load, earlier, later, base, card)
+        find_touched(connection, load, earlier, later, base, manifest)
         touched, new, restated = count_touched(connection)
-        if touched > TOUCHED_SHARE_MAX * max(card["rows"]["int_customers"], 1):
-            return f"new facts touch {touched:,} of {card['rows']['int_customers']:,} customers"
+        if touched > TOUCHED_SHARE_MAX * max(manifest["rows"]["int_customers"], 1):
+            return f"new facts touch {touched:,} of {manifest['rows']['int_customers']:,} customers"
         connection.execute(
             f"copy (from touched order by customer_id) to {literal(customers)} (format parquet)"
         )
-    return Increment(base, card, parse_instant(card["split_at"]), customers, touched, new, restated)
+    return Increment(base, manifest, parse_instant(manifest["split_at"]), customers, touched, new, restated)
 
 
 def why_not(
-    base: Path, card: dict[str, Any], record: dict[str, Any], label_terms: dict[str, Any], project_hash: str
+    base: Path,
+    manifest: dict[str, Any],
+    record: dict[str, Any],
+    label_terms: dict[str, Any],
+    project_hash: str,
 ) -> str | None:
     """Why the build ``base`` cannot be added to; None when it can."""
-    if any(card.get(name) is None for name in NEEDED) or not (base / "labels" / "label_to_come").is_dir():
+    if any(manifest.get(name) is None for name in NEEDED) or not (base / "labels" / "label_pending").is_dir():
         return f"{base.name} was made by an earlier version"
-    if card.get("as_of"):
-        return f"{base.name} looks back from {card['as_of']}"
-    if card["problem"] != label_terms:
+    if manifest.get("as_of"):
+        return f"{base.name} looks back from {manifest['as_of']}"
+    if manifest["problem"] != label_terms:
         return "the problem has changed"
-    if card["project_hash"] != project_hash:
+    if manifest["project_hash"] != project_hash:
         return "the dbt project has changed"
-    if card["load_id"] == record["load_id"]:
+    if manifest["load_id"] == record["load_id"]:
         return f"nothing was loaded since {base.name}"
-    if card["load_id"] not in [ingest["load_id"] for ingest in record["ingests"]]:
+    if manifest["load_id"] not in [ingest["load_id"] for ingest in record["ingests"]]:
         return f"{record['load_id']} replaced the raw rows of {base.name}"
-    if orders_clock(record) < orders_clock(card):
+    if orders_clock(record) < orders_clock(manifest):
         return f"orders end earlier than in {base.name}"
     return None
 
@@ -184,20 +188,20 @@ def find_touched(
     earlier: list[str],
     later: list[str],
     base: Path,
-    card: dict[str, Any],
+    manifest: dict[str, Any],
 ) -> None:
     """Make the table ``touched`` from the rows of the ``later`` ingests that say something new.
 
     Customers with an end that the build before knew as announced are among them.
     """
-    split = instant_literal(card["split_at"])
+    split = instant_literal(manifest["split_at"])
     for table in TABLES:
         words = {
             "name": table.name,
             "columns": ", ".join(table.names),
             "key": ", ".join(table.key),
             "subject": ", ".join(dict.fromkeys((*table.key, "customer_id"))),
-            "told_at": table.version_order,
+            "recorded_at": table.version_order,
             "known_at": known_at(table),
             "split_at": split,
             "new": rows_of(load, table, later),
@@ -211,7 +215,7 @@ def find_touched(
             }
         connection.execute((FRESH_ITEMS if table is ORDER_ITEMS else FRESH).format(**words))
     fresh = [f"select customer_id, known_at from fresh_{table.name}" for table in TABLES]
-    fresh += announced(load, [*earlier, *later], instant_literal(card["data_clock"]))
+    fresh += announced(load, [*earlier, *later], instant_literal(manifest["data_clock"]))
     words = {
         "fresh": " union all ".join(fresh),
         "profiles": parquet(sorted((base / "features" / "feat_customer_profile").glob("*.parquet"))),

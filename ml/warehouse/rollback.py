@@ -19,7 +19,7 @@ from ml.common.paths import registry_file
 from ml.common.progress import SILENT, Progress
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.online.status import online_builds
-from ml.home.build_manifest import card_of, data_clock, read_build_card
+from ml.home.build_manifest import data_clock, manifest_of, read_build_manifest
 from ml.home.layout import Home, publish
 from ml.model.same_features import changed_inputs
 from ml.tracking.server import has_record
@@ -101,11 +101,11 @@ def earlier_build(home: Home, current: Path) -> Path:
     When values of a later build than the current one are online, the last rollback was cut off before they
     had been put back: then it is the current one.
     """
-    kept, card = home.kept_builds(), card_of(current)
+    kept, manifest = home.kept_builds(), manifest_of(current)
     if any(name > current.name for name in online_builds(home.root)):
         return current
     older = [build.name for build in kept if build.name < current.name]
-    for name in [card.get("replaces"), *card.get("lineage", older)]:
+    for name in [manifest.get("replaces"), *manifest.get("lineage", older)]:
         if name in older:
             return home.builds / name
     raise NotReadyError(f"no build before {current.name} is kept: there is nothing to go back to")
@@ -130,7 +130,7 @@ def described(home: Home, target: Path) -> dict[str, Any]:
 def origin(target: Path) -> tuple[str, datetime]:
     """The load and the data clock of a build."""
     try:
-        return read_build_card(target)["load_id"], data_clock(target)
+        return read_build_manifest(target)["load_id"], data_clock(target)
     except (OSError, ValueError, KeyError, AttributeError, NotReadyError) as error:
         raise BuildError(
             f"{target.name} is damaged, its build.json cannot be read: give another build, "

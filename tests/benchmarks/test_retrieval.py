@@ -42,7 +42,7 @@ def results(long: dict[str, Any]) -> dict[str, Any]:
         "memory_bytes": 24 * 2**30,
         "versions": {"feast": "0"},
     }
-    few = question("a tenth of the asked rows", ours=[0.5]) | {"asked": 10}
+    few = question("a tenth of the entity rows", ours=[0.5]) | {"asked": 10}
     return {"machine": machine, "questions": [few, long]}
 
 
@@ -56,7 +56,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def expected(case: Case) -> list[tuple[Any, ...]]:
-    """The last row at or before each asked instant, found by looking at every row."""
+    """The last row at or before each as-of instant, found by looking at every row."""
     rows = pq.read_table(case.features).to_pylist()
     found = []
     for asked in pq.read_table(case.asked).to_pylist():
@@ -118,7 +118,7 @@ def test_where_ours_loses(long: dict[str, Any]) -> None:
 
 
 def test_series_leave_out_what_was_not_run(results: dict[str, Any]) -> None:
-    names = ("a tenth of the asked rows", "long histories", "not asked")
+    names = ("a tenth of the entity rows", "long histories", "not asked")
     assert series(results, names, "asked", "ours") == [(10, 0.5), (100, 4)]
     assert series(results, names, "asked", "polars") == [(100, 5)]
 
@@ -153,7 +153,7 @@ def test_feasts_stores_are_not_asked_what_they_cannot_do() -> None:
 def test_a_question_asked_again_takes_its_place(results: dict[str, Any]) -> None:
     again = question("long histories", ours=[9])
     names = [one["name"] for one in with_question(results["questions"], again)]
-    assert names == ["a tenth of the asked rows", "long histories"]
+    assert names == ["a tenth of the entity rows", "long histories"]
     assert with_question(results["questions"], again)[1] is again
 
 

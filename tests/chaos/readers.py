@@ -37,7 +37,7 @@ HELD_SECONDS = 3.0
 
 
 def features(home: Home, asked: pa.Table) -> str:
-    """Features of the asked rows."""
+    """Features of the entity rows."""
     from ml.features.point_in_time import features_table
 
     return digest_of(features_table(asked, home=home).to_pylist())

@@ -25,10 +25,10 @@ from ml.featurestore.online.read import online_features
 from ml.featurestore.online.store import connect_at_rest
 from ml.featurestore.registry.store import read_registry
 from ml.featurestore.retrieval.retrieve import point_in_time
-from ml.home.build_manifest import data_clock, read_build_card
+from ml.home.build_manifest import data_clock, read_build_manifest
 from ml.home.layout import Home, challenger_of
 from ml.ingest.manifest import read_record
-from ml.model.store import TEST, read_card
+from ml.model.store import TEST, read_manifest
 from ml.score.scoring import score
 
 SAMPLED = 25
@@ -101,9 +101,9 @@ def read_state(root: Path) -> State:
         raise Damage(f"{type(error).__name__}: {error}"[:400]) from error
 
 
-def finished(parent: Path, kind: str, card: str) -> list[Path]:
+def finished(parent: Path, kind: str, manifest: str) -> list[Path]:
     """The folders that count as whole."""
-    return [path for path in sorted(parent.glob(f"{kind}-??????")) if (path / card).exists()]
+    return [path for path in sorted(parent.glob(f"{kind}-??????")) if (path / manifest).exists()]
 
 
 def followed(parent: Path, digest: Any) -> str | None:
@@ -135,20 +135,20 @@ def load_digest(load: Path) -> str:
 
 def build_digest(home: Home, build: Path) -> str:
     """The rows of every feature and label table, which are as many as ``build.json`` says."""
-    card = read_build_card(build)
+    manifest = read_build_manifest(build)
     for name in ("manifest.json", "catalog.json", "run_results.json"):
         json.loads((build / name).read_text())
-    if card["build_id"] != build.name:
-        raise Damage(f"{build.name} calls itself {card['build_id']}")
-    if not (home.raw / card["load_id"] / "load.json").exists():
-        raise Damage(f"{build.name} was made from {card['load_id']}, which is gone")
+    if manifest["build_id"] != build.name:
+        raise Damage(f"{build.name} calls itself {manifest['build_id']}")
+    if not (home.raw / manifest["load_id"] / "load.json").exists():
+        raise Damage(f"{build.name} was made from {manifest['load_id']}, which is gone")
     folders = [path for kind in ("features", "labels") for path in sorted((build / kind).iterdir())]
     with duckdb.connect() as connection:
         tables = {path.name: table(connection, path) for path in folders}
-    for name, rows in card["rows"].items():
+    for name, rows in manifest["rows"].items():
         if name in tables and tables[name]["rows"] != rows:
             raise Damage(f"{build.name}: {tables[name]['rows']} rows of {name}, build.json says {rows}")
-    return digest_of({"clock": card["data_clock"], **tables})
+    return digest_of({"clock": manifest["data_clock"], **tables})
 
 
 def table(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def challenger_digest(home: Home) -> str | None:
 
 def evidence_digest(model: Path) -> str:
     """What a model says of the test part, whatever its number."""
-    kind = read_card(model)["kind"]
+    kind = read_manifest(model)["kind"]
     return digest_of([kind, pq.read_table(model / TEST).to_pylist()])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ml.cli import COMMANDS
-from ml.home.build_manifest import read_build_card
+from ml.home.build_manifest import read_build_manifest
 from ml.home.layout import Home
 from tests.chaos.leftovers import inventory
 from tests.chaos.place import Place
@@ -198,7 +198,7 @@ def unharmed(place: Place, story: Story) -> Unharmed:
 
 def kind_of_build(place: Place) -> str:
     """Whether the current build is full or incremental."""
-    return str(read_build_card(Home.at(place.home).current_build()).get("kind", "full"))
+    return str(read_build_manifest(Home.at(place.home).current_build()).get("kind", "full"))
 
 
 def recording(place: Place, story: Story, turn: str) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ FEATURES = (
     "feat_customer_profile",
     "feat_customer_support",
 )
-LABELS = ("label_customer_churn", "label_to_come", "population_customers")
+LABELS = ("label_customer_churn", "label_pending", "population_customers")
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ EMPTY_ROW = {
 }
 REQUIRED = {
     **dict.fromkeys(FEATURES, ("customer_id", "event_timestamp")),
-    **dict.fromkeys(("label_customer_churn", "label_to_come"), ("customer_id", "event_timestamp", "churned")),
+    **dict.fromkeys(("label_customer_churn", "label_pending"), ("customer_id", "event_timestamp", "churned")),
     "population_customers": ("customer_id", "active_from", "active_until"),
     "stg_customers": ("customer_id", "version_number", "registered_at", "known_at"),
     "stg_order_items": ("order_id", "line_number", "known_at", "quantity"),
@@ -92,9 +92,9 @@ WRONG_VALUES = {
         "update label_customer_churn set churned = 2 where place = 1",  # was 0
         "update label_customer_churn set churned = 1 - churned where place in (2, 5)",
     ],
-    "label_to_come": [
-        "update label_to_come set churned = 3 "
-        "where place = (select min(place) from label_to_come where churned = 1)"
+    "label_pending": [
+        "update label_pending set churned = 3 "
+        "where place = (select min(place) from label_pending where churned = 1)"
     ],
     "feat_customer_orders": [
         "update feat_customer_orders set orders_30d = -1 where place = 2",
@@ -117,7 +117,7 @@ WRONG_VALUES = {
 CAUGHT_WRONG_VALUES = {
     "accepted_values stg_support_tickets.satisfaction_score": 1,
     "accepted_values label_customer_churn.churned": 1,
-    "accepted_values label_to_come.churned": 1,
+    "accepted_values label_pending.churned": 1,
     "labels_agree_with_orders": 3,  # two of the past, one to come
     "values_within_declared_range feat_customer_orders": 1,
     "values_within_declared_range feat_customer_support": 1,
@@ -171,7 +171,7 @@ OUT_OF_SHAPE = {
     ],
     "feat_customer_profile": ["alter table feat_customer_profile drop column city"],
     "label_customer_churn": [SWAPPED.format("label_customer_churn")],
-    "label_to_come": [SWAPPED.format("label_to_come")],
+    "label_pending": [SWAPPED.format("label_pending")],
     "population_customers": [SWAPPED.format("population_customers")],
 }
 CAUGHT_OUT_OF_SHAPE = {f"columns_as_declared {model}": 1 for model in FEATURES}

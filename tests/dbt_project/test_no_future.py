@@ -110,7 +110,7 @@ def as_it_stood(poisoned_raw: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def past_rows(made: Built):
-    """Asked rows up to the clock, the clock itself among them."""
+    """Entity rows up to the clock, the clock itself among them."""
     asked = asked_rows(made.raw, 1000, seed=4, max_edges=4000)
     return asked.filter(pc.less_equal(asked["event_timestamp"], CLOCK))
 

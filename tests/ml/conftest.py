@@ -44,7 +44,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     from ml.model.inputs import choose_inputs
     from ml.train.candidates import candidates, needed
     from ml.train.folds import Asked, make_folds
-    from ml.train.refit import learn_anew
+    from ml.train.refit import refit_all
     from ml.train.trials import try_all
 
     home = tmp_path_factory.mktemp("workshop")
@@ -56,7 +56,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     folds = make_folds(parts, inputs, PROBLEM)[-1:]
     trials = try_all(contenders, folds, PROBLEM.seed, lambda title: None)
     held_out = Asked.of(parts.calibration, inputs)
-    ready = learn_anew(trials, folds[-1], held_out, PROBLEM.calibration, lambda title: None)
+    ready = refit_all(trials, folds[-1], held_out, PROBLEM.calibration, lambda title: None)
     return Workshop(home, parts, inputs, folds, trials, ready)
 
 

@@ -172,14 +172,14 @@ def write_cards(build: Path) -> None:
                 name: {"name": name, "type": type_, "index": index} for index, (name, type_) in placed
             }
         }
-    card = {
+    manifest = {
         "build_id": build.name,
         "load_id": "load-000001",
         "data_clock": CLOCK.isoformat(),
         "problem": LABEL_TERMS,
     }
     for file, content in (
-        ("build", card),
+        ("build", manifest),
         ("manifest", {"nodes": manifest}),
         ("catalog", {"nodes": catalog}),
     ):

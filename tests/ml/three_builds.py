@@ -19,7 +19,7 @@ WIDER = ORDERS | {
 }
 
 
-def publish_next(home: Home, change: int, *, wider: bool = False, keep: int = 9, **card) -> Path:
+def publish_next(home: Home, change: int, *, wider: bool = False, keep: int = 9, **manifest) -> Path:
     """Publish a build in which every count is larger by ``change``; a wider one has two more features."""
     kept = [build.name for build in home.kept_builds()]
     folder = home.builds / f"build-{len(kept) + 1:06d}"
@@ -27,7 +27,7 @@ def publish_next(home: Home, change: int, *, wider: bool = False, keep: int = 9,
     replaces = home.current_build().name if kept else None
     known = {"load_id": f"load-{len(kept) + 1:06d}", "replaces": replaces, "lineage": kept}
     models = [(WIDER if wider else ORDERS, rows), (PROFILE, PROFILE_ROWS)]
-    fill_build(folder, models, **(known | card))
+    fill_build(folder, models, **(known | manifest))
     publish_build(home, folder, keep)
     return folder
 

@@ -1,6 +1,6 @@
-"""Every feature at every asked instant, straight from the raw rows known at that instant.
+"""Every feature at every as-of instant, straight from the raw rows known at that instant.
 
-No deltas, no running totals: each asked row looks at all raw rows of its customer again.
+No deltas, no running totals: each entity row looks at all raw rows of its customer again.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ def reference_features(
     Returns
     -------
     pyarrow.Table
-        One row per asked row, in the asked order. Everything is null where the customer does not exist yet.
+        One row per entity row, in the asked order. Everything is null where the customer does not exist yet.
     """
     if not {30, 90, 365} <= set(windows):
         raise ValueError("windows must hold 30, 90 and 365 days")

@@ -1,4 +1,4 @@
-"""Session features of existing customers, from the versions that hold at each asked instant."""
+"""Session features of existing customers, from the versions that hold at each as-of instant."""
 
 import duckdb
 
@@ -6,7 +6,7 @@ from tests.reference.raw import known_sql, within
 
 
 def create_engagement_features(connection: duckdb.DuckDBPyConnection, windows: tuple[int, ...]) -> None:
-    """Create `engagement_features`: one row per asked row of an existing customer."""
+    """Create `engagement_features`: one row per entity row of an existing customer."""
     connection.execute(f"create table known_sessions as {known_sql('sessions')}")
     connection.execute(f"create table engagement_features as {engagement_sql(windows)}")
 

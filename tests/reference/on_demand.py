@@ -1,4 +1,4 @@
-"""On-demand features: ratios and ages computed from the stored features and the asked instant."""
+"""On-demand features: ratios and ages computed from the stored features and the as-of instant."""
 
 
 def on_demand_expressions(windows: tuple[int, ...]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Order features of existing customers, from the versions that hold at each asked instant."""
+"""Order features of existing customers, from the versions that hold at each as-of instant."""
 
 import duckdb
 
@@ -6,7 +6,7 @@ from tests.reference.raw import happened, known_sql, within
 
 
 def create_order_features(connection: duckdb.DuckDBPyConnection, windows: tuple[int, ...]) -> None:
-    """Create `order_features`: one row per asked row of an existing customer."""
+    """Create `order_features`: one row per entity row of an existing customer."""
     connection.execute(f"create table known_orders as {KNOWN_ORDERS_SQL}")
     connection.execute(f"create table per_order as {per_order_sql(windows)}")
     connection.execute(f"create table per_item as {PER_ITEM_SQL}")

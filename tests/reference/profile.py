@@ -1,10 +1,10 @@
-"""Profile features of existing customers: the attributes of the version known at each asked instant."""
+"""Profile features of existing customers: the attributes of the version known at each as-of instant."""
 
 import duckdb
 
 
 def create_profile_features(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create `profile_features`: one row per asked row of an existing customer."""
+    """Create `profile_features`: one row per entity row of an existing customer."""
     connection.execute(f"create table profile_features as {PROFILE_SQL}")
 
 

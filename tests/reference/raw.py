@@ -160,7 +160,7 @@ select customer_id, min(known_at) as first_known_at from facts group by customer
 
 
 def known_sql(table: str) -> str:
-    """Return, for each asked row, the version of every fact that holds at the asked instant `t`.
+    """Return, for each entity row, the version of every fact that holds at the as-of instant `t`.
 
     A fact whose version then says that it was deleted by `t` is left out.
     """

@@ -1,4 +1,4 @@
-"""Ticket features of existing customers, from the versions that hold at each asked instant."""
+"""Ticket features of existing customers, from the versions that hold at each as-of instant."""
 
 import duckdb
 
@@ -6,7 +6,7 @@ from tests.reference.raw import happened, known_sql, within
 
 
 def create_support_features(connection: duckdb.DuckDBPyConnection, windows: tuple[int, ...]) -> None:
-    """Create `support_features`: one row per asked row of an existing customer."""
+    """Create `support_features`: one row per entity row of an existing customer."""
     connection.execute(f"create table known_tickets as {KNOWN_TICKETS_SQL}")
     connection.execute(f"create table support_features as {support_sql(windows)}")
 

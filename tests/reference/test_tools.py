@@ -1,4 +1,4 @@
-"""The tools around the reference: random worlds, asked rows and the comparison."""
+"""The tools around the reference: random worlds, entity rows and the comparison."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -16,7 +16,7 @@ source as (
         {{ if_known("deleted_at") }} as deleted_at,
         coalesce(updated_at, registered_at) as known_at
     from {{ source("raw", "customers") }}
-    where {{ of_chosen_customers("customer_id") }}
+    where {{ only_selected_customers("customer_id") }}
 
 ),
 

@@ -13,7 +13,7 @@ source as (
         {{ if_known("deleted_at") }} as deleted_at,
         coalesce(loaded_at, {{ always() }}) as known_at
     from {{ source("raw", "order_items") }}
-    where {{ of_chosen_orders("order_id", source("raw", "orders")) }}
+    where {{ only_selected_orders("order_id", source("raw", "orders")) }}
 
 ),
 

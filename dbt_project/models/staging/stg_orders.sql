@@ -13,10 +13,10 @@ source as (
         {{ if_known("cancelled_at") }} as cancelled_at,
         {{ if_known("returned_at") }} as returned_at,
         {{ if_known("deleted_at") }} as deleted_at,
-        coalesce(loaded_at, ordered_at) as told_at,
+        coalesce(loaded_at, ordered_at) as recorded_at,
         {{ known_at("ordered_at", "loaded_at") }} as known_at
     from {{ source("raw", "orders") }}
-    where {{ is_known(known_at("ordered_at", "loaded_at")) }} and {{ of_chosen_customers("customer_id") }}
+    where {{ is_known(known_at("ordered_at", "loaded_at")) }} and {{ only_selected_customers("customer_id") }}
 
 ),
 
@@ -28,7 +28,7 @@ copies_marked as (
             ["payment_method", "channel", "total_amount", "discount_amount", "cancelled_at", "returned_at", "deleted_at"], "versions"
         ) }} as is_copy
     from source
-    window versions as (partition by order_id order by told_at)
+    window versions as (partition by order_id order by recorded_at)
 
 ),
 
@@ -36,7 +36,7 @@ versions_spanned as (
 
     select
         *,
-        {{ version_span("order_id", "known_at", "told_at") }}
+        {{ version_span("order_id", "known_at", "recorded_at") }}
     from copies_marked
     where not is_copy
 
@@ -50,7 +50,7 @@ versions_present as (
 
     select
         *,
-        {{ presence("order_id", "told_at") }}
+        {{ presence("order_id", "recorded_at") }}
     from withdrawals_marked
 
 )
@@ -66,7 +66,7 @@ select
     ordered_at,
     cancelled_at,
     returned_at,
-    told_at,
+    recorded_at,
     known_at,
     superseded_at,
     withdrawn_at,

@@ -9,10 +9,10 @@ source as (
         page_views,
         started_at,
         {{ if_known("deleted_at") }} as deleted_at,
-        coalesce(loaded_at, started_at) as told_at,
+        coalesce(loaded_at, started_at) as recorded_at,
         {{ known_at("started_at", "loaded_at") }} as known_at
     from {{ source("raw", "sessions") }}
-    where {{ is_known(known_at("started_at", "loaded_at")) }} and {{ of_chosen_customers("customer_id") }}
+    where {{ is_known(known_at("started_at", "loaded_at")) }} and {{ only_selected_customers("customer_id") }}
 
 ),
 
@@ -22,7 +22,7 @@ copies_marked as (
         *,
         {{ repeats_previous(["duration_seconds", "page_views", "deleted_at"], "versions") }} as is_copy
     from source
-    window versions as (partition by session_id order by told_at)
+    window versions as (partition by session_id order by recorded_at)
 
 ),
 
@@ -30,7 +30,7 @@ versions_spanned as (
 
     select
         *,
-        {{ version_span("session_id", "known_at", "told_at") }}
+        {{ version_span("session_id", "known_at", "recorded_at") }}
     from copies_marked
     where not is_copy
 
@@ -44,7 +44,7 @@ versions_present as (
 
     select
         *,
-        {{ presence("session_id", "told_at") }}
+        {{ presence("session_id", "recorded_at") }}
     from withdrawals_marked
 
 )
@@ -56,7 +56,7 @@ select
     page_views,
     version_number,
     started_at,
-    told_at,
+    recorded_at,
     known_at,
     superseded_at,
     withdrawn_at,

@@ -13,10 +13,10 @@ source as (
         rated_at,
         coalesce(rated_at, resolved_at, {{ known_at("opened_at", "loaded_at") }}) as rating_given_at,
         {{ if_known("deleted_at") }} as deleted_at,
-        coalesce(loaded_at, opened_at) as told_at,
+        coalesce(loaded_at, opened_at) as recorded_at,
         {{ known_at("opened_at", "loaded_at") }} as known_at
     from {{ source("raw", "support_tickets") }}
-    where {{ is_known(known_at("opened_at", "loaded_at")) }} and {{ of_chosen_customers("customer_id") }}
+    where {{ is_known(known_at("opened_at", "loaded_at")) }} and {{ only_selected_customers("customer_id") }}
 
 ),
 
@@ -33,7 +33,7 @@ known_parts as (
         {{ if_known("rated_at") }} as rated_at,
         case when satisfaction_score is not null then {{ if_known("rating_given_at") }} end as rating_given_at,
         deleted_at,
-        told_at,
+        recorded_at,
         known_at
     from source
 
@@ -46,7 +46,7 @@ copies_marked as (
         {{ repeats_previous(["category", "channel", "satisfaction_score", "resolved_at", "rated_at", "deleted_at"], "versions") }}
             as is_copy
     from known_parts
-    window versions as (partition by ticket_id order by told_at)
+    window versions as (partition by ticket_id order by recorded_at)
 
 ),
 
@@ -54,7 +54,7 @@ versions_spanned as (
 
     select
         *,
-        {{ version_span("ticket_id", "known_at", "told_at") }}
+        {{ version_span("ticket_id", "known_at", "recorded_at") }}
     from copies_marked
     where not is_copy
 
@@ -68,7 +68,7 @@ versions_present as (
 
     select
         *,
-        {{ presence("ticket_id", "told_at") }}
+        {{ presence("ticket_id", "recorded_at") }}
     from withdrawals_marked
 
 )
@@ -83,7 +83,7 @@ select
     opened_at,
     resolved_at,
     rating_given_at as rated_at,
-    told_at,
+    recorded_at,
     known_at,
     superseded_at,
     withdrawn_at,

@@ -6,7 +6,7 @@
     raw_keys as (
 
         select distinct {{ key }} from {{ source("raw", raw_table) }}
-        where {{ is_known(known_at(occurred_at, "loaded_at")) }} and {{ of_chosen_customers("customer_id") }}
+        where {{ is_known(known_at(occurred_at, "loaded_at")) }} and {{ only_selected_customers("customer_id") }}
 
     ),
 

@@ -1,4 +1,4 @@
-"""Feature values online: what the store holds, plus on-demand features at the asked instant."""
+"""Feature values online: what the store holds, plus on-demand features at the as-of instant."""
 
 import sqlite3
 import time

@@ -1,10 +1,10 @@
-"""Which row of a history held at each asked instant: three plans that agree, and the choice between them.
+"""Which row of a history held at each as-of instant: three plans that agree, and the choice between them.
 
-``two_step`` pairs every asked row with every row of its owner up to the asked instant, and keeps the latest
-instant of each: over key columns alone, in parallel, in memory that grows with the asked rows only.
-``search`` streams the history past the asked rows, which are sorted: a row is noted at the first asked row
+``two_step`` pairs every entity row with every row of its owner up to the as-of instant, and keeps the latest
+instant of each: over key columns alone, in parallel, in memory that grows with the entity rows only.
+``search`` streams the history past the entity rows, which are sorted: a row is noted at the first entity row
 that it can hold for, found by bisection, and the later ones of its owner inherit it; the work grows with the
-logarithm of the asked rows an owner has, memory with the asked rows. ``asof`` is DuckDB's own join, which
+logarithm of the entity rows an owner has, memory with the entity rows. ``asof`` is DuckDB's own join, which
 sorts both sides.
 
 Each reads only files and row groups whose statistics admit a row that counts.
@@ -43,9 +43,9 @@ class Asked:
     kinds : mapping
         Column of ``owners`` -> SQL type.
     rows, owner_count : int
-        The number of asked rows and owners.
+        The number of entity rows and owners.
     first, last : int, optional
-        The earliest and latest asked instant; None when no row asks anything.
+        The earliest and latest as-of instant; None when no row asks anything.
     """
 
     owners: str
@@ -86,7 +86,7 @@ def asof(connection: duckdb.DuckDBPyConnection, history: History, asked: Asked, 
 
 
 def search(connection: duckdb.DuckDBPyConnection, history: History, asked: Asked, seen: str) -> None:
-    """Note each row of the history where it first holds, then let later asked rows inherit.
+    """Note each row of the history where it first holds, then let later entity rows inherit.
 
     Of rows for one instant the last in the files is noted.
     """
@@ -114,15 +114,15 @@ def read_ahead(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 @dataclass(frozen=True)
 class Slots:
-    """For each asked row, sorted by owner and instant, the latest row noted there.
+    """For each entity row, sorted by owner and instant, the latest row noted there.
 
     Parameters
     ----------
     start, count : ndarray of shape (owners + 1,), (owners,)
-        Where an owner's asked rows begin, and how many there are.
-    instants : ndarray of shape (asked rows + padding,)
+        Where an owner's entity rows begin, and how many there are.
+    instants : ndarray of shape (entity rows + padding,)
         Asked instants; the padding keeps a bisection from reading past the end.
-    time, place : ndarray of shape (asked rows,)
+    time, place : ndarray of shape (entity rows,)
         The instant and place of the row noted; ``BEFORE_ALL`` where there is none.
     """
 
@@ -147,7 +147,7 @@ class Slots:
         )
 
     def note(self, numbers: np.ndarray, visible: np.ndarray, times: np.ndarray, places: np.ndarray) -> None:
-        """Note rows of a history, each at the first asked row at or after it became visible."""
+        """Note rows of a history, each at the first entity row at or after it became visible."""
         at, left = self.start[numbers], self.count[numbers]
         step = 1 << int(self.count.max(initial=0)).bit_length() >> 1
         while step:
@@ -164,7 +164,7 @@ class Slots:
         np.maximum.at(self.place, at[latest], places[latest])
 
     def inherit(self) -> None:
-        """Carry what was noted forward to the owner's later asked rows, where it is the latest."""
+        """Carry what was noted forward to the owner's later entity rows, where it is the latest."""
         rank = np.arange(len(self.time)) - np.repeat(self.start[:-1], self.count)
         step = 1
         while step <= int(self.count.max(initial=0)):
@@ -186,7 +186,7 @@ def choose(rows: int, asked: Asked, history: History, is_clustered: Callable[[],
     """The cheapest plan for a history of ``rows`` rows; whether it lies together is asked when it matters.
 
     Sorting pays when the history is no more than a few times what is asked, and pairing in parallel when an
-    owner has few asked rows and its history lies together. Bisection never does badly.
+    owner has few entity rows and its history lies together. Bisection never does badly.
     """
     if rows <= ROWS_AN_ASKED_MAX * asked.rows and not history.is_cut_off:
         return "asof"
@@ -202,7 +202,7 @@ def find_held(
     types: Mapping[str, str],
     plan: str | None = None,
 ) -> tuple[str, bool]:
-    """Make the table ``held``: which row of the history held for each asked row.
+    """Make the table ``held``: which row of the history held for each entity row.
 
     It has ``row`` and ``place``, or where rows may tie ``row``, ``instant``, the keys of the owner and
     ``time``, the instant of the row that held (microseconds).
@@ -246,7 +246,7 @@ def find_held(
 
 
 def seen_rows(history: History, asked: Asked, on: str, types: Mapping[str, str]) -> str:
-    """The rows of the history whose owner is asked about, and that may count for an asked instant."""
+    """The rows of the history whose owner is asked about, and that may count for an as-of instant."""
     column = f"source.{quoted(history.instant)}"
     kind = types[history.instant]
     time = microseconds(column, kind)

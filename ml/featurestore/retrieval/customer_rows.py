@@ -1,4 +1,4 @@
-"""Asked rows at the door: what a caller brings becomes a customer's text and a UTC instant, or is refused.
+"""Entity rows at the door: what a caller brings becomes a customer's text and a UTC instant, or is refused.
 
 Comes before ``retrieve``, which checks nothing again.
 """
@@ -29,7 +29,7 @@ def check_columns(names: list[str], features: Iterable[str]) -> None:
     for key in (CUSTOMER, ASKED):
         if key not in names:
             raise RowsError(
-                f"the asked rows have no column {key}: they need customer_id and event_timestamp, "
+                f"the entity rows have no column {key}: they need customer_id and event_timestamp, "
                 f"and have {', '.join(names) or 'none'}"
             )
     taken = {name.lower() for name in features}
@@ -37,15 +37,15 @@ def check_columns(names: list[str], features: Iterable[str]) -> None:
     for name in names:
         if name.lower() in taken:
             raise RowsError(
-                f"the asked rows already have a column {name}, which is a feature: rename or remove it"
+                f"the entity rows already have a column {name}, which is a feature: rename or remove it"
             )
         if name.lower() in seen:
-            raise RowsError(f"the asked rows have two columns called {name}: rename one of them")
+            raise RowsError(f"the entity rows have two columns called {name}: rename one of them")
         seen.add(name.lower())
 
 
 def at_hand(rows: pa.Table | pa.RecordBatchReader, folder: Path) -> pa.Table:
-    """The asked rows as a table; a stream goes through a file in ``folder``, mapped rather than loaded."""
+    """The entity rows as a table; a stream goes through a file in ``folder``, mapped rather than loaded."""
     if isinstance(rows, pa.Table):
         return rows
     path = folder / "asked.arrow"
@@ -56,7 +56,7 @@ def at_hand(rows: pa.Table | pa.RecordBatchReader, folder: Path) -> pa.Table:
 
 
 def read_keys(rows: pa.Table) -> pa.Table:
-    """The row's number from 0, whose row it is as text, and the asked instant to the microsecond in UTC.
+    """The row's number from 0, whose row it is as text, and the as-of instant to the microsecond in UTC.
 
     Raises
     ------
@@ -159,4 +159,4 @@ def refuse_nulls(column: pa.ChunkedArray, name: str) -> None:
     """Nobody and never cannot be asked about."""
     if column.null_count:
         first = pc.index(column.is_null(), True).as_py()
-        raise RowsError(f"{name} is null in row {first + 1}: every asked row needs one")
+        raise RowsError(f"{name} is null in row {first + 1}: every entity row needs one")

@@ -29,7 +29,7 @@ EntityFrame: TypeAlias = pd.DataFrame | pa.Table | pa.RecordBatchReader | str
 
 @dataclass(frozen=True)
 class EntityRows:
-    """Asked rows with their own columns, unchanged, and the instants they ask about.
+    """Entity rows with their own columns, unchanged, and the instants they ask about.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def rows_between(
     Parameters
     ----------
     histories : sequence of (History, names)
-        With the names that the keys of the history have among the asked rows.
+        With the names that the keys of the history have among the entity rows.
     first, last : datetime
         With a zone; both ends count.
     memory_limit : str

@@ -252,7 +252,7 @@ def matched(asked: str, asked_kind: str, column: str, kind: str, name: str) -> s
     if asked_kind in WHOLE_NUMBERS and kind in TEXTS:
         return f"{asked}::varchar = {column}"
     if (asked_kind in TEXTS) != (kind in TEXTS):
-        raise RowsError(f"{name} is {asked_kind.lower()} in the asked rows but {kind.lower()} in the source")
+        raise RowsError(f"{name} is {asked_kind.lower()} in the entity rows but {kind.lower()} in the source")
     return f"{asked} = {column}"
 
 

@@ -1,6 +1,6 @@
-"""Which values held at each asked instant: the join of asked rows with histories, in DuckDB.
+"""Which values held at each as-of instant: the join of entity rows with histories, in DuckDB.
 
-Asked rows come checked (``customer_rows``, ``entity_rows``); ``asof_plans`` finds
+Entity rows come checked (``customer_rows``, ``entity_rows``); ``asof_plans`` finds
 the rows that held, and here their values are fetched, one group of columns at a time, and read by slices.
 """
 
@@ -22,7 +22,7 @@ from ml.featurestore.retrieval.history import PLACE, ROWS_A_FILE, History, in_fu
 
 INSTANT = "instant"
 # Features may be called anything; so none will be.
-ASKED_ROW, CREATED, ITS_PLACE, ITS_TIME = '"asked row"', '"its writing"', '"its place"', '"its time"'
+ASKED_ROW, CREATED, ITS_PLACE, ITS_TIME = '"entity row"', '"its writing"', '"its place"', '"its time"'
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Group:
         The table's.
     history : History
     asked_by : sequence of str
-        The columns of the asked rows that the history's keys are matched with, one for each.
+        The columns of the entity rows that the history's keys are matched with, one for each.
     columns : mapping
         Name in the table -> column of the history.
     """
@@ -68,13 +68,13 @@ class HeldValues:
         Parameters
         ----------
         instants : ChunkedArray of timestamp[us]
-            The asked instants, UTC; for a null nothing holds.
+            The as-of instants, UTC; for a null nothing holds.
         keys : mapping
-            Column of the asked rows -> its values; for a null nothing holds.
+            Column of the entity rows -> its values; for a null nothing holds.
         groups : sequence of Group
         memory_limit : str
             What DuckDB may hold in memory; more goes to a temporary folder. Beside it a few numbers for each
-            asked row are kept.
+            entity row are kept.
         plan : str, optional
             One of ``asof_plans.PLANS``; by default the cheapest for each group.
         """
@@ -105,7 +105,7 @@ class HeldValues:
         return {name: kind for name, kind, *_ in described}
 
     def read(self, columns: Sequence[str], first: int, end: int) -> pa.Table:
-        """What held for the asked rows from ``first`` to before ``end``, in their order; null where nothing.
+        """What held for the entity rows from ``first`` to before ``end``, in their order; null where nothing.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class HeldValues:
 
 
 def asked_table(instants: pa.ChunkedArray, keys: Mapping[str, pa.ChunkedArray]) -> pa.Table:
-    """Asked rows as DuckDB takes them: their number, instant and keys."""
+    """Entity rows as DuckDB takes them: their number, instant and keys."""
     rows = pa.array(np.arange(len(instants), dtype="int32"))
     own = {key(name): comparable(values) for name, values in keys.items()}
     return pa.table({"row": rows, INSTANT: instants, **own})
@@ -163,7 +163,7 @@ def asked_rows(connection: duckdb.DuckDBPyConnection, by: Sequence[str]) -> Aske
 
 
 def look_up(connection: duckdb.DuckDBPyConnection, group: Group, asked: Asked, plan: str | None) -> str:
-    """Make the table of one group, sorted by asked row; the plan it was found by."""
+    """Make the table of one group, sorted by entity row; the plan it was found by."""
     history, types = group.history, group.history.types(connection)
     history.check_columns(group.name, used_columns(group), types)
     on = "true"

@@ -1,6 +1,6 @@
 """Point-in-time retrieval: rows of customer and instant in, the same rows with every feature out.
 
-For each view the row that held at each asked instant is found (``join``); the answer is then put
+For each view the row that held at each as-of instant is found (``join``); the answer is then put
 together slice by slice, on-demand features computed on the way, so that memory stays bounded. Training,
 scoring and ``churn features`` read from here.
 """
@@ -49,13 +49,13 @@ def point_in_time(
     Returns
     -------
     Table
-        The asked rows, as many and in their order, their own columns unchanged, then the features. A feature
+        The entity rows, as many and in their order, their own columns unchanged, then the features. A feature
         is null before the customer's first known fact, and for a customer nobody knows.
 
     Raises
     ------
     RowsError
-        The asked rows or features make no sense; the sentence names the first row that does not.
+        The entity rows or features make no sense; the sentence names the first row that does not.
     CatalogError
         The build cannot be read.
     """
@@ -131,7 +131,7 @@ def operands_of(formulas: Mapping[str, str]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """All that is needed to answer any slice of the asked rows."""
+    """All that is needed to answer any slice of the entity rows."""
 
     asked: pa.Table
     instants: pa.ChunkedArray
@@ -141,7 +141,7 @@ class Answer:
     formulas: Mapping[str, str]
 
     def slice(self, first: int) -> pa.Table:
-        """Up to SLICE asked rows from ``first`` on, with their features."""
+        """Up to SLICE entity rows from ``first`` on, with their features."""
         rows = self.asked.slice(first, SLICE)
         operands = operands_of(self.formulas)
         used = [feature for feature in self.stored if feature.name in operands]

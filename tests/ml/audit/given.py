@@ -11,7 +11,7 @@ from ml.audit.all_checks import PROJECT
 from ml.audit.findings import Audit, Finding
 from ml.config.problem import Problem
 from ml.featurestore.catalog import read_catalog
-from ml.home.build_manifest import read_build_card
+from ml.home.build_manifest import read_build_manifest
 from ml.home.layout import Home
 
 
@@ -19,13 +19,13 @@ def given(home: Path, scratch: Path, **changes: Any) -> Audit:
     """An audit of the published build of ``home``, with all the time in the world."""
     house = Home.at(home)
     build = house.current_build()
-    card = read_build_card(build)
+    manifest = read_build_manifest(build)
     scratch.mkdir(parents=True, exist_ok=True)
     usual = {
         "home": house,
         "build": build,
-        "load": house.raw / card["load_id"],
-        "card": card,
+        "load": house.raw / manifest["load_id"],
+        "card": manifest,
         "catalog": read_catalog(build),
         "problem": Problem(),
         "project": PROJECT,

@@ -24,10 +24,10 @@ def home(ended: Built, tmp_path: Path) -> Path:
 def test_a_true_build_passes_with_notes(ended: Built, tmp_path: Path) -> None:
     audit = given(ended.home, tmp_path / "scratch")
     finding = check(audit)
-    assert (finding.breaches, finding.compared) == ((), audit.card["rows"]["label_customer_churn"])
+    assert (finding.breaches, finding.compared) == ((), audit.manifest["rows"]["label_customer_churn"])
     assert finding.detail == "orders were delivered until 2024-01-01T00:00:00Z"
     assert [note.split(":")[0] for note in finding.notes] == [
-        f"customers end {audit.card['notes'][0].split()[2]} days before the data clock 2024-01-14T12",
+        f"customers end {audit.manifest['notes'][0].split()[2]} days before the data clock 2024-01-14T12",
         "orders end 14.0 days before the data clock 2024-01-14T12",
         "gender, city, country, acquisition_channel, email_verified, phone_verified",
     ]
@@ -35,7 +35,7 @@ def test_a_true_build_passes_with_notes(ended: Built, tmp_path: Path) -> None:
 
 def test_labels_forced_upon_days_not_delivered_are_found(home: Path, tmp_path: Path) -> None:
     build = Home.at(home).current_build()
-    to_come = build / "labels" / "label_to_come"
+    to_come = build / "labels" / "label_pending"
     instants = ", ".join(f"timestamp '{cutoff}'" for cutoff in UNDELIVERED)
     forced = f"from rows union all from '{to_come}/*.parquet' where event_timestamp in ({instants})"
     rewrite(build / LABELS, forced)
@@ -60,8 +60,8 @@ def test_a_model_that_reads_the_end_of_history_is_found(
     build = Home.at(home).current_build()
     model = Home.at(home).models / "model-000001"
     model.mkdir(parents=True)
-    card = {"inputs": [{"name": "orders_90d"}, {"name": "city"}]}
-    monkeypatch.setattr("ml.model.store.read_card", lambda folder: card)
+    manifest = {"inputs": [{"name": "orders_90d"}, {"name": "city"}]}
+    monkeypatch.setattr("ml.model.store.read_manifest", lambda folder: manifest)
     (build / "model").symlink_to(model)
     breaches = told(check(given(home, tmp_path / "scratch")))
     assert breaches == [

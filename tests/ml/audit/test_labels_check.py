@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ml.audit import chance as chance_module
 from ml.audit import labels
-from ml.audit.chance import chance, shuffled, within_cutoffs
+from ml.audit import shuffled_labels as chance_module
 from ml.audit.labels import check, gaps, past, recounted, shuffles
+from ml.audit.shuffled_labels import chance, shuffled, within_cutoffs
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, labelled_rows, read_cutoffs
 from ml.features.split import TimeSplit, split_by_time
@@ -32,7 +32,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
     audit = given(shop.home, tmp_path / "scratch")
     found = check(audit)
-    published = audit.card["rows"]["label_customer_churn"]
+    published = audit.manifest["rows"]["label_customer_churn"]
     assert (found.breaches, found.compared) == ((), published + 70)
     assert found.detail.startswith(
         f"{published:,} labels recounted from raw orders, one microsecond deciding in 0 of them; "
@@ -47,7 +47,7 @@ def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
 def test_every_edge_case_is_recounted_alike(world: Built, tmp_path: Path) -> None:
     audit = given(world.home, tmp_path / "scratch")
     found = recounted(audit)
-    assert (found.breaches, found.compared) == ([], audit.card["rows"]["label_customer_churn"])
+    assert (found.breaches, found.compared) == ([], audit.manifest["rows"]["label_customer_churn"])
 
 
 @pytest.fixture
@@ -148,9 +148,9 @@ def test_a_leaking_split_of_the_model_is_named(
         "validation": {"first": "2023-05-31T00:00:00Z", "last": "2023-07-03T00:00:00Z"},
         "test": {"first": "2023-08-01T00:00:00Z", "last": "2023-09-04T00:00:00Z"},
     }
-    card = {"split": split, "problem": {"horizon_days": 30, "label_delay_days": 0}}
+    manifest = {"split": split, "problem": {"horizon_days": 30, "label_delay_days": 0}}
     monkeypatch.setattr(labels, "model_of", lambda build: Path("model-000007"))
-    monkeypatch.setattr("ml.model.store.read_card", lambda folder: card)
+    monkeypatch.setattr("ml.model.store.read_manifest", lambda folder: manifest)
     assert [breach.what for breach in gaps(given(plain, tmp_path)).breaches] == [
         "the split of model-000007 leaks: the last validation label is settled at 2023-08-02T00:00:00Z, "
         "after test begins at 2023-08-01T00:00:00Z; they must be 30 days apart"

@@ -40,7 +40,7 @@ def test_true_windows_pass(place: str, request: pytest.FixtureRequest, tmp_path:
     audit = given(built.home, tmp_path)
     found = check(audit)
     stored = [window for window in windows_of(audit.catalog) if window.shown != window.name]
-    customers = audit.card["rows"]["int_customers"]
+    customers = audit.manifest["rows"]["int_customers"]
     assert (found.breaches, found.notes) == ((), ())
     assert found.compared > len(stored) * customers + 50_000
 

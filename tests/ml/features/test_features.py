@@ -102,8 +102,8 @@ def test_standard_output_holds_rows_alone(home, asked):
 @pytest.mark.parametrize(
     ("content", "out", "options", "sentence"),
     [
-        ("a,b\n1,2\n", "out.csv", (), "the asked rows have no column customer_id"),
-        ("customer_id\na\n", "out.csv", (), "the asked rows have no column event_timestamp"),
+        ("a,b\n1,2\n", "out.csv", (), "the entity rows have no column customer_id"),
+        ("customer_id\na\n", "out.csv", (), "the entity rows have no column event_timestamp"),
         (
             "customer_id,event_timestamp\na,2024-01-01\na,soon\n",
             "out.csv",

@@ -126,7 +126,7 @@ class Question:
     known_when_written: bool = False
 
     def candidates(self, asked: Row) -> list[Row]:
-        """The rows that may hold for an asked row, in the order of the file; none where nothing does."""
+        """The rows that may hold for an entity row, in the order of the file; none where nothing does."""
         held = [row for row in self.view.rows if self.counts(row, asked)]
         latest = [row for row in held if row["happened"] == max(one["happened"] for one in held)]
         if not self.view.has_written:
@@ -135,7 +135,7 @@ class Question:
         return [row for row, written in zip(latest, order, strict=True) if written == max(order)]
 
     def counts(self, row: Row, asked: Row) -> bool:
-        """Whether a row may hold for an asked row at all."""
+        """Whether a row may hold for an entity row at all."""
         keys = [(row[key], asked[self.asked_by.get(key, key)]) for key in self.view.keys]
         instant, happened, written = asked[ASKED], row["happened"], row["written"]
         if any(own is None or own != other for own, other in keys) or instant is None or happened is None:
@@ -157,7 +157,7 @@ def question(view: View, **more: Any) -> Question:
 
 @dataclass(frozen=True)
 class World:
-    """Views and asked rows. The asked rows are numbered, and carry a label."""
+    """Views and entity rows. The entity rows are numbered, and carry a label."""
 
     views: Sequence[View]
     asked: Sequence[Row]
@@ -276,7 +276,7 @@ def bare_store(folder: Path, kind: str) -> FeatureStore:
 
 
 def frame(asked: Sequence[Row], zone: str | None = "UTC") -> pd.DataFrame:
-    """Asked rows as a pandas frame; instants with a zone unless ``zone`` is None."""
+    """Entity rows as a pandas frame; instants with a zone unless ``zone`` is None."""
     instants = pd.to_datetime(pd.Series([row[ASKED] for row in asked])).astype("datetime64[us]")
     if zone:
         instants = instants.dt.tz_localize("UTC").dt.tz_convert(zone)
@@ -302,7 +302,7 @@ def assert_answers(
     Parameters
     ----------
     found : sequence of dict
-        By ``cells``; each asked row is looked up by its number.
+        By ``cells``; each entity row is looked up by its number.
     names : callable, optional
         Question and feature -> its name in the answer.
     """

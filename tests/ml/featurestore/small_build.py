@@ -82,8 +82,8 @@ def write_build(
     return build
 
 
-def fill_build(build: Path, models: Sequence[tuple[dict, list[tuple]]], **card) -> None:
-    """Write the folder of a build of ``models`` and their rows; ``card`` adds to its ``build.json``."""
+def fill_build(build: Path, models: Sequence[tuple[dict, list[tuple]]], **manifest) -> None:
+    """Write the folder of a build of ``models`` and their rows; ``manifest`` adds to its ``build.json``."""
     build.mkdir(parents=True)
     for model, rows in models:
         write_model(build, model, rows)
@@ -94,7 +94,7 @@ def fill_build(build: Path, models: Sequence[tuple[dict, list[tuple]]], **card) 
         build / "catalog.json", {"nodes": {unique_id(model): in_catalog(model) for model in described}}
     )
     known = {"build_id": build.name, "load_id": "load-000001", "data_clock": CLOCK}
-    write_json(build / "build.json", known | card)
+    write_json(build / "build.json", known | manifest)
 
 
 def write_model(build: Path, model: dict, rows: list[tuple]) -> None:

@@ -35,8 +35,8 @@ def undated(home: Path) -> list[str]:
 
 def test_attributes_without_a_clock_are_no_inputs(ended: Built) -> None:
     assert undated(ended.home) == ATTRIBUTES
-    card = json.loads((ended.build / "build.json").read_text())
-    assert card["customers"] == {"customers": 240, "undated": 240}
+    manifest = json.loads((ended.build / "build.json").read_text())
+    assert manifest["customers"] == {"customers": 240, "undated": 240}
 
 
 def test_a_risk_score_of_the_end_never_enters_the_champion(ended: Built, tmp_path: Path) -> None:

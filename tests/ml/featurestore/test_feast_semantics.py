@@ -385,7 +385,7 @@ def on_demand(mode: str):
 @pytest.mark.parametrize("full_names", [False, True])
 def test_on_demand_views(tmp_path: Path, mode: str, full_names: bool) -> None:
     world = random_world(11)
-    # Feast hands a view all asked rows at once, so a tie settled twice would show.
+    # Feast hands a view all entity rows at once, so a tie settled twice would show.
     store = make_store(tmp_path, OURS, world.views, on_demand(mode))
     name = f"of_{mode}"
     found = ask(

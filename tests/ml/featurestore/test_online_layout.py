@@ -134,7 +134,7 @@ def test_columns_that_cannot_stand_in_one_table_are_refused_by_name(
     store.apply([customer, good, view])
 
 
-@pytest.mark.parametrize("feature", ["asked row", "a b", "__created_", "rowid", "select", 'q"uote', "Ä"])
+@pytest.mark.parametrize("feature", ["entity row", "a b", "__created_", "rowid", "select", 'q"uote', "Ä"])
 def test_features_of_other_names_are_kept(tmp_path: Path, feature: str) -> None:
     store = opened(tmp_path)
     store.apply([customer, view_of(tmp_path, "v", [4, 5], {feature: Int64})])

@@ -143,7 +143,7 @@ def test_whole_numbers_may_be_asked_for_text_but_not_text_for_numbers(tmp_path: 
     with HeldValues.find(instants, {"id": pa.chunked_array([[7]])}, [as_text], "200MB") as held:
         assert held.read(["number"], 0, 1)["number"].to_pylist() == [1]
     as_number = Group("found", History([str(path)], ["two"], "at"), ["id"], {"number": "number"})
-    with pytest.raises(RowsError, match="id is varchar in the asked rows but bigint in the source"):
+    with pytest.raises(RowsError, match="id is varchar in the entity rows but bigint in the source"):
         HeldValues.find(instants, {"id": pa.chunked_array([["7"]])}, [as_number], "200MB")
 
 

@@ -48,25 +48,25 @@ def one_sentence(result: Result, *parts: str) -> None:
 @pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.parametrize("command", ["materialize", "audit", "train", "explore"])
 def test_a_damaged_build_card_is_named(home: Path, command: str, how: str) -> None:
-    card = home / "builds" / "build-000001" / "build.json"
-    card.write_text(DAMAGES[how])
-    one_sentence(ran(home, command), f"{card} is damaged: run 'churn build' again")
+    manifest = home / "builds" / "build-000001" / "build.json"
+    manifest.write_text(DAMAGES[how])
+    one_sentence(ran(home, command), f"{manifest} is damaged: run 'churn build' again")
 
 
 def test_a_build_card_that_is_gone_is_named(home: Path) -> None:
-    card = home / "builds" / "build-000001" / "build.json"
-    card.unlink()
-    one_sentence(ran(home, "materialize"), f"{card} is missing: run 'churn build' again")
+    manifest = home / "builds" / "build-000001" / "build.json"
+    manifest.unlink()
+    one_sentence(ran(home, "materialize"), f"{manifest} is missing: run 'churn build' again")
 
 
 @pytest.mark.parametrize("how", ["cut off", "missing"])
 def test_churn_build_makes_a_damaged_card_anew(world: Built, tmp_path: Path, how: str) -> None:
     home = shutil.copytree(world.home, tmp_path / "home", symlinks=True)
-    card = home / "builds" / "build-000001" / "build.json"
+    manifest = home / "builds" / "build-000001" / "build.json"
     if how == "missing":
-        card.unlink()
+        manifest.unlink()
     else:
-        card.write_text(DAMAGES[how])
+        manifest.write_text(DAMAGES[how])
     assert ran(home, "build").exit_code == 0
     made = json.loads((home / "builds" / "current" / "build.json").read_text())
     assert (made["build_id"], made["replaces"], made["lineage"], made["kind"]) == (
@@ -103,8 +103,8 @@ def test_steps_that_cannot_be_read_only_mean_more_work(home: Path) -> None:
 
 @pytest.mark.parametrize("how", ["no database", "torn"])
 def test_a_damaged_online_file_is_named_and_its_remedy_works(home: Path, how: str) -> None:
-    card = home / "builds" / "build-000001" / "build.json"
-    card.write_text(json.dumps(json.loads(card.read_text()) | {"problem": Problem().label_terms()}))
+    manifest = home / "builds" / "build-000001" / "build.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"problem": Problem().label_terms()}))
     command = [sys.executable, "-m", "ml", "materialize", "--home", str(home)]
     subprocess.run(command, cwd=ROOT, check=True)
     store = online_file(home)

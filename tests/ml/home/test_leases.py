@@ -52,13 +52,13 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
-def published(home: Home, keep: int = 1, **card) -> str:
+def published(home: Home, keep: int = 1, **manifest) -> str:
     """Publish one more tiny build, whose files all say its name."""
     folder = home.builds / next_name(home.builds, "build")
     folder.mkdir(parents=True)
     for number in range(FILES):
         (folder / f"file-{number}").write_text(folder.name)
-    (folder / "build.json").write_text(json.dumps({"build_id": folder.name} | card))
+    (folder / "build.json").write_text(json.dumps({"build_id": folder.name} | manifest))
     publish_build(home, folder, keep)
     return folder.name
 

@@ -145,7 +145,7 @@ def test_loads_that_a_kept_build_was_made_from_are_kept(clean, home):
 
 
 def made_from(home: Home, load: str, build: Path) -> None:
-    """A build that is nothing but its card."""
+    """A build that is nothing but its manifest."""
     build.mkdir(parents=True)
     (build / "build.json").write_text(json.dumps({"build_id": build.name, "load_id": load}))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.audit.ledger import miscounted, unbalanced
+from ml.audit.reconciliation import miscounted, unbalanced
 from ml.home.layout import Home
 from ml.ingest import ingest
 from ml.ingest.manifest import read_record

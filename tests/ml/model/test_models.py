@@ -15,7 +15,7 @@ from xgboost import DMatrix
 from ml.common.errors import ModelError
 from ml.explain.contributions import contributions
 from ml.model.churn_model import raw_probability
-from ml.model.store import card_hash, read_model, sha256, write_model
+from ml.model.store import manifest_hash, read_model, sha256, write_model
 from tests.ml.conftest import Workshop
 
 KINDS = [
@@ -130,9 +130,9 @@ def test_a_type_that_is_not_ours_is_refused_even_with_a_right_hash(
     Stranger.__module__, Stranger.__qualname__ = "elsewhere", "Stranger"
     write_model(workshop.champion("prior"), tmp_path)
     skops.io.dump(Pipeline([("model", Stranger())]), tmp_path / "pipeline.skops")
-    card = json.loads((tmp_path / "model.json").read_text())
-    card["files"]["pipeline.skops"] = sha256(tmp_path / "pipeline.skops")
-    card["card"] = card_hash(card)
-    (tmp_path / "model.json").write_text(json.dumps(card))
+    manifest = json.loads((tmp_path / "model.json").read_text())
+    manifest["files"]["pipeline.skops"] = sha256(tmp_path / "pipeline.skops")
+    manifest["card"] = manifest_hash(manifest)
+    (tmp_path / "model.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match=r"holds elsewhere\.Stranger, which no model of ours does"):
         read_model(tmp_path)

@@ -32,13 +32,15 @@ class OrderRows:
 def version_at(rows: list[Row], asked: datetime) -> Row | None:
     """The row that told first what is known of an order at ``asked``; None while nothing is."""
     held: Row | None = None
-    for row in sorted(rows, key=lambda row: (told_at(row), row["number"])):
-        if max(told_at(row), row["ordered_at"]) <= asked and (held is None or content(row) != content(held)):
+    for row in sorted(rows, key=lambda row: (recorded_at(row), row["number"])):
+        if max(recorded_at(row), row["ordered_at"]) <= asked and (
+            held is None or content(row) != content(held)
+        ):
             held = row
     return held
 
 
-def told_at(row: Row) -> datetime:
+def recorded_at(row: Row) -> datetime:
     return row["loaded_at"] or row["ordered_at"]
 
 

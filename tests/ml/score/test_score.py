@@ -17,7 +17,7 @@ from ml.config.problem import Bands
 from ml.explain.reason_text import Wording, reasons, told
 from ml.home.layout import Home
 from ml.model.inputs import Input
-from ml.model.store import card_hash
+from ml.model.store import manifest_hash
 from ml.score.scoring import SCORES, score
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import CLOCK, CUSTOMERS, START, simulate_orders
@@ -64,7 +64,7 @@ def test_actions_are_those_of_the_band_and_only_when_asked(trained: Trained, tmp
 
 @pytest.mark.parametrize("capacity", [1, 17, 10_000])
 def test_with_a_capacity_exactly_so_many_of_everyone_are_contacted(capacity: int, trained: Trained) -> None:
-    """The model was trained for another rule: its card says otherwise for once."""
+    """The model was trained for another rule: its manifest says otherwise for once."""
     home, said = trained
     rule = said["problem"] | {"threshold": {"rule": "capacity", "value": None}, "capacity": capacity}
     rewritten(home, problem=rule)
@@ -137,9 +137,9 @@ def test_files_hold_the_same_scores(trained: Trained, tmp_path: Path) -> None:
 def rewritten(home: Path, **changes: Any) -> None:
     """Change ``model.json`` as training itself would have written it."""
     path = Home.at(home).current_model() / "model.json"
-    card = json.loads(path.read_text()) | changes
-    card["card"] = card_hash(card)
-    path.write_text(json.dumps(card))
+    manifest = json.loads(path.read_text()) | changes
+    manifest["card"] = manifest_hash(manifest)
+    path.write_text(json.dumps(manifest))
 
 
 def test_a_model_of_other_features_is_refused(trained: Trained) -> None:

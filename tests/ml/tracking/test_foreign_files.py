@@ -12,7 +12,7 @@ import pytest
 import skops.io
 
 from ml.common.errors import ModelError
-from ml.model.store import card_hash, read_model, sha256, write_model
+from ml.model.store import manifest_hash, read_model, sha256, write_model
 from tests.ml.conftest import Workshop
 
 BOOSTER_OF = {"xgboost": "booster.json", "lightgbm": "booster.txt"}
@@ -37,10 +37,10 @@ EVERY_FILE = [(kind, name) for kind in KINDS for name in files_of(kind)]
 
 def reseal(folder: Path, **changed: Any) -> None:
     """Make all hashes right again, as somebody would who knows how they are made."""
-    card = json.loads((folder / "model.json").read_text())
-    card["files"] = {name: sha256(folder / name) for name in card["files"]}
-    card |= changed
-    (folder / "model.json").write_text(json.dumps(card | {"card": card_hash(card)}))
+    manifest = json.loads((folder / "model.json").read_text())
+    manifest["files"] = {name: sha256(folder / name) for name in manifest["files"]}
+    manifest |= changed
+    (folder / "model.json").write_text(json.dumps(manifest | {"card": manifest_hash(manifest)}))
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY_FILE)
@@ -152,8 +152,8 @@ def test_a_card_that_leaves_a_file_unnamed_lets_it_in_unseen_and_is_refused(
     workshop: Workshop, tmp_path: Path, kind: str
 ) -> None:
     write_model(workshop.champion(kind), tmp_path)
-    card = json.loads((tmp_path / "model.json").read_text())
-    named = {name: value for name, value in card["files"].items() if name != files_of(kind)[-1]}
+    manifest = json.loads((tmp_path / "model.json").read_text())
+    named = {name: value for name, value in manifest["files"].items() if name != files_of(kind)[-1]}
     reseal(tmp_path, files=named)
     with pytest.raises(ModelError, match=r"model\.json is not the file that training wrote"):
         read_model(tmp_path)

@@ -20,7 +20,7 @@ import pytest
 from ml.common.errors import ModelError, UsageError
 from ml.common.progress import SILENT, Progress
 from ml.home.layout import Home, publish, publish_build, set_challenger, set_model
-from ml.model.store import card_hash, write_model
+from ml.model.store import manifest_hash, write_model
 from ml.tracking import database
 from ml.tracking import server as place
 from ml.tracking.entries import metrics, parameters
@@ -30,7 +30,7 @@ from ml.warehouse.rollback import let_record_follow
 from tests.ml.conftest import Workshop
 
 VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_HTTP_REQUEST_TIMEOUT")
-CARD: dict[str, Any] = {
+MANIFEST: dict[str, Any] = {
     "model_version": "model-000001",
     "kind": "xgboost",
     "seed": 17,
@@ -83,8 +83,8 @@ def keep(home: Home, number: int, **changed: Any) -> Path:
     for name in ("booster.json", "pipeline.skops"):
         (folder / name).write_bytes(f"{name} {number}".encode())
         files[name] = hashlib.sha256(f"{name} {number}".encode()).hexdigest()
-    card = CARD | {"model_version": folder.name, "files": files} | changed
-    (folder / "model.json").write_text(json.dumps(card | {"card": card_hash(card)}))
+    manifest = MANIFEST | {"model_version": folder.name, "files": files} | changed
+    (folder / "model.json").write_text(json.dumps(manifest | {"card": manifest_hash(manifest)}))
     return folder
 
 
@@ -178,12 +178,12 @@ loaded.predict(pandas.read_parquet({str(tmp_path / "in.parquet")!r})).to_parquet
 
 
 def test_numbers_of_the_card_and_no_others_become_metrics() -> None:
-    found = metrics(CARD)
+    found = metrics(MANIFEST)
     assert found["selection/xgboost/value"] == 0.41
     assert found["test/decision/recall"] == 0.8
     assert not {name for name in found if "precision" in name or name.endswith("champion")}
-    assert "calibration.raw" not in parameters(CARD)
-    assert parameters(CARD)["inputs"] == "2"
+    assert "calibration.raw" not in parameters(MANIFEST)
+    assert parameters(MANIFEST)["inputs"] == "2"
 
 
 def test_aliases_follow_the_links_of_the_current_build(home: Home) -> None:

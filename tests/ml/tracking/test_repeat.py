@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from ml.cli import main
 from ml.common.errors import ModelError, NotReadyError, TidemarkError, UsageError
 from ml.config.problem import Problem, Tuning
-from ml.model.store import card_hash, sha256
+from ml.model.store import manifest_hash, sha256
 from ml.train import train
 from ml.train.repeat import changed, differences, repeat, trials_of
 from ml.train.tuning import remembered_in
@@ -46,10 +46,10 @@ def home(made: Path, tmp_path: Path) -> Path:
 def rewrite(home: Path, change: Callable[[dict[str, Any], Path], None]) -> None:
     """Change what a model's files say, with all hashes right again."""
     folder = home / "models" / MODEL
-    card = json.loads((folder / "model.json").read_text())
-    change(card, folder)
-    card["files"] = {name: sha256(folder / name) for name in card["files"]}
-    (folder / "model.json").write_text(json.dumps(card | {"card": card_hash(card)}))
+    manifest = json.loads((folder / "model.json").read_text())
+    change(manifest, folder)
+    manifest["files"] = {name: sha256(folder / name) for name in manifest["files"]}
+    (folder / "model.json").write_text(json.dumps(manifest | {"card": manifest_hash(manifest)}))
 
 
 def files(home: Path) -> dict[str, bytes]:
@@ -73,13 +73,13 @@ def test_it_is_the_same_to_the_last_bit_and_nothing_is_kept(home: Path) -> None:
 def test_whatever_was_tampered_with_or_trained_on_other_rows_is_named(home: Path) -> None:
     """The smallest step in one probability, one metric, and one label of the build turned round."""
 
-    def plant(card: dict[str, Any], folder: Path) -> None:
+    def plant(manifest: dict[str, Any], folder: Path) -> None:
         rows = pq.read_table(folder / "test.parquet")
         values = rows.column("prior").to_numpy().copy()
         values[3] = np.nextafter(values[3], 1)
         place = rows.column_names.index("prior")
         pq.write_table(rows.set_column(place, "prior", pa.array(values)), folder / "test.parquet")
-        card["test"]["candidates"]["prior"]["brier"]["value"] += 1e-15
+        manifest["test"]["candidates"]["prior"]["brier"]["value"] += 1e-15
 
     rewrite(home, plant)
     turn_one_label(home)
@@ -117,10 +117,10 @@ def test_nothing_of_the_record_can_be_overruled(home: Path) -> None:
 
 
 def test_libraries_and_code_that_changed_since_are_told(made: Path) -> None:
-    card = json.loads((made / "models" / MODEL / "model.json").read_text())
-    card["versions"] |= {"numpy": "1.0.0", "no-such-library": "2.0"}
-    card["code"]["source"] = "0" * 64
-    found = changed(card)
+    manifest = json.loads((made / "models" / MODEL / "model.json").read_text())
+    manifest["versions"] |= {"numpy": "1.0.0", "no-such-library": "2.0"}
+    manifest["code"]["source"] = "0" * 64
+    found = changed(manifest)
     assert found["numpy"][0] == "1.0.0"
     assert found["no-such-library"] == ["2.0", None]
     assert found["code"][0] == "source 000000000000"

@@ -1,4 +1,4 @@
-"""Learning anew: from training and selection rows, with the settings that were tried, from nothing else."""
+"""Refit: from training and selection rows, with the settings that were tried, from nothing else."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from ml.features.parts import learned_rows
 from ml.model.churn_model import raw_probability
 from ml.model.estimators import Floats
 from ml.train.folds import Asked, Fold
-from ml.train.refit import learn_anew
+from ml.train.refit import refit_all
 from tests.ml.conftest import PROBLEM, Workshop
 
 NAMES = ("logistic_regression", "xgboost", "lightgbm", "hist_gradient_boosting")
@@ -19,9 +19,9 @@ TREES = {"xgboost": "n_estimators", "lightgbm": "n_estimators", "hist_gradient_b
 
 
 def said(workshop: Workshop, name: str, fold: Fold, held_out: Asked) -> Floats:
-    """What a candidate that learned anew says of the test rows, before calibration."""
+    """What a candidate that refitted says of the test rows, before calibration."""
     trials = [each for each in workshop.trials if each.candidate.name == name]
-    (ready,) = learn_anew(trials, fold, held_out, PROBLEM.calibration, lambda title: None)
+    (ready,) = refit_all(trials, fold, held_out, PROBLEM.calibration, lambda title: None)
     return raw_probability(ready.candidate.pipeline, Asked.of(workshop.parts.test, workshop.inputs).frame)
 
 

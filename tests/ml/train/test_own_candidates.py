@@ -16,7 +16,7 @@ from ml.explain.contributions import explain
 from ml.features.parts import read_parts
 from ml.home.layout import Home
 from ml.model.own import own_types
-from ml.model.store import card_hash, read_model
+from ml.model.store import manifest_hash, read_model
 from ml.score import score
 from ml.train import train
 from ml.train.repeat import repeat
@@ -140,8 +140,8 @@ def test_classes_of_ones_own_are_saved(tmp_path: Path) -> None:
     problem = problem_file(tmp_path / "project", "piped", module="piped_models")
     said = train(home=tmp_path / "home", problem=problem)
     assert said["champion"] == "piped_models:piped"
-    card = json.loads((Home.at(tmp_path / "home").current_model() / "model.json").read_text())
-    assert [name for name in card["types"] if not name.startswith("sklearn.")] == ["piped_models.Halved"]
+    manifest = json.loads((Home.at(tmp_path / "home").current_model() / "model.json").read_text())
+    assert [name for name in manifest["types"] if not name.startswith("sklearn.")] == ["piped_models.Halved"]
 
 
 def test_functions_are_refused_and_nothing_is_filed(tmp_path: Path) -> None:
@@ -189,8 +189,8 @@ def test_a_card_cannot_name_any_type(home: tuple[Path, dict[str, Any]], tmp_path
     place.mkdir()
     for file in source.iterdir():
         (place / file.name).write_bytes(file.read_bytes())
-    card = json.loads((place / "model.json").read_text()) | {"types": [name]}
-    del card["card"]
-    (place / "model.json").write_text(json.dumps(card | {"card": card_hash(card)}))
+    manifest = json.loads((place / "model.json").read_text()) | {"types": [name]}
+    del manifest["card"]
+    (place / "model.json").write_text(json.dumps(manifest | {"card": manifest_hash(manifest)}))
     with pytest.raises(ModelError, match=f"{name} cannot be part of a model"):
         read_model(place)

@@ -14,7 +14,7 @@ from ml.common.errors import ModelError
 from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home, set_model
 from ml.model.churn_model import ChurnModel
-from ml.model.store import card_hash, sha256, write_model
+from ml.model.store import manifest_hash, sha256, write_model
 from ml.train import training as run
 from ml.train.readback import MOST_ROWS, check_reads_back, first_difference, sample
 from ml.train.training import Learned, finish, origin
@@ -62,9 +62,9 @@ def test_a_type_that_may_not_be_loaded_is_refused_before_filing(workshop: Worksh
     model = workshop.champion("prior")
     write_model(model, tmp_path)
     skops.io.dump(Pipeline([("model", Stranger())]), tmp_path / "pipeline.skops")
-    card = json.loads((tmp_path / "model.json").read_text())
-    card["files"]["pipeline.skops"] = sha256(tmp_path / "pipeline.skops")
-    (tmp_path / "model.json").write_text(json.dumps(card | {"card": card_hash(card)}))
+    manifest = json.loads((tmp_path / "model.json").read_text())
+    manifest["files"]["pipeline.skops"] = sha256(tmp_path / "pipeline.skops")
+    (tmp_path / "model.json").write_text(json.dumps(manifest | {"card": manifest_hash(manifest)}))
     with pytest.raises(ModelError, match=r"cannot be loaded again: .*holds elsewhere\.Stranger"):
         read_back(workshop, model, tmp_path)
 

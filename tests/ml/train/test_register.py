@@ -15,7 +15,7 @@ from ml.evaluate import evaluate
 from ml.evaluate.metric_names import verdicts
 from ml.features.parts import read_parts
 from ml.home.layout import Home
-from ml.model.store import read_card, read_model
+from ml.model.store import read_manifest, read_model
 from ml.score import score
 from ml.train.repeat import repeat
 from tests.ml.conftest import PROBLEM
@@ -50,10 +50,10 @@ def registered(home: Path, fitted: HistGradientBoostingClassifier) -> Any:
 def test_it_is_promoted_where_there_is_no_champion(home: Path, registered: Any) -> None:
     assert (registered.model_version, registered.promoted) == ("model-000001", True)
     assert registered.metrics["roc_auc"]["value"] > 0.8
-    card = read_card(Home.at(home).current_model())
-    assert card["registered"].endswith("the test part may have been seen")
-    assert {row["candidate"] for row in card["selection"]} == {"prior", "recency_rule", "registered"}
-    assert any("fitted elsewhere" in sentence for sentence in verdicts(card))
+    manifest = read_manifest(Home.at(home).current_model())
+    assert manifest["registered"].endswith("the test part may have been seen")
+    assert {row["candidate"] for row in manifest["selection"]} == {"prior", "recency_rule", "registered"}
+    assert any("fitted elsewhere" in sentence for sentence in verdicts(manifest))
 
 
 def test_its_ranks_are_those_of_the_pipeline(home: Path, fitted: Any, registered: Any) -> None:

@@ -31,14 +31,14 @@ NAMES = list(CANDIDATES)
 def test_the_model_is_published_with_its_evidence(trained: tuple[Path, dict[str, Any]]) -> None:
     home, said = trained
     folder = Home.at(home).current_model()
-    card = json.loads((folder / "model.json").read_text())
-    assert folder.name == card["model_version"] == said["model_version"] == "model-000001"
+    manifest = json.loads((folder / "model.json").read_text())
+    assert folder.name == manifest["model_version"] == said["model_version"] == "model-000001"
     assert not list(folder.parent.glob("*.unfinished"))
-    assert set(card["test"]["candidates"]) == set(NAMES)
-    assert card["build_id"] == "build-000001"
-    assert card["features"]["spend_90d"] == "decimal128(18, 4)"
-    assert card["left_out"]["never_filled"] == "always null in training"
-    assert len(card["service_hash"]) == 64
+    assert set(manifest["test"]["candidates"]) == set(NAMES)
+    assert manifest["build_id"] == "build-000001"
+    assert manifest["features"]["spend_90d"] == "decimal128(18, 4)"
+    assert manifest["left_out"]["never_filled"] == "always null in training"
+    assert len(manifest["service_hash"]) == 64
 
 
 def test_every_interval_holds_its_value_and_the_numbers_are_those_of_the_kept_rows(

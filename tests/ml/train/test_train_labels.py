@@ -22,7 +22,7 @@ from ml.config.problem import Problem, Threshold, Tuning
 from ml.features.parts import divide
 from ml.home.layout import Home
 from ml.home.problem_file import remember_problem
-from ml.model.store import read_card
+from ml.model.store import read_manifest
 from ml.train import train
 from ml.train.repeat import repeat
 from tests.ml.audit.given import given
@@ -97,8 +97,8 @@ def home(made: Made, tmp_path: Path) -> Path:
 
 def test_the_model_names_the_file_and_keeps_its_rows(made: Made) -> None:
     folder = Home.at(made.home).current_model()
-    card = read_card(folder)
-    assert card["labels"] == {
+    manifest = read_manifest(folder)
+    assert manifest["labels"] == {
         "file": "own.csv",
         "sha256": made.sha256,
         "rows": 3000,
@@ -107,11 +107,11 @@ def test_the_model_names_the_file_and_keeps_its_rows(made: Made) -> None:
         "not_yet_known": 0,
         "unsettled": 0,
     }
-    assert "labels.parquet" in card["files"]
+    assert "labels.parquet" in manifest["files"]
     order = ["event_timestamp", "customer_id"]
     wanted = made.rows.sort_values(order)[["customer_id", "event_timestamp", "churned"]]
     assert pq.read_table(folder / "labels.parquet").to_pylist() == wanted.to_dict("records")
-    assert sum(card["labelled_rows"].values()) == 3000
+    assert sum(manifest["labelled_rows"].values()) == 3000
 
 
 def test_the_summary_says_whose_labels_they_are_and_how_many_rows_lie_in_the_gaps(made: Made) -> None:
@@ -182,7 +182,7 @@ def test_a_label_turned_round_is_noticed_when_it_is_repeated(home: Path, tmp_pat
     rows = pq.read_table(home / "models" / MODEL / "labels.parquet").to_pandas()
     rows.loc[len(rows) - 1, "churned"] ^= 1
     again = train(home=home, problem=PROBLEM, labels=rows)
-    first = read_card(home / "models" / MODEL)
+    first = read_manifest(home / "models" / MODEL)
     assert again["dataset"] != first["dataset"]
     assert again["labels"]["file"] is None
     churners = [facts["test"]["base_rate"] * facts["test"]["rows"] for facts in (again, first)]

@@ -104,7 +104,7 @@ def test_the_record_counts_the_rows(world: Built) -> None:
     labels = [cutoff for _, cutoff, _ in reference_labels(world.raw, CLOCK) if cutoff <= settled]
     assert rows["label_customer_churn"] == len(labels)
     files = {path.name: path for kind in ("features", "labels") for path in (world.build / kind).iterdir()}
-    assert files.keys() == FEATURE_MODELS | {"label_customer_churn", "label_to_come", "population_customers"}
+    assert files.keys() == FEATURE_MODELS | {"label_customer_churn", "label_pending", "population_customers"}
     found = {
         name: duckdb.sql(f"from '{path}/*.parquet'").count("*").fetchone()[0] for name, path in files.items()
     }

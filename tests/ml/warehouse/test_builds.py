@@ -1,4 +1,4 @@
-"""churn builds: what was published when, whatever the age of a build's card."""
+"""churn builds: what was published when, whatever the age of a build's manifest."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from ml.warehouse.builds import builds
 from ml.warehouse.materialize import materialize
 from tests.ml.three_builds import EARLIER, publish_next, train_next
 
-CARD = {
+MANIFEST = {
     "published_at": "2024-04-01T06:00:00Z",
     "kind": "incremental",
     "rows": {
@@ -64,7 +64,7 @@ def home(tmp_path: Path) -> Home:
     home = Home(tmp_path / "home")
     publish_next(home, 10)
     materialize(home=home, as_of=EARLIER)
-    publish_next(home, 20, **CARD)
+    publish_next(home, 20, **MANIFEST)
     train_next(home)
     return home
 

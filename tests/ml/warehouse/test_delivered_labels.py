@@ -8,7 +8,7 @@ import duckdb
 import pandas as pd
 
 from ml.features.labels import LABELS, read_cutoffs
-from ml.home.build_manifest import read_build_card, score_instant
+from ml.home.build_manifest import read_build_manifest, score_instant
 from ml.home.layout import Home
 from ml.ingest import ingest
 from ml.warehouse import build
@@ -36,32 +36,32 @@ def test_no_label_reads_days_that_were_not_delivered(ended: Built) -> None:
     }
     shares = [sum(rows) / len(rows) for rows in rates.values()]
     assert max(shares) - min(shares) < 0.05
-    to_come = {at for _, at, _ in labels_of(ended.build / "labels" / "label_to_come")}
+    to_come = {at for _, at, _ in labels_of(ended.build / "labels" / "label_pending")}
     assert min(to_come) == LAST_SETTLED + timedelta(days=7)
 
 
 def test_the_manifest_says_where_each_table_ends(ended: Built) -> None:
-    card = read_build_card(ended.build)
-    assert card["clocks"]["orders"] == "2023-12-31T12:00:00Z"
-    assert (card["clocks"]["support_tickets"], card["clocks"]["sessions"]) == (None, None)
-    assert (card["data_clock"], card["orders_delivered_until"]) == (
+    manifest = read_build_manifest(ended.build)
+    assert manifest["clocks"]["orders"] == "2023-12-31T12:00:00Z"
+    assert (manifest["clocks"]["support_tickets"], manifest["clocks"]["sessions"]) == (None, None)
+    assert (manifest["data_clock"], manifest["orders_delivered_until"]) == (
         "2024-01-14T12:00:00Z",
         "2024-01-01T00:00:00Z",
     )
-    assert card["notes"][-1] == (
+    assert manifest["notes"][-1] == (
         "orders end 14.0 days before the data clock 2024-01-14T12:00:00Z: their last row became known at "
         "2023-12-31T12:00:00Z; labels and scores stop there: deliver the missing orders"
     )
     from ml.cli.build import summary
 
-    assert "\nnote: orders end 14.0 days before" in summary(card)
-    assert "\ntables end: customers 2023-" in summary(card)
+    assert "\nnote: orders end 14.0 days before" in summary(manifest)
+    assert "\ntables end: customers 2023-" in summary(manifest)
 
 
 def test_scores_are_as_of_the_last_orders(ended: Built, shop: Built) -> None:
     instant, why = score_instant(ended.build)
     assert (instant, why.split(":")[0]) == (DELIVERED, "orders end at 2023-12-31T12")
-    clock = datetime.fromisoformat(read_build_card(shop.build)["data_clock"]).replace(tzinfo=None)
+    clock = datetime.fromisoformat(read_build_manifest(shop.build)["data_clock"]).replace(tzinfo=None)
     assert score_instant(shop.build) == (clock, "")
 
 
@@ -75,8 +75,8 @@ def test_dbt_by_hand_gives_the_same_labels(ended: Built, tmp_path: Path) -> None
 
 def test_an_earlier_build_is_delivered_where_later_orders_are_there(ended: Built, tmp_path: Path) -> None:
     home = shutil.copytree(ended.home, tmp_path / "home", symlinks=True)
-    card = build(home=home, as_of=datetime(2023, 12, 20, 6))
-    assert card["orders_delivered_until"] == card["data_clock"] == "2023-12-20T06:00:00Z"
+    manifest = build(home=home, as_of=datetime(2023, 12, 20, 6))
+    assert manifest["orders_delivered_until"] == manifest["data_clock"] == "2023-12-20T06:00:00Z"
     assert read_cutoffs(Home.at(home).current_build())[-1] == datetime(2023, 11, 20)
 
 

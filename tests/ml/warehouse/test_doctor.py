@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from ml.cli import main
 from ml.featurestore.repository import open_store
 from ml.home.layout import Home, publish, set_challenger
-from ml.model.store import card_hash
+from ml.model.store import manifest_hash
 from ml.warehouse.materialize import materialize
 from tests.ml.three_builds import EARLIER, publish_next
 from tests.worlds import Built
@@ -166,9 +166,9 @@ def test_a_challenger_is_named_beside_the_champion(trained_home: Path) -> None:
 
 def test_a_model_for_other_features_is_broken(trained_home: Path) -> None:
     file = Home.at(trained_home).current_model() / "model.json"
-    card = json.loads(file.read_text())
-    card["definitions"]["spend_90d"] = "DOUBLE"
-    file.write_text(json.dumps(card | {"card": card_hash(card)}))
+    manifest = json.loads(file.read_text())
+    manifest["definitions"]["spend_90d"] = "DOUBLE"
+    file.write_text(json.dumps(manifest | {"card": manifest_hash(manifest)}))
     status, found = examined(trained_home)
     assert status == 1
     assert found["model"] == (

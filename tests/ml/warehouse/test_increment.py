@@ -30,7 +30,7 @@ KINDS = {"customers": ("registered_at", "updated_at")} | {
 }
 
 
-def told_at(table: str, row: Row) -> datetime:
+def recorded_at(table: str, row: Row) -> datetime:
     occurred, version = KINDS[table]
     return row.get(version) or row[occurred]
 
@@ -55,13 +55,13 @@ def in_time(world: World, *instants: datetime) -> list[World]:
     """What was told up to each instant, then the rest; nobody's facts come before their customer row."""
     earliest: dict[str, datetime] = {}
     for row in world["customers"]:
-        known = told_at("customers", row)
+        known = recorded_at("customers", row)
         earliest[row["customer_id"]] = min(earliest.get(row["customer_id"], known), known)
 
     def place(table: str, row: Row) -> int:
         if table == "order_items":
             return sum(row["loaded_at"] > instant for instant in instants)
-        told = max(told_at(table, row), earliest[row["customer_id"]])
+        told = max(recorded_at(table, row), earliest[row["customer_id"]])
         return sum(told > instant for instant in instants)
 
     return parted(world, place, len(instants) + 1)
@@ -285,7 +285,7 @@ def test_a_merge_that_fails_publishes_nothing(
 
 
 def test_an_older_record_is_built_anew(home: Path) -> None:
-    card = Home.at(home).current_build() / "build.json"
-    record = json.loads(card.read_text())
-    card.write_text(json.dumps({name: record[name] for name in record if name != "split_at"}))
+    manifest = Home.at(home).current_build() / "build.json"
+    record = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({name: record[name] for name in record if name != "split_at"}))
     assert build(home=home)["kind"] == "full"

@@ -150,8 +150,8 @@ def test_when_the_build_before_is_gone_the_next_of_its_line_is_taken(home: Home)
 
 def test_builds_that_know_no_line_go_back_by_number(home: Home) -> None:
     for build in home.kept_builds():
-        card = json.loads((build / "build.json").read_text())
-        kept = {key: card[key] for key in ("build_id", "load_id", "data_clock")}
+        manifest = json.loads((build / "build.json").read_text())
+        kept = {key: manifest[key] for key in ("build_id", "load_id", "data_clock")}
         (build / "build.json").write_text(json.dumps(kept))
     assert rollback(home=home)["build_id"] == "build-000002"
 

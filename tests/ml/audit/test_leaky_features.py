@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.audit.stand_ins import check
+from ml.audit.leaky_features import check
 from ml.features.labels import LABELS
 from ml.metrics.single_feature_auc import area, halves, of_numbers, of_text
 from tests.ml.audit.given import copied, given, rewrite

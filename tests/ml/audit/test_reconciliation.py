@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.audit import ledger
-from ml.audit.ledger import ASKED, check, miscounted, unbalanced
+from ml.audit import reconciliation
+from ml.audit.reconciliation import ASKED, check, miscounted, unbalanced
 from ml.home.layout import Home
 from ml.ingest import ingest
 from ml.ingest.manifest import read_record, write_record
@@ -119,7 +119,7 @@ def test_late_and_corrected_facts_pass(world: Built, tmp_path: Path) -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
     """Fewer rows asked, for speed."""
-    monkeypatch.setattr(ledger, "ASKED", 1_100)
+    monkeypatch.setattr(reconciliation, "ASKED", 1_100)
     return 1_100
 
 
@@ -169,13 +169,13 @@ Answer = Callable[[pa.Table], pa.Table]
 
 def answering(monkeypatch: pytest.MonkeyPatch, change: Answer) -> None:
     """Let ``churn features`` answer otherwise."""
-    truly = ledger.features
+    truly = reconciliation.features
 
     def features(rows: Path, out: Path, **options: Any) -> None:
         truly(rows, out, **options)
         pq.write_table(change(pq.read_table(out)), out)
 
-    monkeypatch.setattr(ledger, "features", features)
+    monkeypatch.setattr(reconciliation, "features", features)
 
 
 def swapped(table: pa.Table) -> pa.Table:

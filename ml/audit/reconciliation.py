@@ -60,7 +60,7 @@ def check(audit: Audit) -> PicturedFinding:
     breaches = [*unbalanced(record), *miscounted(audit.load, record)]
     with database(audit) as connection:
         customers = follow_customers(audit, connection, breaches)
-        breaches += card_differs(audit, connection)
+        breaches += manifest_differs(audit, connection)
         asked = asked_rows(audit, connection)
     breaches += answered_otherwise(audit, asked)
     read = sum(counts["read"] for counts in record["tables"].values())
@@ -163,10 +163,10 @@ def follow_customers(audit: Audit, connection: duckdb.DuckDBPyConnection, breach
     return one(connection, "select count(*) from known where known_at <= $1", [clock])
 
 
-def card_differs(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
+def manifest_differs(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
     """Where build.json says another number of rows than the feature files hold."""
     for view in audit.catalog.views:
-        said = audit.card.get("rows", {}).get(view.name)
+        said = audit.manifest.get("rows", {}).get(view.name)
         held = one(connection, f"select count(*) from {parquet(view.path)}")
         if said is not None and said != held:
             yield Breach(

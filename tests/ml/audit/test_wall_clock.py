@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ml.audit.wall import clock_readers, clock_word, set_wall_clock
+from ml.audit.wall_clock import clock_readers, clock_word, set_wall_clock
 from tests.worlds import Built
 
 THEN = datetime(2023, 3, 4, 5, 6, 7, 89)

@@ -15,7 +15,7 @@ from ml.audit.findings import Audit, Breach
 from ml.common.counting import counted
 from ml.common.instants import format_instant
 from ml.common.sql import literal, parquet
-from ml.home.build_manifest import read_build_card
+from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import with_columns
 from ml.ingest.contract import ORDERS, TABLES, Table
 from ml.ingest.manifest import RECORD, read_record
@@ -26,7 +26,8 @@ MOVED = "create or replace temp table moved as select unnest($customers::varchar
 # A row with what it says of the time up to an instant: whose, known since when, and a hash of its content.
 FACTS = """
 select
-    source.customer_id, {known_at} as known_at, {told_at} as told_at, hash({content}) as content, _file, _row
+    source.customer_id, {known_at} as known_at, {recorded_at} as recorded_at, hash({content}) as content,
+    _file, _row
 from {rows} as source
 semi join moved using (customer_id)
 where {known_at} <= {until}
@@ -34,7 +35,7 @@ where {known_at} <= {until}
 # An item is known with its order, or later where it says so.
 ITEMS = """
 select
-    orders.customer_id, greatest(orders.known_at, {told_at}) as known_at, {told_at} as told_at,
+    orders.customer_id, greatest(orders.known_at, {recorded_at}) as known_at, {recorded_at} as recorded_at,
     hash({content}) as content, _file, _row
 from {rows} as source
 inner join (
@@ -43,13 +44,13 @@ inner join (
     semi join moved using (customer_id)
     group by order_id
 ) as orders using (order_id)
-where greatest(orders.known_at, {told_at}) <= {until}
+where greatest(orders.known_at, {recorded_at}) <= {until}
 """
 ON_ONE_SIDE = """
-select customer_id, known_at, told_at is not null, _file, _row
+select customer_id, known_at, recorded_at is not null, _file, _row
 from ({these})
 anti join (select content from ({others})) as others using (content)
-order by told_at is not null, known_at, _file, _row
+order by recorded_at is not null, known_at, _file, _row
 """
 WITHOUT_CLOCK = {
     "customers": "without updated_at, so that they count as known since registration",
@@ -59,7 +60,7 @@ NO_LOADED_AT = "without loaded_at, so that they count as known since they happen
 CLOCK_BEFORE = "whose clock says that they were known by then"
 
 
-def newcomers(
+def late_rows(
     audit: Audit,
     connection: duckdb.DuckDBPyConnection,
     earlier: Path,
@@ -67,7 +68,7 @@ def newcomers(
     customers: Iterable[str],
 ) -> tuple[Breach, ...]:
     """The rows of ``customers`` known at or before ``until`` that ``earlier`` was not made from."""
-    load = read_build_card(earlier)["load_id"]
+    load = read_build_manifest(earlier)["load_id"]
     if not (audit.load / RECORD).is_file():
         return ()
     connection.execute(MOVED, {"customers": sorted(customers)})
@@ -105,7 +106,7 @@ def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> s
         orders=relation(files_in(load, ORDERS)),
         known_at=known_at(table),
         order_known_at=known_at(ORDERS),
-        told_at=f"source.{table.version}",
+        recorded_at=f"source.{table.version}",
         until=moment(until),
         content=", ".join(
             f"source.{name}" if not later(table, name) else by(name, until) for name in table.names
