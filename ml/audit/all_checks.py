@@ -31,9 +31,9 @@ from ml.home.problem_file import problem_for
 
 SECONDS = 120
 PROJECT = ROOT / "dbt_project"
-# name -> share of the time that is left to those not yet made; a module of that name has ``check``
-# Checks whose module says in the field's words what they do.
+# Where the module of a check has another name than the check itself.
 MODULES = {"ledger": "reconciliation", "stand-ins": "leaky_features"}
+# name -> share of the time that is left to those not yet made; a module of that name has ``check``
 CHECKS = {
     "ledger": 3,
     "clocks": 1,

@@ -1,10 +1,9 @@
-"""Stand-ins: a feature that alone tells the label as good as says it, and was perhaps made from it.
+"""Leaky features: one that alone orders the labels nearly without fault was perhaps made from them.
 
-Labelled rows of the test part with every feature come in; each feature's own ROC-AUC goes out, whichever way
-round it points. The usual fault is a label made from the same recency that is a feature.
+Labelled rows of the training part with every feature come in; each feature's own ROC-AUC goes out, whichever
+way round it points. The usual fault is a label made from the same recency that is a feature. The test part is
+not looked at: a champion is judged there.
 """
-
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +14,9 @@ from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.common.errors import NotReadyError
 from ml.features.labels import count_rows, labelled_rows, read_cutoffs
 from ml.features.split import TimeSplit, split_by_time
-from ml.featurestore.catalog import Catalog, Feature
+from ml.featurestore.catalog import Catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
-from ml.metrics.single_feature_auc import LIMIT, as_numbers, halves, of_numbers, of_text
+from ml.metrics.single_feature_auc import LIMIT, halves, of_column
 
 CHECK = "stand-ins"
 MOST_ROWS = 30_000
@@ -37,7 +36,7 @@ def check(audit: Audit) -> Finding:
             CHECK,
             f"{fewest} rows of one class are too few, {FEWEST_OF_A_CLASS} are needed: load more customers",
         )
-    found = areas(point_in_time(audit.build, rows), audit.catalog, churned, audit.seed)
+    found = aucs(point_in_time(audit.build, rows), audit.catalog, churned, audit.seed)
     ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     name, best = ranked[0]
     return PicturedFinding(
@@ -60,15 +59,15 @@ def check(audit: Audit) -> Finding:
 
 
 def judged_on(audit: Audit) -> tuple[TimeSplit, str]:
-    """The test part alone, or all cut-offs where they are too few to be split; and how to call its rows."""
+    """The training part, or all cut-offs where they are too few to be split; and how to call its rows."""
     cutoffs = read_cutoffs(audit.build)
     if not cutoffs:
         raise NotReadyError("there is no labelled cut-off: the history is shorter than the horizon")
     try:
         split = split_by_time(cutoffs, audit.problem)
     except NotReadyError:
-        return TimeSplit((), (), tuple(cutoffs), ()), "labelled rows (too few cut-offs for a test part)"
-    return TimeSplit((), (), split.test, ()), "test rows"
+        return TimeSplit(tuple(cutoffs), (), (), ()), "labelled rows (too few cut-offs for a training part)"
+    return TimeSplit(split.train, (), (), ()), "training rows"
 
 
 def breach(catalog: Catalog, name: str, area: float, part: str) -> Breach:
@@ -82,16 +81,7 @@ def breach(catalog: Catalog, name: str, area: float, part: str) -> Breach:
     )
 
 
-def areas(table: pa.Table, catalog: Catalog, churned: NDArray[np.bool_], seed: int) -> dict[str, float]:
+def aucs(table: pa.Table, catalog: Catalog, churned: NDArray[np.bool_], seed: int) -> dict[str, float]:
     """Feature -> its own ROC-AUC, 0.5 or more."""
-    asked, half = table["event_timestamp"], halves(table["customer_id"], seed)
-    return {
-        feature.name: of_text(table[feature.name], churned, half)
-        if is_text(feature)
-        else of_numbers(as_numbers(table[feature.name], asked), churned)
-        for feature in catalog.features
-    }
-
-
-def is_text(feature: Any) -> bool:
-    return isinstance(feature, Feature) and feature.kind == "text"
+    as_of, half = table["event_timestamp"], halves(table["customer_id"], seed)
+    return {each.name: of_column(table[each.name], as_of, churned, half) for each in catalog.features}

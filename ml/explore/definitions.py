@@ -86,13 +86,13 @@ def read_orders(rows: Rows) -> Orders | None:
     if view is None or not rows.split.train:
         return None
     end = rows.split.train[-1] + timedelta(days=rows.problem.gap_days)
-    end = min(end, parse_instant(rows.card["data_clock"]))
+    end = min(end, parse_instant(rows.manifest["data_clock"]))
     query = f"""
         select distinct customer_id, {LAST_ORDER} as ordered_at from {parquet(rows.build / "features" / view)}
         where event_timestamp <= $end and {LAST_ORDER} <= $end and hash(customer_id) % $every = 0
         order by customer_id, ordered_at
     """
-    every = -(-int(rows.card["rows"]["int_customers"]) // MOST_CUSTOMERS) if "rows" in rows.card else 1
+    every = -(-int(rows.manifest["rows"]["int_customers"]) // MOST_CUSTOMERS) if "rows" in rows.manifest else 1
     with duckdb.connect() as connection:
         table = connection.execute(query, {"end": end, "every": every}).to_arrow_table()
     return orders_of(table, end, float(every)) if len(table) else None

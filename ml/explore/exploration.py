@@ -86,8 +86,8 @@ def origin(rows: Rows) -> dict[str, Any]:
     train = rows.train
     return {
         "build_id": rows.build.name,
-        "load_id": rows.card["load_id"],
-        "data_clock": rows.card["data_clock"],
+        "load_id": rows.manifest["load_id"],
+        "data_clock": rows.manifest["data_clock"],
         "problem": rows.problem.as_dict(),
         "is_split": rows.is_split,
         "split": rows.split.as_dict(),

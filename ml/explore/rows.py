@@ -31,7 +31,7 @@ class Rows:
     """
 
     build: Path
-    card: dict[str, Any]
+    manifest: dict[str, Any]
     catalog: Catalog
     problem: Problem
     split: TimeSplit
@@ -59,7 +59,7 @@ def read_labelled(build: Path, problem: Problem) -> Rows:
     labelled = labelled_rows(build, split, most=problem.training_rows_max, rows=counts, seed=problem.seed)
     return Rows(
         build=build,
-        card=read_build_manifest(build),
+        manifest=read_build_manifest(build),
         catalog=read_catalog(build),
         problem=problem,
         split=split,

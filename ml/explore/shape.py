@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ml.explore.columns import FLAG, TEXT, Column
 from ml.explore.precision import interval, standard_error
-from ml.metrics.single_feature_auc import Flags, Floats, area, either_way
+from ml.metrics.single_feature_auc import Flags, Floats, area, either_way, rates_of_texts
 from ml.page.figures import plain
 
 BINS = 30
@@ -45,8 +45,9 @@ def shape_of(
     finite = column.numbers[np.isfinite(column.numbers)]
     labelled = column.kind in (TEXT, FLAG)
     two = bool(churned.any() and not churned.all())
+    judged = ~half if column.kind == TEXT else np.ones(len(churned), bool)
     told = what_it_tells(column, churned, half) if two else None
-    auc = None if told is None else either_way(area(told, churned))
+    auc = None if told is None else either_way(area(told, churned[judged]))
     who = np.arange(len(churned)) if customers is None else customers
     return {
         "name": column.name,
@@ -60,7 +61,7 @@ def shape_of(
         "auc": auc,
         "auc_interval": None
         if told is None or auc is None
-        else interval(auc, standard_error(told, churned, who)),
+        else interval(auc, standard_error(told, churned[judged], who[judged])),
         "rising": rising(column, churned) if two else None,
         "numbers": None if labelled or not len(finite) else numbers_of(finite),
         "outliers": None if labelled or not len(finite) else outliers_of(finite),
@@ -76,24 +77,14 @@ def distinct(column: Column) -> int:
 
 
 def what_it_tells(column: Column, churned: Flags, half: Flags) -> Floats:
-    """The feature as a score without nulls: a number's are below or above all else, whatever tells more."""
+    """The feature as a score without nulls: a number's are below or above all else, whatever tells more.
+
+    Of a text only the rows outside ``half``.
+    """
     if column.kind != TEXT:
         filled = [np.where(np.isnan(column.numbers), end, column.numbers) for end in (-np.inf, np.inf)]
         return max(filled, key=lambda values: either_way(area(values, churned)))
-    _, codes = np.unique(column.texts.astype(str), return_inverse=True)
-    return rates_elsewhere(codes, churned, half)
-
-
-def rates_elsewhere(codes: NDArray[np.intp], churned: Flags, half: Flags) -> Floats:
-    """Each row's churn rate among rows of its text in the other half of the customers."""
-    rates = np.empty(len(codes))
-    for part in (half, ~half):
-        learned = ~part
-        seen = np.bincount(codes[learned], minlength=codes.max() + 1)
-        gone = np.bincount(codes[learned], weights=churned[learned], minlength=codes.max() + 1)
-        overall = churned[learned].mean() if learned.any() else 0.5
-        rates[part] = np.where(seen > 0, gone / np.maximum(seen, 1), overall)[codes[part]]
-    return rates
+    return rates_of_texts(column.texts, churned, half)
 
 
 def rising(column: Column, churned: Flags) -> bool | None:

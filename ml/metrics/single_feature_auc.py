@@ -1,6 +1,6 @@
-"""How well one feature alone tells the label: its ROC-AUC, whichever way round it points.
+"""How well one feature alone orders the labels: its ROC-AUC, whichever way round it points.
 
-Columns of features and labels come in; the audit's stand-ins and the exploration read what goes out.
+Exploration, audit and training look for leaky features by this one measure, on rows of the training part.
 """
 
 import numpy as np
@@ -26,6 +26,24 @@ def as_numbers(column: pa.ChunkedArray, asked: pa.ChunkedArray) -> Floats:
     return doubles(column).to_numpy().astype(np.float64)
 
 
+def of_column(
+    column: pa.ChunkedArray, as_of: pa.ChunkedArray, churned: NDArray[np.bool_], half: NDArray[np.bool_]
+) -> float:
+    """ROC-AUC of one feature as it comes from a build, 0.5 or more.
+
+    Parameters
+    ----------
+    column, as_of : ChunkedArray of shape (rows,)
+        The feature, and the instant of each row.
+    churned, half : array of shape (rows,)
+        The label, and a coin for each customer (``halves``): the rate of each text is learned on one half and
+        judged on the other.
+    """
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return of_text(column, churned, half)
+    return of_numbers(as_numbers(column, as_of), churned)
+
+
 def of_numbers(values: Floats, churned: NDArray[np.bool_]) -> float:
     """ROC-AUC of one feature, whichever way round; a null is below or above all else, whatever tells more."""
     missing = np.isnan(values)
@@ -38,14 +56,16 @@ def of_numbers(values: Floats, churned: NDArray[np.bool_]) -> float:
 def of_text(column: pa.ChunkedArray, churned: NDArray[np.bool_], half: NDArray[np.bool_]) -> float:
     """ROC-AUC of the churn rate of each text, learned on one half of the customers, judged on the other."""
     texts = np.asarray(column.fill_null(UNKNOWN_TEXT).to_pylist(), dtype=object)
-    _, codes = np.unique(texts, return_inverse=True)
-    seen, gone = (
-        np.bincount(codes[half], minlength=codes.max() + 1),
-        np.bincount(codes[half], weights=churned[half], minlength=codes.max() + 1),
-    )
+    return either_way(area(rates_of_texts(texts, churned, half), churned[~half]))
+
+
+def rates_of_texts(texts: NDArray[np.object_], churned: NDArray[np.bool_], half: NDArray[np.bool_]) -> Floats:
+    """For each row outside ``half`` the churn rate of its text in ``half``; of an unseen text that of all."""
+    _, codes = np.unique(texts.astype(str), return_inverse=True)
+    seen = np.bincount(codes[half], minlength=codes.max() + 1)
+    gone = np.bincount(codes[half], weights=churned[half], minlength=codes.max() + 1)
     overall = churned[half].mean() if half.any() else 0.5
-    rates = np.where(seen > 0, gone / np.maximum(seen, 1), overall)
-    return either_way(area(rates[codes[~half]], churned[~half]))
+    return np.where(seen > 0, gone / np.maximum(seen, 1), overall)[codes[~half]]
 
 
 def area(values: Floats, churned: NDArray[np.bool_]) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml.metrics.single_feature_auc import LIMIT, as_numbers, halves, of_numbers, of_text
-from ml.model.inputs import TEXT, Input
+from ml.metrics.single_feature_auc import LIMIT, halves, of_column
+from ml.model.inputs import Input
 
 
 def suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -> list[dict[str, Any]]:
@@ -24,12 +24,7 @@ def suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -> list[dict[s
         Of the halves of customers, for texts.
     """
     churned, half = table.column("churned").to_numpy() == 1, halves(table.column("customer_id"), seed)
-    asked = table.column("event_timestamp")
-    areas = {
-        each.name: of_text(table.column(each.name), churned, half)
-        if each.kind == TEXT
-        else of_numbers(as_numbers(table.column(each.name), asked), churned)
-        for each in inputs
-    }
-    found = [{"feature": name, "roc_auc": area} for name, area in areas.items() if area > LIMIT]
+    as_of = table.column("event_timestamp")
+    aucs = {each.name: of_column(table.column(each.name), as_of, churned, half) for each in inputs}
+    found = [{"feature": name, "roc_auc": auc} for name, auc in aucs.items() if auc > LIMIT]
     return sorted(found, key=lambda each: (-each["roc_auc"], each["feature"]))

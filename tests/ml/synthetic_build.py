@@ -146,7 +146,7 @@ def write(connection: duckdb.DuckDBPyConnection, folder: Path, query: str) -> No
 
 def write_cards(build: Path) -> None:
     """build.json, manifest.json and catalog.json, as a real build has them."""
-    manifest, catalog = {}, {}
+    nodes, catalog = {}, {}
     for view, columns in STORED.items():
         key = f"model.tidemark.{view}"
         meta = {"feature_view": True, "subject": view.split("_")[-1]}
@@ -157,7 +157,7 @@ def write_cards(build: Path) -> None:
             ]
         names = ("customer_id", "event_timestamp", *columns)
         types = ("VARCHAR", "TIMESTAMP", *columns.values())
-        manifest[key] = {
+        nodes[key] = {
             "unique_id": key,
             "resource_type": "model",
             "name": view,
@@ -180,7 +180,7 @@ def write_cards(build: Path) -> None:
     }
     for file, content in (
         ("build", manifest),
-        ("manifest", {"nodes": manifest}),
+        ("manifest", {"nodes": nodes}),
         ("catalog", {"nodes": catalog}),
     ):
         (build / f"{file}.json").write_text(json.dumps(content))

@@ -25,7 +25,7 @@ def given(home: Path, scratch: Path, **changes: Any) -> Audit:
         "home": house,
         "build": build,
         "load": house.raw / manifest["load_id"],
-        "card": manifest,
+        "manifest": manifest,
         "catalog": read_catalog(build),
         "problem": Problem(),
         "project": PROJECT,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ml.explore.columns import Column
-from ml.explore.shape import bins_of, categories, histogram, outliers_of, rates_elsewhere, shape_of, stability
+from ml.explore.shape import bins_of, categories, histogram, outliers_of, shape_of, stability
+from ml.metrics.single_feature_auc import rates_of_texts
 
 STAYED, GONE = False, True
 
@@ -71,9 +72,9 @@ def test_rare_texts_are_counted_together() -> None:
 
 
 def test_a_text_learns_its_rates_from_the_other_half_only() -> None:
-    codes, half = np.array([0, 0, 1, 1]), np.array([True, False, True, False])
-    churned = np.array([True, False, True, False])
-    assert rates_elsewhere(codes, churned, half).tolist() == [0.0, 1.0, 0.0, 1.0]
+    texts, half = np.array(["a", "a", "b", "b"], object), np.array([True, False, True, False])
+    churned = np.array([True, False, False, True])
+    assert rates_of_texts(texts, churned, half).tolist() == [1.0, 0.0]
 
 
 def test_a_key_as_text_tells_nothing() -> None:
