@@ -9,7 +9,7 @@ READY := .venv/.ready
 export CHURN_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types sql imports docs bench chaos clean
+.PHONY: help setup demo test check lint types sql imports docs docs-site bench chaos clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -56,6 +56,11 @@ imports: $(READY) ## Which part may import which.
 docs: $(READY) ## Write docs/features.md and the service's lock file anew, from the published build.
 	$(BIN)/python -m ml.features.dictionary
 	$(BIN)/python -m ml.featurestore.service_lock
+
+docs-site: ## The pages under docs as a site in site/, links checked; its packages go to .venv-site.
+	@test -x .venv-site/bin/mkdocs || { $(PYTHON) -m venv .venv-site && .venv-site/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --no-deps --require-hashes -r docs/site-requirements.lock; }
+	NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --strict --quiet
 
 bench: $(READY) ## Measure seconds and peak memory (two hours; writes docs/benchmarks.md, increments.md and training.md).
 	$(BIN)/python -m benchmarks.run
