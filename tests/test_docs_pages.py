@@ -40,6 +40,17 @@ def test_every_file_of_the_map_exists() -> None:
     assert [file for file in files if not (ROOT / file).exists()] == []
 
 
+def test_every_variable_of_the_environment_is_documented() -> None:
+    folders = (("ml", "*.py"), ("dbt_project/models", "*.yml"), ("dbt_project/macros", "*.sql"))
+    files = [path for folder, names in folders for path in (ROOT / folder).rglob(names)]
+    files += [ROOT / "dbt_project" / "profiles.yml"]
+    read = {name for path in files for name in re.findall(r"[\"'](CHURN_[A-Z_]+)[\"']", path.read_text())}
+    documented = set(re.findall(r"^\| `(\w+)`", (DOCS / "settings.md").read_text(), re.MULTILINE))
+    assert len(read) >= 7
+    assert read - documented == set()
+    assert {name for name in documented if name.startswith("CHURN_")} - read == set()
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text()) < 10_000
 

@@ -11,6 +11,7 @@ import duckdb
 
 from ml.audit.findings import Audit
 from ml.common.instants import parse_instant
+from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
 from ml.ingest.manifest import read_record
 
@@ -68,7 +69,7 @@ from drawn
 def database(audit: Audit) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory that spills to the scratch folder."""
     settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MEMORY_LIMIT,
+        "memory_limit": memory_limit(MEMORY_LIMIT),
         "temp_directory": str(audit.scratch / "spill"),
     }
     with duckdb.connect(config=settings) as connection:

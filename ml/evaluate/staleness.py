@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.common.memory import memory_limit
 from ml.evaluate.measured import Rows
 from ml.features.parts import Part
 from ml.featurestore.retrieval.retrieve import point_in_time
@@ -55,7 +56,7 @@ def as_of(build: Path, model: ChurnModel, part: Part, days: int) -> pa.Table:
     earlier = pc.subtract(asked.column("event_timestamp"), pa.scalar(timedelta(days=days), pa.duration("us")))
     asked = asked.set_column(1, "event_timestamp", earlier)
     names = [each.name for each in model.inputs]
-    return point_in_time(build, asked, features=names, memory_limit=MEMORY_LIMIT)
+    return point_in_time(build, asked, features=names, memory_limit=memory_limit(MEMORY_LIMIT))
 
 
 def nobody_yet(table: pa.Table, model: ChurnModel) -> int:

@@ -92,7 +92,9 @@ def read_orders(rows: Rows) -> Orders | None:
         where event_timestamp <= $end and {LAST_ORDER} <= $end and hash(customer_id) % $every = 0
         order by customer_id, ordered_at
     """
-    every = -(-int(rows.manifest["rows"]["int_customers"]) // MOST_CUSTOMERS) if "rows" in rows.manifest else 1
+    every = (
+        -(-int(rows.manifest["rows"]["int_customers"]) // MOST_CUSTOMERS) if "rows" in rows.manifest else 1
+    )
     with duckdb.connect() as connection:
         table = connection.execute(query, {"end": end, "every": every}).to_arrow_table()
     return orders_of(table, end, float(every)) if len(table) else None

@@ -12,6 +12,7 @@ import duckdb
 from ml.common.disk import sync_folder, sync_tree
 from ml.common.errors import TidemarkError, UsageError
 from ml.common.instant_grammar import parse_offset
+from ml.common.memory import memory_limit
 from ml.common.sql import literal
 from ml.home.layout import Home, discard_unfinished, next_name
 from ml.ingest.checks import Rules
@@ -106,7 +107,7 @@ def working_database(folder: Path, zone: str) -> duckdb.DuckDBPyConnection:
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
         "temp_directory": str(folder),
-        "memory_limit": MEMORY_LIMIT,
+        "memory_limit": memory_limit(MEMORY_LIMIT),
         "autoinstall_known_extensions": False,
     }
     connection = duckdb.connect(config=settings)

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from ml.common.instants import parse_instant
+from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
 from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import with_columns
@@ -133,7 +134,7 @@ def find_increment(
     if reason:
         return reason
     earlier, later = split_ingests(record, manifest["load_id"])
-    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
+    with duckdb.connect(config={"memory_limit": memory_limit(MEMORY_LIMIT)}) as connection:
         find_touched(connection, load, earlier, later, base, manifest)
         touched, new, restated = count_touched(connection)
         if touched > TOUCHED_SHARE_MAX * max(manifest["rows"]["int_customers"], 1):

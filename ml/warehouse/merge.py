@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from ml.common.errors import BuildError
+from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
 from ml.warehouse.increment import Increment
 
@@ -120,7 +121,9 @@ def merge(work: Merge) -> None:
     spill = work.build / "spill"
     writes = [each for table in tables(work, "features") for each in feature_files(work, table)]
     writes += [each for table in tables(work, "labels") for each in label_files(work, table)]
-    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}) as connection:
+    with duckdb.connect(
+        config={"memory_limit": memory_limit(MEMORY_LIMIT), "temp_directory": str(spill)}
+    ) as connection:
         connection.execute("set threads = 1")  # a file a thread: rows keep their order
         connection.execute("set disabled_optimizers = 'build_side_probe_side'")
         connection.execute(f"create table touched as from {parquet([work.increment.customers])}")

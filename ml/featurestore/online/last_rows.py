@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 from feast.feature_view import DUMMY_ENTITY_VAL
 
+from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet, quoted
 from ml.featurestore.feast_types import carried
 from ml.featurestore.offline.view_source import Source
@@ -117,7 +118,7 @@ def last_rows(source: Source, wanted: Wanted) -> Iterator[LastRows]:
         Files that are of no build cannot be read, or would not come online as they are.
     """
     with tempfile.TemporaryDirectory() as spill, duckdb.connect() as connection, source.readable():
-        connection.execute("set memory_limit = $1", [MEMORY_LIMIT])
+        connection.execute("set memory_limit = $1", [memory_limit(MEMORY_LIMIT)])
         connection.execute("set temp_directory = $1", [spill])
         connection.execute("set timezone = 'UTC'")
         connection.execute("set preserve_insertion_order = false")

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.common.feature_errors import FeatureError, RowsError
+from ml.common.memory import memory_limit as usual_limit
 from ml.common.sql import quoted
 from ml.featurestore.catalog import Catalog, Feature, View, read_catalog
 from ml.featurestore.formulas import ASKED_AT, INSTANT, evaluate_all, used_names
@@ -30,7 +31,7 @@ Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 
 
 def point_in_time(
-    build: Path, rows: Rows, *, features: Sequence[str] | None = None, memory_limit: str = MEMORY_LIMIT
+    build: Path, rows: Rows, *, features: Sequence[str] | None = None, memory_limit: str | None = None
 ) -> pa.Table:
     """Features of customers at instants, as one table.
 
@@ -43,8 +44,9 @@ def point_in_time(
         without a zone UTC), and any others.
     features : sequence of str, optional
         Which features; all by default. They come in the catalog's order.
-    memory_limit : str
-        What the joins may hold in memory; more goes to a temporary folder.
+    memory_limit : str, optional
+        What the joins may hold in memory, by default ``CHURN_MEMORY_LIMIT`` or 3GB; more goes to a temporary
+        folder.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def point_in_time_stream(
     rows: Rows,
     *,
     features: Sequence[str] | None = None,
-    memory_limit: str = MEMORY_LIMIT,
+    memory_limit: str | None = None,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> pa.RecordBatchReader:
     """The same as ``point_in_time``, as a stream: for rows whose answer does not fit in memory.
@@ -84,7 +86,9 @@ def point_in_time_stream(
     used = with_operands(catalog, names)
     stored = [feature for feature in catalog.stored if feature.name in used]
     groups = [group for view in catalog.views if (group := group_of(view, used)).columns]
-    held = HeldValues.find(keys["instant"], {CUSTOMER: keys["customer"]}, groups, memory_limit)
+    held = HeldValues.find(
+        keys["instant"], {CUSTOMER: keys["customer"]}, groups, memory_limit or usual_limit(MEMORY_LIMIT)
+    )
     formulas = {name: formula for name, formula in catalog.formulas.items() if name in used}
     answer = Answer(asked, keys["instant"], held, names, stored, formulas)
 

@@ -1,0 +1,28 @@
+"""How much memory DuckDB may use before it spills to disk: one setting, ``CHURN_MEMORY_LIMIT``, for all steps.
+
+dbt's profile reads it too. Without it each step has a limit of its own, which suits what it holds.
+"""
+
+import os
+import re
+
+from ml.common.errors import UsageError
+
+VARIABLE = "CHURN_MEMORY_LIMIT"
+SIZE = re.compile(r"[1-9]\d*(\.\d+)? ?([KMGT]i?B)", re.IGNORECASE)
+
+
+def memory_limit(usual: str) -> str:
+    """The limit of a step: the environment's, else ``usual``.
+
+    Raises
+    ------
+    UsageError
+        The environment's is no size.
+    """
+    stated = os.environ.get(VARIABLE)
+    if not stated:
+        return usual
+    if not SIZE.fullmatch(stated):
+        raise UsageError(f"{VARIABLE} is {stated!r}: give a size such as 3GB or 512MB")
+    return stated
