@@ -1,4 +1,4 @@
-"""How much memory DuckDB may use before it spills to disk: one setting, ``CHURN_MEMORY_LIMIT``, for all steps.
+"""How much memory DuckDB may use before it spills to disk: ``CHURN_MEMORY_LIMIT``, one setting for all steps.
 
 dbt's profile reads it too. Without it each step has a limit of its own, which suits what it holds.
 """
