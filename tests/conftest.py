@@ -1,6 +1,9 @@
 """Built worlds that many tests look at and none changes; two worker processes of pytest share them."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,23 @@ def no_server_of_others() -> None:
     """Models of tests are recorded in the homes of tests, whatever the environment names."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_tracking_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow's migrations, two seconds each time, are made once; homes of tests get copies of their outcome."""
+    from ml.tracking import database
+
+    made, migrate = tmp_path_factory.mktemp("mlflow") / "empty.db", database.migrate
+
+    def copied(file: Path) -> None:
+        if not made.exists():
+            migrate(made)
+        shutil.copyfile(made, file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "migrate", copied)
+        yield
 
 
 @pytest.fixture(scope="session")

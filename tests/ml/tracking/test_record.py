@@ -324,28 +324,6 @@ def test_where_to_is_asked_then_the_environment_then_the_home(
     assert record_place(home, "http://other").url == "http://other"
 
 
-def test_the_ready_schema_is_what_mlflow_makes(tmp_path: Path) -> None:
-    """Line by line, for the order of a table's constraints is left to chance."""
-    with hushed():
-        database.migrate(tmp_path / "migrated.db")
-    found, ready = database.schema_of(tmp_path / "migrated.db"), database.SCHEMA.read_text()
-    assert sorted(pieces(ready)) == sorted(pieces(found))
-
-
-def pieces(schema: str) -> list[str]:
-    return [line.strip().rstrip(",") for line in schema.splitlines()]
-
-
-def test_another_schema_is_left_to_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a new version of MLflow, whose schema is not the one at hand."""
-    made: list[Path] = []
-    monkeypatch.setattr(database, "migrate", lambda file: made.append(file) or file.touch())
-    with monkeypatch.context() as patched, hushed():
-        patched.setattr(database, "wanted_schema", lambda: "INSERT INTO \"alembic_version\" VALUES('new');")
-        database.make_database(tmp_path / "mlflow.db")
-    assert (len(made), (tmp_path / "mlflow.db").exists()) == (1, True)
-
-
 def test_what_a_killed_maker_left_is_cleared(tmp_path: Path) -> None:
     for ending in ("", "-journal"):
         (tmp_path / f".mlflow.db.new{ending}").write_bytes(b"half")
