@@ -19,7 +19,7 @@ def no_server_of_others() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_tracking_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """MLflow's migrations, two seconds each time, are made once; homes of tests get copies of their outcome."""
+    """MLflow's migrations are made once, for they take two seconds; homes of tests get copies of the outcome."""
     from ml.tracking import database
 
     made, migrate = tmp_path_factory.mktemp("mlflow") / "empty.db", database.migrate
