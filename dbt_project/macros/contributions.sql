@@ -30,6 +30,46 @@
                "always_ends": true, "type": part.type, "kind": part.kind, "epoch": "epoch"}) }}
 {% endmacro %}
 
+{#
+    The words of a feature model, each a list of contributions: what counts, in which column, from facts that are known.
+    since names the instant from which a window runs, until one that ends a fact before that, starts one that it counts
+    from when this is not known_at. days is a window; without it there is one column for each of the variable windows,
+    "{w}" in its name standing for the days.
+#}
+{% macro windowed_sum(column, facts, amount, since, until, days=none, starts="known_at", type=none) %}
+    {%- set made = [] -%}
+    {%- for window in (var("windows") if days is none else [days]) -%}
+        {%- set name, ends = column | replace("{w}", window), earliest([until, days_after(since, window)]) -%}
+        {%- do made.append(contribution(name, facts, amount, starts, ends, type=type or money())) -%}
+    {%- endfor -%}
+    {{ return(made) }}
+{% endmacro %}
+
+{% macro windowed_count(column, facts, since, until, days=none, starts="known_at") %}
+    {{ return(windowed_sum(column, facts, "1", since, until, days, starts, "bigint")) }}
+{% endmacro %}
+
+{% macro lifetime_sum(column, facts, amount, until) %}
+    {{ return([contribution(column, facts, amount, "known_at", until=until, type=money())]) }}
+{% endmacro %}
+
+{% macro lifetime_count(column, facts, until) %}
+    {{ return([contribution(column, facts, "1", "known_at", until=until)]) }}
+{% endmacro %}
+
+{% macro first_instant(column, facts, instant, withdrawals) %}
+    {{ return([extreme(column, facts, "min", instant, "known_at", withdrawals)]) }}
+{% endmacro %}
+
+{% macro last_instant(column, facts, instant, withdrawals) %}
+    {{ return([extreme(column, facts, "max", instant, "known_at", withdrawals)]) }}
+{% endmacro %}
+
+{# nothing, from the customer's first known fact on: so that every customer has a row from then #}
+{% macro exists_from_first_fact(column) %}
+    {{ return([contribution(column, "customers", "0", "first_known_at")]) }}
+{% endmacro %}
+
 {# a total of DECIMAL(18,4) values, wider than they are: many of the largest still fit #}
 {% macro money() %}
     {{ return("decimal(38, 4)") }}

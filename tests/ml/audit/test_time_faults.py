@@ -18,13 +18,13 @@ SUPPORT = "models/marts/features/feat_customer_support.sql"
 # An order counts from when it was placed, not from when it was known.
 NO_KNOWN_AT = Fault(
     ORDERS,
-    'contribution("orders_placed_lifetime", "placed_orders", "1", "known_at", until="present_until")',
-    'contribution("orders_placed_lifetime", "placed_orders", "1", "ordered_at", until="present_until")',
+    'lifetime_count("orders_placed_lifetime", "placed_orders", until="present_until")',
+    '[contribution("orders_placed_lifetime", "placed_orders", "1", "ordered_at", until="present_until")]',
 )
 # The discount of an order counts only if the order was never cancelled or corrected at all.
 GOOD_ORDERS = "good_orders as (select * from orders where lost_at is null and superseded_at is null),"
 FINAL_STATUS = (
-    Fault(ORDERS, 'contribution("discount_365d", "orders"', 'contribution("discount_365d", "good_orders"'),
+    Fault(ORDERS, 'windowed_sum("discount_365d", "orders"', 'windowed_sum("discount_365d", "good_orders"'),
     Fault(ORDERS, "\nlost_orders as (", f"\n{GOOD_ORDERS}\nlost_orders as ("),
 )
 # A low rating counts once the rating is old, seen from today.

@@ -1,15 +1,9 @@
-{% set counts = [] %}
-{% for days in var("windows") %}
-    {% set ends = earliest(["present_until", days_after("started_at", days)]) %}
-    {% do counts.append(contribution("sessions_" ~ days ~ "d", "started_sessions", "1", "known_at", ends)) %}
-{% endfor %}
-{% set page_views_end = earliest(["superseded_at", days_after("started_at", 30)]) %}
-
-{% set features = counts + [
-    contribution("page_views_30d", "sessions", "page_views", "known_at", page_views_end),
-    extreme("last_session_at", "started_sessions", "max", "started_at", "known_at", "session_withdrawals"),
-    contribution("page_views_30d", "customers", "0", "first_known_at"),
-] %}
+{% set features = (
+    windowed_count("sessions_{w}d", "started_sessions", since="started_at", until="present_until")
+    + windowed_sum("page_views_30d", "sessions", "page_views", since="started_at", until="superseded_at", days=30, type="bigint")
+    + last_instant("last_session_at", "started_sessions", "started_at", "session_withdrawals")
+    + exists_from_first_fact("page_views_30d")
+) %}
 
 with
 

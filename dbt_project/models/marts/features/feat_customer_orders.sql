@@ -1,34 +1,24 @@
-{% set sums = [] %}
-{% for days in var("windows") %}
-    {% set ends = earliest(["kept_until", days_after("ordered_at", days)]) %}
-    {% do sums.append(contribution("orders_" ~ days ~ "d", "orders", "1", "known_at", ends)) %}
-{% endfor %}
-{% for days in var("windows") %}
-    {% set ends = earliest(["kept_until", days_after("ordered_at", days)]) %}
-    {% do sums.append(contribution("spend_" ~ days ~ "d", "orders", "total_amount", "known_at", ends, type=money())) %}
-{% endfor %}
-{% set until_90d = earliest(["kept_until", days_after("ordered_at", 90)]) %}
-{% set until_365d = earliest(["kept_until", days_after("ordered_at", 365)]) %}
-{% set loss_ends = earliest(["superseded_at", days_after("lost_at", 365)]) %}
 {% set second_loss_starts = "greatest(second_loss_known_at, " ~ days_after("lost_at", 365) ~ ")" %}
-{% set second_loss_ends = earliest(["superseded_at", days_after("lost_again_at", 365)]) %}
+{% set kept = {"since": "ordered_at", "until": "kept_until"} %}
 
-{% set features = sums + [
-    contribution("orders_lifetime", "orders", "1", "known_at", until="kept_until"),
-    contribution("spend_lifetime", "orders", "total_amount", "known_at", until="kept_until", type=money()),
-    contribution("orders_placed_lifetime", "placed_orders", "1", "known_at", until="present_until"),
-    contribution("cancelled_orders_365d", "lost_orders", "1", "loss_known_at", loss_ends),
-    contribution("cancelled_orders_365d", "twice_lost_orders", "1", second_loss_starts, second_loss_ends),
-    contribution("discount_365d", "orders", "discount_amount", "known_at", until_365d, type=money()),
-    contribution("items_90d", "orders", "quantity", "known_at", until_90d, type=money()),
-    contribution("items_90d", "order_lines", "quantity", "known_at", until_90d, type=money()),
-    contribution("items_365d", "orders", "quantity", "known_at", until_365d, type=money()),
-    contribution("items_365d", "order_lines", "quantity", "known_at", until_365d, type=money()),
-    contribution("categories_lifetime", "categories", "1", "known_at", until="present_until"),
-    extreme("first_order_at", "placed_orders", "min", "ordered_at", "known_at", "order_withdrawals"),
-    extreme("last_order_at", "placed_orders", "max", "ordered_at", "known_at", "order_withdrawals"),
-    contribution("orders_lifetime", "customers", "0", "first_known_at"),
-] %}
+{% set features = (
+    windowed_count("orders_{w}d", "orders", **kept)
+    + windowed_sum("spend_{w}d", "orders", "total_amount", **kept)
+    + lifetime_count("orders_lifetime", "orders", until="kept_until")
+    + lifetime_sum("spend_lifetime", "orders", "total_amount", until="kept_until")
+    + lifetime_count("orders_placed_lifetime", "placed_orders", until="present_until")
+    + windowed_count("cancelled_orders_365d", "lost_orders", "lost_at", "superseded_at", 365, starts="loss_known_at")
+    + windowed_count("cancelled_orders_365d", "twice_lost_orders", "lost_again_at", "superseded_at", 365, starts=second_loss_starts)
+    + windowed_sum("discount_365d", "orders", "discount_amount", days=365, **kept)
+    + windowed_sum("items_90d", "orders", "quantity", days=90, **kept)
+    + windowed_sum("items_90d", "order_lines", "quantity", days=90, **kept)
+    + windowed_sum("items_365d", "orders", "quantity", days=365, **kept)
+    + windowed_sum("items_365d", "order_lines", "quantity", days=365, **kept)
+    + lifetime_count("categories_lifetime", "categories", until="present_until")
+    + first_instant("first_order_at", "placed_orders", "ordered_at", "order_withdrawals")
+    + last_instant("last_order_at", "placed_orders", "ordered_at", "order_withdrawals")
+    + exists_from_first_fact("orders_lifetime")
+) %}
 
 with
 

@@ -1,22 +1,18 @@
-{% set counts = [] %}
-{% for days in var("windows") %}
-    {% set ends = earliest(["present_until", days_after("opened_at", days)]) %}
-    {% do counts.append(contribution("tickets_" ~ days ~ "d", "opened_tickets", "1", "known_at", ends)) %}
-{% endfor %}
-{% set resolution_ends = earliest(["superseded_at", days_after("resolved_at", 90)]) %}
-{% set rating_ends = earliest(["superseded_at", days_after("rated_at", 365)]) %}
 {% set is_low = "case when satisfaction_score <= 2 then 1 else 0 end" %}
+{% set resolved = {"since": "resolved_at", "until": "superseded_at", "days": 90, "starts": "resolution_known_at"} %}
+{% set rated = {"since": "rated_at", "until": "superseded_at", "days": 365, "starts": "rating_known_at"} %}
 
-{% set features = counts + [
-    contribution("open_tickets", "tickets", "1", "known_at", until=earliest(["superseded_at", "resolved_at"])),
-    contribution("tickets_resolved_90d", "resolved_tickets", "1", "resolution_known_at", resolution_ends),
-    contribution("resolution_seconds_90d", "resolved_tickets", "resolution_seconds", "resolution_known_at", resolution_ends),
-    contribution("ratings_365d", "rated_tickets", "1", "rating_known_at", rating_ends),
-    contribution("rating_sum_365d", "rated_tickets", "satisfaction_score", "rating_known_at", rating_ends),
-    contribution("low_ratings_365d", "rated_tickets", is_low, "rating_known_at", rating_ends),
-    extreme("last_ticket_at", "opened_tickets", "max", "opened_at", "known_at", "ticket_withdrawals"),
-    contribution("open_tickets", "customers", "0", "first_known_at"),
-] %}
+{% set features = (
+    windowed_count("tickets_{w}d", "opened_tickets", since="opened_at", until="present_until")
+    + lifetime_count("open_tickets", "tickets", until=earliest(["superseded_at", "resolved_at"]))
+    + windowed_count("tickets_resolved_90d", "resolved_tickets", **resolved)
+    + windowed_sum("resolution_seconds_90d", "resolved_tickets", "resolution_seconds", type="bigint", **resolved)
+    + windowed_count("ratings_365d", "rated_tickets", **rated)
+    + windowed_sum("rating_sum_365d", "rated_tickets", "satisfaction_score", type="bigint", **rated)
+    + windowed_sum("low_ratings_365d", "rated_tickets", is_low, type="bigint", **rated)
+    + last_instant("last_ticket_at", "opened_tickets", "opened_at", "ticket_withdrawals")
+    + exists_from_first_fact("open_tickets")
+) %}
 
 with
 
