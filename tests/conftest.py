@@ -19,7 +19,7 @@ def no_server_of_others() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_tracking_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """MLflow's migrations are made once, for they take two seconds; homes of tests get copies of the outcome."""
+    """MLflow's migrations take two seconds: they are made once, and homes of tests get copies."""
     from ml.tracking import database
 
     made, migrate = tmp_path_factory.mktemp("mlflow") / "empty.db", database.migrate
