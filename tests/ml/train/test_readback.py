@@ -78,7 +78,7 @@ def test_a_model_that_does_not_read_back_is_not_filed(
     champion.mkdir(parents=True)
     model = workshop.champion("xgboost")
     facts = origin(build, read_catalog(build), workshop.parts, {}) | model.facts
-    learned = Learned(replace(model, facts=facts), workshop.ready, workshop.parts)
+    learned = Learned(replace(model, facts=facts), workshop.ready, workshop.parts, workshop.inputs)
     write_model(replace(model, facts=facts), champion)
     set_model(build, champion)
     monkeypatch.setattr(run, "write_model", lambda model, folder: write_model(moved(model), folder))
