@@ -20,14 +20,14 @@ from ml.home.leases import finish_removals, remove
 from ml.ingest.batch import rows_of
 from ml.ingest.change_log import note_on_change_log
 from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
-from ml.ingest.contract import DELETED, TABLES
+from ml.ingest.contract import TABLES
 from ml.ingest.dates import note_on_dates
 from ml.ingest.examples import example_text, find_examples
 from ml.ingest.manifest import Counts, make_record, read_record, write_record
 from ml.ingest.rejected import count_reasons, count_waiting, write_rejected
 from ml.ingest.sources import Source, open_source, require_tables
 from ml.ingest.staging_database import Load, unfinished
-from ml.ingest.tables import Filled, extra_columns, fill, link_earlier
+from ml.ingest.tables import Filled, fill, link_earlier
 from ml.ingest.waiting import Again, moved_to_now, note_on, take_from_rejected
 
 LOADS_KEPT = 2
@@ -214,13 +214,8 @@ def notes_on_waiting(filled: Filled) -> list[str]:
 
 
 def notes_on_change_logs(filled: Filled) -> list[str]:
-    """Columns that mark rows as deleted, in tables that do not give ``deleted_at`` instead."""
-    notes = (
-        note_on_change_log(table.name, extra_columns(parts))
-        for table in TABLES
-        for parts in [filled.parts[table.name]]
-        if not any(DELETED in part.columns for part in parts)
-    )
+    """Columns that mark rows as deleted: how they are read, or that they are not."""
+    notes = (note_on_change_log(table.name, filled.parts[table.name]) for table in TABLES)
     return [note for note in notes if note]
 
 

@@ -14,6 +14,7 @@ from ml.common.errors import SourceError, TidemarkError
 from ml.common.progress import Bar, Progress
 from ml.common.sql import literal, parquet, quoted
 from ml.ingest.batch import Part, rows_of
+from ml.ingest.change_log import with_deletions
 from ml.ingest.checks import FAULT, check_part, create_read_table
 from ml.ingest.contract import TABLES, Table
 from ml.ingest.dates import RECORDED, has_only_dates, known_at_day_end, may_be_dates
@@ -83,7 +84,8 @@ def stage(load: Load, found: Source, bar: Bar) -> dict[str, list[Part]]:
     load.connection.begin()
     for table in TABLES:
         bar.step(f"Reading {table.name}")
-        parts[table.name] = found.parts(load.connection, table, load.work)
+        delivered = found.parts(load.connection, table, load.work)
+        parts[table.name] = [with_deletions(load.connection, part) for part in delivered]
         if table.required and not load.earlier and not count_read(load, parts[table.name]):
             raise SourceError(f"{found.label} has no rows in the required table {table.name}")
     load.connection.commit()

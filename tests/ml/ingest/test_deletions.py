@@ -65,6 +65,29 @@ def test_a_line_of_an_order_is_deleted_by_its_key(folder, home):
     assert deleted(home, "order_items", "line_number, quantity::int") == [(2, 1)]
 
 
+def test_a_change_log_as_debezium_writes_it(folder, home):
+    log = (
+        "order_id,customer_id,ordered_at,total_amount,loaded_at,op,__deleted\n"
+        "o1,a,2024-02-01,10,2024-02-01,c,false\n"
+        "o1,a,2024-02-01,12,2024-02-02,u,false\n"
+        "o1,a,2024-02-01,12,2024-02-05,d,true\n"
+        "o2,a,2024-02-03,7,2024-02-03,r,false\n"
+        "o3,b,2024-02-04,5,2024-02-04,c,false\n"
+        "o3,b,2024-02-04,,2024-02-06,d,true\n"
+    )
+    result = ingest(folder(customers=CUSTOMERS, orders=log), home=home)
+    assert result["tables"]["orders"] == {"read": 6, "accepted": 6, "rejected": 0}
+    columns = "order_id, customer_id, total_amount::int, deleted_at::date::varchar, __deleted"
+    assert deleted(home, "orders", columns) == [
+        ("o1", "a", 12, "2024-02-05", "true"),
+        ("o3", "b", 5, "2024-02-06", "true"),
+    ]
+    assert (
+        "orders: rows whose __deleted is true are deletions, from the instant they were recorded on"
+        in (result["notes"])
+    )
+
+
 def test_marks_of_a_change_log_without_deleted_at_are_named(folder, home):
     log = "order_id,customer_id,ordered_at,total_amount,op,__deleted\no1,a,2024-02-01,10,c,false\n"
     notes = ingest(folder(customers=CUSTOMERS, orders=log), home=home)["notes"]
