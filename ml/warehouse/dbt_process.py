@@ -76,7 +76,7 @@ def collect_sentences(sentences: list[str], event: Any) -> None:
 def failures(result: Any) -> list[str]:
     """What failed, one line each: the node and its message."""
     if result.exception is not None:
-        return [str(result.exception)]
+        return [" ".join(str(result.exception).replace("[WARNING]: ", "").split())]
     return [
         f"{run.node.name}: {' '.join((run.message or str(run.status)).split())}"
         for run in result.result

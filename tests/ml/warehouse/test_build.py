@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ml.cli import main
-from ml.common.errors import BusyError
+from ml.common.errors import BuildError, BusyError
+from ml.common.paths import ROOT
 from ml.home.layout import Home, publish
 from ml.warehouse import build
 from tests.reference.labels import cut_offs, orders_delivered_until, reference_labels
@@ -153,6 +154,26 @@ def test_an_early_clock_is_a_build_like_any_other(home: Path, world: Built) -> N
     assert record["data_clock"] == "2022-12-01T00:00:00Z"
     assert record["rows"]["label_customer_churn"] == len(reference_labels(world.raw, clock)) > 0
     assert published(home) == ({"build-000001", "build-000002"}, "build-000002")
+
+
+@pytest.mark.parametrize("kind", ["singular", "generic"])
+def test_a_data_test_of_a_model_that_is_gone_fails_the_build(home: Path, tmp_path: Path, kind: str) -> None:
+    """dbt by itself drops such a test with a warning; again, because a parse may come from its cache."""
+    project = tmp_path / "dbt_project"
+    shutil.copytree(ROOT / "dbt_project", project, ignore=shutil.ignore_patterns("target", "logs"))
+    if kind == "singular":
+        (project / "tests" / "orphan.sql").write_text("select 1 from {{ ref('feat_gone') }} where false")
+    else:
+        file = project / "models" / "marts" / "labels" / "label_pending.yml"
+        relationship = "relationships: {arguments: {to: ref('feat_gone'), field: customer_id}}"
+        text = file.read_text()
+        file.write_text(text.replace("data_tests:", f"data_tests:\n      - {relationship}", 1))
+        assert relationship in file.read_text()
+    before = published(home)
+    for _ in range(2):
+        with pytest.raises(BuildError, match="nothing was published: .*feat_gone"):
+            build(home=home, project=project)
+    assert published(home) == before
 
 
 def test_another_process_that_writes_is_named(home: Path, held_by: int) -> None:
