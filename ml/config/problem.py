@@ -3,25 +3,64 @@
 ``problem.yml`` comes in, a checked ``Problem`` goes out; build, dataset, train, evaluate and score read it.
 """
 
-from dataclasses import asdict, dataclass, replace
+import re
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import yaml
+from annotated_types import Interval, MinLen, Predicate
 
-from ml.common.errors import ProblemError
 from ml.common.paths import ROOT
-from ml.common.yaml_schema import read_shape
-from ml.config.problem_checks import actions_file, check_together, refuse_random_split
-from ml.config.problem_shape import CANDIDATES, SHAPE, USUAL_VALUE
+from ml.common.yaml_settings import Says, is_printable, read_settings, read_yaml
+from ml.config.problem_checks import USUAL_VALUE, actions_file, check_together, refuse_random_split
+
+Metric = Literal["log_loss", "brier", "roc_auc", "average_precision", "empc", "profit_per_customer"]
+SuccessMetric = Literal[Metric, "lift_at_10", "precision_at_80_recall", "ece"]
+Rule = Literal["recall_at_least", "precision_at_least", "fixed", "f_beta", "capacity", "profit"]
+CANDIDATES = (
+    "prior",
+    "recency_rule",
+    "repeat_purchase",
+    "logistic_regression",
+    "decision_tree",
+    "random_forest",
+    "hist_gradient_boosting",
+    "xgboost",
+    "lightgbm",
+)
+# A function of the user's own that returns an estimator: see docs/own-models.md.
+OWN_CANDIDATE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
+
+
+def are_candidates(names: tuple[str, ...]) -> bool:
+    """Whether each name is that of a candidate or of a factory, and none stands twice."""
+    known = all(name in CANDIDATES or re.fullmatch(OWN_CANDIDATE, name) for name in names)
+    return known and len(set(names)) == len(names)
+
+
+# The bounds catch slips of the pen (a year in hours, a share in percent); no use comes near them.
+Days = Annotated[int, Interval(ge=1, le=3650)]
+Money = Annotated[float, Interval(ge=0, le=1e9)]
+Share = Annotated[float, Interval(gt=0, lt=1)]
+FeatureNames = Annotated[tuple[str, ...], MinLen(1), Says("a list of one or more feature names")]
+Candidates = Annotated[
+    tuple[str, ...],
+    MinLen(1),
+    Predicate(are_candidates),
+    Says(
+        f"a list of one or more, none twice, of {', '.join(CANDIDATES)}, or package.module:factory",
+        CANDIDATES,
+    ),
+]
+FileName = Annotated[str, is_printable, Says("the name of a file of recommended actions")]
 
 
 @dataclass(frozen=True)
 class Success:
     """What makes the model good enough: a metric on the test part, and the value it must reach."""
 
-    metric: str = "roc_auc"
-    target: float = 0.8
+    metric: SuccessMetric = "roc_auc"
+    target: Annotated[float, Interval(ge=-1e9, le=1e9)] = 0.8
 
 
 @dataclass(frozen=True)
@@ -40,10 +79,10 @@ class Costs:
         Share of contacted churners who take the offer and stay.
     """
 
-    contact: float = 1.0
-    offer: float = 10.0
-    value_kept: float = 200.0
-    take_up: float = 0.3
+    contact: Money = 1.0
+    offer: Money = 10.0
+    value_kept: Annotated[float, Interval(ge=0.0001, le=1e9)] = 200.0
+    take_up: Share = 0.3
 
 
 @dataclass(frozen=True)
@@ -53,9 +92,9 @@ class Tuning:
     The trials are the budget: a search that its seconds cut short may find something else another time.
     """
 
-    trials: int = 5
-    seconds: int = 900
-    search: str = "tpe"
+    trials: Annotated[int, Interval(ge=0, le=10_000)] = 5
+    seconds: Annotated[int, Interval(ge=1, le=604_800)] = 900
+    search: Literal["tpe", "random", "grid"] = "tpe"
 
 
 @dataclass(frozen=True)
@@ -73,8 +112,8 @@ class Threshold:
         ``capacity`` and ``profit`` have none: they follow the problem's capacity and costs.
     """
 
-    rule: str = "recall_at_least"
-    value: float | None = None
+    rule: Rule = "recall_at_least"
+    value: Annotated[float, Interval(ge=0, le=100)] | None = None
 
     def __post_init__(self) -> None:
         usual = USUAL_VALUE.get(self.rule)
@@ -85,24 +124,24 @@ class Threshold:
 class Bands:
     """Lowest probabilities of the medium and the high risk band."""
 
-    medium: float = 0.3
-    high: float = 0.6
+    medium: Share = 0.3
+    high: Share = 0.6
 
 
 @dataclass(frozen=True)
 class Constraints:
     """Milliseconds one score may take, and reasons to give with it."""
 
-    latency_ms: int = 100
-    reasons: int = 3
+    latency_ms: Annotated[int, Interval(ge=1, le=60_000)] = 100
+    reasons: Annotated[int, Interval(ge=1, le=20)] = 3
 
 
 @dataclass(frozen=True)
 class Split:
     """Shares of the labelled cut-offs; what is left is for training."""
 
-    validation: float = 0.2
-    test: float = 0.2
+    validation: Share = 0.2
+    test: Share = 0.2
 
 
 @dataclass(frozen=True)
@@ -117,30 +156,30 @@ class Problem:
     of one's own are looked for.
     """
 
-    horizon_days: int = 30
-    active_within_days: int = 90
-    cutoff_every_days: int = 7
-    label_delay_days: int = 0
-    refresh_days: int = 7
-    metric: str = "log_loss"
+    horizon_days: Days = 30
+    active_within_days: Days = 90
+    cutoff_every_days: Days = 7
+    label_delay_days: Annotated[int, Interval(ge=0, le=3650)] = 0
+    refresh_days: Annotated[int, Interval(ge=1, le=365)] = 7
+    metric: Metric = "log_loss"
     success: Success = Success()
     costs: Costs = Costs()
-    capacity: int | None = None
+    capacity: Annotated[int, Interval(ge=1, le=1_000_000_000)] | None = None
     threshold: Threshold = Threshold()
-    calibration: str = "auto"
+    calibration: Literal["auto", "platt", "isotonic"] = "auto"
     bands: Bands = Bands()
-    actions: str = "actions.yml"
-    exclude: tuple[str, ...] = ()
-    use_sensitive: tuple[str, ...] = ()
-    baseline: tuple[str, ...] = ("overdue_ratio", "days_since_last_order")
-    candidates: tuple[str, ...] = CANDIDATES
-    selection: str = "none"
+    actions: FileName = "actions.yml"
+    exclude: FeatureNames = ()
+    use_sensitive: FeatureNames = ()
+    baseline: FeatureNames = ("overdue_ratio", "days_since_last_order")
+    candidates: Candidates = CANDIDATES
+    selection: Literal["none", "l1", "elimination"] = "none"
     tuning: Tuning = Tuning()
     constraints: Constraints = Constraints()
     split: Split = Split()
-    training_rows_max: int = 200_000
-    seed: int = 17
-    folder: str = ""
+    training_rows_max: Annotated[int, Interval(ge=100, le=50_000_000)] = 200_000
+    seed: Annotated[int, Interval(ge=0, le=2**31 - 1)] = 17
+    folder: str = field(default="", metadata={"stated": False})
 
     def label_terms(self) -> dict[str, int]:
         """What a build's labels depend on: a build made with others is for another problem."""
@@ -188,9 +227,9 @@ def read_problem(path: str | Path | None = None) -> Problem:
         The file is missing or no YAML, or holds an unknown key, a wrong type or a value out of range.
     """
     file = Path(path) if path else ROOT / "problem.yml"
-    stated = compose(file)
+    stated = read_yaml(file)
     refuse_random_split(stated, str(file))
-    values, lines = read_shape(stated, SHAPE, str(file))
+    values, lines = read_settings(stated, Problem, str(file))
     problem = from_values(values)
     check_together(problem, str(file), lines)
     folder = str(file.resolve().parent) if any(":" in name for name in problem.candidates) else ""
@@ -206,18 +245,3 @@ def from_values(values: dict[str, Any]) -> Problem:
         values = values | {"threshold": {"rule": "profit"}}
     made = {name: GROUPS[name](**value) if name in GROUPS else value for name, value in values.items()}
     return Problem(**made | {name: tuple(made[name]) for name in LISTS if name in made})
-
-
-def compose(file: Path) -> yaml.Node | None:
-    """The YAML tree of ``file``, which still knows its line numbers."""
-    try:
-        return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise ProblemError(f"{file}: there is no such file; name one with --problem FILE") from error
-    except UnicodeDecodeError as error:
-        raise ProblemError(f"{file}: is no UTF-8 text; save it as such") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        what = getattr(error, "problem", None) or "the text cannot be read"
-        raise ProblemError(f"{file}, line {line}: is no YAML ({what}); correct that line") from error

@@ -7,12 +7,14 @@ import yaml
 
 from ml.common.errors import ProblemError
 from ml.common.paths import ROOT
-from ml.config.problem_shape import SHARES, USUAL_VALUE
+from ml.common.yaml_settings import Lines
 
 if TYPE_CHECKING:
     from ml.config.problem import Problem
 
-Lines = dict[str, int]
+SHARES = frozenset({"roc_auc", "average_precision", "precision_at_80_recall"})
+# Rules that need a value, and the one they take where none is stated.
+USUAL_VALUE = {"recall_at_least": 0.8, "precision_at_least": 0.8, "fixed": 0.8, "f_beta": 1.0}
 
 
 def check_together(problem: "Problem", file: str, lines: Lines) -> None:

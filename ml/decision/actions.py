@@ -1,18 +1,27 @@
 """What to do with a customer of each risk band: a small file in the team's own words, no code."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.common.errors import ProblemError
 from ml.common.paths import ROOT
-from ml.common.yaml_schema import Shape, Text, read_shape
-from ml.config.problem import compose
+from ml.common.yaml_settings import Says, is_printable, read_settings, read_yaml
 
 BANDS = ("low", "medium", "high")
-SHAPE: Shape = {band: Text("a line of text saying what to do, in quotes if need be") for band in BANDS}
+Action = Annotated[str, is_printable, Says("a line of text saying what to do, in quotes if need be")]
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What to do with the customers of each band."""
+
+    low: Action
+    medium: Action
+    high: Action
 
 
 def read_actions(name: str) -> dict[str, str]:
@@ -31,7 +40,7 @@ def read_actions(name: str) -> dict[str, str]:
     file = ROOT / Path(name)
     if not file.is_file():
         raise ProblemError(f"{file}: there is no such file of actions; correct 'actions' in the problem")
-    actions, _ = read_shape(compose(file), SHAPE, str(file))
+    actions, _ = read_settings(read_yaml(file), Actions, str(file))
     if missing := [band for band in BANDS if band not in actions]:
         raise ProblemError(
             f"{file}: there is no action for the band {', '.join(missing)}; add a line '{missing[0]}: ...'"

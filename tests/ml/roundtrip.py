@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ml.common.errors import ModelError
-from ml.config.problem_shape import CANDIDATES
+from ml.config.problem import CANDIDATES
 from ml.features.parts import Part, Parts, read_parts
 from ml.featurestore.catalog import read_catalog
 from ml.model.calibration import calibrate

@@ -1,11 +1,12 @@
 """Metrics against hand-worked values and scikit-learn's, weights included; the bootstrap by its rule."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from ml.config.problem import Costs
-from ml.config.problem_shape import METRICS, SUCCESS_METRICS
+from ml.config.problem import Costs, Metric, SuccessMetric
 from ml.decision.maximum_profit import empc
 from ml.metrics.scores import METRIC_NAMES, bootstrap, customer_weights, measure, with_interval
 
@@ -69,8 +70,8 @@ def test_only_the_metrics_asked_for_are_measured() -> None:
 
 
 def test_the_problem_may_aim_at_every_metric_there_is() -> None:
-    assert set(SUCCESS_METRICS) == set(METRIC_NAMES)
-    assert set(METRICS) <= set(METRIC_NAMES)
+    assert set(get_args(SuccessMetric)) == set(METRIC_NAMES)
+    assert set(get_args(Metric)) <= set(METRIC_NAMES)
 
 
 def test_a_tie_at_the_top_tenth_counts_in_part() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.config.problem_shape import CANDIDATES
+from ml.config.problem import CANDIDATES
 from tests.ml.conftest import Workshop
 from tests.ml.roundtrip import COLUMNS, SAME, results
 

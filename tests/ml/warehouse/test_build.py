@@ -171,7 +171,7 @@ def test_a_data_test_of_a_model_that_is_gone_fails_the_build(home: Path, tmp_pat
         assert relationship in file.read_text()
     before = published(home)
     for _ in range(2):
-        with pytest.raises(BuildError, match="nothing was published: .*feat_gone"):
+        with pytest.raises(BuildError, match=r"nothing was published: .*feat_gone"):
             build(home=home, project=project)
     assert published(home) == before
 
