@@ -7,8 +7,8 @@ from typing import Any
 from markupsafe import Markup
 
 from ml.common.instants import parse_instant
-from ml.page.rows import bar_rows, figure
-from ml.page.spans import timeline
+from ml.page.rows import Bar, bar_rows, figure
+from ml.page.spans import Span, timeline
 
 SHOWN = 12
 
@@ -24,7 +24,7 @@ def bars(picture: Mapping[str, Any]) -> tuple[Markup, str]:
     limit = picture["limit"]
     rows = bar_rows(
         [
-            (bar["label"], bar["value"], number(bar["value"]), "marked" if bar["marked"] else "bar")
+            Bar(bar["label"], bar["value"], number(bar["value"]), "marked" if bar["marked"] else "bar")
             for bar in picture["bars"]
         ],
         picture["start"],
@@ -35,7 +35,9 @@ def bars(picture: Mapping[str, Any]) -> tuple[Markup, str]:
 
 def spans(picture: Mapping[str, Any]) -> tuple[Markup, str]:
     """Rows of spans, and what the dashed line is."""
-    return timeline(picture["spans"], picture["now"]), f"the data clock, {picture['now']}"
+    return timeline(
+        [Span(**span) for span in picture["spans"]], picture["now"]
+    ), f"the data clock, {picture['now']}"
 
 
 def of_breaches(breaches: Sequence[Mapping[str, Any]], now: str) -> Mapping[str, Any] | None:

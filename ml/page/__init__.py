@@ -1,9 +1,10 @@
 """What every page for people is made of: one style, plots and bars as SVG, tables, escaped text.
 
 style      how it looks: one column a phone can show, light or dark
+figures    numbers as text
 rows       bars and intervals below each other, each with its label and number
+spans      spans of time below each other
 axes       where a value stands on a plot, and what is written beside it
 plot       lines, bands, dots and columns over two axes
-document   sections, tiles, tables, and the file, whole or not at all
-figures    numbers as people read them
+document   sections, tiles, tables, and the file
 """

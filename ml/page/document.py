@@ -1,15 +1,16 @@
 """A page as a whole: head, sections, tiles, tables, notes, and the file.
 
-What comes in as ``str`` is escaped, what comes in as ``Markup`` stays; out goes one file that needs no other.
+``str`` is escaped, ``Markup`` stays as it is; the result is one file that needs no other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from markupsafe import Markup
 
 from ml.common.disk import replace_file
-from ml.page.rows import NONE
+from ml.page.rows import EMPTY, Bar, bar_rows
 from ml.page.style import CSS, PLOTS
 
 PAGE = Markup("""<!doctype html>
@@ -25,8 +26,10 @@ PAGE = Markup("""<!doctype html>
 </body>
 </html>
 """)
-TABLE = Markup('<table class="rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 Text = str | Markup
+Subject = TypeVar("Subject")
+# The sections of a page in their order: id to heading, and what makes the content of the page's subject.
+Sections = Mapping[str, tuple[str, Callable[[Subject], list[Markup]]]]
 
 
 def document(title: str, body: Markup) -> str:
@@ -35,7 +38,7 @@ def document(title: str, body: Markup) -> str:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file; it is there whole or not at all."""
+    """Write a file; readers see it whole or not at all."""
     replace_file(file, text.encode())
 
 
@@ -45,57 +48,73 @@ def joined(*parts: Markup) -> Markup:
 
 
 def header(heading: str, about: Text, tone: str = "good") -> Markup:
-    """The head of the page: what it is, of what."""
+    """The head of the page: what it is, and of what."""
     return Markup('<header class="verdict {}"><h1>{}</h1><p class="soft">{}</p></header>').format(
         tone, heading, about
     )
 
 
-def contents(entries: Sequence[tuple[str, str]]) -> Markup:
-    """Links to sections, by id and heading."""
-    return Markup("<nav>{}</nav>").format(
-        Markup(" ").join(Markup('<a href="#{}">{}</a>').format(name, heading) for name, heading in entries)
+def sections(subject: Subject, contents: Sections[Subject]) -> Markup:
+    """Links to the sections, then each section with its id and heading."""
+    links = Markup(" ").join(
+        Markup('<a href="#{}">{}</a>').format(name, heading) for name, (heading, _) in contents.items()
+    )
+    return joined(
+        Markup("<nav>{}</nav>").format(links),
+        *(section(name, heading, *make(subject)) for name, (heading, make) in contents.items()),
     )
 
 
-def section(name: str, heading: str, *parts: Markup, note: Text = "") -> Markup:
-    """A section with its id, its heading and what to know before one looks."""
-    said = Markup('<p class="soft">{}</p>').format(note) if note else NONE
-    return Markup('<section id="{}"><h2>{}</h2>{}{}</section>').format(name, heading, said, joined(*parts))
+def section(name: str, heading: str, *parts: Markup) -> Markup:
+    """One section."""
+    return Markup('<section id="{}"><h2>{}</h2>{}</section>').format(name, heading, joined(*parts))
 
 
 def tiles(entries: Sequence[tuple[str, str]]) -> Markup:
     """A few numbers at a glance, each with what it is."""
-    return Markup('<div class="tiles">{}</div>').format(
-        NONE.join(
-            Markup('<div class="tile"><b>{}</b><span>{}</span></div>').format(*entry) for entry in entries
-        )
-    )
+    tile = Markup('<div class="tile"><b>{}</b><span>{}</span></div>')
+    return Markup('<div class="tiles">{}</div>').format(EMPTY.join(tile.format(*entry) for entry in entries))
 
 
 def stacked(*parts: Markup) -> Markup:
-    """Below each other in one place of a grid."""
+    """Below each other in one cell of a grid."""
     return Markup("<div>{}</div>").format(joined(*parts))
 
 
 def grid(*parts: Markup, two: bool = False) -> Markup:
-    """Beside each other where there is room, below each other where not."""
+    """Beside each other where there is room (at most ``two``), below each other where not."""
     return Markup('<div class="grid{}">{}</div>').format(" two" if two else "", joined(*parts))
 
 
-def paragraph(text: Text, soft: bool = False) -> Markup:
+def subheading(text: Text) -> Markup:
+    """A heading within a section."""
+    return Markup("<h3>{}</h3>").format(text)
+
+
+def paragraph(text: Text) -> Markup:
     """A paragraph."""
-    return Markup('<p class="soft">{}</p>' if soft else "<p>{}</p>").format(text)
+    return Markup("<p>{}</p>").format(text)
+
+
+def soft(text: Text) -> Markup:
+    """A paragraph in smaller grey type: how to read what follows, or a remark."""
+    return Markup('<p class="soft">{}</p>').format(text)
+
+
+def code(text: str) -> Markup:
+    """Commands, as typed."""
+    return Markup("<pre><code>{}</code></pre>").format(text)
+
+
+def bullets(sentences: Sequence[Text]) -> Markup:
+    """A list of sentences."""
+    return Markup("<ul>{}</ul>").format(EMPTY.join(Markup("<li>{}</li>").format(text) for text in sentences))
 
 
 def notes(entries: Sequence[tuple[str, str, Text]]) -> Markup:
     """Sentences with a tone (good, dull, bad) and a tag."""
-    return Markup('<ul class="notes">{}</ul>').format(
-        NONE.join(
-            Markup('<li class="{}"><span class="tag">{}</span> {}</li>').format(tone, tag, said)
-            for tone, tag, said in entries
-        )
-    )
+    note = Markup('<li class="{}"><span class="tag">{}</span> {}</li>')
+    return Markup('<ul class="notes">{}</ul>').format(EMPTY.join(note.format(*entry) for entry in entries))
 
 
 def table(
@@ -109,36 +128,44 @@ def table(
     Parameters
     ----------
     chosen : sequence of int, optional
-        Rows to stand out.
+        Numbers of the rows that stand out.
     texts : sequence of int, optional
-        Columns that are no numbers; the first by default.
+        Numbers of the columns that are text; all others are figures.
     """
-
-    def kind(place: int) -> Markup:
-        return Markup("" if place in texts else ' class="number"')
-
-    head = NONE.join(Markup("<th{}>{}</th>").format(kind(place), name) for place, name in enumerate(names))
-    body = NONE.join(
+    styles = [Markup("" if column in texts else ' class="number"') for column in range(len(names))]
+    head = EMPTY.join(Markup("<th{}>{}</th>").format(*cell) for cell in zip(styles, names, strict=True))
+    body = EMPTY.join(
         Markup("<tr{}>{}</tr>").format(
-            Markup(' class="chosen"' if place in chosen else ""),
-            NONE.join(
-                Markup('<td{} data-name="{}">{}</td>').format(kind(at), names[at], cell)
-                for at, cell in enumerate(row)
+            Markup(' class="chosen"' if number in chosen else ""),
+            EMPTY.join(
+                Markup('<td{} data-name="{}">{}</td>').format(*cell)
+                for cell in zip(styles, names, row, strict=True)
             ),
         )
-        for place, row in enumerate(rows)
+        for number, row in enumerate(rows)
     )
-    return TABLE.format(head=head, body=body)
+    whole = Markup('<table class="rows"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>')
+    return whole.format(head, body)
 
 
 def folded(summary: str, inside: Markup) -> Markup:
-    """What only some readers want."""
+    """What only some readers want, to be unfolded."""
     return Markup("<details><summary>{}</summary>{}</details>").format(summary, inside)
 
 
+def folded_bars(
+    bars: Sequence[Bar], shown: int, start: float = 0.0, limit: float | None = None, spare: int = 0
+) -> Markup:
+    """The first bars; the others, on one scale with them, folded where they are more than ``spare``."""
+    if len(bars) <= shown + spare:
+        return bar_rows(bars, start, limit)
+    most = max(bar.value for bar in bars)
+    rest = bar_rows(bars[shown:], start, limit, most)
+    return bar_rows(bars[:shown], start, limit, most) + folded(f"the other {len(bars) - shown}", rest)
+
+
 def definitions(entries: Sequence[tuple[str, Text]], words: bool = False) -> Markup:
-    """Names and what they are: codes, or words."""
-    return Markup("<dl{}>{}</dl>").format(
-        Markup(' class="words"' if words else ""),
-        NONE.join(Markup("<dt>{}</dt><dd>{}</dd>").format(name, said) for name, said in entries),
-    )
+    """Names and what they stand for: codes, or ``words``."""
+    entry = Markup("<dt>{}</dt><dd>{}</dd>")
+    style = Markup(' class="words"' if words else "")
+    return Markup("<dl{}>{}</dl>").format(style, EMPTY.join(entry.format(*pair) for pair in entries))

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers as text: as people read them, on pages and in reports."""
 
 import math
 from datetime import datetime
@@ -10,7 +10,7 @@ NOTHING = "–"
 def number(value: float | None, digits: int = 3) -> str:
     """Whole numbers with commas, others with about so many digits that matter.
 
-    >>> [number(each) for each in (1234567, 1234.5, 12.3456, 99.96, 0.012345, None)]
+    >>> [number(value) for value in (1234567, 1234.5, 12.3456, 99.96, 0.012345, None)]
     ['1,234,567', '1,234', '12.3', '100', '0.0123', '–']
     """
     if value is None or math.isnan(value):
@@ -22,14 +22,14 @@ def number(value: float | None, digits: int = 3) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    said = f"{value:.{min(places, 9)}f}"
-    return said.rstrip("0").rstrip(".") if "." in said else said
+    text = f"{value:.{min(places, 9)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def compact(value: float) -> str:
-    """For the ticks of an axis: thousands as k, millions as M.
+    """A number for the tick of an axis: thousands as k, millions as M.
 
-    >>> [compact(each) for each in (0, 0.25, 150, 1500, 20000, 3e6)]
+    >>> [compact(value) for value in (0, 0.25, 150, 1500, 20000, 3e6)]
     ['0', '0.25', '150', '1.5k', '20k', '3M']
     """
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -48,7 +48,7 @@ def percent(share: float | None, places: int = 1) -> str:
 
 
 def decimals(value: float | None, places: int = 3) -> str:
-    """A measure with fixed digits; what rounds to nothing has no sign.
+    """A measure with fixed digits; what rounds to 0 has no sign.
 
     >>> [decimals(0.5), decimals(-0.0001), decimals(2, 0)]
     ['0.500', '0.000', '2']
@@ -62,7 +62,7 @@ def day(instant: datetime | str) -> str:
 
 
 def readable(name: str) -> str:
-    """A candidate's or metric's name as one reads it."""
+    """The name of a candidate or metric as words."""
     return name.replace("_", " ")
 
 

@@ -1,53 +1,67 @@
 """Spans of time below each other: from a first to a last instant, and, more faintly, what comes after."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from markupsafe import Markup
 
 from ml.common.instants import parse_instant
-from ml.page.rows import NONE, rectangle, row, vertical
+from ml.page.rows import EMPTY, rectangle, row, vertical
 
-POINT = 0.8
+LEAST_WIDTH = 0.8  # percent: a single instant stays visible
 
 
-def timeline(spans: Sequence[Mapping[str, Any]], now: str) -> Markup:
-    """Rows of spans with a dashed line at ``now``.
+@dataclass(frozen=True)
+class Span:
+    """From a first to a last instant, as ISO 8601 text.
 
     Parameters
     ----------
-    spans : sequence of mapping
-        label, first, last, until (or None), marked (whether it breaks a rule), and perhaps later, a pair: a
-        faint span of its own. Instants are ISO 8601 text.
+    until : str, optional
+        How far a fainter continuation reaches.
+    marked : bool
+        Whether it breaks a rule.
+    later : (str, str), optional
+        First and last instant of a faint span of its own.
     """
-    clock = parse_instant(now)
-    ends = [parse_instant(instant) for span in spans for instant in instants_of(span)]
-    first, last = min([clock, *ends]), max([clock, *ends])
-    scale = 100 / ((last - first) / timedelta(days=1) or 1.0)
+
+    label: str
+    first: str
+    last: str
+    until: str | None = None
+    marked: bool = False
+    later: tuple[str, str] | None = None
+
+    @property
+    def instants(self) -> list[str]:
+        """Every instant that must have room."""
+        return [self.first, self.last, *([self.until] if self.until else []), *(self.later or ())]
+
+    @property
+    def days(self) -> str:
+        """First and last day in words."""
+        first, last = self.first[:10], self.last[:10]
+        return first if first == last else f"{first} to {last}"
+
+
+def timeline(spans: Sequence[Span], now: str) -> Markup:
+    """Rows of spans with a dashed line at ``now``."""
+    ends = [parse_instant(instant) for instant in (now, *(end for span in spans for end in span.instants))]
+    scale = 100 / ((max(ends) - min(ends)) / timedelta(days=1) or 1.0)
 
     def place(instant: str) -> float:
-        return (parse_instant(instant) - first) / timedelta(days=1) * scale
+        return (parse_instant(instant) - min(ends)) / timedelta(days=1) * scale
+
+    def between(first: str, last: str, style: str) -> Markup:
+        return rectangle(place(first), max(place(last) - place(first), LEAST_WIDTH), style)
 
     rows = []
     for span in spans:
-        begins, stops = place(span["first"]), place(span["last"])
-        shape = rectangle(begins, max(stops - begins, POINT), "marked" if span["marked"] else "bar")
-        if span["until"]:
-            shape += rectangle(stops, place(span["until"]) - stops, "faint")
-        if later := span.get("later"):
-            shape += rectangle(place(later[0]), max(place(later[1]) - place(later[0]), POINT), "faint")
-        rows.append(row(span["label"], shape + vertical(place(now)), dates(span)))
-    return NONE.join(rows)
-
-
-def instants_of(span: Mapping[str, Any]) -> list[str]:
-    """Every instant that must have room."""
-    known = (span["first"], span["last"], span["until"], *(span.get("later") or ()))
-    return [instant for instant in known if instant]
-
-
-def dates(span: Mapping[str, Any]) -> str:
-    """First and last day of a span."""
-    first, last = span["first"][:10], span["last"][:10]
-    return first if first == last else f"{first} to {last}"
+        shapes = between(span.first, span.last, "marked" if span.marked else "bar")
+        if span.until:
+            shapes += rectangle(place(span.last), place(span.until) - place(span.last), "faint")
+        if span.later:
+            shapes += between(*span.later, "faint")
+        rows.append(row(span.label, shapes + vertical(place(now)), span.days))
+    return EMPTY.join(rows)

@@ -1,17 +1,17 @@
 """The report: one model as one page, its model card.
 
-told        what is known of the model, and figures with their intervals as words
-question    the problem, the data, what was left out
-compared    every candidate on the test part
-chosen      how the champion was chosen before
-ranking     curves of the ranking; whether probabilities are true
-decided     what the threshold does, and what it earns
-where       by segment, by month, with older features
-learned     importance, ablation, learning curve, what drives the scores
-customers   the reasons of sample customers
-limits      what the model is not, and how to repeat it
-page        the sections in their order
-run         what is read, and where the page goes
+card              what is known of the model, and figures with their intervals as text
+question          the problem, the data, what was left out
+compared          every candidate on the test part
+chosen            how the champion was chosen before
+ranking           curves of the ranking; whether probabilities are true
+decided           what the threshold does, and what it earns
+where             by segment, by month, with older features
+learned           importance, ablation, learning curve, what drives the scores
+customers         the reasons of sample customers
+limits            what the model is not, and how to repeat it
+model_card_page   the sections in their order
+model_card        what is read, and where the page goes
 """
 
 from ml.reports.model_card import report

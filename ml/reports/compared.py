@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ml.common.counting import counted
-from ml.page.document import folded, grid, paragraph, table
+from ml.page.document import folded, grid, soft, subheading, table
 from ml.page.figures import readable
 from ml.page.rows import Interval, figure, interval_rows
-from ml.reports.facts import Told, Values
+from ml.reports.card import Card, Values
 
 PICTURED = (
     "roc_auc",
@@ -18,94 +18,85 @@ PICTURED = (
     "profit_per_customer",
     "precision_at_80_recall",
 )
-MOST_PICTURES = 4
+MOST_PICTURES = 4  # two rows of two; the table below has all metrics
 
 
-def candidates(told: Told) -> list[Markup]:
-    """Pictures of the metrics that matter, then all of them as a table."""
-    test = told.evidence["test"]
-    said = (
+def candidates(card: Card) -> list[Markup]:
+    """Pictures of the metrics that matter, then all of them as a table, then differences."""
+    test = card.evidence["test"]
+    about = (
         f"On {test['rows']:,} rows of {test['customers']:,} customers "
         f"at {counted(test['cutoffs'], 'cut-off')}, "
         f"{test['first'][:10]} to {test['last'][:10]}, after all training. Intervals hold the middle 95 % "
         "of replicates that draw customers, not rows. Dashed: the recency rule."
     )
     return [
-        paragraph(said, soft=True),
-        grid(*(pictured(told, metric) for metric in first_metrics(told)), two=True),
-        Markup("<h3>All metrics</h3>"),
-        metric_table(told, told.evidence["candidates"]),
-        *differences(told),
+        soft(about),
+        grid(*(compared(card, metric) for metric in pictured(card)), two=True),
+        subheading("All metrics"),
+        metric_table(card, card.evidence["candidates"]),
+        *differences(card),
     ]
 
 
-def first_metrics(told: Told) -> list[str]:
-    """Those that are drawn, the problem's own before the others."""
-    first = [told.problem["metric"], *(metric for metric in PICTURED if metric != told.problem["metric"])]
-    return [metric for metric in first if metric in told.measures][:MOST_PICTURES]
+def pictured(card: Card) -> list[str]:
+    """The metrics that are drawn, the problem's own first."""
+    ordered = dict.fromkeys((card.problem["metric"], *PICTURED))
+    return [metric for metric in ordered if metric in card.measures][:MOST_PICTURES]
 
 
-def minus(told: Told, found: Values, metric: str) -> Markup:
-    """The champion minus each other candidate, by one metric."""
-    rows = [
-        Interval(
-            readable(name),
-            each[metric]["value"],
-            each[metric]["low"],
-            each[metric]["high"],
-            told.figure(metric, each[metric]["value"], True),
-            told.tone(name),
-        )
-        for name, each in found.items()
-        if metric in each
-    ]
-    caption = Markup("<b>{}</b>, {}").format(told.label(metric), told.better(metric))
-    return figure(caption, interval_rows(rows, 0.0))
-
-
-def pictured(told: Told, metric: str) -> Markup:
+def compared(card: Card, metric: str) -> Markup:
     """One metric of every candidate."""
-    found = {name: each[metric] for name, each in told.evidence["candidates"].items() if metric in each}
-    baseline = found.get(told.evidence["baseline"])
+    values = {name: row[metric] for name, row in card.evidence["candidates"].items() if metric in row}
     rows = [
-        Interval(
-            Markup("<b>{}</b>").format(readable(name)) if name == told.champion else readable(name),
-            each["value"],
-            each["low"],
-            each["high"],
-            told.figure(metric, each["value"]),
-            told.tone(name),
+        Interval.of(
+            Markup("<b>{}</b>").format(readable(name)) if name == card.champion else readable(name),
+            interval,
+            card.figure(metric, interval["value"]),
+            card.tone(name),
         )
-        for name, each in found.items()
+        for name, interval in values.items()
     ]
-    caption = Markup("<b>{}</b>, {}").format(told.label(metric), told.better(metric))
-    return figure(caption, interval_rows(rows, baseline["value"] if baseline else None))
+    baseline = values.get(card.evidence["baseline"])
+    return figure(card.caption(metric), interval_rows(rows, baseline["value"] if baseline else None))
 
 
-def metric_table(told: Told, measures: Values, sign: bool = False) -> Markup:
+def metric_table(card: Card, measures: Values, sign: bool = False) -> Markup:
     """A row a candidate, a column a metric."""
-    metrics = [metric for metric in told.evidence["metrics"] if metric in told.measures]
+    metrics = [metric for metric in card.evidence["metrics"] if metric in card.measures]
     rows: list[Sequence[str | Markup]] = [
-        [readable(name), *(told.cell(metric, each.get(metric), sign) for metric in metrics)]
-        for name, each in measures.items()
+        [readable(name), *(card.cell(metric, row.get(metric), sign) for metric in metrics)]
+        for name, row in measures.items()
     ]
-    chosen = [place for place, name in enumerate(measures) if name == told.champion]
+    champions = [number for number, name in enumerate(measures) if name == card.champion]
     return Markup('<div class="scroll">{}</div>').format(
-        table(("candidate", *(told.label(metric) for metric in metrics)), rows, chosen)
+        table(("candidate", *(card.label(metric) for metric in metrics)), rows, champions)
     )
 
 
-def differences(told: Told) -> list[Markup]:
+def differences(card: Card) -> list[Markup]:
     """The champion minus each other candidate."""
-    found = told.evidence.get("differences")
-    if not found:
+    measures = card.evidence.get("differences")
+    if not measures:
         return []
     return [
-        Markup("<h3>{} minus each other candidate</h3>").format(readable(told.champion)),
-        paragraph(
-            "In the same replicates; dashed: no difference. An interval without zero is beyond chance.",
-            soft=True,
-        ),
-        grid(*(minus(told, found, metric) for metric in first_metrics(told)[:2]), two=True),
-        folded("All differences", metric_table(told, found, sign=True)),
+        subheading(f"{readable(card.champion)} minus each other candidate"),
+        soft("In the same replicates; dashed: no difference. An interval without zero is beyond chance."),
+        grid(*(difference(card, measures, metric) for metric in pictured(card)[:2]), two=True),
+        folded("All differences", metric_table(card, measures, sign=True)),
     ]
+
+
+def difference(card: Card, measures: Values, metric: str) -> Markup:
+    """The champion minus each other candidate, by one metric."""
+    rows = [
+        Interval.of(
+            readable(name),
+            row[metric],
+            card.figure(metric, row[metric]["value"], sign=True),
+            card.tone(name),
+        )
+        for name, row in measures.items()
+        if metric in row
+    ]
+    return figure(card.caption(metric), interval_rows(rows, 0.0))

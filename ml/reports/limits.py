@@ -6,10 +6,9 @@ from markupsafe import Markup
 
 from ml.common.counting import counted
 from ml.features.own_labels import name_of
-from ml.page.document import definitions, folded, paragraph
+from ml.page.document import bullets, code, definitions, folded, paragraph
 from ml.page.figures import percent
-from ml.reports.facts import Told
-from ml.reports.learned import weakest
+from ml.reports.card import Card
 
 COMMANDS = """churn build
 churn train --repeat {model}
@@ -17,19 +16,15 @@ churn evaluate
 churn report"""
 
 
-def limits(told: Told) -> list[Markup]:
-    """One sentence a limit."""
-    return [
-        Markup("<ul>{}</ul>").format(
-            Markup("").join(Markup("<li>{}</li>").format(each) for each in sentences(told))
-        )
-    ]
+def limits(card: Card) -> list[Markup]:
+    """One sentence a limit: those of every model, then what this one's evidence shows."""
+    return [bullets([*of_any_model(card), *of_this_model(card)])]
 
 
-def sentences(told: Told) -> Iterator[str]:
-    """What every model of this kind is not, then what this one's evidence says."""
-    problem, test = told.problem, told.evidence["test"]
-    if own := told.card.get("labels"):
+def of_any_model(card: Card) -> Iterator[str]:
+    """What no model of this kind can say."""
+    problem, test = card.problem, card.evidence["test"]
+    if own := card.manifest.get("labels"):
         yield (
             f"It answers what the labels of {name_of(own['file'])} mean, which nothing here can check, and "
             "was judged on rows of that file alone; scored are all customers with a kept order in the last "
@@ -55,73 +50,70 @@ def sentences(told: Told) -> Iterator[str]:
             f"Profit stands on stated costs: a taken-up share of {percent(problem['costs']['take_up'], 0)} "
             "is a guess until it is measured."
         )
-    if found := weakest(told.evidence):
-        by, name, value = found
-        overall = told.measures["roc_auc"]["value"]
+
+
+def of_this_model(card: Card) -> Iterator[str]:
+    """The weakest segment, the worst month, leakage suspects."""
+    overall = card.measures["roc_auc"]["value"]
+    groups = [
+        (group["measures"]["roc_auc"]["value"], segment["by"], group["name"])
+        for segment in card.entries("segments")
+        for group in segment["groups"]
+        if group["measures"]
+    ]
+    if groups:
+        value, by, name = min(groups, key=lambda group: group[0])
         if value < overall:
             yield f"It ranks worst where {by} is {name}: ROC-AUC {value:.3f}, against {overall:.3f} over all."
-    months = told.evidence.get("months") or []
-    if months:
-        off = max(months, key=lambda each: abs(each["mean_probability"] - each["base_rate"]))
+    if months := card.entries("months"):
+        off = max(months, key=lambda month: abs(month["mean_probability"] - month["base_rate"]))
         yield (
             f"Its mean probability was farthest off in {off['name']}: said "
             f"{percent(off['mean_probability'])}, seen {percent(off['base_rate'])}."
         )
-    for each in told.card.get("suspects") or []:
+    for suspect in card.manifest.get("suspects") or []:
         yield (
-            f"{each['feature']} alone tells who churned, ROC-AUC {each['roc_auc']:.3f} on training rows: if "
-            "it is known only later, no figure on this page holds."
+            f"{suspect['feature']} alone tells who churned, ROC-AUC {suspect['roc_auc']:.3f} on training "
+            "rows: if it is known only later, no figure on this page holds."
         )
-    if told.deep:
+    if card.is_deep:
         yield "This page names customers and their values: keep it where such data may be kept."
 
 
-def repeated(told: Told) -> list[Markup]:
+def repeated(card: Card) -> list[Markup]:
     """Commands, and what must be the same for the same figures."""
-    card = told.card
-    said = COMMANDS.format(model=card["model_version"])
+    manifest = card.manifest
     return [
         paragraph(
             "The same data, problem, seed and versions give the same model and the same scores, to the "
             "last bit."
         ),
-        Markup("<pre><code>{}</code></pre>").format(said),
-        definitions([(name, value) for name, value in origin(told) if value]),
+        code(COMMANDS.format(model=manifest["model_version"])),
+        definitions([(name, value) for name, value in origin(card) if value]),
         folded(
-            "Versions and files",
-            definitions(
-                [*card["versions"].items(), *((name, digest) for name, digest in card["files"].items())]
-            ),
+            "Versions and files", definitions([*manifest["versions"].items(), *manifest["files"].items()])
         ),
     ]
 
 
-def origin(told: Told) -> list[tuple[str, str]]:
-    """Where the model comes from."""
-    card = told.card
-    code, dataset = card.get("code"), card.get("dataset")
+def origin(card: Card) -> list[tuple[str, str]]:
+    """Where the model comes from; empty where it does not apply."""
+    manifest, looks = card.manifest, card.evidence.get("looks")
+    unseen = "nobody looked at these test cut-offs before"
     return [
-        ("model", f"{card['model_version']}, card {card['card']}"),
-        ("build", f"{card['build_id']}, data clock {card['data_clock']}"),
-        ("features", f"service hash {card['service_hash']}"),
-        ("dataset", in_words(dataset)),
-        ("labels", in_words(card.get("labels"))),
-        ("code", in_words(code)),
-        ("seed", str(card["seed"])),
-        ("looks", looks(told)),
+        ("model", f"{manifest['model_version']}, card {manifest['card']}"),
+        ("build", f"{manifest['build_id']}, data clock {manifest['data_clock']}"),
+        ("features", f"service hash {manifest['service_hash']}"),
+        ("dataset", in_words(manifest.get("dataset"))),
+        ("labels", in_words(manifest.get("labels"))),
+        ("code", in_words(manifest.get("code"))),
+        ("seed", str(manifest["seed"])),
+        ("looks", (looks["sentence"] or unseen) if looks else ""),
     ]
 
 
 def in_words(value: object) -> str:
-    """A text, or the entries of a mapping."""
+    """A text, or the entries of a mapping that have a value."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {each}" for name, each in value.items() if each is not None)
+        return ", ".join(f"{name} {entry}" for name, entry in value.items() if entry is not None)
     return str(value) if value else ""
-
-
-def looks(told: Told) -> str:
-    """How often these test cut-offs were looked at."""
-    found = told.evidence.get("looks")
-    if not found:
-        return ""
-    return found["sentence"] or "nobody looked at these test cut-offs before"

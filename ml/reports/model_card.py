@@ -1,4 +1,4 @@
-"""The report of the current model: card, kept evidence and test probabilities in, a page out."""
+"""The model card of the current model, from its manifest, its evidence and its test probabilities."""
 
 import os
 from pathlib import Path
@@ -18,11 +18,12 @@ from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.store import TEST
 from ml.page.document import write_whole
-from ml.reports.facts import Told
+from ml.reports.card import Card
 from ml.reports.model_card_page import page
 from ml.warehouse.current_model import champion_of
 
 BINS = 25
+DEEP = ("segments", "learning", "importance", "ablation", "staleness", "reasons")
 
 
 def report(
@@ -43,8 +44,7 @@ def report(
     -------
     dict
         model_version, champion, build_id, data_clock, better_than_chance, answer (one sentence), verdict
-        (sentences), missing (sections that
-        'churn evaluate' has still to make), page (the file).
+        (sentences), missing (sections that 'churn evaluate' has still to make), page (the file).
 
     Raises
     ------
@@ -56,10 +56,10 @@ def report(
     house = Home.at(home)
     with house.reading() as build, progress.bar("drawing", 2) as bar:
         model = champion_of(build, problem_for(house, problem, progress), progress)
-        told = told_of(model, house)
+        card = card_of(model, house)
         bar.step()
         file = Path(out) if out else house.root / "report" / f"{model.version}.html"
-        write_whole(file, page(told))
+        write_whole(file, page(card))
         bar.step()
     return {
         "model_version": model.version,
@@ -67,37 +67,31 @@ def report(
         "build_id": model.facts["build_id"],
         "data_clock": model.facts["data_clock"],
         "better_than_chance": ranks_better_than_chance(model.facts),
-        "answer": answer(model.facts, told.evidence),
-        "verdict": list(told.evidence["verdict"]),
-        "missing": [] if told.deep else list(DEEP),
+        "answer": answer(model.facts, card.evidence),
+        "verdict": list(card.evidence["verdict"]),
+        "missing": [] if card.is_deep else list(DEEP),
         "page": str(file),
     }
 
 
-DEEP = ("segments", "learning", "importance", "ablation", "staleness", "reasons")
-
-
-def told_of(model: ChurnModel, home: Home) -> Told:
-    """The model with its evidence; where none is kept, with what its kept test probabilities tell."""
+def card_of(model: ChurnModel, home: Home) -> Card:
+    """The model with its evidence; where none is kept, with what the test probabilities alone tell."""
     folder = home.models / model.version
-    kept = read_evidence(home, model)
-    evidence = kept or shallow(model, folder)
-    return Told(card=model.facts, evidence=evidence, deep=kept is not None, sureness=sureness(model, folder))
+    evidence = read_evidence(home, model)
+    is_deep = evidence is not None
+    if evidence is None:
+        held = Held.of_model(model, folder)
+        evidence = origin(model, held) | on_test(model, held, lambda step: None)
+    return Card(model.facts, evidence, is_deep, histogram(model, folder))
 
 
-def shallow(model: ChurnModel, folder: Path) -> dict[str, Any]:
-    """What can be told without the rows of the build."""
-    held = Held.of_model(model, folder)
-    return origin(model, held) | on_test(model, held, lambda what: None)
-
-
-def sureness(model: ChurnModel, folder: Path) -> dict[str, list[float]]:
-    """Shares of who stayed and who churned by the champion's probability."""
+def histogram(model: ChurnModel, folder: Path) -> dict[str, list[float]]:
+    """Shares of those who stayed and those who churned, by the champion's probability."""
     rows = pq.read_table(folder / TEST, columns=["churned", model.kind])
     probability, churned = rows[model.kind].to_numpy(), rows["churned"].to_numpy() == 1
     edges = np.linspace(0, 1, BINS + 1)
-    found = {"edges": edges.tolist()}
-    for name, which in (("stayed", ~churned), ("churned", churned)):
-        counts = np.histogram(probability[which], edges)[0]
-        found[name] = (counts / max(counts.sum(), 1)).tolist()
-    return found
+    shares = {"edges": edges.tolist()}
+    for name, rows_of_class in (("stayed", ~churned), ("churned", churned)):
+        counts = np.histogram(probability[rows_of_class], edges)[0]
+        shares[name] = (counts / max(counts.sum(), 1)).tolist()
+    return shares

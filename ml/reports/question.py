@@ -8,11 +8,11 @@ from markupsafe import Markup
 from ml.common.counting import counted
 from ml.common.instants import format_instant, parse_instant
 from ml.features.own_labels import name_of
-from ml.page.document import definitions, folded, paragraph, table
+from ml.page.document import definitions, folded, paragraph, soft, table
 from ml.page.figures import NOTHING, number, percent, readable
-from ml.page.rows import figure
-from ml.page.spans import timeline
-from ml.reports.facts import Told
+from ml.page.rows import EMPTY, figure
+from ml.page.spans import Span, timeline
+from ml.reports.card import Card
 
 PART_OF = {"selection": "validation", "calibration": "validation"}
 USES = {
@@ -23,16 +23,16 @@ USES = {
 }
 
 
-def question(told: Told) -> list[Markup]:
+def question(card: Card) -> list[Markup]:
     """What is asked, of whom, and what counts as success."""
     answer = "The answer is a probability, a decision by a threshold, a risk band, and reasons."
-    entries = [(name, value) for name, value in terms(told) if value]
-    return [paragraph(f"{meaning(told)} {answer}"), definitions(entries, words=True)]
+    terms = [(name, value) for name, value in terms_of(card) if value]
+    return [paragraph(f"{meaning(card)} {answer}"), definitions(terms, words=True)]
 
 
-def meaning(told: Told) -> str:
-    """What churn is here: as the problem says, or as the labels of a file do."""
-    problem, own = told.problem, told.card.get("labels")
+def meaning(card: Card) -> str:
+    """What churn is here: as the problem defines it, or as the labels of a file do."""
+    problem, own = card.problem, card.manifest.get("labels")
     if own:
         return (
             f"Of each customer and instant in {name_of(own['file'])}, the file says who churned "
@@ -45,89 +45,77 @@ def meaning(told: Told) -> str:
     )
 
 
-def terms(told: Told) -> list[tuple[str, str]]:
-    """The problem's terms in words."""
-    problem = told.problem
-    success, costs = problem.get("success"), problem.get("costs")
-    bands, threshold = problem["bands"], problem["threshold"]
+def terms_of(card: Card) -> list[tuple[str, str]]:
+    """The problem's terms in words; empty where the problem does not state one."""
+    problem = card.problem
+    success, costs, refresh = (problem.get(name) for name in ("success", "costs", "refresh_days"))
+    bands, threshold, constraints = problem["bands"], problem["threshold"], problem["constraints"]
     value = threshold.get("value")
+    every = f"every {counted(problem['cutoff_every_days'], 'day')} in training"
+    prices = (
+        f"contact {number(costs['contact'])}, offer {number(costs['offer'])}, value kept "
+        f"{number(costs['value_kept'])}, taken up by {percent(costs['take_up'], 0)}"
+        if costs
+        else ""
+    )
     return [
-        (
-            "asked",
-            "at the instants of the file"
-            if "labels" in told.card
-            else f"every {counted(problem['cutoff_every_days'], 'day')} in training",
-        ),
-        (
-            "scored anew",
-            f"every {counted(problem['refresh_days'], 'day')}" if problem.get("refresh_days") else "",
-        ),
-        ("compared by", told.label(problem["metric"])),
-        ("success", f"{told.label(success['metric'])} {number(success['target'])}" if success else ""),
+        ("asked", "at the instants of the file" if "labels" in card.manifest else every),
+        ("scored anew", f"every {counted(refresh, 'day')}" if refresh else ""),
+        ("compared by", card.label(problem["metric"])),
+        ("success", f"{card.label(success['metric'])} {number(success['target'])}" if success else ""),
         ("threshold", readable(threshold["rule"]) + ("" if value is None else f" {number(value)}")),
         ("bands", f"low, medium from {number(bands['medium'])}, high from {number(bands['high'])}"),
-        (
-            "costs",
-            f"contact {number(costs['contact'])}, offer {number(costs['offer'])}, value kept "
-            f"{number(costs['value_kept'])}, taken up by {percent(costs['take_up'], 0)}"
-            if costs
-            else "",
-        ),
+        ("costs", prices),
         ("capacity", f"{problem['capacity']:,} contacts a week" if problem.get("capacity") else ""),
         ("naive rule", " or ".join(problem["baseline"])),
         (
             "limits",
-            f"{problem['constraints']['latency_ms']} ms a customer; "
-            f"{counted(problem['constraints']['reasons'], 'reason')} a score",
+            f"{constraints['latency_ms']} ms a customer; {counted(constraints['reasons'], 'reason')} a score",
         ),
     ]
 
 
-def data(told: Told) -> list[Markup]:
+def data(card: Card) -> list[Markup]:
     """The parts in time, their sizes, and the features that stayed out."""
-    card = told.card
+    clock = card.manifest["data_clock"]
+    names = ("part", "cut-offs", "labelled rows", "rows used", "customers", "churn rate", "used")
     return [
         figure(
             "The cut-offs of each part, and how far their labels look (pale); dashed: the data clock, "
-            f"{card['data_clock']}",
-            timeline(spans(told), card["data_clock"]),
+            f"{clock}",
+            timeline(spans(card), clock),
         ),
-        table(
-            ("part", "cut-offs", "labelled rows", "rows used", "customers", "churn rate", "used"),
-            part_rows(told),
-            texts=(0, 6),
-        ),
-        *left_out(told),
+        table(names, part_rows(card), texts=(0, 6)),
+        *left_out(card),
     ]
 
 
-def spans(told: Told) -> list[dict[str, object]]:
-    """Parts as spans of time."""
-    reach = timedelta(days=told.problem["horizon_days"] + told.problem["label_delay_days"])
+def spans(card: Card) -> list[Span]:
+    """Parts as spans of time, each continued to where its last label is settled."""
+    gap = timedelta(days=card.problem["horizon_days"] + card.problem["label_delay_days"])
     return [
-        {
-            "label": name,
-            "first": span["first"],
-            "last": span["last"],
-            "until": format_instant(parse_instant(span["last"]) + reach),
-            "marked": False,
-        }
-        for name, span in told.card["split"].items()
-        if name != "left_out" and span["cutoffs"]
+        Span(
+            label=name,
+            first=part["first"],
+            last=part["last"],
+            until=format_instant(parse_instant(part["last"]) + gap),
+        )
+        for name, part in card.manifest["split"].items()
+        if name != "left_out" and part["cutoffs"]
     ]
 
 
-def part_rows(told: Told) -> list[list[str]]:
+def part_rows(card: Card) -> list[list[str]]:
     """One row a part."""
-    card = told.card
+    manifest = card.manifest
     rows = []
-    for name, facts in card["parts"].items():
+    for name, facts in manifest["parts"].items():
         part = PART_OF.get(name, name)
         rows.append(
             [
                 name,
-                number(card["split"][part]["cutoffs"]),
-                number(card["labelled_rows"].get(part)),
+                number(manifest["split"][part]["cutoffs"]),
+                number(manifest["labelled_rows"].get(part)),
                 number(facts["rows"]),
                 number(facts["customers"]),
                 percent(facts["base_rate"]),
@@ -137,31 +125,25 @@ def part_rows(told: Told) -> list[list[str]]:
     return rows
 
 
-def left_out(told: Told) -> list[Markup]:
-    """Cut-offs between the parts, features by the reason they stayed out, and the inputs."""
-    card = told.card
-    between = card["split"]["left_out"]["cutoffs"]
-    reasons = defaultdict(list)
-    for name, reason in card["left_out"].items():
-        reasons[reason].append(name)
-    said = [
-        f"{counted(between, 'cut-off')} between the parts ({card['labelled_rows']['left_out']:,} rows) "
-        "belong to none, for their labels look into the next part."
-    ]
-    if any(facts["rows"] < card["labelled_rows"].get(name, 0) for name, facts in card["parts"].items()):
-        said.append("Of larger parts, rows were drawn by a seeded hash.")
-    groups = [(reason, ", ".join(names)) for reason, names in reasons.items()]
-    inputs = ", ".join(each["name"] for each in card["inputs"])
-    return [
-        paragraph(" ".join(said), soft=True),
-        folded(f"{counted(len(card['inputs']), 'feature')} the model may read", paragraph(inputs)),
-        folded(f"{counted(len(card['left_out']), 'feature')} left out", grouped(groups)),
-    ]
-
-
-def grouped(groups: list[tuple[str, str]]) -> Markup:
-    """Reasons, each with the features it holds for."""
-    return Markup("").join(
-        Markup("<p><b>{}</b>: {}</p>").format(reason[:1].upper() + reason[1:], names)
-        for reason, names in groups
+def left_out(card: Card) -> list[Markup]:
+    """Cut-offs between the parts, the inputs, and the other features by the reason they stayed out."""
+    manifest = card.manifest
+    labelled, inputs = manifest["labelled_rows"], [feature["name"] for feature in manifest["inputs"]]
+    text = (
+        f"{counted(manifest['split']['left_out']['cutoffs'], 'cut-off')} between the parts "
+        f"({labelled['left_out']:,} rows) belong to none, for their labels look into the next part."
     )
+    if any(facts["rows"] < labelled.get(name, 0) for name, facts in manifest["parts"].items()):
+        text += " Of larger parts, rows were drawn by a seeded hash."
+    reasons = defaultdict(list)
+    for name, reason in manifest["left_out"].items():
+        reasons[reason].append(name)
+    groups = EMPTY.join(
+        Markup("<p><b>{}</b>: {}</p>").format(reason[:1].upper() + reason[1:], ", ".join(names))
+        for reason, names in reasons.items()
+    )
+    return [
+        soft(text),
+        folded(f"{counted(len(inputs), 'feature')} the model may read", paragraph(", ".join(inputs))),
+        folded(f"{counted(len(manifest['left_out']), 'feature')} left out", groups),
+    ]

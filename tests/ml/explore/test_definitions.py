@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from ml.config.problem import Problem
-from ml.explore.definition_pictures import definitions
 from ml.explore.definitions import Orders, at_cutoff, choice, find_definitions, orders_of, propose
 from ml.explore.findings import of_definitions
+from ml.explore.population_pictures import definitions
 from ml.explore.rows import read_labelled
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import write_build

@@ -6,23 +6,24 @@ from pathlib import Path
 from markupsafe import Markup
 
 from ml.page.document import (
-    contents,
     definitions,
     document,
     header,
     notes,
     section,
+    sections,
+    soft,
     table,
     tiles,
     write_whole,
 )
-from ml.page.spans import timeline
+from ml.page.spans import Span, timeline
 
 NASTY = "<script>alert('&')</script>"
 
 
 def test_a_page_needs_nothing_else() -> None:
-    html = document(NASTY, section("a", NASTY, tiles([(NASTY, NASTY)]), note=NASTY))
+    html = document(NASTY, section("a", NASTY, soft(NASTY), tiles([(NASTY, NASTY)])))
     assert re.findall(r"https?:|src=|@import|url\(|<link|<script", html) == []
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html
     assert "prefers-color-scheme: dark" in html
@@ -32,7 +33,7 @@ def test_a_page_needs_nothing_else() -> None:
 def test_every_piece_escapes_text_and_keeps_markup() -> None:
     pieces = [
         header(NASTY, NASTY),
-        contents([("a", NASTY)]),
+        sections(NASTY, {"a": (NASTY, lambda text: [soft(text)])}),
         notes([("good", NASTY, NASTY)]),
         table([NASTY, "b"], [[NASTY, Markup("<b>1</b>")]]),
         definitions([(NASTY, NASTY)]),
@@ -56,14 +57,12 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_a_span_and_what_comes_later_are_on_one_scale() -> None:
-    span = {
-        "label": "fold",
-        "first": "2024-01-01T00:00:00Z",
-        "last": "2024-01-11T00:00:00Z",
-        "until": None,
-        "later": ("2024-01-21T00:00:00Z", "2024-01-31T00:00:00Z"),
-        "marked": False,
-    }
+    span = Span(
+        label="fold",
+        first="2024-01-01T00:00:00Z",
+        last="2024-01-11T00:00:00Z",
+        later=("2024-01-21T00:00:00Z", "2024-01-31T00:00:00Z"),
+    )
     html = timeline([span], "2024-04-10T00:00:00Z")
     assert re.findall(r'class="(bar|faint)" x="([\d.]+)" y="0" width="([\d.]+)"', html) == [
         ("bar", "0.000", "10.000"),

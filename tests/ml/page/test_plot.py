@@ -6,7 +6,7 @@ import numpy as np
 
 from ml.page.axes import Axis, linear
 from ml.page.plot import Across, Band, Columns, Dots, Line, plot, thinned
-from ml.page.rows import Interval, bar_rows, diverging_rows, interval_rows, name_of, split_row, strip
+from ml.page.rows import Bar, Interval, bar_rows, breakable, diverging_rows, interval_rows, split_row, strip
 
 X, Y = Axis(0, 10, ((0, "0"), (10, "10"))), Axis(0, 4, ((0, "0"), (4, "4")))
 NASTY = "<script>alert('&')</script>"
@@ -24,7 +24,7 @@ def test_a_band_goes_there_on_top_and_back_below() -> None:
 
 
 def test_columns_stand_on_the_ground() -> None:
-    drawn = Columns([0, 5, 10], [1, 0], said=["one", "none"]).draw(X, Y)
+    drawn = Columns([0, 5, 10], [1, 0], tooltips=["one", "none"]).draw(X, Y)
     assert re.findall(r'x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', drawn) == [
         ("0.00", "75.00", "50.00", "25.00")
     ]
@@ -32,7 +32,7 @@ def test_columns_stand_on_the_ground() -> None:
 
 
 def test_a_dot_has_its_whisker() -> None:
-    drawn = Dots([5], [2], low=[1], high=[3], said=["two"]).draw(X, Y)
+    drawn = Dots([5], [2], low=[1], high=[3], tooltips=["two"]).draw(X, Y)
     assert 'd="M50.00 75.00V25.00"' in drawn
     assert 'd="M50.00 50.00h0"' in drawn
     assert Dots([5], [np.nan]).draw(X, Y) == ""
@@ -60,7 +60,7 @@ def test_a_plot_says_its_title_keys_and_ticks_and_escapes_them() -> None:
 
 
 def test_bars_share_one_scale() -> None:
-    drawn = bar_rows([("a", 1.0, "one", "bar"), ("b", 0.75, "less", "bar")], start=0.5, limit=0.6, end=1.5)
+    drawn = bar_rows([Bar("a", 1.0, "one"), Bar("b", 0.75, "less")], start=0.5, limit=0.6, end=1.5)
     assert re.findall(r'class="bar" x="0.000" y="0" width="([\d.]+)"', drawn) == ["50.000", "25.000"]
     assert drawn.count('x1="10.000"') == 2
     assert "--value:6ch" in drawn
@@ -75,7 +75,7 @@ def test_intervals_share_one_scale_that_holds_the_limit() -> None:
 
 
 def test_what_adds_goes_right_and_what_takes_goes_left() -> None:
-    drawn = diverging_rows([("up", 2.0, "+2"), ("down", -1.0, "-1")], most=2.0)
+    drawn = diverging_rows([Bar("up", 2.0, "+2"), Bar("down", -1.0, "-1")], most=2.0)
     assert re.findall(r'class="tinted (\w)" x="([\d.]+)" y="0" width="([\d.]+)"', drawn) == [
         ("b", "50.000", "50.000"),
         ("a", "25.000", "25.000"),
@@ -98,4 +98,4 @@ def test_a_strip_leaves_out_what_is_empty() -> None:
 
 
 def test_long_names_break_after_an_underscore() -> None:
-    assert name_of("a_b<c") == "a_<wbr>b&lt;c"
+    assert breakable("a_b<c") == "a_<wbr>b&lt;c"
