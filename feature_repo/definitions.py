@@ -2,7 +2,7 @@
 
 import click
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.common.paths import published_build
 from ml.common.warnings_filter import silence_known_warnings
 from ml.featurestore.catalog import read_catalog

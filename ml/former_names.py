@@ -19,6 +19,7 @@ FORMER = {
     "feature_repo.retrieval": "ml.featurestore.retrieval.retrieve",
     "ml.build": "ml.warehouse",
     "ml.builds": "ml.warehouse.builds",
+    "ml.common.feature_errors": "ml.common.errors",
     "ml.dataset": "ml.features.dataset",
     "ml.doctor": "ml.warehouse.doctor",
     "ml.errors": "ml.common.errors",

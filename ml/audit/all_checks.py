@@ -18,7 +18,6 @@ import duckdb
 
 from ml.audit.findings import Audit, Finding, failed, not_checked
 from ml.common.errors import DamagedError, NotReadyError, TidemarkError, UsageError
-from ml.common.feature_errors import FeatureError
 from ml.common.instants import format_instant
 from ml.common.paths import ROOT
 from ml.common.progress import SILENT, Progress
@@ -149,7 +148,7 @@ def run_check(name: str, given: Audit) -> Finding:
     check: Callable[[Audit], Finding] = import_module(f"ml.audit.{MODULES.get(name, name)}").check
     try:
         found = check(given)
-    except (TidemarkError, FeatureError, OSError, duckdb.Error, sqlite3.Error) as error:
+    except (TidemarkError, OSError, duckdb.Error, sqlite3.Error) as error:
         lacks = isinstance(error, NotReadyError) and not isinstance(error, DamagedError)
         found = (not_checked if lacks else failed)(name, first_line(error))
     return found.timed(time.monotonic() - started, allowed)

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 import click
 
 from ml.common.errors import TidemarkError
-from ml.common.feature_errors import FeatureError, RowsError
 from ml.common.instants import format_instant
 from ml.common.progress import Progress
 from ml.home.layout import Home
@@ -53,8 +52,6 @@ def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
             function(run, **options)
         except TidemarkError as error:
             fail(str(error), error.exit_status, as_json)
-        except FeatureError as error:
-            fail(str(error), 2 if isinstance(error, RowsError) else 1, as_json)
         except KeyboardInterrupt:
             fail(STOPPED, 1, as_json)
         except OSError as error:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 
 OUT_OF_MEMORY = "Out of Memory Error"
 SETTING = "offline_store.memory_limit in feature_store.yaml"

@@ -1,14 +1,22 @@
 """Every error a user can meet, as one small tree; each has an exit status.
 
-    TidemarkError                 1  the work failed
-    |-- UsageError                2  what was asked for makes no sense
-    |   `-- ProblemError          2  problem.yml does not say a usable problem
-    |-- NotReadyError             1  an earlier step has not been run
-    |   `-- DamagedError          1  what it wrote is not whole any more
-    |-- SourceError               1  the raw data cannot be read, or breaks the contract as a whole
-    |-- BuildError                1  dbt failed, or a data test did
-    |-- ModelError                1  a model cannot be trained, read or used
-    `-- BusyError                 1  another process is writing to the same home
+    TidemarkError                     1  the work failed
+    |-- UsageError                    2  what was asked for makes no sense
+    |   `-- ProblemError              2  problem.yml does not say a usable problem
+    |-- NotReadyError                 1  an earlier step has not been run
+    |   `-- DamagedError              1  what it wrote is not whole any more
+    |-- SourceError                   1  the raw data cannot be read, or breaks the contract as a whole
+    |-- BuildError                    1  dbt failed, or a data test did
+    |-- ModelError                    1  a model cannot be trained, read or used
+    |-- BusyError                     1  another process is writing to the same home
+    |   `-- RegistryChangedError      1  ... or has just changed the registry
+    `-- FeatureError                  1  features cannot be described, answered or put online
+        |-- CatalogError              1  the build's models, YAML and tables do not agree
+        |   `-- FormulaError          1  an on-demand formula cannot be used
+        |-- RowsError                 2  the entity rows, or the requested features, make no sense
+        |-- RegistryDamagedError      1  the registry file is not whole
+        |-- OnlineDamagedError        1  the online store's file is not whole
+        `-- RowsLostError             1  not every customer offline has come online
 
 A message says what is wrong, where, and what to do next, in one sentence or two.
 """
@@ -52,3 +60,38 @@ class ModelError(TidemarkError):
 
 class BusyError(TidemarkError):
     """Another process is writing to the same home."""
+
+
+class RegistryChangedError(BusyError, RuntimeError):
+    """Another process changed Feast's registry while this one was working on it."""
+
+
+# A ValueError too: that is what callers of Feast's API expect of a wrong argument.
+class FeatureError(TidemarkError, ValueError):
+    """Features cannot be described, answered or put online."""
+
+
+class CatalogError(FeatureError):
+    """The build's models, YAML and tables do not agree."""
+
+
+class FormulaError(CatalogError):
+    """An on-demand formula cannot be used."""
+
+
+class RowsError(FeatureError):
+    """The entity rows, or the requested features, make no sense."""
+
+    exit_status = 2
+
+
+class RegistryDamagedError(FeatureError):
+    """The registry file is not one that Feast wrote, or not all of it."""
+
+
+class OnlineDamagedError(FeatureError):
+    """The online store's file is no database, or not all of it."""
+
+
+class RowsLostError(FeatureError):
+    """Not every customer offline has come online."""

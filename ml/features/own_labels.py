@@ -19,8 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.common.counting import counted
-from ml.common.errors import UsageError
-from ml.common.feature_errors import RowsError
+from ml.common.errors import RowsError, UsageError
 from ml.common.instants import format_instant
 from ml.config.problem import Problem
 from ml.features.labels import parquet

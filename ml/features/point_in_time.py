@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ml.common.errors import BuildError, TidemarkError, UsageError
-from ml.common.feature_errors import FeatureError, RowsError
+from ml.common.errors import BuildError, FeatureError, RowsError, TidemarkError, UsageError
 from ml.common.progress import SILENT, Progress
 from ml.common.row_files import check_out, read_rows, write_rows
 from ml.featurestore.retrieval.retrieve import point_in_time, point_in_time_stream

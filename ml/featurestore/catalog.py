@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ml.common.feature_errors import CatalogError
+from ml.common.errors import CatalogError
 from ml.featurestore.formulas import INSTANT, NUMBER, RESERVED, check_formulas, used_names
 from ml.featurestore.windowed_families import fill, members, window_of, windows_shared
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.common.feature_errors import FormulaError
+from ml.common.errors import FormulaError
 
 ASKED_AT = "asked_at"
 NUMBER, INSTANT = "number", "instant"

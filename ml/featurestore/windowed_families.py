@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ml.common.feature_errors import CatalogError
+from ml.common.errors import CatalogError
 
 MARK = "{w}"
 FAMILY = re.compile(r"\w*(?:\{w\}\w*)+")

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml.common.errors import BusyError, TidemarkError
-from ml.common.feature_errors import RegistryDamagedError
+from ml.common.errors import RegistryDamagedError, TidemarkError
 from ml.common.instants import format_instant
 from ml.common.paths import registry_file
 from ml.common.progress import SILENT, Progress
@@ -163,18 +162,11 @@ def in_one_step(store: "FeatureStore", finally_do: Callable[[], None]) -> Iterat
 
 @contextlib.contextmanager
 def problems_told() -> Iterator[None]:
-    """What can go wrong on the way, in the words of this side."""
+    """A build that DuckDB cannot read, in the words of this side."""
     import duckdb
-
-    from ml.common.feature_errors import RowsLostError
-    from ml.featurestore.registry.store import RegistryChangedError
 
     try:
         yield
-    except RegistryChangedError as error:
-        raise BusyError(str(error)) from error
-    except RowsLostError as error:
-        raise TidemarkError(str(error)) from error
     except duckdb.Error as error:
         problem = str(error).splitlines()[0]
         raise TidemarkError(f"the build cannot be read: {problem}; run 'churn build' again") from error

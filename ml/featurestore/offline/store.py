@@ -29,7 +29,7 @@ from feast.types import String
 from feast.utils import compute_non_entity_date_range
 
 from ml.common.disk import whole_file
-from ml.common.feature_errors import FeatureError, RowsError
+from ml.common.errors import FeatureError, RowsError
 from ml.common.paths import store_path
 from ml.common.warnings_filter import silence_known_warnings
 from ml.featurestore.offline.historical_job import Joined, PointInTimeJob, Wanted

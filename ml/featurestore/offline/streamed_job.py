@@ -20,7 +20,7 @@ from feast.saved_dataset import SavedDatasetStorage
 from feast.types import from_feast_to_pyarrow_type
 
 from ml.common.disk import replace_folder, whole_file
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 
 
 class StreamedJob(RetrievalJob):

@@ -11,7 +11,7 @@ import duckdb
 from feast import FeatureView, FileSource, RepoConfig
 from feast.feature_view import DUMMY_ENTITY_ID
 
-from ml.common.feature_errors import CatalogError, FeatureError
+from ml.common.errors import CatalogError, FeatureError
 from ml.common.instant_grammar import sentence_of
 from ml.common.sql import REMOTE
 from ml.featurestore.offline.source_job import SourceJob

@@ -9,7 +9,7 @@ from feast import FeatureView
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import python_values_to_proto_values
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.featurestore.online.column_selection import Declared, declared_features
 
 UNTAKEN = (TypeError, ValueError, AssertionError, AttributeError, KeyError)

@@ -22,7 +22,7 @@ from feast.infra.compute_engines.local.compute import LocalComputeEngine, LocalC
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
 from feast.infra.registry.base_registry import BaseRegistry
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.featurestore.feast_objects import BEGINNING
 from ml.featurestore.increments import changed_since, is_build
 from ml.featurestore.offline.view_source import Source, source_of

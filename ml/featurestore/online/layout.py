@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from feast import FeatureView
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.common.sql import quoted
 from ml.featurestore.online.value_kinds import kinds
 

@@ -12,7 +12,7 @@ from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.featurestore.online.layout import listed
 from ml.featurestore.online.sqlite_schema import select_many, select_one, upsert
 from ml.featurestore.online.value_kinds import Kind, key_kinds, key_of, kinds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ml.common.feature_errors import OnlineDamagedError
+from ml.common.errors import OnlineDamagedError
 from ml.common.paths import online_file
 
 HELD = "select view, source, until from materialized order by view"

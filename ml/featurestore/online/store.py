@@ -22,7 +22,7 @@ from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
-from ml.common.feature_errors import RowsLostError
+from ml.common.errors import RowsLostError
 from ml.common.paths import store_path
 from ml.common.sql import quoted
 from ml.featurestore.online.connection import Opened, connect_at_rest, within

@@ -19,14 +19,10 @@ from feast.repo_config import RegistryConfig
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from ml.common.disk import replace_file
-from ml.common.feature_errors import RegistryDamagedError
+from ml.common.errors import RegistryChangedError, RegistryDamagedError
 from ml.common.paths import store_path
 
 _held: dict[Path, IO[str]] = {}
-
-
-class RegistryChangedError(RuntimeError):
-    """Another process changed the registry while this one was working on it."""
 
 
 class WholeFileRegistryStore(RegistryStore):

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.common.feature_errors import RowsError
+from ml.common.errors import RowsError
 from ml.common.instant_grammar import EXAMPLE, instant_of_text
 
 CUSTOMER, ASKED = "customer_id", "event_timestamp"

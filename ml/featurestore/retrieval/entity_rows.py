@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.common.duckdb_engine import Engine, within_memory
-from ml.common.feature_errors import RowsError
+from ml.common.errors import RowsError
 from ml.common.sql import quoted
 from ml.featurestore.retrieval.customer_rows import is_text, parsed, plain, to_microseconds
 from ml.featurestore.retrieval.history import History, bounded, since_1970

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from ml.common.feature_errors import CatalogError, RowsError
+from ml.common.errors import CatalogError, RowsError
 from ml.common.instant_grammar import checked_instant, is_finer
 from ml.common.sql import REMOTE, file_list, literal, parquet, quoted
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.common.duckdb_engine import Engine
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.common.instant_grammar import sentence_of
 from ml.common.sql import parquet, quoted
 from ml.featurestore.retrieval.asof_plans import Asked, find_held

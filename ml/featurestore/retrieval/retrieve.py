@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from ml.common.feature_errors import FeatureError, RowsError
+from ml.common.errors import FeatureError, RowsError
 from ml.common.memory import memory_limit as usual_limit
 from ml.common.sql import quoted
 from ml.featurestore.catalog import Catalog, Feature, View, read_catalog

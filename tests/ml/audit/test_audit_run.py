@@ -16,8 +16,7 @@ from ml.audit import all_checks as frame
 from ml.audit.all_checks import CHECKS, audit, run_checks, scratch_folder
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.cli import main
-from ml.common.errors import DamagedError, NotReadyError, TidemarkError, UsageError
-from ml.common.feature_errors import OnlineDamagedError
+from ml.common.errors import DamagedError, NotReadyError, OnlineDamagedError, TidemarkError, UsageError
 from ml.common.progress import SILENT
 from ml.config.problem import Problem
 from ml.home.layout import Home

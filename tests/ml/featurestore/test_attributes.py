@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from ml.common.feature_errors import CatalogError
+from ml.common.errors import CatalogError
 from ml.config.problem import Problem, Tuning
 from ml.explore import explore
 from ml.features.dataset import dataset

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.common.feature_errors import CatalogError, FormulaError
+from ml.common.errors import CatalogError, FormulaError
 from ml.featurestore.catalog import read_catalog
 from tests.builds import Model, publish_build
 

@@ -22,7 +22,7 @@ from ml.common import disk
 from ml.common import duckdb_engine as engine
 from ml.common.disk import trade_places
 from ml.common.duckdb_engine import Engine
-from ml.common.feature_errors import FeatureError, RowsError
+from ml.common.errors import FeatureError, RowsError
 from ml.home.leases import remove_unless_read
 from tests.ml.featurestore.feast_worlds import (
     ASKED,

@@ -21,7 +21,7 @@ from feast.infra.offline_stores.file_source import FileLoggingDestination, Saved
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.featurestore.offline import historical_job as offline_job
 from ml.featurestore.retrieval import asof_plans as plans
 from tests.ml.featurestore.feast_worlds import (

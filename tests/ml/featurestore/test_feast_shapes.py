@@ -26,7 +26,7 @@ from feast.repo_contents import RepoContents
 from feast.stream_feature_view import StreamFeatureView
 from feast.types import Float64, Int64, String
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.featurestore.offline.store import BuildOfflineStore
 from ml.featurestore.online.store import WholeRowOnlineStore
 from tests.ml.featurestore.plain_worlds import (

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from ml.common.feature_errors import FormulaError
+from ml.common.errors import FormulaError
 from ml.featurestore.formulas import check_formulas, evaluate_all, used_names
 
 NAN = float("nan")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR, instant_of_text, parse_offset, parse_text
 from ml.featurestore.retrieval.history import History, microseconds, within
 from ml.featurestore.retrieval.join import readable

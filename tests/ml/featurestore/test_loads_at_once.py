@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.featurestore.repository import open_store
 from tests.ml.featurestore.asking import online
 

@@ -13,7 +13,7 @@ import pytest
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
 from feast.types import Float64, Int64, PrimitiveFeastType, String
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.featurestore.online.layout import LAYOUT, OWN_TABLES
 from ml.featurestore.online.store import WholeRowOnlineStore
 from ml.featurestore.repository import open_store

@@ -12,7 +12,7 @@ import pytest
 from feast import FeatureStore
 from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, Map, String, UnixTimestamp
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from tests.ml.featurestore.generic_repo import STOCK
 from tests.ml.featurestore.plain_worlds import (
     NOON,

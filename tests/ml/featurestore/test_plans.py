@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.common.feature_errors import FeatureError, RowsError
+from ml.common.errors import FeatureError, RowsError
 from ml.featurestore.retrieval.asof_plans import PLANS, Asked, Slots, choose
 from ml.featurestore.retrieval.history import History
 from ml.featurestore.retrieval.join import Group, HeldValues

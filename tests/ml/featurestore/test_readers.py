@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.featurestore.online.read import PAUSE, TRIES, OnlineReader
 from ml.featurestore.repository import apply_definitions, open_store
 from ml.home.leases import remove_unless_read

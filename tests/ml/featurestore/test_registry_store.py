@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 from feast.feature_view import FeatureViewState
 
-from ml.common.feature_errors import RegistryDamagedError
+from ml.common.errors import RegistryChangedError, RegistryDamagedError
 from ml.common.paths import ROOT, store_path
 from ml.featurestore.feast_objects import BEGINNING
-from ml.featurestore.registry.store import RegistryChangedError, WholeFileRegistryStore, read_registry
+from ml.featurestore.registry.store import WholeFileRegistryStore, read_registry
 from ml.featurestore.repository import apply_definitions, open_store, registry_of
 from tests.ml.featurestore.small_build import write_build
 from tests.ml.warehouse.test_materialize import CLOCK
@@ -155,7 +155,7 @@ WHOLE = (["__dummy", "customer"], ["feat_customer_orders", "feat_customer_profil
 APPLIER = """
 import sys
 from pathlib import Path
-from ml.featurestore.registry.store import RegistryChangedError
+from ml.common.errors import RegistryChangedError
 from ml.featurestore.repository import apply_definitions, open_store
 
 home, build = map(Path, sys.argv[1:])

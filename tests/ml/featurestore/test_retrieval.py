@@ -7,7 +7,7 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from ml.common.feature_errors import FeatureError, RowsError
+from ml.common.errors import FeatureError, RowsError
 from ml.featurestore.retrieval import retrieve as retrieval
 from ml.featurestore.retrieval.retrieve import point_in_time, point_in_time_stream
 from tests.builds import Model, publish_build

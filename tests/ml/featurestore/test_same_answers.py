@@ -15,7 +15,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import Float64, Int64, String
 from feast.utils import make_tzaware
 
-from ml.common.feature_errors import FeatureError
+from ml.common.errors import FeatureError
 from ml.featurestore.online.response import ColumnResponse
 from tests.ml.featurestore.generic_repo import AGO, BASKETS, EVERY_TYPE, NOW, OWN, PEOPLE, STOCK, cells, store
 from tests.ml.featurestore.plain_worlds import NOON, applied, load, online, plain_view, write

@@ -22,7 +22,7 @@ from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.types import Int64, String
 from feast.utils import _convert_arrow_to_proto
 
-from ml.common.feature_errors import FeatureError, RowsError
+from ml.common.errors import FeatureError, RowsError
 from ml.common.paths import ROOT
 from tests.ml.featurestore.feast_worlds import (
     ASKED,
