@@ -9,8 +9,8 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
+from ml.common.sampling import in_first_half
 from ml.config.problem import Problem
-from ml.features.parts import in_first_half
 from ml.model.inputs import NUMBER, TEXT, Input
 from ml.train.candidates import Candidate, candidates
 from ml.train.fitting import Rows, fit

@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.machine import machine
+from ml.common.arrays import Floats
 from ml.common.paths import ROOT
 from ml.common.progress import Progress
 from ml.home.layout import Home
-from ml.metrics.scores import bootstrap, measure, with_interval
-from ml.model.estimators import Floats
+from ml.metrics.bootstrap import bootstrap, with_interval
+from ml.metrics.scores import measure
 from ml.model.store import TEST, read_manifest
 
 RESULTS = ROOT / "benchmarks" / "truth.json"

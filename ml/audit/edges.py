@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from ml.audit.findings import Audit, Breach
-from ml.audit.recount import FIRST_MONDAY, MODEL
+from ml.audit.recount import FIRST_MONDAY, MODEL, gap_of
 from ml.common.instants import format_instant
 from ml.common.sql import literal, quoted
 from ml.config.problem import Problem
@@ -52,7 +52,7 @@ def edge_world(problem: Problem) -> tuple[World, datetime, datetime]:
     step = timedelta(days=problem.cutoff_every_days)
     cutoff = FIRST_MONDAY + (SINCE // step) * step
     active, horizon = timedelta(days=problem.active_within_days), timedelta(days=problem.horizon_days)
-    clock = cutoff + step + horizon + timedelta(days=problem.label_delay_days)
+    clock = cutoff + step + gap_of(problem)
     before = Order(cutoff - HALF_A_DAY)
     world: World = {"order and nothing after": [before]}
     for words, distance in AROUND.items():
@@ -77,7 +77,7 @@ def labels_of(world: World, cutoff: datetime, clock: datetime, problem: Problem)
     active, horizon = timedelta(days=problem.active_within_days), timedelta(days=problem.horizon_days)
     for customer, orders in world.items():
         instant = cutoff - step * (active // step + 2)
-        while instant + horizon + timedelta(days=problem.label_delay_days) <= clock:
+        while instant + gap_of(problem) <= clock:
             if any(
                 instant - active < order.ordered_at <= instant and order.counts_at(instant)
                 for order in orders

@@ -17,11 +17,12 @@ from ml.audit.edges import wrong_edges
 from ml.audit.facts import becoming_known, check_there, one
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import PicturedFinding, Span, Timeline
-from ml.audit.recount import delivered_orders, differences, recount, unsettled
+from ml.audit.recount import delivered_orders, differences, gap_of, recount, unsettled
 from ml.audit.sample import clock_of, database
 from ml.audit.shuffled_labels import SHUFFLES, chance
 from ml.common.errors import NotReadyError, TidemarkError
 from ml.common.instants import format_instant, parse_instant
+from ml.config.problem import from_values
 from ml.features.labels import count_rows, labelled_rows, read_cutoffs
 from ml.features.split import PARTS, TimeSplit, split_by_time
 from ml.featurestore.feast_types import base_type
@@ -112,7 +113,7 @@ def edges(audit: Audit) -> Part:
 def gaps(audit: Audit) -> Part:
     """No label of one part is settled after a later part has begun."""
     split = split_by_time(read_cutoffs(audit.build), audit.problem)
-    gap = timedelta(days=audit.problem.horizon_days + audit.problem.label_delay_days)
+    gap = gap_of(audit.problem)
     ends = {part: (getattr(split, part)[0], getattr(split, part)[-1]) for part in PARTS}
     breaches, notes = list(overlaps("the split", ends, gap)), []
     try:
@@ -128,7 +129,7 @@ def gaps_of_model(audit: Audit) -> Iterator[Breach]:
 
     folder = model_of(audit.build)
     manifest = read_manifest(folder)
-    gap = timedelta(days=manifest["problem"]["horizon_days"] + manifest["problem"]["label_delay_days"])
+    gap = gap_of(from_values(manifest["problem"]))
     ends = {
         part: (
             parse_instant(manifest["split"][part]["first"]),
@@ -220,7 +221,7 @@ def shuffles(audit: Audit) -> Part:
 
 def picture(audit: Audit) -> Timeline | None:
     """The parts of the split in time, each with the gap in which its labels settle."""
-    gap = timedelta(days=audit.problem.horizon_days + audit.problem.label_delay_days)
+    gap = gap_of(audit.problem)
     cutoffs = read_cutoffs(audit.build)
     try:
         split = split_by_time(cutoffs, audit.problem)

@@ -23,6 +23,7 @@ from ml.audit.sample import database
 from ml.audit.stored import Mark, copy_rows, marks, missing_columns, one_state, store_file
 from ml.common import sql
 from ml.common.instants import format_instant
+from ml.common.sampling import key_hash_sql
 from ml.common.sql import quoted
 from ml.features.labels import parquet
 from ml.featurestore.catalog import Catalog, Feature, View, read_catalog
@@ -215,7 +216,7 @@ def asked_publicly(
     if breaches:
         return 0, ["not asked: the public reader, for the store is wrong already"]
     chosen = f"select customer_id from (select distinct customer_id from {parquet(catalog.views[0].path)})"
-    drawn = f"{chosen} order by md5(concat_ws('|', $1, customer_id)) limit {ASKED}"
+    drawn = f"{chosen} order by {key_hash_sql('$1', 'customer_id', function='md5')} limit {ASKED}"
     customers = [row[0] for row in connection.execute(drawn, [str(audit.seed)]).fetchall()]
     customers = [*customers, NOBODY, *customers[:1]]
     answers = answers_of(audit, customers, until)

@@ -20,6 +20,7 @@ from ml.audit.facts import becoming_known, check_there, one
 from ml.audit.findings import Audit, Breach
 from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.audit.sample import clock_of, database
+from ml.common.sampling import key_hash_sql
 from ml.features.labels import parquet
 from ml.features.point_in_time import features
 from ml.ingest.manifest import read_record
@@ -179,9 +180,9 @@ def manifest_differs(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Ite
 def asked_rows(audit: Audit, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Rows to ask in an order of their own: known customers, strangers, and each tenth row twice."""
     draw = np.random.default_rng([audit.seed, len(CHECK)])
+    drawn = key_hash_sql("$1", "customer_id", function="md5")
     rows = connection.execute(
-        f"select customer_id from known order by md5(concat_ws('|', $1, customer_id)) limit {MOST_CUSTOMERS}",
-        [str(audit.seed)],
+        f"select customer_id from known order by {drawn} limit {MOST_CUSTOMERS}", [str(audit.seed)]
     ).fetchall()
     names = np.array(
         [row[0] for row in rows] + [f"{NOBODY}{number}" for number in range(1 + len(rows) // 50)]

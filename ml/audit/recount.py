@@ -14,6 +14,7 @@ from ml.audit.facts import becoming_known, known_at, one
 from ml.audit.findings import Audit, Breach
 from ml.audit.sample import clock_of
 from ml.common.instants import format_instant
+from ml.common.sampling import sampled_customers_sql
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, parquet, read_cutoffs
 from ml.ingest.batch import relation_of, rows_of
@@ -27,12 +28,6 @@ MODEL = "label_customer_churn"
 DELIVERED = """
 select (max(known_at)::date + 1)::timestamp
 from (select min({known_at}) as known_at from {orders} group by order_id)
-"""
-CHOSEN = """
-create temp table chosen as
-select customer_id from (select distinct customer_id from {orders})
-order by md5_number_lower(concat_ws('|', $1, customer_id)), customer_id
-limit {most}
 """
 VERSIONS = """
 create temp table versions as
@@ -139,7 +134,8 @@ def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, in
     """
     orders, clock, problem = rows_of(ORDERS, audit.load / "orders"), clock_of(audit), audit.problem
     delivered = delivered_orders(connection, audit)
-    connection.execute(CHOSEN.format(orders=orders, most=MOST_CUSTOMERS), [str(audit.seed)])
+    chosen = sampled_customers_sql(orders, MOST_CUSTOMERS)
+    connection.execute(f"create temp table chosen as {chosen}", [str(audit.seed)])
     connection.execute(VERSIONS.format(orders=orders, known_at=known_at("orders")), {"clock": clock})
     first = one(connection, f"select min(known_at) from ({becoming_known(audit.load)})")
     connection.execute("create temp table cutoffs (cutoff timestamp)")
@@ -165,12 +161,17 @@ def delivered_orders(connection: duckdb.DuckDBPyConnection, audit: Audit) -> dat
     return end_of_day and min(end_of_day, clock_of(audit))
 
 
+def gap_of(problem: Problem) -> timedelta:
+    """From a cut-off until its label is settled, added up apart from ``Problem.gap``, which is under test."""
+    return timedelta(days=problem.horizon_days + problem.label_delay_days)
+
+
 def cutoffs(first_known_at: datetime | None, delivered: datetime | None, problem: Problem) -> list[datetime]:
     """The cut-offs that may have a label: in step from the first Monday of 1970, and settled by then."""
     if first_known_at is None or delivered is None:
         return []
     step = timedelta(days=problem.cutoff_every_days)
-    last = delivered - timedelta(days=problem.horizon_days + problem.label_delay_days)
+    last = delivered - gap_of(problem)
     place = -((FIRST_MONDAY - first_known_at) // step)
     found = []
     while FIRST_MONDAY + place * step <= last:
@@ -206,7 +207,7 @@ def unsettled(audit: Audit, first_known_at: datetime | None, delivered: datetime
     """Cut-offs in the published labels that may have none."""
     problem, clock = audit.problem, delivered or clock_of(audit)
     allowed = set(cutoffs(first_known_at, delivered, problem))
-    gap = timedelta(days=problem.horizon_days + problem.label_delay_days)
+    gap = gap_of(problem)
     for cutoff in read_cutoffs(audit.build):
         if cutoff in allowed:
             continue

@@ -12,6 +12,7 @@ import duckdb
 from ml.audit.findings import Audit
 from ml.common.instants import parse_instant
 from ml.common.memory import memory_limit
+from ml.common.sampling import key_hash_sql, sampled_customers_sql
 from ml.common.sql import literal, parquet
 from ml.ingest.manifest import read_record
 
@@ -23,13 +24,6 @@ SECONDS_A_RUN = 8.0
 SECONDS_A_ROW = 10e-6
 SECONDS_A_ROW_LEFT = 0.5e-6
 
-CHOSEN = """
-create or replace temp table chosen as
-select customer_id
-from (select distinct customer_id from {rows} where event_timestamp <= $clock)
-order by md5_number_lower(concat_ws('|', $seed, customer_id)), customer_id
-limit {most}
-"""
 # Half of them at an instant at which something of theirs changes, or a microsecond before it; half anywhere.
 LIMITS = """
 create or replace temp table limits as
@@ -43,11 +37,9 @@ moments as (
 drawn as (
     select
         customer_id,
-        md5_number_lower(concat_ws('|', $seed, 'instant', customer_id)) as draw,
+        {instant_draw} as draw,
         min(event_timestamp) as first_at,
-        arg_min(
-            event_timestamp, md5_number_lower(concat_ws('|', $seed, customer_id, event_timestamp))
-        ) as edge
+        arg_min(event_timestamp, {row_draw}) as edge
     from moments
     group by customer_id
 )
@@ -81,7 +73,8 @@ def draw_customers(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose:
     view = audit.catalog.views[0]
     rows = parquet(sorted(view.path.glob("*.parquet")))
     values = {"seed": f"{audit.seed}|{purpose}", "clock": clock_of(audit)}
-    connection.execute(CHOSEN.format(rows=rows, most=most), values)
+    chosen = sampled_customers_sql(f"{rows} where event_timestamp <= $clock", most, "$seed")
+    connection.execute(f"create or replace temp table chosen as {chosen}", values)
     return len(connection.execute("from chosen").fetchall())
 
 
@@ -91,9 +84,12 @@ def draw_limits(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: st
         f"select customer_id, event_timestamp from {parquet(sorted(view.path.glob('*.parquet')))}"
         for view in audit.catalog.views
     )
-    connection.execute(
-        LIMITS.format(rows=rows), {"seed": f"{audit.seed}|{purpose}", "clock": clock_of(audit)}
+    limits = LIMITS.format(
+        rows=rows,
+        instant_draw=key_hash_sql("$seed", "'instant'", "customer_id"),
+        row_draw=key_hash_sql("$seed", "customer_id", "event_timestamp"),
     )
+    connection.execute(limits, {"seed": f"{audit.seed}|{purpose}", "clock": clock_of(audit)})
 
 
 def limit_all(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:

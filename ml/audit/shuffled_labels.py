@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.audit.findings import Audit
+from ml.common.arrays import Floats
 from ml.features.labels import count_rows, labelled_rows
 from ml.features.split import TimeSplit
 from ml.featurestore.retrieval.retrieve import point_in_time
@@ -23,7 +24,6 @@ MOST_ROWS = 5_000
 SHUFFLES = 4
 FLOOR, STANDARD_ERRORS = 0.02, 4.0
 KEYS = ["customer_id", "event_timestamp"]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

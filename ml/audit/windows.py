@@ -21,6 +21,7 @@ from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.audit.sample import clock_of, database
 from ml.common.errors import NotReadyError
 from ml.common.instants import format_instant
+from ml.common.sampling import key_hash_sql, sampled_customers_sql
 from ml.common.sql import quoted
 from ml.features.labels import parquet
 from ml.featurestore.catalog import Catalog, Feature, OnDemand, View
@@ -43,12 +44,6 @@ semi join (
     where event_timestamp <= $1
     group by customer_id
 ) using (customer_id, event_timestamp)
-"""
-CHOSEN = """
-create temp table chosen as
-select customer_id from (select distinct customer_id from {rows})
-order by md5_number_lower(concat_ws('|', $1, customer_id)), customer_id
-limit {most}
 """
 # From one happening to the next nothing happens; the first silence has no beginning, the last ends far off.
 SILENCES = """
@@ -75,7 +70,7 @@ with moments as (
 select customer_id, event_timestamp, epoch_us(event_timestamp) - epoch_us(since) as silent_for
 from moments
 where event_timestamp < until
-order by md5_number_lower(concat_ws('|', $2, customer_id, event_timestamp)), customer_id, event_timestamp
+order by {draw}, customer_id, event_timestamp
 limit {most}
 """
 
@@ -193,12 +188,14 @@ def silences(
     """Rows to ask: customer_id, event_timestamp, silent_for (microseconds; null where nothing was before)."""
     check_there(audit)
     rows = parquet(audit.catalog.views[0].path)
-    connection.execute(CHOSEN.format(rows=rows, most=MOST_CUSTOMERS), [str(audit.seed)])
+    chosen = sampled_customers_sql(rows, MOST_CUSTOMERS)
+    connection.execute(f"create temp table chosen as {chosen}", [str(audit.seed)])
     connection.execute(SILENCES.format(happenings=happenings(audit.load)), [far])
     if one(connection, "select count(*) from silences") == 0:
         raise NotReadyError("there is no customer")
     days = sorted({window.days for window in windows})
-    return connection.execute(ASKED.format(most=MOST_ASKED), [days, str(audit.seed)]).to_arrow_table()
+    query = ASKED.format(draw=key_hash_sql("$2", "customer_id", "event_timestamp"), most=MOST_ASKED)
+    return connection.execute(query, [days, str(audit.seed)]).to_arrow_table()
 
 
 def frozen(table: pa.Table, window: Window, cells: Counter[int]) -> Iterator[Breach]:

@@ -4,7 +4,9 @@
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -192,6 +194,11 @@ class Problem:
         return self.horizon_days + self.label_delay_days
 
     @property
+    def gap(self) -> timedelta:
+        """``gap_days`` as a span of time."""
+        return timedelta(days=self.gap_days)
+
+    @property
     def contacts(self) -> float | None:
         """Customers that can be contacted from one scoring to the next; None without limit."""
         return None if self.capacity is None else self.capacity * self.refresh_days / 7
@@ -236,12 +243,12 @@ def read_problem(path: str | Path | None = None) -> Problem:
     return replace(problem, actions=actions_file(problem.actions, file, lines), folder=folder)
 
 
-def from_values(values: dict[str, Any]) -> Problem:
+def from_values(values: Mapping[str, Any]) -> Problem:
     """A Problem from plain checked values, as ``as_dict`` gives them.
 
     Where costs are stated and no threshold, the threshold follows the costs.
     """
     if "costs" in values and "threshold" not in values:
-        values = values | {"threshold": {"rule": "profit"}}
+        values = {**values, "threshold": {"rule": "profit"}}
     made = {name: GROUPS[name](**value) if name in GROUPS else value for name, value in values.items()}
     return Problem(**made | {name: tuple(made[name]) for name in LISTS if name in made})

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.common.arrays import Floats
 from ml.config.problem import Problem
-from ml.decision.lists import Floats
 
 BY_CAPACITY = ("capacity", "profit")
 

@@ -14,8 +14,9 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import betaincc
 
+from ml.common.arrays import Floats
 from ml.config.problem import Costs
-from ml.decision.lists import Floats, Lists
+from ml.decision.lists import Lists
 from ml.decision.profit import profit_curve
 
 

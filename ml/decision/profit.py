@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.common.arrays import Floats
 from ml.config.problem import Costs
-from ml.decision.lists import Floats, Lists
+from ml.decision.lists import Lists
 
 
 def gain(costs: Costs) -> float:

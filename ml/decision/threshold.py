@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.common.arrays import Floats
 from ml.config.problem import Problem
-from ml.decision.lists import Floats, Lists
+from ml.decision.lists import Lists
 from ml.decision.profit import profit
 
 HARDLY = 1e-12

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.common.arrays import Floats
 from ml.evaluate.curves import curves
 from ml.evaluate.decided import actions_or_none, decision
 from ml.evaluate.evidence import SHAPE
@@ -30,7 +31,6 @@ from ml.features.own_labels import kept_labels
 from ml.features.parts import Part, Parts, divide, with_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.model.churn_model import ChurnModel
-from ml.model.estimators import Floats
 from ml.model.store import TEST
 from ml.train.candidates import BASELINE
 

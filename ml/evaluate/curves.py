@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.common.arrays import Floats
 from ml.decision.lists import Lists
 from ml.decision.profit import profit
 from ml.evaluate.measured import Rows
-from ml.model.estimators import Floats
 
 MOST_POINTS = 200
 GROUPS = 15

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from ml.common.arrays import Floats
 from ml.common.errors import ProblemError
 from ml.config.problem import Problem
 from ml.decision.actions import BANDS, read_actions
 from ml.decision.profit import break_even, shortfalls
 from ml.evaluate.measured import Rows
 from ml.model.churn_model import ChurnModel
-from ml.model.estimators import Floats
 
 
 def decision(rows: Rows, probability: Floats, model: ChurnModel, actions: dict[str, str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ml.common.arrays import Floats
 from ml.common.instants import format_instant
 from ml.evaluate.measured import Rows
 from ml.explain.contributions import Explanation, explain
@@ -13,7 +14,6 @@ from ml.explain.reason_text import Wording, reasons, told
 from ml.explain.subjects import by_subject
 from ml.features.parts import Part
 from ml.model.churn_model import ChurnModel
-from ml.model.estimators import Floats
 
 SHOWN_FEATURES = 10
 

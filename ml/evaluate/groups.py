@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ml.common.arrays import Floats
 from ml.evaluate.measured import Rows
-from ml.model.estimators import Floats
 from ml.model.inputs import NUMBER, TEXT, column_values, kind_of
 
 MOST_TEXTS = 8

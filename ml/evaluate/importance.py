@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ml.common.arrays import Floats
 from ml.evaluate.measured import Interval, Replicated, Rows
-from ml.metrics.scores import with_interval
+from ml.metrics.bootstrap import with_interval
 from ml.model.churn_model import ChurnModel
-from ml.model.estimators import Floats
 
 SHUFFLES = 2
 METRICS = ("log_loss", "roc_auc")

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.common.arrays import Floats
 from ml.config.problem import Problem
 from ml.decision.profit import profit
 from ml.features.parts import Part
-from ml.metrics.scores import METRIC_NAMES, bootstrap, customer_weights, measure, with_interval
-from ml.model.estimators import Floats
+from ml.metrics.bootstrap import bootstrap, customer_weights, with_interval
+from ml.metrics.scores import METRIC_NAMES, measure
 
 Interval = dict[str, float]
 Measures = dict[str, Interval]
@@ -65,7 +66,8 @@ class Rows:
 
     def weights(self) -> Iterator[Floats]:
         """Row weights of the replicates, in slices."""
-        return customer_weights(self.customers, self.churned, self.problem.seed)
+        for (weights,) in customer_weights([self.customers], [self.churned], self.problem.seed):
+            yield weights
 
     def measures(self, probability: Floats, names: Sequence[str] = METRIC_NAMES) -> Measures:
         """Every metric with its interval."""

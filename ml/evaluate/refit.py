@@ -6,18 +6,17 @@ one to change can still be judged there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
+from ml.common.arrays import Floats
 from ml.common.errors import ModelError
 from ml.evaluate.measured import Rows
 from ml.evaluate.sample import share_of_customers
 from ml.features.parts import Part, Parts
 from ml.model.calibration import calibrate
 from ml.model.churn_model import ChurnModel, raw_probability
-from ml.model.estimators import Floats
 from ml.model.inputs import Input
 from ml.model.own import REGISTERED
 from ml.train.candidates import (
@@ -117,7 +116,7 @@ def refitted(model: ChurnModel, inputs: Sequence[Input], part: Part, parts: Part
     candidate = recipe(model, inputs, part) if has_both_classes(part) and inputs else None
     if candidate is None:
         return None
-    gap = timedelta(days=model.problem.gap_days)
+    gap = model.problem.gap
     fold = Fold(Asked.of(part, inputs), Asked.of(parts.selection, inputs), gap)
     pipeline, asked = fold.trial(candidate, stopping=len(part.table) < SAME_TREES * rows_tried(model, part))
     held_out = Asked.of(parts.calibration, inputs)

@@ -1,11 +1,10 @@
 """Fewer rows where all would take too long: whole customers, drawn by a seeded hash, the same each time."""
 
-import hashlib
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ml.common.sampling import key_hash
 from ml.features.parts import Part
 
 
@@ -36,7 +35,5 @@ def in_sample(customers: NDArray[np.object_], most: int, seed: int) -> NDArray[n
 
 def hashes(names: NDArray[np.object_], seed: int) -> NDArray[np.uint64]:
     """A number of each customer that looks like chance."""
-    digests = [
-        hashlib.md5(f"evidence|{seed}|{name}".encode(), usedforsecurity=False).digest()[:8] for name in names
-    ]
+    digests = [key_hash("evidence", seed, name)[:8] for name in names]
     return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.common.arrays import Floats
 from ml.common.memory import memory_limit
 from ml.evaluate.measured import Rows
 from ml.features.parts import Part
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.model.churn_model import ChurnModel
-from ml.model.estimators import Floats
 
 DAYS = (0, 1, 7, 30)
 MEMORY_LIMIT = "1GB"

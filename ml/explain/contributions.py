@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
+from ml.common.arrays import Floats
 from ml.common.errors import ModelError
 from ml.explain import shapley
 from ml.explain.shapley import LOG_ODDS, Added
 from ml.model.activity import SILENCE
 from ml.model.churn_model import ChurnModel, raw_probability
-from ml.model.estimators import Floats, log_odds
 from ml.model.preparation import sources
+from ml.model.probability import log_odds
 
 LARGEST_GAP = 1e-4
 ACTIVITY = "activity"

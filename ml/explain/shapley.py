@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.model.estimators import Floats, log_odds
+from ml.common.arrays import Floats
+from ml.model.probability import log_odds
 
 LOG_ODDS, PROBABILITY = "log-odds", "probability"
 ROWS_AT_ONCE = 100_000  # of a model of one's own, to bound memory

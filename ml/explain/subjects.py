@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ml.common.arrays import Floats
 from ml.featurestore.catalog import Catalog, Feature
 from ml.featurestore.formulas import INSTANT, NUMBER, operands, parsed
-from ml.model.estimators import Floats
 
 OTHER = "other"
 TIMES, MONEY, COUNTS, FACTS = "times", "money", "counts", "facts"

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ml.common.arrays import Floats
 from ml.explore.rows import KEYS
 from ml.featurestore.catalog import Catalog
-from ml.metrics.single_feature_auc import Floats, as_numbers
+from ml.metrics.single_feature_auc import as_numbers
 from ml.model.inputs import FLAG, TEXT, UNKNOWN_TEXT, kind_of
 
 INSTANT = "instant"

@@ -6,7 +6,7 @@ proposed. Only orders that the training rows' labels have seen are read: later p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -85,7 +85,7 @@ def read_orders(rows: Rows) -> Orders | None:
     view = view_of_orders(rows.catalog)
     if view is None or not rows.split.train:
         return None
-    end = rows.split.train[-1] + timedelta(days=rows.problem.gap_days)
+    end = rows.split.train[-1] + rows.problem.gap
     end = min(end, parse_instant(rows.manifest["data_clock"]))
     query = f"""
         select distinct customer_id, {LAST_ORDER} as ordered_at from {parquet(rows.build / "features" / view)}

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.common.arrays import Flags
 from ml.common.counting import counted
 from ml.explore.columns import FLAG, INSTANT, TEXT, Column
 from ml.explore.shape import bin_codes
 from ml.featurestore.attributes import note
-from ml.metrics.single_feature_auc import LIMIT, Flags
+from ml.metrics.single_feature_auc import LIMIT
 from ml.page.figures import percent
 
 SUSPICIOUS = 0.9

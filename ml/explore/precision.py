@@ -7,7 +7,7 @@ bootstrap by customer, to the first order, at the price of one sorting (Obuchows
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.metrics.single_feature_auc import Flags, Floats
+from ml.common.arrays import Flags, Floats
 
 NORMAL_95 = 1.959964
 

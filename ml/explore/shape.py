@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.common.arrays import Flags, Floats
 from ml.explore.columns import FLAG, TEXT, Column
 from ml.explore.precision import interval, standard_error
-from ml.metrics.single_feature_auc import Flags, Floats, area, either_way, rates_of_texts
+from ml.metrics.single_feature_auc import area, either_way, rates_of_texts
 from ml.page.figures import plain
 
 BINS = 30

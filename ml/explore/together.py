@@ -10,8 +10,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
+from ml.common.arrays import Floats
 from ml.explore.columns import TEXT, Column, is_input
-from ml.metrics.single_feature_auc import Floats
 
 MOST_ROWS = 50_000
 NEAR = 0.97

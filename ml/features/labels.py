@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ml.common import sql
 from ml.common.errors import DamagedError, NotReadyError
+from ml.common.sampling import key_hash_sql
 from ml.config.problem import Problem
 from ml.features.split import TimeSplit, split_by_time, split_rows
 from ml.home.build_manifest import read_build_manifest
@@ -113,14 +114,15 @@ def labelled_rows(
     )
     with reading_labels(build, own) as (connection, labels):
         connection.register("parts", pa.Table.from_pylist(parts, schema))
-        return connection.execute(ROWS.format(labels=labels), [str(seed), most]).to_arrow_table()
+        return connection.execute(ROWS.format(labels=labels, draw=DRAW), [str(seed), most]).to_arrow_table()
 
 
+DRAW = key_hash_sql("$1", "labels.customer_id", "epoch_us(labels.event_timestamp)")
 ROWS = """
 with
 rows as (
     select labels.*, parts.split, parts.highest,
-        md5_number_lower(concat_ws('|', $1, labels.customer_id, epoch_us(labels.event_timestamp))) as drawn
+        {draw} as drawn
     from {labels} as labels
     inner join parts using (event_timestamp)
 ),

@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -269,7 +268,7 @@ def known_later(connection: duckdb.DuckDBPyConnection, build: Path, name: str) -
 
 def unsettled(table: pa.Table, build: Path, problem: Problem) -> int:
     """How many rows have labels that are not settled at the data clock."""
-    last = data_clock(build) - timedelta(days=problem.gap_days)
+    last = data_clock(build) - problem.gap
     later = pc.greater(table.column("event_timestamp"), pa.scalar(last, pa.timestamp("us")))
     return int(pc.sum(later).as_py())
 

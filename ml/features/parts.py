@@ -5,7 +5,6 @@ The rows that chose teach the chosen as well, before it is calibrated.
 The validation part is halved by customer, so that no customer both chooses the model and sets its threshold.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ml.common.arrays import Floats
 from ml.common.errors import ModelError
+from ml.common.sampling import in_first_half
 from ml.config.problem import Problem
 from ml.features.labels import (
     check_same_problem,
@@ -28,7 +29,6 @@ from ml.features.own_labels import OwnLabels
 from ml.features.split import TimeSplit
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import score_instant
-from ml.model.estimators import Floats
 
 LEARNED = ["train", "selection"]
 NAMES = ("train", "selection", "calibration", "test")
@@ -155,11 +155,6 @@ def first_half(table: pa.Table, seed: int) -> pa.Array:
     return pa.array(
         [in_first_half(customer, seed) for customer in table.column("customer_id").to_pylist()], pa.bool_()
     )
-
-
-def in_first_half(customer: str, seed: int) -> bool:
-    """A coin that always falls the same way for one customer and seed."""
-    return hashlib.md5(f"{seed}|{customer}".encode(), usedforsecurity=False).digest()[0] < 128
 
 
 def with_both_classes(name: str, table: pa.Table, remedy: str) -> Part:

@@ -6,7 +6,7 @@ begins only when every label of the part before it was settled.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def split_by_time(cutoffs: Sequence[datetime], problem: Problem) -> TimeSplit:
     NotReadyError
         There are too few cut-offs for three parts and two gaps.
     """
-    gap = timedelta(days=problem.gap_days)
+    gap = problem.gap
     between = -(-problem.gap_days // problem.cutoff_every_days) - 1
     usable = len(cutoffs) - 2 * between
     if usable < len(PARTS):
@@ -94,7 +94,7 @@ def split_rows(rows: Mapping[datetime, int], problem: Problem) -> TimeSplit:
     instants = list(rows)
     at = np.array(instants, dtype="datetime64[us]")
     before = np.concatenate([[0], np.cumsum(list(rows.values()), dtype=np.int64)])
-    settled = np.searchsorted(at, at - np.timedelta64(timedelta(days=problem.gap_days)), side="right")
+    settled = np.searchsorted(at, at - np.timedelta64(problem.gap), side="right")
     begins = best_beginnings(before, settled, problem) if len(at) else None
     if begins is None:
         raise too_close(instants, problem)
@@ -167,7 +167,7 @@ def check_split(split: TimeSplit, problem: Problem) -> None:
     ModelError
         A cut-off's horizon and label delay end after a later part has begun.
     """
-    gap = timedelta(days=problem.gap_days)
+    gap = problem.gap
     for earlier, later in (("train", "validation"), ("validation", "test"), ("train", "test")):
         settled, begins = max(getattr(split, earlier)) + gap, min(getattr(split, later))
         if settled > begins:

@@ -1,30 +1,21 @@
-"""How good probabilities are: each metric for many row weights at once, so that a bootstrap is one pass.
+"""How good probabilities are: each metric for many row weights at once, so that a bootstrap is one pass."""
 
-Labels and probabilities come in, numbers with intervals go out. A bootstrap replicate draws customers,
-not rows: a customer's rows at neighbouring cut-offs are nearly the same row and would make every interval too
-narrow.
-"""
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.common.arrays import Floats
 from ml.config.problem import Costs
 from ml.decision.lists import Lists
 from ml.decision.maximum_profit import empc_of
 from ml.decision.profit import profit_by_costs
+from ml.model.probability import log_losses
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
-NOISE_ADDS = frozenset({"ece"})
 ECE_BINS = 15
-REPLICATES = 200
-CELLS_AT_ONCE = 4_000_000
-CLIP = 1e-15
-
-Floats = NDArray[np.float64]
+CLIP = 1e-15  # so that a sure model that is wrong loses much, but not infinitely much
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,9 @@ class Given:
 MEASURES: dict[str, Callable[[Given], Floats]] = {
     "roc_auc": lambda given: roc_auc(given.lists.hits, given.lists.listed),
     "average_precision": lambda given: average_precision(given.lists.hits, given.lists.listed),
-    "log_loss": lambda given: average(log_losses(given.ranking), given.weight),
+    "log_loss": lambda given: average(
+        log_losses(given.ranking.churned, given.ranking.probability, CLIP), given.weight
+    ),
     "brier": lambda given: average((given.ranking.probability - given.ranking.churned) ** 2, given.weight),
     "ece": lambda given: calibration_error(given.lists),
     "lift_at_10": lambda given: lift(given.lists.hits, given.lists.listed, 0.1),
@@ -152,12 +145,6 @@ def calibration_error(lists: Lists, bins: int = ECE_BINS) -> Floats:
     return np.abs(gaps.reshape(-1, bins)).sum(axis=1) / all_weight[:, 0]
 
 
-def log_losses(ranking: Ranking) -> Floats:
-    """Each row's log-loss."""
-    probability = np.clip(ranking.probability, CLIP, 1 - CLIP)
-    return -np.where(ranking.churned == 1, np.log(probability), np.log1p(-probability))
-
-
 def average(values: Floats, weight: Floats) -> Floats:
     """Weighted mean of ``values`` for each row of ``weight``."""
     return (weight * values).sum(axis=1) / weight.sum(axis=1)
@@ -166,63 +153,3 @@ def average(values: Floats, weight: Floats) -> Floats:
 def steps(totals: Floats) -> Floats:
     """What each column adds to the running total."""
     return np.diff(totals, axis=1, prepend=0.0)
-
-
-def customer_weights(
-    customers: NDArray[Any], churned: Floats, seed: int, replicates: int = REPLICATES
-) -> Iterator[Floats]:
-    """Row weights of a bootstrap by customer, in slices of a bounded number of cells.
-
-    A replicate in which one class has no weight cannot be measured and is drawn again as all ones.
-    """
-    _, codes = np.unique(customers, return_inverse=True)
-    number = int(codes.max()) + 1
-    generator = np.random.default_rng(seed)
-    at_once = max(1, CELLS_AT_ONCE // len(codes))
-    for start in range(0, replicates, at_once):
-        rows = min(at_once, replicates - start)
-        drawn = [np.bincount(generator.integers(number, size=number), minlength=number) for _ in range(rows)]
-        weights = np.stack(drawn)[:, codes].astype(float)
-        hits = weights @ churned
-        weights[(hits == 0) | (hits == weights.sum(axis=1))] = 1.0
-        yield weights
-
-
-def bootstrap(
-    churned: Floats,
-    probabilities: Mapping[str, Floats],
-    customers: NDArray[Any],
-    seed: int,
-    *,
-    costs: Costs | None = None,
-    names: Sequence[str] = METRIC_NAMES,
-) -> dict[str, dict[str, Floats]]:
-    """Each metric of every candidate in the same replicates, so that differences are paired.
-
-    Returns
-    -------
-    dict
-        Candidate name to metric name to array of shape (replicates,).
-    """
-    slices: dict[str, list[dict[str, Floats]]] = {name: [] for name in probabilities}
-    for weights in customer_weights(customers, churned, seed):
-        for name, probability in probabilities.items():
-            slices[name].append(measure(churned, probability, weights, costs=costs, names=names))
-    return {
-        name: {metric: np.concatenate([part[metric] for part in parts]) for metric in names}
-        for name, parts in slices.items()
-    }
-
-
-def with_interval(value: float, replicates: Floats, metric: str = "") -> dict[str, float]:
-    """A value with the middle 95 % of its bootstrap replicates.
-
-    Chance can only add to a calibration error, in the value and once more in every replicate. What it adds
-    there is taken off the value, and the interval is mirrored at the value (basic bootstrap; Davison and
-    Hinkley, 1997); neither is below 0.
-    """
-    if metric in NOISE_ADDS:
-        value, replicates = 2 * value - float(replicates.mean()), 2 * value - replicates
-        value, replicates = max(value, 0.0), np.maximum(replicates, 0.0)
-    low, high = np.quantile(replicates, (0.025, 0.975))
-    return {"value": float(value), "low": float(low), "high": float(high)}

@@ -7,13 +7,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ml.common.arrays import Flags, Floats
 from ml.model.inputs import UNKNOWN_TEXT, doubles
 
 # No honest behaviour tells so well who will leave; models with all features reach 0.8 to 0.9.
 LIMIT = 0.95
 SALT = 9
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 def as_numbers(column: pa.ChunkedArray, asked: pa.ChunkedArray) -> Floats:
@@ -26,9 +25,7 @@ def as_numbers(column: pa.ChunkedArray, asked: pa.ChunkedArray) -> Floats:
     return doubles(column).to_numpy().astype(np.float64)
 
 
-def of_column(
-    column: pa.ChunkedArray, as_of: pa.ChunkedArray, churned: NDArray[np.bool_], half: NDArray[np.bool_]
-) -> float:
+def of_column(column: pa.ChunkedArray, as_of: pa.ChunkedArray, churned: Flags, half: Flags) -> float:
     """ROC-AUC of one feature as it comes from a build, 0.5 or more.
 
     Parameters
@@ -44,7 +41,7 @@ def of_column(
     return of_numbers(as_numbers(column, as_of), churned)
 
 
-def of_numbers(values: Floats, churned: NDArray[np.bool_]) -> float:
+def of_numbers(values: Floats, churned: Flags) -> float:
     """ROC-AUC of one feature, whichever way round; a null is below or above all else, whatever tells more."""
     missing = np.isnan(values)
     if not missing.any():
@@ -53,13 +50,13 @@ def of_numbers(values: Floats, churned: NDArray[np.bool_]) -> float:
     return max(either_way(area(below, churned)), either_way(area(above, churned)))
 
 
-def of_text(column: pa.ChunkedArray, churned: NDArray[np.bool_], half: NDArray[np.bool_]) -> float:
+def of_text(column: pa.ChunkedArray, churned: Flags, half: Flags) -> float:
     """ROC-AUC of the churn rate of each text, learned on one half of the customers, judged on the other."""
     texts = np.asarray(column.fill_null(UNKNOWN_TEXT).to_pylist(), dtype=object)
     return either_way(area(rates_of_texts(texts, churned, half), churned[~half]))
 
 
-def rates_of_texts(texts: NDArray[np.object_], churned: NDArray[np.bool_], half: NDArray[np.bool_]) -> Floats:
+def rates_of_texts(texts: NDArray[np.object_], churned: Flags, half: Flags) -> Floats:
     """For each row outside ``half`` the churn rate of its text in ``half``; of an unseen text that of all."""
     _, codes = np.unique(texts.astype(str), return_inverse=True)
     seen = np.bincount(codes[half], minlength=codes.max() + 1)
@@ -68,7 +65,7 @@ def rates_of_texts(texts: NDArray[np.object_], churned: NDArray[np.bool_], half:
     return np.where(seen > 0, gone / np.maximum(seen, 1), overall)[codes[~half]]
 
 
-def area(values: Floats, churned: NDArray[np.bool_]) -> float:
+def area(values: Floats, churned: Flags) -> float:
     """ROC-AUC by ranks, ties sharing the middle one; 0.5 where one class is missing."""
     from scipy.stats import rankdata
 
@@ -83,7 +80,7 @@ def either_way(auc: float) -> float:
     return max(auc, 1 - auc)
 
 
-def halves(customers: pa.ChunkedArray, seed: int) -> NDArray[np.bool_]:
+def halves(customers: pa.ChunkedArray, seed: int) -> Flags:
     """A coin for each customer, the same in every row."""
     codes = customers.combine_chunks().dictionary_encode()
     coins = np.random.default_rng([seed, SALT]).integers(0, 2, len(codes.dictionary)) == 1

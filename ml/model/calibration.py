@@ -13,9 +13,10 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from ml.common.arrays import Floats
 from ml.common.errors import ModelError
 from ml.config.problem import Bands
-from ml.model.estimators import SURE, Floats, log_odds
+from ml.model.probability import log_losses, log_odds
 
 BAND_NAMES = np.array(["low", "medium", "high"], dtype=object)
 HARDLY_ANY_PENALTY = 1e6
@@ -155,12 +156,6 @@ def isotonic_is_better(churned: Floats, raw: Floats, customers: NDArray[Any]) ->
         better[out] = losses[0] - losses[1]
     by_customer = np.bincount(codes, weights=better)
     return bool(by_customer.sum() > by_customer.std(ddof=1) * np.sqrt(len(by_customer)))
-
-
-def log_losses(churned: Floats, probability: Floats) -> Floats:
-    """Each row's log-loss."""
-    probability = np.clip(probability, SURE, 1 - SURE)
-    return -np.where(churned == 1, np.log(probability), np.log1p(-probability))
 
 
 def band_of(probability: Floats, bands: Bands) -> NDArray[Any]:

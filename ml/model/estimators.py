@@ -9,15 +9,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from scipy.special import expit, logit
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-Floats = NDArray[np.float64]
-SURE = 1e-6
+from ml.common.arrays import Floats
+from ml.model.probability import both_sides, log_losses
 
 
 class TameSkew(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -118,7 +118,7 @@ class RecencyRule(ClassifierMixin, BaseEstimator):
         losses = []
         for first in range(values.shape[1]):
             self._learn(values, codes, leading(first, values.shape[1]))
-            losses.append(mean_log_loss(codes, self._churn(values)))
+            losses.append(log_losses(codes, self._churn(values)).mean())
         self._learn(values, codes, leading(int(np.argmin(losses)), values.shape[1]))
         return self
 
@@ -169,12 +169,6 @@ def leading(first: int, columns: int) -> NDArray[np.intp]:
     return np.array([first, *(place for place in range(columns) if place != first)], dtype=np.intp)
 
 
-def mean_log_loss(codes: NDArray[Any], churn: Floats) -> float:
-    """Mean log-loss of probabilities that may be sure."""
-    probability = np.clip(churn, SURE, 1 - SURE)
-    return float(-np.where(codes == 1, np.log(probability), np.log1p(-probability)).mean())
-
-
 def first_known(values: Floats) -> NDArray[np.intp]:
     """For each row the first column that is not null; -1 where all are."""
     known = ~np.isnan(values)
@@ -192,13 +186,3 @@ def monotone_curve(lateness: Floats, churned: NDArray[Any], rate: float) -> tupl
     curve = min(curves, key=lambda one: float(np.square(one.predict(lateness) - churned).sum()))
     surest = 1 / (len(lateness) + 2)
     return curve.X_thresholds_, np.clip(curve.y_thresholds_, surest, 1 - surest)
-
-
-def both_sides(churn: Floats) -> Floats:
-    """Probabilities of staying and of churning, side by side."""
-    return np.column_stack([1 - churn, churn])
-
-
-def log_odds(probability: Floats) -> Floats:
-    """Log-odds, short of infinity."""
-    return logit(np.clip(check_array(probability, ensure_2d=False, dtype=np.float64), SURE, 1 - SURE))

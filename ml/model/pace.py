@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ml.common.arrays import Floats
 from ml.model.activity import TENURE, find_streams
-from ml.model.estimators import Floats
 
 LIFETIME = "_lifetime"
 PLACED, SINCE_LAST, SINCE_FIRST = "orders_placed_lifetime", "days_since_last_order", "days_since_first_order"

@@ -17,7 +17,8 @@ from scipy.special import betaln, expit, gammaln
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ml.model.estimators import SURE, Floats, both_sides, log_odds
+from ml.common.arrays import Floats
+from ml.model.probability import SURE, both_sides, log_losses, log_odds
 
 ROWS_TO_FIT = 5_000
 LONGEST = 10.0
@@ -120,8 +121,7 @@ def fit_to_outcome(
     """
 
     def likelihood(habits: Habits) -> float:
-        chance = np.clip(chance_of_purchase(habits, seen, ahead, at_once), SURE, 1 - SURE)
-        return float(np.where(bought, np.log(chance), np.log1p(-chance)).mean())
+        return -float(log_losses(bought, chance_of_purchase(habits, seen, ahead, at_once)).mean())
 
     return most_likely(likelihood, np.log(astuple(start)))
 

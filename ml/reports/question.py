@@ -1,12 +1,12 @@
 """The question the model answers, the rows it learned and was judged on, and what was left out."""
 
 from collections import defaultdict
-from datetime import timedelta
 
 from markupsafe import Markup
 
 from ml.common.counting import counted
 from ml.common.instants import format_instant, parse_instant
+from ml.config.problem import from_values
 from ml.features.own_labels import name_of
 from ml.page.document import definitions, folded, paragraph, soft, table
 from ml.page.figures import NOTHING, number, percent, readable
@@ -37,7 +37,7 @@ def meaning(card: Card) -> str:
         return (
             f"Of each customer and instant in {name_of(own['file'])}, the file says who churned "
             f"({own['rows']:,} rows at {own['instants']:,} instants); each label is taken to be settled "
-            f"{counted(problem['horizon_days'] + problem['label_delay_days'], 'day')} after its instant."
+            f"{counted(from_values(problem).gap_days, 'day')} after its instant."
         )
     return (
         f"Of every customer with a kept order in the last {problem['active_within_days']} days, at instant "
@@ -92,7 +92,7 @@ def data(card: Card) -> list[Markup]:
 
 def spans(card: Card) -> list[Span]:
     """Parts as spans of time, each continued to where its last label is settled."""
-    gap = timedelta(days=card.problem["horizon_days"] + card.problem["label_delay_days"])
+    gap = from_values(card.problem).gap
     return [
         Span(
             label=name,

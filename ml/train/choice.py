@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from ml.common.arrays import Floats
 from ml.common.errors import ModelError
 from ml.config.problem import Problem
 from ml.model.calibration import Calibration, calibrate
 from ml.model.churn_model import raw_probability
-from ml.model.estimators import Floats
 from ml.train.candidates import Candidate
 from ml.train.folds import Asked, Fold
 from ml.train.trials import Trial, simplest_as_good

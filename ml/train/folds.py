@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from ml.common.arrays import Floats
 from ml.common.instants import format_instant
 from ml.config.problem import Problem
 from ml.features.parts import Part, Parts
-from ml.model.estimators import Floats
 from ml.model.inputs import Input, make_frame
 from ml.train.candidates import Candidate
 from ml.train.fitting import Instants, Rows, fit
@@ -111,7 +111,7 @@ def span_of(rows: Asked) -> dict[str, Any]:
 def make_folds(parts: Parts, inputs: Sequence[Input], problem: Problem) -> list[Fold]:
     """The folds from the earliest to the last; only the last where the training part is short."""
     train = Asked.of(parts.train, inputs)
-    gap = timedelta(days=problem.gap_days)
+    gap = problem.gap
     earlier = list(earlier_folds(train, len(parts.split.validation), gap))
     return [*earlier[::-1], Fold(train, Asked.of(parts.selection, inputs), gap, last=True)]
 

@@ -16,7 +16,8 @@ from ml.common.instants import parse_instant
 from ml.features.own_labels import name_of
 from ml.features.parts import Part
 from ml.home.layout import model_of, set_challenger, set_model
-from ml.metrics.scores import LOWER_IS_BETTER, bootstrap, measure, with_interval
+from ml.metrics.bootstrap import bootstrap, with_interval
+from ml.metrics.scores import LOWER_IS_BETTER, measure
 from ml.model.churn_model import ChurnModel
 from ml.model.same_features import changed_inputs
 from ml.model.store import read_model

@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.common.errors import ModelError, TidemarkError
 from ml.common.paths import CODE
+from ml.common.sampling import evenly_spaced
 from ml.explain.contributions import contributions
 from ml.explain.reason_text import reasons, wordings
 from ml.featurestore.catalog import read_catalog
@@ -47,7 +47,8 @@ def check_reads_back(model: ChurnModel, folder: Path, build: Path, test: pa.Tabl
     ModelError
         The files cannot be loaded, or answer otherwise.
     """
-    rows = sample(test.select([each.name for each in model.inputs]))
+    rows = test.select([each.name for each in model.inputs])
+    rows = rows.take(pa.array(evenly_spaced(len(rows), MOST_ROWS)))
     with tempfile.TemporaryDirectory() as place:
         pq.write_table(rows, Path(place) / ROWS)
         if fault := run_fresh(folder, build, Path(place)):
@@ -55,12 +56,6 @@ def check_reads_back(model: ChurnModel, folder: Path, build: Path, test: pa.Tabl
         loaded = pq.read_table(Path(place) / ANSWERS)
     if difference := first_difference(answers(model, rows, build), loaded):
         raise refused(model, folder, f"gives other {difference} when it is loaded again")
-
-
-def sample(rows: pa.Table) -> pa.Table:
-    """At most ``MOST_ROWS`` of the rows, at even distances."""
-    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)
-    return rows.take(pa.array(places))
 
 
 def answers(model: ChurnModel, rows: pa.Table, build: Path) -> pa.Table:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +174,7 @@ def judged_beside_baselines(
     ]
     everything = [*inputs, *more]
     train, selection = (Asked.of(part, everything) for part in (parts.train, parts.selection))
-    fold = Fold(train, selection, timedelta(days=problem.gap_days), last=True)
+    fold = Fold(train, selection, problem.gap, last=True)
     held_out = Asked.of(parts.calibration, everything)
     baselines = candidates(everything, replace(problem, candidates=()), len(parts.train.table))
     trials = try_all(baselines, [fold], problem.seed, quietly)

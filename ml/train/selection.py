@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from ml.common.arrays import Floats
 from ml.config.problem import Problem
-from ml.model.estimators import Floats
 from ml.model.inputs import Input
 from ml.model.preparation import sources
 from ml.train.candidates import Candidate, made, needed

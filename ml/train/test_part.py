@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ml.common.arrays import Floats
 from ml.config.problem import Costs
 from ml.decision.profit import break_even, profit_of
 from ml.features.parts import Part
-from ml.metrics.scores import METRIC_NAMES, bootstrap, measure, with_interval
-from ml.model.estimators import Floats
+from ml.metrics.bootstrap import bootstrap, with_interval
+from ml.metrics.scores import METRIC_NAMES, measure
 from ml.train.candidates import BASELINE
 
 COMPARED = ("roc_auc", "average_precision", "log_loss")

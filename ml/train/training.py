@@ -12,8 +12,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 from sklearn.pipeline import Pipeline
 
+from ml.common.arrays import Floats
 from ml.common.disk import sync_folder
 from ml.common.progress import SILENT, Bar, Progress
+from ml.common.sampling import evenly_spaced
 from ml.config.problem import Problem
 from ml.decision.threshold import choose_threshold
 from ml.features.labels import read_build_manifest
@@ -26,7 +28,6 @@ from ml.home.problem_file import problem_for, remember_problem
 from ml.home.test_set_log import VERDICT, record_look
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
-from ml.model.estimators import Floats
 from ml.model.inputs import Input, choose_inputs, make_frame
 from ml.model.own import is_own
 from ml.model.store import TEST, write_model
@@ -236,8 +237,7 @@ def means_of(pipeline: Pipeline, frame: pd.DataFrame) -> Floats:
 
 def background_of(frame: pd.DataFrame) -> pd.DataFrame:
     """A few rows at even distances, from which the reasons of an estimator of one's own are measured."""
-    places = np.linspace(0, len(frame) - 1, min(len(frame), BACKGROUND_ROWS)).astype(np.int64)
-    return frame.iloc[places].reset_index(drop=True)
+    return frame.iloc[evenly_spaced(len(frame), BACKGROUND_ROWS)].reset_index(drop=True)
 
 
 def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]) -> dict[str, Any]:

@@ -4,23 +4,23 @@ Half of a fold's customers calibrate the other half and the other way round, so 
 how well it tells customers apart and not by its level, and nobody's own rows calibrate them.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from ml.common.arrays import Floats
+from ml.common.sampling import in_first_half
 from ml.config.problem import Problem
-from ml.features.parts import in_first_half
+from ml.metrics.bootstrap import customer_weights
 from ml.metrics.scores import LOWER_IS_BETTER, measure
 from ml.model.calibration import platt
-from ml.model.estimators import Floats, log_odds
+from ml.model.probability import log_odds
 from ml.train.candidates import Candidate
 from ml.train.folds import Asked, Fold
 
-REPLICATES = 200
-CELLS_AT_ONCE = 2_000_000
+CELLS_AT_ONCE = 2_000_000  # weights in memory at one time; each needs several arrays of its size
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,8 @@ def over_folds(trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem)
         Candidate name to array of shape (replicates,).
     """
     found: dict[str, list[Floats]] = {trial.candidate.name: [] for trial in trials}
-    for weights in fold_weights(folds, problem.seed):
+    customers, churned = [fold.ask.customers for fold in folds], [fold.ask.churned for fold in folds]
+    for weights in customer_weights(customers, churned, problem.seed, cells_at_once=CELLS_AT_ONCE):
         for trial in trials:
             by_fold = [
                 replicated(fold.ask, probability, problem, weight)
@@ -145,27 +146,3 @@ def values(trial: Trial, folds: Sequence[Fold], problem: Problem) -> list[float]
     """The problem's metric in each fold."""
     pairs = zip(folds, trial.probabilities, strict=True)
     return [value(fold.ask, probability, problem) for fold, probability in pairs]
-
-
-def fold_weights(folds: Sequence[Fold], seed: int) -> Iterator[list[Floats]]:
-    """For some replicates at a time, the row weights of each fold."""
-    names = [fold.ask.customers for fold in folds]
-    everyone, codes = np.unique(np.concatenate(names), return_inverse=True)
-    of_fold = np.split(codes, np.cumsum([len(each) for each in names])[:-1])
-    generator = np.random.default_rng(seed)
-    at_once = max(1, CELLS_AT_ONCE // len(codes))
-    for start in range(0, REPLICATES, at_once):
-        drawn = np.stack(
-            [
-                np.bincount(generator.integers(len(everyone), size=len(everyone)), minlength=len(everyone))
-                for _ in range(min(at_once, REPLICATES - start))
-            ]
-        ).astype(np.float64)
-        yield [usable(drawn[:, rows], fold.ask.churned) for fold, rows in zip(folds, of_fold, strict=True)]
-
-
-def usable(weights: Floats, churned: NDArray[np.float64]) -> Floats:
-    """The weights; all ones where a class has none, for that cannot be measured."""
-    hits = weights @ churned
-    weights[(hits == 0) | (hits == weights.sum(axis=1))] = 1.0
-    return weights

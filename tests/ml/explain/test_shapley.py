@@ -19,8 +19,8 @@ from ml.explain.contributions import by_input, check_adds_up, contributions, exp
 from ml.explain.shapley import LOG_ODDS, PROBABILITY, Added
 from ml.model.activity import COLUMNS as ACTIVITY_COLUMNS
 from ml.model.churn_model import raw_probability
-from ml.model.estimators import log_odds
 from ml.model.preparation import sources
+from ml.model.probability import log_odds
 from ml.train.candidates import MAKERS
 from tests.ml.conftest import Workshop
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.explore.precision import interval, standard_error
-from ml.metrics.scores import bootstrap
+from ml.metrics.bootstrap import bootstrap
 
 
 def made(seed: int, customers: int = 300, rows: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,8 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from ml.config.problem import Costs, Metric, SuccessMetric
 from ml.decision.maximum_profit import empc
-from ml.metrics.scores import METRIC_NAMES, bootstrap, customer_weights, measure, with_interval
+from ml.metrics.bootstrap import bootstrap, customer_weights, with_interval
+from ml.metrics.scores import METRIC_NAMES, measure
 
 CHURNED = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0])
 PROBABILITY = np.array([0.9, 0.8, 0.7, 0.7, 0.7, 0.4, 0.3, 0.2, 0.1, 0.1])
@@ -111,7 +112,7 @@ def test_a_weight_is_the_same_as_repeating_the_row() -> None:
 
 def test_rows_of_one_customer_are_drawn_together() -> None:
     customers = np.array(["a", "b", "a", "c", "c", "d", "e", "f", "g", "h"])
-    (weights,) = customer_weights(customers, CHURNED, seed=1, replicates=50)
+    ((weights,),) = customer_weights([customers], [CHURNED], seed=1, replicates=50)
     assert weights.shape == (50, 10)
     np.testing.assert_array_equal(weights[:, 0], weights[:, 2])
     np.testing.assert_array_equal(weights[:, 3], weights[:, 4])
@@ -120,7 +121,7 @@ def test_rows_of_one_customer_are_drawn_together() -> None:
 
 def test_no_replicate_loses_a_class() -> None:
     churned = np.array([1.0, 0.0, 0.0])
-    for weights in customer_weights(np.array(["a", "b", "c"]), churned, seed=1, replicates=60):
+    for (weights,) in customer_weights([np.array(["a", "b", "c"])], [churned], seed=1, replicates=60):
         assert ((weights @ churned) > 0).all()
         assert (weights @ (1 - churned) > 0).all()
 

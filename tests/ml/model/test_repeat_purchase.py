@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, gamma
 
-from ml.model.estimators import Floats
+from ml.common.arrays import Floats
 from ml.model.repeat_purchase import (
     Habits,
     Histories,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from ml.common.arrays import Floats
 from ml.features.parts import learned_rows
 from ml.model.churn_model import raw_probability
-from ml.model.estimators import Floats
 from ml.train.folds import Asked, Fold
 from ml.train.refit import refit_all
 from tests.ml.conftest import PROBLEM, Workshop

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml.metrics.bootstrap import customer_weights
 from ml.train.candidates import Candidate, candidates
 from ml.train.fitting import Rows, earlier_and_later, fit
 from ml.train.folds import Asked, earlier_folds, make_folds
-from ml.train.trials import calibrated, fold_weights
+from ml.train.trials import calibrated
 from tests.ml.conftest import PROBLEM, Workshop
 
 WEEK, GAP = np.timedelta64(7, "D"), timedelta(days=30)
@@ -106,7 +107,8 @@ def test_balanced_weights_lift_the_level_of_a_rare_class(workshop: Workshop) -> 
 
 def test_a_customer_is_drawn_alike_in_every_fold(workshop: Workshop) -> None:
     folds = make_folds(workshop.parts, workshop.inputs, PROBLEM)
-    first, *_ = fold_weights(folds, seed=1)
+    customers, churned = [fold.ask.customers for fold in folds], [fold.ask.churned for fold in folds]
+    first, *_ = customer_weights(customers, churned, seed=1)
     drawn: dict[str, float] = {}
     for fold, weights in zip(folds, first, strict=True):
         for customer, weight in zip(fold.ask.customers, weights[0], strict=True):
@@ -115,7 +117,7 @@ def test_a_customer_is_drawn_alike_in_every_fold(workshop: Workshop) -> None:
 
 def test_nobodys_own_rows_calibrate_them() -> None:
     """Changing the labels of one half moves only the other half's probabilities."""
-    from ml.features.parts import in_first_half
+    from ml.common.sampling import in_first_half
 
     asked = weekly(4, customers=100)
     raw = np.random.default_rng(5).uniform(0.2, 0.8, len(asked.churned))

@@ -16,7 +16,7 @@ from ml.home.layout import Home, set_model
 from ml.model.churn_model import ChurnModel
 from ml.model.store import manifest_hash, sha256, write_model
 from ml.train import training as run
-from ml.train.readback import MOST_ROWS, check_reads_back, first_difference, sample
+from ml.train.readback import MOST_ROWS, check_reads_back, first_difference
 from ml.train.training import Learned, finish, origin
 from tests.ml.conftest import Workshop
 from tests.ml.synthetic_build import write_build
@@ -96,10 +96,3 @@ def test_the_first_column_that_differs_is_named_with_its_rows() -> None:
     other = pa.table({"scores": [0.1, 0.2, 0.3], "reasons": [["a"], ["c"], []]})
     assert first_difference(expected, expected) is None
     assert first_difference(expected, other) == "reasons on 2 of 3 test rows"
-
-
-def test_a_sample_spans_all_rows() -> None:
-    rows = pa.table({"row": range(5 * MOST_ROWS)})
-    taken = sample(rows)["row"].to_pylist()
-    assert (len(taken), taken[0], taken[-1]) == (MOST_ROWS, 0, 5 * MOST_ROWS - 1)
-    assert sample(rows.slice(0, 7)).equals(rows.slice(0, 7))

@@ -13,9 +13,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from ml.common.errors import BusyError, ModelError, NotReadyError
+from ml.common.sampling import in_first_half
 from ml.config.problem import CANDIDATES, Constraints
 from ml.features.labels import count_rows, labelled_rows, read_cutoffs
-from ml.features.parts import in_first_half, read_parts
+from ml.features.parts import read_parts
 from ml.features.split import split_by_time
 from ml.home.layout import Home
 from ml.train import train

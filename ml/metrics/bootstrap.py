@@ -1,0 +1,101 @@
+"""Intervals of metrics by a bootstrap of customers.
+
+A replicate draws customers, not rows: a customer's rows at neighbouring cut-offs are nearly the same row and
+would make every interval too narrow.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.common.arrays import Floats
+from ml.config.problem import Costs
+from ml.metrics.scores import METRIC_NAMES, measure
+
+NOISE_ADDS = frozenset({"ece"})
+REPLICATES = 200
+CELLS_AT_ONCE = 4_000_000  # weights in memory at one time, of all samples together
+
+
+def customer_weights(
+    customers: Sequence[NDArray[Any]],
+    churned: Sequence[Floats],
+    seed: int,
+    replicates: int = REPLICATES,
+    cells_at_once: int = CELLS_AT_ONCE,
+) -> Iterator[list[Floats]]:
+    """Row weights of a bootstrap by customer: for some replicates at a time, those of each sample of rows.
+
+    A customer who is drawn is drawn in every sample. A replicate in which a class has no weight in a sample
+    cannot be measured there, so that all rows of the sample weigh one.
+
+    Parameters
+    ----------
+    customers, churned : sequence of arrays of shape (rows of the sample,)
+        For each sample, whose row it is and its label.
+
+    Yields
+    ------
+    list of arrays of shape (some replicates, rows of the sample)
+    """
+    _, codes = np.unique(np.concatenate(customers), return_inverse=True)
+    of_sample = np.split(codes, np.cumsum([len(rows) for rows in customers])[:-1])
+    number = int(codes.max()) + 1
+    generator = np.random.default_rng(seed)
+    at_once = max(1, cells_at_once // len(codes))
+    for start in range(0, replicates, at_once):
+        counts = [
+            np.bincount(generator.integers(number, size=number), minlength=number)
+            for _ in range(min(at_once, replicates - start))
+        ]
+        drawn = np.stack(counts).astype(np.float64)
+        yield [usable(drawn[:, rows], labels) for rows, labels in zip(of_sample, churned, strict=True)]
+
+
+def usable(weights: Floats, churned: Floats) -> Floats:
+    """The weights, with ones in the replicates that lack a class."""
+    hits = weights @ churned
+    weights[(hits == 0) | (hits == weights.sum(axis=1))] = 1.0
+    return weights
+
+
+def bootstrap(
+    churned: Floats,
+    probabilities: Mapping[str, Floats],
+    customers: NDArray[Any],
+    seed: int,
+    *,
+    costs: Costs | None = None,
+    names: Sequence[str] = METRIC_NAMES,
+) -> dict[str, dict[str, Floats]]:
+    """Each metric of every candidate in the same replicates, so that differences are paired.
+
+    Returns
+    -------
+    dict
+        Candidate name to metric name to array of shape (replicates,).
+    """
+    slices: dict[str, list[dict[str, Floats]]] = {name: [] for name in probabilities}
+    for (weights,) in customer_weights([customers], [churned], seed):
+        for name, probability in probabilities.items():
+            slices[name].append(measure(churned, probability, weights, costs=costs, names=names))
+    return {
+        name: {metric: np.concatenate([part[metric] for part in parts]) for metric in names}
+        for name, parts in slices.items()
+    }
+
+
+def with_interval(value: float, replicates: Floats, metric: str = "") -> dict[str, float]:
+    """A value with the middle 95 % of its bootstrap replicates.
+
+    Chance can only add to a calibration error, in the value and once more in every replicate. What it adds
+    there is taken off the value, and the interval is mirrored at the value (basic bootstrap; Davison and
+    Hinkley, 1997); neither is below 0.
+    """
+    if metric in NOISE_ADDS:
+        value, replicates = 2 * value - float(replicates.mean()), 2 * value - replicates
+        value, replicates = max(value, 0.0), np.maximum(replicates, 0.0)
+    low, high = np.quantile(replicates, (0.025, 0.975))
+    return {"value": float(value), "low": float(low), "high": float(high)}
