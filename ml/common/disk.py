@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,12 @@ from typing import BinaryIO
 
 # Of Linux: relative paths are taken from the working folder; the names are exchanged.
 AT_CWD, EXCHANGE = -100, 2
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

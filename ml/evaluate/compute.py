@@ -27,7 +27,7 @@ from ml.evaluate.sample import in_sample, sampled
 from ml.evaluate.staleness import staleness
 from ml.explain.reason_text import wordings
 from ml.explain.subjects import aspects_of, subjects_of
-from ml.features.own_labels import kept_labels
+from ml.features.own_labels import labels_of_model
 from ml.features.parts import Part, Parts, divide, with_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.model.churn_model import ChurnModel
@@ -86,7 +86,7 @@ def deep_evidence(model: ChurnModel, folder: Path, build: Path | None, step: Ste
         empty: dict[str, Any] = {name: [] for name in ("segments", "learning", "importance", "ablation")}
         return evidence | empty | {"staleness": [], "reasons": None, "notes": [*evidence["notes"], note]}
     step("reading rows")
-    catalog, parts = read_catalog(build), divide(build, model.problem, kept_labels(folder, model.facts))
+    catalog, parts = read_catalog(build), divide(build, model.problem, labels_of_model(folder, model.facts))
     few = with_features(build, smaller(parts, held, model))
     found = (
         in_segments(model, held, few, catalog)

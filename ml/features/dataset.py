@@ -1,6 +1,7 @@
 """The labelled rows for one's own notebook: customer, cut-off, what came of it, part, every feature."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ml.common.progress import SILENT, Progress
 from ml.common.row_files import check_out, write_rows
 from ml.config.problem import Problem
 from ml.features.labels import check_same_problem, count_rows, labelled_rows, split_labels
-from ml.features.own_labels import Given, read_labels
+from ml.features.own_labels import LabelSource, read_labels
 from ml.featurestore.attributes import note, undated_features
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
@@ -23,7 +24,7 @@ def dataset(
     *,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
-    labels: "Given | None" = None,
+    labels: "LabelSource | None" = None,
     json_lines: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def dataset(
         with progress.bar("dataset", len(rows)) as bar:
             write_rows(counted(point_in_time_stream(build, rows), bar), out, json_lines=json_lines)
     said = {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts}
-    return said | {"undated": undated} | ({"labels": dict(own.facts)} if own else {})
+    return said | {"undated": undated} | ({"labels": asdict(own.facts)} if own else {})
 
 
 def counted(rows: pa.RecordBatchReader, bar: Any) -> pa.RecordBatchReader:

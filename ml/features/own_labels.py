@@ -4,7 +4,6 @@ A file of customer_id, event_timestamp and label comes in, checked row by row; e
 instant goes out once. ``dataset`` and training read it; a model keeps it as ``labels.parquet``.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.common.counting import counted
+from ml.common.disk import sha256
 from ml.common.errors import RowsError, UsageError
 from ml.common.instants import format_instant
 from ml.config.problem import Problem
@@ -30,11 +30,38 @@ from ml.home.build_manifest import data_clock
 if TYPE_CHECKING:
     import pandas as pd
 
-KEPT = "labels.parquet"
+LABELS_FILE = "labels.parquet"  # beside the model that learned from them
 LABEL_NAMES = ("label", "churned")
 TEXTS = pa.array(["0", "1", "false", "true", "0.0", "1.0"], pa.large_string())
 NUMBERS = pa.array([0.0, 1.0])
-Given: TypeAlias = "Place | pa.Table | pd.DataFrame"
+LabelSource: TypeAlias = "Place | pa.Table | pd.DataFrame"
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """Where labels come from, as ``labels`` of ``model.json``.
+
+    Parameters
+    ----------
+    file, sha256 : str or None
+        None for rows in memory.
+    rows, instants : int
+        How many rows, at how many different instants.
+    duplicates : int
+        Exact copies, which count once.
+    not_yet_known : int
+        Rows before their customer's first known fact, so that every feature is null.
+    unsettled : int
+        Rows whose horizon and label delay end after the data clock.
+    """
+
+    file: str | None
+    sha256: str | None
+    rows: int
+    instants: int
+    duplicates: int
+    not_yet_known: int
+    unsettled: int
 
 
 @dataclass(frozen=True)
@@ -45,41 +72,33 @@ class OwnLabels:
     ----------
     table : Table
         customer_id, event_timestamp (UTC), churned (0 or 1), ordered by instant and customer.
-    facts : mapping
-        ``file`` and ``sha256`` (None for rows in memory), ``rows``, ``instants`` (how many different ones),
-        ``duplicates`` (exact copies, counted once), ``not_yet_known`` (rows before their customer's first
-        known fact, so that every feature is null), ``unsettled`` (rows whose horizon and label delay end
-        after the data clock).
+    facts : LabelFacts
     """
 
     table: pa.Table
-    facts: Mapping[str, Any]
-
-    @property
-    def source(self) -> str:
-        """What to call the rows in a sentence."""
-        return name_of(self.facts["file"])
+    facts: LabelFacts
 
     def notes(self) -> list[str]:
         """Sentences on rows that are not as one would expect."""
-        copies, early, late = (self.facts[name] for name in ("duplicates", "not_yet_known", "unsettled"))
-        found = []
-        if copies:
-            found.append(f"note: {self.source}: {counted(copies, 'exact copy', 'exact copies')} left out")
-        if early:
-            found.append(
-                f"note: {self.source}: {counted(early, 'row')} before the customer's first known fact, so "
-                "all features are null there"
+        facts, notes = self.facts, []
+        source = name_of(facts.file)
+        if facts.duplicates:
+            copies = counted(facts.duplicates, "exact copy", "exact copies")
+            notes.append(f"note: {source}: {copies} left out")
+        if facts.not_yet_known:
+            notes.append(
+                f"note: {source}: {counted(facts.not_yet_known, 'row')} before the customer's first known "
+                "fact, so all features are null there"
             )
-        if late:
-            found.append(
-                f"note: {self.source}: {counted(late, 'row')} whose horizon ends after the data clock: leave "
-                "such rows out unless their outcome is known from elsewhere"
+        if facts.unsettled:
+            notes.append(
+                f"note: {source}: {counted(facts.unsettled, 'row')} whose horizon ends after the data clock: "
+                "leave such rows out unless their outcome is known from elsewhere"
             )
-        return found
+        return notes
 
 
-def read_labels(labels: Given, build: Path, problem: Problem) -> OwnLabels:
+def read_labels(labels: LabelSource, build: Path, problem: Problem) -> OwnLabels:
     """Read and check labels.
 
     Parameters
@@ -112,18 +131,16 @@ def read_labels(labels: Given, build: Path, problem: Problem) -> OwnLabels:
         refuse_contradictions(connection, name)
         early = known_later(connection, build, name)
         table = connection.execute(ROWS).to_arrow_table()
-    return OwnLabels(
-        table,
-        {
-            "file": path.name if path else None,
-            "sha256": sha256(path) if path else None,
-            "rows": len(table),
-            "instants": pc.count_distinct(table.column("event_timestamp")).as_py(),
-            "duplicates": len(rows) - len(table),
-            "not_yet_known": early,
-            "unsettled": unsettled(table, build, problem),
-        },
+    facts = LabelFacts(
+        file=path.name if path else None,
+        sha256=sha256(path) if path else None,
+        rows=len(table),
+        instants=pc.count_distinct(table.column("event_timestamp")).as_py(),
+        duplicates=len(rows) - len(table),
+        not_yet_known=early,
+        unsettled=unsettled(table, build, problem),
     )
+    return OwnLabels(table, facts)
 
 
 PAIRS = """
@@ -138,7 +155,7 @@ ROWS = "select customer_id, event_timestamp, churned from pairs order by event_t
 
 
 def name_of(file: str | None) -> str:
-    """What to call the rows in a sentence."""
+    """The name of the rows in a sentence."""
     return file or "the labels"
 
 
@@ -151,7 +168,7 @@ def naming(name: str) -> Iterator[None]:
         raise UsageError(f"{name}: {error}") from error
 
 
-def label_rows(labels: Given, name: str) -> pa.Table:
+def label_rows(labels: LabelSource, name: str) -> pa.Table:
     """The two keys and the label, in this order."""
     reader = as_rows(labels)
     chosen = [CUSTOMER, ASKED, label_column(reader.schema.names, name)]
@@ -273,17 +290,8 @@ def unsettled(table: pa.Table, build: Path, problem: Problem) -> int:
     return int(pc.sum(later).as_py())
 
 
-def sha256(path: Path) -> str:
-    """The hash of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def keep_labels(labels: OwnLabels, folder: Path) -> None:
-    """Write the rows beside the model that learned from them."""
-    pq.write_table(labels.table, folder / KEPT)
-
-
-def kept_labels(folder: Path, manifest: Mapping[str, Any]) -> OwnLabels | None:
+def labels_of_model(folder: Path, manifest: Mapping[str, Any]) -> OwnLabels | None:
     """The rows that a model was trained with; None where they are the build's."""
-    return OwnLabels(pq.read_table(folder / KEPT), manifest["labels"]) if "labels" in manifest else None
+    if "labels" not in manifest:
+        return None
+    return OwnLabels(pq.read_table(folder / LABELS_FILE), LabelFacts(**manifest["labels"]))

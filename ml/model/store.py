@@ -23,6 +23,7 @@ from lightgbm.basic import LightGBMError
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from ml.common.disk import sha256
 from ml.common.errors import ModelError
 from ml.config.problem import from_values
 from ml.model.boosters import BOOSTERS
@@ -135,15 +136,10 @@ def read_model(folder: Path) -> ChurnModel:
             problem=problem,
             prepared_means=np.array(manifest["prepared_means"]),
             facts=manifest | {"model_version": folder.name},
-            background=read_background(folder) if "types" in manifest else None,
+            background=pd.read_parquet(folder / BACKGROUND) if "types" in manifest else None,
         )
     except (KeyError, TypeError) as error:
         raise damaged(folder, MANIFEST) from error
-
-
-def read_background(folder: Path) -> pd.DataFrame:
-    """The training rows from which reasons are measured."""
-    return pd.read_parquet(folder / BACKGROUND)
 
 
 def read_pipeline(folder: Path, kind: str, types: Sequence[str] = ()) -> Pipeline:
@@ -181,9 +177,3 @@ def damaged(folder: Path, name: str) -> ModelError:
     return ModelError(
         f"{folder / name} is not the file that training wrote: run 'churn train' again, or restore it"
     )
-
-
-def sha256(path: Path) -> str:
-    """The hash of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -27,14 +27,14 @@ from ml.model.own import is_own
 from ml.model.pace import find_totals
 from ml.model.preparation import ORDER_HISTORY, for_linear, for_trees, only
 from ml.model.repeat_purchase import RepeatPurchase
-from ml.train.own_candidates import own_names, own_pipeline
+from ml.train.own_candidates import own_pipeline
 
 BASELINE = "recency_rule"
 THREADS = 2
-WORTH_THREADS = 20_000
-LEAF_SHARE, FEWEST_IN_LEAF, MOST_IN_LEAF = 100, 20, 2_000
+WORTH_THREADS = 20_000  # rows; with fewer, starting threads takes longer than they save
+LEAF_SHARE, FEWEST_IN_LEAF, MOST_IN_LEAF = 100, 20, 2_000  # a leaf holds one in a hundred rows at least
 TREES = 150
-HESSIAN_A_ROW = 0.2
+HESSIAN_A_ROW = 0.2  # p (1 - p) of a churn rate between 0.3 and 0.7: XGBoost bounds leaves by its sum
 SAMPLE_TO_BOOST, INPUTS_TO_BOOST = 0.6, 0.4
 
 
@@ -60,7 +60,6 @@ class Candidate:
 
     @property
     def model(self) -> Any:
-        """The last step."""
         return self.pipeline.named_steps["model"]
 
     def with_settings(self, settings: Mapping[str, Any]) -> "Candidate":
@@ -75,18 +74,20 @@ def candidates(inputs: Sequence[Input], problem: Problem, rows: int) -> list[Can
     """The problem's candidates for so many training rows, unfitted, from the simplest on.
 
     The prior and the recency rule, against which the others are measured, are always among them; the
-    repeat-purchase model is only where the features are that it reads. Those of one's own come last.
+    repeat-purchase model only where its features are inputs. The user's own candidates come last.
     """
     wanted = {PRIOR, BASELINE, *problem.candidates}
     if not has_order_history(inputs):
         wanted.discard("repeat_purchase")
-    names = [name for name in MAKERS if name in wanted] + own_names(problem)
+    names = [name for name in MAKERS if name in wanted] + [
+        name for name in problem.candidates if is_own(name)
+    ]
     return [made(name, inputs, problem, rows) for name in names]
 
 
 def made(name: str, inputs: Sequence[Input], problem: Problem, rows: int) -> Candidate:
-    """One candidate; one of one's own shares its preparation with no other."""
-    if is_own(name):
+    """One candidate."""
+    if is_own(name):  # shares its preparation with no other
         preparation, pipeline = name, own_pipeline(name, inputs, problem)
     else:
         preparation, model = MAKERS[name]
@@ -98,7 +99,6 @@ def made(name: str, inputs: Sequence[Input], problem: Problem, rows: int) -> Can
 
 
 def threads_for(rows: int) -> int:
-    """How many threads are worth their while to learn from so many rows."""
     return THREADS if rows >= WORTH_THREADS else 1
 
 
@@ -110,36 +110,30 @@ def needed(names: Iterable[str], problem: Problem) -> set[str]:
     return found | ({"tenure_days"} if totals else set())
 
 
+def numbers_of(inputs: Iterable[Input]) -> list[str]:
+    return [each.name for each in inputs if each.kind == NUMBER]
+
+
 def has_order_history(inputs: Iterable[Input]) -> bool:
-    """Whether the repeat-purchase model has what it reads."""
-    return set(ORDER_HISTORY) <= {each.name for each in inputs if each.kind == NUMBER}
-
-
-def first_alone(inputs: Sequence[Input], problem: Problem) -> Any:
-    """Any one number, for a model that looks at nothing."""
-    return only([next((each.name for each in inputs if each.kind == NUMBER), inputs[0].name)])
+    """Whether the inputs that the repeat-purchase model reads are there."""
+    return set(ORDER_HISTORY) <= set(numbers_of(inputs))
 
 
 def lateness(inputs: Sequence[Input], problem: Problem) -> Any:
-    """How late a customer is: by their own rhythm or in days, whichever tells more.
-
-    Raises
-    ------
-    ModelError
-        No feature that ``problem.baseline`` names is a number that varies.
-    """
-    numbers = {each.name for each in inputs if each.kind == NUMBER}
+    """The columns of the recency rule; ModelError if no feature of ``problem.baseline`` is a number input."""
+    numbers = numbers_of(inputs)
     names = [name for name in problem.baseline if name in numbers]
     if not names:
-        wanted = ", ".join(problem.baseline)
         raise ModelError(
-            f"the recency rule needs {wanted}: name number features under 'baseline' in the problem"
+            f"the recency rule needs {', '.join(problem.baseline)}: name number features under 'baseline' in "
+            "the problem"
         )
     return only(names)
 
 
 PREPARATIONS: dict[str, Callable[[Sequence[Input], Problem], Any]] = {
-    "nothing": first_alone,
+    # The prior reads nothing, but scikit-learn needs a column.
+    "nothing": lambda inputs, problem: only([*numbers_of(inputs), inputs[0].name][:1]),
     "lateness": lateness,
     "order_history": lambda inputs, problem: only(ORDER_HISTORY),
     "linear": lambda inputs, problem: for_linear(inputs, problem.horizon_days),
@@ -148,37 +142,10 @@ PREPARATIONS: dict[str, Callable[[Sequence[Input], Problem], Any]] = {
 
 
 def in_leaf(rows: int) -> int:
-    """How many rows a leaf holds at least."""
     return min(max(rows // LEAF_SHARE, FEWEST_IN_LEAF), MOST_IN_LEAF)
 
 
-def prior(problem: Problem, rows: int) -> DummyClassifier:
-    """Everyone gets the training churn rate."""
-    return DummyClassifier(strategy="prior")
-
-
-def recency_rule(problem: Problem, rows: int) -> RecencyRule:
-    """The later, the likelier gone."""
-    return RecencyRule()
-
-
-def repeat_purchase(problem: Problem, rows: int) -> RepeatPurchase:
-    """The modified BG/NBD model: no purchase within the horizon, from how often and how lately."""
-    return RepeatPurchase(problem.horizon_days)
-
-
-def logistic_regression(problem: Problem, rows: int) -> RowwiseLogistic:
-    """A linear model of the log-odds on imputed, straightened, scaled inputs."""
-    return RowwiseLogistic(C=0.03, max_iter=2000, random_state=problem.seed)
-
-
-def decision_tree(problem: Problem, rows: int) -> DecisionTreeClassifier:
-    """One tree that fits on a page."""
-    return DecisionTreeClassifier(max_depth=5, min_samples_leaf=in_leaf(rows), random_state=problem.seed)
-
-
 def random_forest(problem: Problem, rows: int) -> RandomForestClassifier:
-    """Many deep trees on resampled rows, averaged."""
     return RandomForestClassifier(
         n_estimators=80,
         min_samples_leaf=max(FEWEST_IN_LEAF, in_leaf(rows) // 4),
@@ -189,7 +156,6 @@ def random_forest(problem: Problem, rows: int) -> RandomForestClassifier:
 
 
 def hist_gradient_boosting(problem: Problem, rows: int) -> HistGradientBoostingClassifier:
-    """scikit-learn's boosted trees."""
     return HistGradientBoostingClassifier(
         max_iter=TREES,
         learning_rate=0.05,
@@ -203,7 +169,6 @@ def hist_gradient_boosting(problem: Problem, rows: int) -> HistGradientBoostingC
 
 
 def xgboost(problem: Problem, rows: int) -> XGBClassifier:
-    """Many shallow trees, each on what the others leave unexplained."""
     return XGBClassifier(
         n_estimators=TREES,
         learning_rate=0.05,
@@ -218,7 +183,6 @@ def xgboost(problem: Problem, rows: int) -> XGBClassifier:
 
 
 def lightgbm(problem: Problem, rows: int) -> LGBMClassifier:
-    """The same idea, leaf by leaf."""
     return LGBMClassifier(
         n_estimators=TREES,
         learning_rate=0.05,
@@ -236,11 +200,20 @@ def lightgbm(problem: Problem, rows: int) -> LGBMClassifier:
 
 
 MAKERS: dict[str, tuple[str, Callable[[Problem, int], Any]]] = {
-    PRIOR: ("nothing", prior),
-    BASELINE: ("lateness", recency_rule),
-    "repeat_purchase": ("order_history", repeat_purchase),
-    "logistic_regression": ("linear", logistic_regression),
-    "decision_tree": ("trees", decision_tree),
+    PRIOR: ("nothing", lambda problem, rows: DummyClassifier(strategy="prior")),
+    BASELINE: ("lateness", lambda problem, rows: RecencyRule()),
+    "repeat_purchase": ("order_history", lambda problem, rows: RepeatPurchase(problem.horizon_days)),
+    "logistic_regression": (
+        "linear",
+        lambda problem, rows: RowwiseLogistic(C=0.03, max_iter=2000, random_state=problem.seed),
+    ),
+    "decision_tree": (
+        "trees",
+        # One tree that fits on a page.
+        lambda problem, rows: DecisionTreeClassifier(
+            max_depth=5, min_samples_leaf=in_leaf(rows), random_state=problem.seed
+        ),
+    ),
     "random_forest": ("trees", random_forest),
     "hist_gradient_boosting": ("trees", hist_gradient_boosting),
     "xgboost": ("trees", xgboost),

@@ -6,10 +6,8 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from ml.common.arrays import Floats
 from ml.common.errors import ModelError
@@ -20,20 +18,44 @@ from ml.train.candidates import Candidate
 from ml.train.folds import Asked, Fold
 from ml.train.trials import Trial, simplest_as_good
 
-TIMED_RUNS = 15
+TIMED_RUNS = 15  # the shortest one counts: other work on the machine can only add to the time
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A candidate after fitting and calibration."""
+    """A fitted candidate with its calibration, and the milliseconds it takes to score one customer."""
 
     candidate: Candidate
     calibration: Calibration
     milliseconds: float
 
     def probability(self, frame: pd.DataFrame) -> Floats:
-        """Calibrated probabilities."""
         return self.calibration.apply(raw_probability(self.candidate.pipeline, frame))
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of the table that the champion is chosen from.
+
+    Parameters
+    ----------
+    candidate : str
+    value : float
+        The problem's metric, averaged over the folds; ``by_fold`` has each.
+    standard_error_to_best : float
+        Of the paired difference to the best.
+    milliseconds : float
+        To score one customer.
+    best, champion : bool
+    """
+
+    candidate: str
+    value: float
+    by_fold: list[float]
+    standard_error_to_best: float
+    milliseconds: float
+    best: bool
+    champion: bool
 
 
 @dataclass(frozen=True)
@@ -41,23 +63,18 @@ class Choice:
     """The champion's name, and the table it was chosen from."""
 
     champion: str
-    table: list[dict[str, Any]]
+    table: Sequence[Contender]
 
 
-def fitted(candidate: Candidate, asked: Asked, raw: Floats, how: str) -> Fitted:
-    """Calibrate a fitted candidate by what it says of other rows, ``raw``, and time it on one customer."""
-    calibration = calibrate(asked.churned, raw, how, asked.customers)
-    return Fitted(candidate, calibration, milliseconds_for_one(candidate.pipeline, asked.frame[:1]))
-
-
-def milliseconds_for_one(pipeline: Pipeline, row: pd.DataFrame) -> float:
-    """The shortest time of one customer's probability: what else the machine does can only add to it."""
-    taken = []
+def fitted(candidate: Candidate, held_out: Asked, raw: Floats, how: str) -> Fitted:
+    """Calibrate a fitted candidate by its probabilities ``raw`` of held-out rows, and time it on one row."""
+    calibration = calibrate(held_out.churned, raw, how, held_out.customers)
+    row, times = held_out.frame[:1], []
     for _ in range(TIMED_RUNS):
         start = time.process_time()
-        raw_probability(pipeline, row)
-        taken.append(time.process_time() - start)
-    return min(taken) * 1000
+        raw_probability(candidate.pipeline, row)
+        times.append(time.process_time() - start)
+    return Fitted(candidate, calibration, min(times) * 1000)
 
 
 def choose(
@@ -85,17 +102,17 @@ def choose(
             f"no candidate scores one customer within {limit} ms: raise constraints.latency_ms in the "
             "problem, or train on a faster machine"
         )
-    found = simplest_as_good(trials, folds, problem, quick)
+    ranked = simplest_as_good(trials, folds, problem, quick)
     table = [
-        {
-            "candidate": name,
-            "value": found.means[name],
-            "by_fold": found.by_fold[name],
-            "standard_error_to_best": found.errors[name],
-            "milliseconds": round(milliseconds[name], 2),
-            "best": name == found.best,
-            "champion": name == found.chosen,
-        }
-        for name in found.means
+        Contender(
+            candidate=name,
+            value=ranked.means[name],
+            by_fold=ranked.by_fold[name],
+            standard_error_to_best=ranked.errors[name],
+            milliseconds=round(milliseconds[name], 2),
+            best=name == ranked.best,
+            champion=name == ranked.chosen,
+        )
+        for name in ranked.means
     ]
-    return Choice(found.chosen, table)
+    return Choice(ranked.chosen, table)

@@ -1,4 +1,4 @@
-"""Candidates of one's own: ``package.module:factory`` in the problem, a function that returns an estimator.
+"""The user's own candidates: ``package.module:factory`` in the problem, a function that returns an estimator.
 
 A pipeline reads the columns of ``ml.training_set``; any other classifier reads numbers as the shipped
 candidates do, imputed and scaled unless it takes nulls.
@@ -16,13 +16,8 @@ from sklearn.utils import get_tags
 from ml.common.errors import ProblemError
 from ml.config.problem import Problem
 from ml.model.inputs import Input
-from ml.model.own import find_modules_in, is_own, training_frame
+from ml.model.own import find_modules_in, training_frame
 from ml.model.preparation import for_linear, for_trees
-
-
-def own_names(problem: Problem) -> list[str]:
-    """The candidates of the problem that are functions of one's own, in its order."""
-    return [name for name in problem.candidates if is_own(name)]
 
 
 def own_pipeline(name: str, inputs: Sequence[Input], problem: Problem) -> Pipeline:
@@ -34,7 +29,7 @@ def own_pipeline(name: str, inputs: Sequence[Input], problem: Problem) -> Pipeli
         The module or the function is not there, fails, or returns no unfitted classifier with
         ``predict_proba``.
     """
-    estimator = made_by(name, factory(name, problem), problem)
+    estimator = make_estimator(name, factory(name, problem), problem)
     if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
         steps = [("frame", training_frame(inputs)), *estimator.steps[:-1]]
         return Pipeline([("prepare", Pipeline(steps)), ("model", estimator.steps[-1][1])])
@@ -46,11 +41,10 @@ def own_pipeline(name: str, inputs: Sequence[Input], problem: Problem) -> Pipeli
 
 
 def factory(name: str, problem: Problem) -> Callable[..., Any]:
-    """The function itself."""
     find_modules_in(problem.folder)
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(import_module(module), attribute, None)
+        function = getattr(import_module(module), attribute, None)
     except ModuleNotFoundError as error:
         where = f" or in {problem.folder}" if problem.folder else ""
         raise refused(
@@ -58,22 +52,24 @@ def factory(name: str, problem: Problem) -> Callable[..., Any]:
             f"there is no module {error.name}: install its package, or put it beside the problem file{where}",
         ) from error
     except Exception as error:
-        raise refused(name, f"the module {module} cannot be imported ({said(error)})") from error
-    if not callable(found):
+        raise refused(name, f"the module {module} cannot be imported ({one_line(error)})") from error
+    if not callable(function):
         raise refused(name, f"the module {module} has no function {attribute}")
-    return found
+    return function
 
 
-def made_by(name: str, make: Callable[..., Any], problem: Problem) -> Any:
-    """What the function returns, called with the problem's seed if it has such a parameter."""
+def make_estimator(name: str, make: Callable[..., Any], problem: Problem) -> Any:
+    """The result of the function, which is called with the problem's seed if it has such a parameter."""
     try:
         takes_seed = "seed" in inspect.signature(make).parameters
         estimator = make(seed=problem.seed) if takes_seed else make()
     except Exception as error:
         raise refused(
-            name, f"the function fails ({said(error)}): it is called without arguments, or with seed"
+            name, f"the function fails ({one_line(error)}): it is called without arguments, or with seed"
         ) from error
-    if not (is_estimator(estimator) and hasattr(estimator, "predict_proba")):
+    # scikit-learn's is_classifier asks for tags, which only an estimator with parameters has.
+    is_estimator = hasattr(estimator, "get_params") and is_classifier(estimator)
+    if not (is_estimator and hasattr(estimator, "predict_proba")):
         raise refused(
             name,
             f"the function returns {type(estimator).__name__}: return an unfitted scikit-learn classifier "
@@ -82,16 +78,9 @@ def made_by(name: str, make: Callable[..., Any], problem: Problem) -> Any:
     return clone(estimator)
 
 
-def is_estimator(thing: Any) -> bool:
-    """Whether it is a classifier by scikit-learn's word."""
-    return hasattr(thing, "get_params") and is_classifier(thing)
-
-
 def refused(name: str, why: str) -> ProblemError:
-    """The error for a candidate that cannot compete."""
     return ProblemError(f"candidates: {name}: {why}")
 
 
-def said(error: Exception) -> str:
-    """What went wrong in code of one's own, on one line."""
+def one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")

@@ -1,6 +1,6 @@
-"""Promotion: a new model takes the champion's place only when the same later rows say that it is better.
+"""Promotion: a new model replaces the champion only when it is better on the same later rows.
 
-The champion is asked about the new model's test rows, those of cut-offs that came after all it learned from.
+The champion scores the new model's test rows of cut-offs after all that it learned from.
 "Better" is a difference in the problem's metric whose paired interval, resampled by customer, excludes zero.
 """
 
@@ -25,6 +25,7 @@ from ml.warehouse.current_model import other_question, settings_changed
 
 BETTER, ALWAYS = "better", "always"
 RULES = (BETTER, ALWAYS)
+# Settings of what a probability leads to: a change asks for a model that follows it, if that is no worse.
 ON_DECIDING = ("threshold", "bands", "constraints", "costs", "capacity")
 
 
@@ -36,17 +37,17 @@ class Decision:
     ----------
     promoted : bool
     why : str
-        One clause that says so to people.
+        One clause for people.
     against : str, optional
-        The champion it met.
+        The present champion.
     metric : str, optional
-        What they were compared by; with the fields below None when they were not compared.
+        The metric of the comparison; None, like the fields below, when there was none.
     difference : mapping, optional
         New model minus champion: ``value``, ``low``, ``high``.
     better : bool, optional
         Whether the interval says better (True), worse (False) or neither (None).
     rows, cutoffs : int, optional
-        What they were compared on.
+        The size of the comparison.
     """
 
     promoted: bool
@@ -59,7 +60,6 @@ class Decision:
     cutoffs: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
         return asdict(self)
 
 
@@ -79,15 +79,16 @@ def decide(build: Path, model: ChurnModel, test: Part, rule: str = BETTER) -> De
     champion = present_champion(build)
     if not isinstance(champion, ChurnModel):
         return champion
-    if reason := no_rival(champion, model):
+    if reason := replacement_reason(champion, model):
         return Decision(True, reason, champion.version)
-    found = compare(champion, model, test)
+    decision = compare(champion, model, test)
     if rule == ALWAYS:
-        return replace(found, promoted=True, why=f"asked for; {found.why}")
+        return replace(decision, promoted=True, why=f"asked for; {decision.why}")
     changed = [name for name in settings_changed(champion.problem, model.problem) if name in ON_DECIDING]
-    if changed and found.better is not False:
-        return replace(found, promoted=True, why=f"{', '.join(changed)} changed in the problem; {found.why}")
-    return found
+    if changed and decision.better is not False:
+        why = f"{', '.join(changed)} changed in the problem; {decision.why}"
+        return replace(decision, promoted=True, why=why)
+    return decision
 
 
 def present_champion(build: Path) -> ChurnModel | Decision:
@@ -102,21 +103,16 @@ def present_champion(build: Path) -> ChurnModel | Decision:
         return Decision(True, f"{folder.name} is damaged", folder.name)
 
 
-def no_rival(champion: ChurnModel, model: ChurnModel) -> str | None:
-    """Why the champion cannot stay whatever the new model is worth, if so."""
+def replacement_reason(champion: ChurnModel, model: ChurnModel) -> str | None:
+    """Why the champion must be replaced however good the new model is, if so."""
     if changed_inputs(champion.facts, model.facts):
         return f"{champion.version} was trained on other features"
     if ("labels" in champion.facts) != ("labels" in model.facts):
-        return f"{champion.version} was trained on labels of {labels_of(champion)}"
+        own = champion.facts.get("labels")
+        return f"{champion.version} was trained on labels of {name_of(own['file']) if own else 'the build'}"
     if other := other_question(champion.problem, model.problem):
         return f"{champion.version} answers another problem ({', '.join(other)})"
     return None
-
-
-def labels_of(model: ChurnModel) -> str:
-    """Where its labels come from: the build, or a file of one's own."""
-    own = model.facts.get("labels")
-    return name_of(own["file"]) if own else "the build"
 
 
 def compare(champion: ChurnModel, model: ChurnModel, test: Part) -> Decision:
@@ -126,15 +122,17 @@ def compare(champion: ChurnModel, model: ChurnModel, test: Part) -> Decision:
         why = f"{champion.version} learned from these cut-offs, so the two cannot be compared"
         return Decision(False, why, champion.version)
     metric, churned = model.problem.metric, fair.churned
-    given = {
+    probabilities = {
         name: each.probability(each.frame(fair.table))
         for name, each in (("champion", champion), ("model", model))
     }
     costs, seed = model.problem.costs, model.problem.seed
-    drawn = bootstrap(churned, given, fair.customers, seed, costs=costs, names=[metric])
-    values = [measure(churned, given[name], costs=costs, names=[metric])[metric][0] for name in given]
-    value = values[1] - values[0]
-    difference = with_interval(value, drawn["model"][metric] - drawn["champion"][metric])
+    drawn = bootstrap(churned, probabilities, fair.customers, seed, costs=costs, names=[metric])
+    old, new = (
+        measure(churned, probability, costs=costs, names=[metric])[metric][0]
+        for probability in probabilities.values()
+    )
+    difference = with_interval(new - old, drawn["model"][metric] - drawn["champion"][metric])
     better = verdict(difference, metric)
     return Decision(
         promoted=better is True,
@@ -167,14 +165,13 @@ def verdict(difference: Mapping[str, float], metric: str) -> bool | None:
 
 
 def sentence(champion: str, metric: str, difference: Mapping[str, float], better: bool | None) -> str:
-    """What the interval says."""
     word = {True: "better than", False: "worse than", None: "not told apart from"}[better]
     interval = f"95 % interval {difference['low']:+.4f} to {difference['high']:+.4f}"
     return f"{metric} {difference['value']:+.4f}, {interval}: {word} {champion}"
 
 
 def promote(build: Path, model: Path, decision: Decision) -> None:
-    """Let a finished model go with ``build``, as champion or as challenger, in one step."""
+    """Make a finished model the champion or the challenger of ``build``, in one step."""
     if decision.promoted:
         set_model(build, model)
     else:

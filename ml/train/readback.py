@@ -1,7 +1,6 @@
-"""Read back: a saved model is loaded in a fresh process and must answer as the one in memory does.
+"""Read back: a saved model is loaded in a fresh process and must score as the one in memory does.
 
-A fitted model, the folder it was saved in and test rows come in; nothing comes out, or an error that names
-the difference. Training calls it before a model is filed.
+Training calls it before a model is filed.
 """
 
 import os
@@ -24,7 +23,7 @@ from ml.model.own import REGISTERED
 from ml.model.store import read_model
 
 MOST_ROWS = 1_000  # spread over all test cut-offs; the slowest kind answers them in about a second
-SECONDS = 600  # a process that has not answered by then never will
+SECONDS = 600  # far longer than the slowest kind takes
 ROWS, ANSWERS = "rows.parquet", "answers.parquet"
 
 
@@ -59,7 +58,7 @@ def check_reads_back(model: ChurnModel, folder: Path, build: Path, test: pa.Tabl
 
 
 def answers(model: ChurnModel, rows: pa.Table, build: Path) -> pa.Table:
-    """Score, decision, band, reasons and the contributions behind them, one row a row."""
+    """Score, decision, band, reasons and the contributions behind them, for each row."""
     frame = model.frame(rows)
     probability, added = model.probability(frame), contributions(model, frame)
     words = wordings(model.inputs, read_catalog(build))
@@ -87,7 +86,7 @@ def first_difference(expected: pa.Table, found: pa.Table) -> str | None:
 
 
 def run_fresh(folder: Path, build: Path, place: Path) -> str | None:
-    """Answer the rows in ``place`` in a process of its own; what went wrong, if anything."""
+    """Score the rows in ``place`` in a process of its own; the error, if there is one."""
     command = [sys.executable, "-m", "ml.train.readback", *map(str, (folder, build, place))]
     paths = os.pathsep.join([str(CODE), *filter(None, sys.path)])
     try:
@@ -108,7 +107,6 @@ def run_fresh(folder: Path, build: Path, place: Path) -> str | None:
 
 
 def refused(model: ChurnModel, folder: Path, what: str) -> ModelError:
-    """The error for a model that is not filed."""
     name = folder.name.removesuffix(".unfinished")
     sentence = f"{name} ({model.kind}) {what}; it was not filed and the champion stays as it was"
     if model.kind == REGISTERED:
@@ -119,13 +117,13 @@ def refused(model: ChurnModel, folder: Path, what: str) -> ModelError:
 
 
 def main(folder: Path, build: Path, place: Path) -> int:
-    """The fresh process: load, answer, write; one sentence on standard error when that fails."""
+    """The fresh process: load, score, write; one sentence on standard error when that fails."""
     try:
-        found = answers(read_model(folder), pq.read_table(place / ROWS), build)
+        scored = answers(read_model(folder), pq.read_table(place / ROWS), build)
     except TidemarkError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    pq.write_table(found, place / ANSWERS)
+    pq.write_table(scored, place / ANSWERS)
     return 0
 
 

@@ -1,8 +1,7 @@
-"""Refit: once the selection rows have chosen, they teach as well.
+"""Refit: after the choice every candidate learns from the selection rows as well.
 
-Every candidate learns again, as it was tried, from the rows of the last fold, those to learn from and those
-it was asked about: more customers at later cut-offs. Boosters grow as many trees as they stopped at.
-The calibration rows stay unseen; they calibrate what comes out, and it alone is judged and kept.
+Each learns with its settings from all rows of the last fold: more customers at later cut-offs. Boosters grow
+as many trees as they stopped at. The calibration rows stay unseen until they calibrate the refitted model.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,14 +21,14 @@ def refit_all(
     Parameters
     ----------
     trials : sequence of Trial
-        Whose pipelines the last fold fitted.
+        Their pipelines are those of the last fold.
     last : Fold
     held_out : Asked
         The calibration rows.
     how : str
         The problem's calibration.
     step : callable
-        Is told what is under way.
+        Called with the title of each step.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ml.common.errors import UsageError
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
-from ml.features.own_labels import Given, read_labels
+from ml.features.own_labels import LabelSource, read_labels
 from ml.features.parts import Parts, read_parts
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
@@ -66,7 +66,7 @@ def register(
     *,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
-    labels: "Given | None" = None,
+    labels: "LabelSource | None" = None,
     promotion: str = BETTER,
     tracking: str | None = None,
     progress: Progress = SILENT,
@@ -188,7 +188,7 @@ def judged_beside_baselines(
     trials = [*trials, Trial(own, (raw,), wrapped)]
     times = {each.candidate.name: each.milliseconds for each in ready}
     choice = choose(trials, times, [fold], problem)
-    table = [{**row, "champion": row["candidate"] == REGISTERED} for row in choice.table]
+    table = [replace(row, champion=row.candidate == REGISTERED) for row in choice.table]
     champion = make_champion(ready, replace(choice, champion=REGISTERED, table=table), parts, inputs, problem)
     facts = {name: value for name, value in champion.facts.items() if name != "learned"}
     facts |= {"folds": [fold.facts()], "tuning": [], "suspects": [], "undated": []}

@@ -1,7 +1,7 @@
-"""Repeat: a model trained once more as its manifest says, and compared with its evidence to the last bit.
+"""Repeat: train a model once more as its manifest says, and compare the evidence to the last bit.
 
-Nothing is kept of the second training: same rows, same problem, same seed, and no search that remembers the
-first one. What differs is named, with the libraries and the code that changed since.
+The second training uses the same rows, problem and seed, and a search that starts empty; nothing of it is
+stored. The result names each difference, and the libraries and code that changed since.
 """
 
 import json
@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.progress import SILENT, Progress
-from ml.config.problem import Problem, from_values
-from ml.features.own_labels import kept_labels
+from ml.config.problem import from_values
+from ml.features.own_labels import labels_of_model
 from ml.home.layout import Home, numbered
 from ml.home.leases import lease
 from ml.model.own import REGISTERED
@@ -66,15 +66,16 @@ def repeat(
         raise UsageError(f"{model} was registered, not trained here: there is no training to repeat")
     with kept_build(house, manifest) as build, tempfile.TemporaryDirectory() as scratch:
         with progress.bar("reading rows", 3) as bar:
-            own = kept_labels(folder, manifest)
-            learned = learn(build, problem_of(manifest), Path(scratch), bar, trials_of(manifest), own)
+            own = labels_of_model(folder, manifest)
+            problem = replace(from_values(manifest["problem"]), seed=manifest["seed"])
+            learned = learn(build, problem, Path(scratch), bar, trials_of(manifest), own)
         probabilities = learned.test_probabilities()
-        verdict = learned.verdict(probabilities)
-        again = plain(manifest_of(learned.model) | {"champion": learned.model.kind, "test": verdict})
+        evidence = learned.judge(probabilities)
+        again = plain(manifest_of(learned.model) | {"champion": learned.model.kind, "test": evidence})
         rows = test_table(learned.parts.test, probabilities)
     known = {name: value for name, value in manifest.items() if name not in NOT_COMPARED}
     values = list(differences(known, {name: again.get(name) for name in known}))
-    cells = list(differing_cells(pq.read_table(folder / TEST), rows))
+    cells = list(differing_columns(pq.read_table(folder / TEST), rows))
     return {
         "model_version": model,
         "build_id": manifest["build_id"],
@@ -87,21 +88,20 @@ def repeat(
 
 
 def folder_of(home: Home, model: str) -> Path:
-    """The folder of a model that is kept."""
-    kept = {folder.name: folder for folder in numbered(home.models, "model")}
-    if model not in kept:
-        there = ", ".join(kept) or "none has been trained yet"
+    folders = {folder.name: folder for folder in numbered(home.models, "model")}
+    if model not in folders:
+        there = ", ".join(folders) or "none has been trained yet"
         raise UsageError(f"there is no model {model} to repeat: {there}")
-    return kept[model]
+    return folders[model]
 
 
 @contextmanager
 def kept_build(home: Home, manifest: Mapping[str, Any]) -> Iterator[Path]:
-    """The build that the model was trained on, which nobody removes meanwhile."""
+    """The build that the model was trained on, with a lease that keeps it from being removed."""
     for build in home.kept_builds():
         if build.name == manifest["build_id"]:
-            with lease(build) as held:
-                if held:
+            with lease(build) as leased:
+                if leased:
                     yield build
                     return
     raise NotReadyError(
@@ -110,23 +110,17 @@ def kept_build(home: Home, manifest: Mapping[str, Any]) -> Iterator[Path]:
     )
 
 
-def problem_of(manifest: Mapping[str, Any]) -> Problem:
-    """The problem as it was stated then."""
-    return replace(from_values(manifest["problem"]), seed=manifest["seed"])
-
-
 def trials_of(manifest: Mapping[str, Any]) -> dict[str, int]:
     """How many settings of each candidate had been tried when the time was over."""
     return {each["candidate"]: each["trials"] for each in manifest.get("tuning", [])}
 
 
 def plain(values: Any) -> Any:
-    """As JSON gives it back."""
+    """The values as JSON gives them back: lists for tuples, strings for keys."""
     return json.loads(json.dumps(values))
 
 
 def differences(recorded: Any, now: Any, where: str = "") -> Iterator[str]:
-    """One sentence for each value that is not what it was."""
     if isinstance(recorded, Mapping) and isinstance(now, Mapping):
         for name in [*recorded, *(name for name in now if name not in recorded)]:
             if name not in NOT_OF_THE_RUN:
@@ -139,14 +133,12 @@ def differences(recorded: Any, now: Any, where: str = "") -> Iterator[str]:
 
 
 def leaves(values: Any) -> int:
-    """How many values there are to compare."""
     if isinstance(values, Mapping):
         return sum(leaves(value) for name, value in values.items() if name not in NOT_OF_THE_RUN)
     return sum(map(leaves, values)) if isinstance(values, list) else 1
 
 
-def differing_cells(recorded: pa.Table, now: pa.Table) -> Iterator[str]:
-    """One sentence for each column of the test rows that is not what it was."""
+def differing_columns(recorded: pa.Table, now: pa.Table) -> Iterator[str]:
     if recorded.column_names != now.column_names or len(recorded) != len(now):
         yield (
             f"the test part has {len(now):,} rows and columns {', '.join(now.column_names)}; it had "
@@ -159,29 +151,24 @@ def differing_cells(recorded: pa.Table, now: pa.Table) -> Iterator[str]:
 
 
 def how_far(recorded: pa.ChunkedArray, now: pa.ChunkedArray) -> str:
-    """How many values differ, and by how much at most where they are numbers."""
     before, after = recorded.to_numpy(), now.to_numpy()
-    number = int(np.sum(before != after))
-    said = f"{number:,} of {len(after):,} test rows differ"
+    sentence = f"{int(np.sum(before != after)):,} of {len(after):,} test rows differ"
     if not np.issubdtype(after.dtype, np.floating):
-        return said
-    return f"{said}, by {np.max(np.abs(before - after)):.3g} at most"
+        return sentence
+    return f"{sentence}, by {np.max(np.abs(before - after)):.3g} at most"
 
 
 def changed(manifest: Mapping[str, Any]) -> dict[str, list[str | None]]:
-    """What is not as it was then: libraries, and the code."""
-    before = dict(manifest.get("versions", {}))
-    before.pop("python", None)
-    found = {name: [old, installed(name)] for name, old in before.items() if installed(name) != old}
+    """Libraries and code that differ: the version recorded, and the present one."""
+    changes: dict[str, list[str | None]] = {}
+    for name, old in manifest.get("versions", {}).items():
+        try:
+            new = version(name) if name != "python" else old
+        except PackageNotFoundError:
+            new = None
+        if new != old:
+            changes[name] = [old, new]
     code, now = manifest.get("code") or {}, code_version()
     if code.get("source") not in (None, now["source"]):
-        found["code"] = [f"source {code['source'][:12]}", f"source {str(now['source'])[:12]}"]
-    return found
-
-
-def installed(name: str) -> str | None:
-    """The version that is there now."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+        changes["code"] = [f"source {code['source'][:12]}", f"source {str(now['source'])[:12]}"]
+    return changes

@@ -1,9 +1,9 @@
-"""Fewer inputs, where the problem asks for a selection: kept only where later rows say it is no worse.
+"""Selection of inputs, where the problem asks for it: the smallest subset that is no worse on later rows.
 
-``l1``: the inputs that a logistic regression with an ever stronger L1 penalty still uses. ``elimination``:
-again and again without the third that a booster used least. Each subset learns from a fold's rows and is
-asked about its later ones; the smallest within one standard error of the best is taken, refitted from all
-training rows. What rules and derived columns read always stays.
+``l1``: the inputs that a logistic regression with an L1 penalty still uses, for several penalties.
+``elimination``: without the third that a booster used least, round after round. A model learns each subset
+from a fold's rows and scores its later ones; the smallest within one standard error of the best is taken, and
+found once more in all training rows. What rules and derived columns read always stays.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,9 +25,9 @@ from ml.train.folds import Fold
 from ml.train.trials import Trial, calibrated, simplest_as_good
 
 NONE, L1 = "none", "l1"
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
-FEWEST = 6
-KEPT_EACH_TIME = 2 / 3
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)  # C of the penalty: from a few inputs to nearly all
+FEWEST = 6  # inputs; with fewer a booster loses to the linear model
+SHARE_OF_EACH_ROUND = 2 / 3
 ALL = "all"
 Subsets: TypeAlias = Mapping[str, frozenset[str]]
 
@@ -35,29 +35,31 @@ Subsets: TypeAlias = Mapping[str, frozenset[str]]
 def select(
     inputs: list[Input], folds: list[Fold], problem: Problem, step: Callable[[str], None]
 ) -> tuple[list[Input], list[Fold], dict[str, str]]:
-    """The inputs that stay, folds of them alone, and why each other one is left out."""
+    """The selected inputs, folds of them alone, and why each other one is left out."""
     if problem.selection == NONE:
         return inputs, folds, {}
-    judges = folds[:-1] or folds
-    rows = len(folds[-1].learn.churned)
-    judge = judge_of(inputs, problem, rows)
-    trials: dict[str, list[Floats]] = {}
-    for fold in judges:
-        for name, kept in subsets(judge, fold, inputs, problem).items():
+    earlier = folds[:-1] or folds
+    judge = judge_of(inputs, problem, len(folds[-1].learn.churned))
+    probabilities: dict[str, list[Floats]] = {}
+    for fold in earlier:
+        for name, subset in subsets(judge, fold, inputs, problem).items():
             step(f"selecting inputs: {name}")
-            trials.setdefault(name, []).append(asked_with(judge, fold, kept, problem.seed))
+            probabilities.setdefault(name, []).append(probability_with(judge, fold, subset, problem.seed))
         fold.forget()
-    whole = {name: tuple(found) for name, found in trials.items() if len(found) == len(judges)}
-    tried = [Trial(replace(judge, name=name), found, Pipeline([])) for name, found in whole.items()]
-    chosen = simplest_as_good(tried, judges, problem, list(whole)).chosen
-    kept = subsets(judge, folds[-1], inputs, problem).get(chosen, frozenset(each.name for each in inputs))
+    trials = [
+        Trial(replace(judge, name=name), tuple(by_fold), Pipeline([]))
+        for name, by_fold in probabilities.items()
+        if len(by_fold) == len(earlier)  # a subset of each fold has this name
+    ]
+    names = [trial.candidate.name for trial in trials]
+    chosen = simplest_as_good(trials, earlier, problem, names).chosen
+    every = frozenset(each.name for each in inputs)
+    subset = subsets(judge, folds[-1], inputs, problem).get(chosen, every)
     folds[-1].forget()
-    stay = [each for each in inputs if each.name in kept]
-    names = [each.name for each in stay]
-    left_out = {
-        each.name: f"not needed, says {problem.selection}" for each in inputs if each.name not in kept
-    }
-    return stay, [narrowed(fold, names) for fold in folds], left_out
+    selected = [each for each in inputs if each.name in subset]
+    reason = f"not needed, says {problem.selection}"
+    left_out = {each.name: reason for each in inputs if each.name not in subset}
+    return selected, [narrowed(fold, [each.name for each in selected]) for fold in folds], left_out
 
 
 def judge_of(inputs: Sequence[Input], problem: Problem, rows: int) -> Candidate:
@@ -68,26 +70,25 @@ def judge_of(inputs: Sequence[Input], problem: Problem, rows: int) -> Candidate:
 
 
 def narrowed(fold: Fold, names: list[str]) -> Fold:
-    """The fold with these inputs alone."""
     learn, ask = (replace(rows, frame=rows.frame[names]) for rows in (fold.learn, fold.ask))
     return replace(fold, learn=learn, ask=ask, kept={})
 
 
 def subsets(judge: Candidate, fold: Fold, inputs: Sequence[Input], problem: Problem) -> Subsets:
-    """Subsets of the inputs, as one fold's rows to learn from tell them; the smallest first, all last."""
+    """Subsets of the inputs by one fold's rows to learn from; the smallest first, all last."""
     step, values, _ = fold.prepared(judge)
     origin = np.array(sources(step))
     names = [each.name for each in inputs]
     always = needed(names, problem) & set(names)
-    find = by_penalty if problem.selection == L1 else by_elimination
-    found = find(judge, values, fold, origin)
-    return {name: frozenset(kept | always) for name, kept in found.items()} | {ALL: frozenset(names)}
+    method = by_penalty if problem.selection == L1 else by_elimination
+    found = method(judge, values, fold, origin)
+    return {name: frozenset(subset | always) for name, subset in found.items()} | {ALL: frozenset(names)}
 
 
 def by_penalty(
     judge: Candidate, values: NDArray[Any], fold: Fold, origin: NDArray[Any]
 ) -> dict[str, set[str]]:
-    """What is used under each penalty, the strongest first."""
+    """The inputs with a coefficient under each penalty, the strongest first."""
     found = {}
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, l1_ratio=1.0, solver="liblinear", max_iter=200, random_state=0)
@@ -99,24 +100,24 @@ def by_penalty(
 def by_elimination(
     judge: Candidate, values: NDArray[Any], fold: Fold, origin: NDArray[Any]
 ) -> dict[str, set[str]]:
-    """What is left after each round, the fewest first."""
-    left, found = list(dict.fromkeys(origin)), []
+    """The inputs that are left after each round, the fewest first."""
+    left, rounds = list(dict.fromkeys(origin)), []
     while len(left) > FEWEST:
         columns = np.isin(origin, left)
         rows = Rows(values[:, columns], fold.learn.churned.astype(int), fold.learn.at, fold.gap)
         model = fit(judge, None, rows, stopping=False).named_steps["model"]
         gain = model.booster_.feature_importance("gain")
         worth = {name: gain[origin[columns] == name].sum() for name in left}
-        wanted = max(FEWEST, int(len(left) * KEPT_EACH_TIME))
-        left = sorted(left, key=lambda name: (-worth[name], name))[:wanted]
-        found.append(set(left))
-    return {f"round {len(found) - place}": kept for place, kept in enumerate(found[::-1])}
+        number = max(FEWEST, int(len(left) * SHARE_OF_EACH_ROUND))
+        left = sorted(left, key=lambda name: (-worth[name], name))[:number]
+        rounds.append(set(left))
+    return {f"round {len(rounds) - place}": names for place, names in enumerate(rounds[::-1])}
 
 
-def asked_with(judge: Candidate, fold: Fold, kept: frozenset[str], seed: int) -> Floats:
-    """What the judge says of the later rows when it reads only some inputs."""
-    step, values, asked = fold.prepared(judge)
-    columns = np.isin(np.array(sources(step)), list(kept))
+def probability_with(judge: Candidate, fold: Fold, subset: frozenset[str], seed: int) -> Floats:
+    """The judge's probability of each later row when it reads only the inputs of ``subset``."""
+    step, values, later = fold.prepared(judge)
+    columns = np.isin(np.array(sources(step)), list(subset))
     rows = Rows(values[:, columns], fold.learn.churned.astype(int), fold.learn.at, fold.gap)
     model = fit(judge, None, rows, stopping=False).named_steps["model"]
-    return calibrated(fold.ask, model.predict_proba(asked[:, columns])[:, 1].astype(np.float64), seed)
+    return calibrated(fold.ask, model.predict_proba(later[:, columns])[:, 1].astype(np.float64), seed)

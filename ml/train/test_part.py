@@ -39,7 +39,7 @@ def judge(
     seed : int
         Of the replicates.
     costs : Costs, optional
-        Of the profit; the default costs without.
+        For the profit; the default costs if not given.
 
     Returns
     -------
@@ -47,7 +47,9 @@ def judge(
         ``base_rate``, ``rows``, ``customers``; ``candidates``: name to metric to value, low, high;
         ``champion_minus_recency_rule``: metric to the same; ``decision``: what the threshold does.
     """
-    values = {name: measure(part.churned, given, costs=costs) for name, given in probabilities.items()}
+    values = {
+        name: measure(part.churned, probability, costs=costs) for name, probability in probabilities.items()
+    }
     drawn = bootstrap(part.churned, probabilities, part.customers, seed, costs=costs)
     return part.facts() | {
         "candidates": {
@@ -69,18 +71,17 @@ def judge(
 
 
 def decision_facts(churned: Floats, decided: Any, costs: Costs) -> dict[str, float | None]:
-    """Share of rows listed, recall, precision, profit; precision is null when nobody is listed.
+    """Share flagged, recall, precision (null when none is flagged), profit, and what bounds it.
 
-    Beside the profit of the list stands that of contacting everyone, and the probability from which a contact
-    pays, null where none does; contacting no one earns nothing.
+    ``profit_of_everyone`` is that of contacting all, ``break_even`` the probability from which a contact
+    pays, null where none does.
     """
     least = break_even(costs)
-    hits = float(churned[decided].sum())
-    listed = int(np.sum(decided))
+    hits, flagged = float(churned[decided].sum()), int(np.sum(decided))
     return {
-        "listed_share": listed / len(churned),
+        "listed_share": flagged / len(churned),
         "recall": hits / float(churned.sum()),
-        "precision": hits / listed if listed else None,
+        "precision": hits / flagged if flagged else None,
         "profit": profit_of(churned, decided, costs),
         "profit_of_everyone": profit_of(churned, np.ones(len(churned), bool), costs),
         "break_even": least if np.isfinite(least) else None,
@@ -90,6 +91,6 @@ def decision_facts(churned: Floats, decided: Any, costs: Costs) -> dict[str, flo
 def test_table(part: Part, probabilities: Mapping[str, Floats]) -> pa.Table:
     """Every candidate's probability for every test row, kept beside the model."""
     table = part.table.select(["customer_id", "event_timestamp", "churned"])
-    for name, given in probabilities.items():
-        table = table.append_column(name, pa.array(given))
+    for name, probability in probabilities.items():
+        table = table.append_column(name, pa.array(probability))
     return table

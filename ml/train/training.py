@@ -1,8 +1,8 @@
-"""Training, step by step: rows, inputs, candidates, tuning, refitting, choice, verdict, files."""
+"""Training, step by step: rows, inputs, candidates, tuning, refit, choice, test part, files."""
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from ml.common.sampling import evenly_spaced
 from ml.config.problem import Problem
 from ml.decision.threshold import choose_threshold
 from ml.features.labels import read_build_manifest
-from ml.features.own_labels import Given, OwnLabels, keep_labels, read_labels
-from ml.features.parts import LEARNED, Part, Parts, learned_rows, read_parts
+from ml.features.own_labels import LABELS_FILE, LabelSource, OwnLabels, read_labels
+from ml.features.parts import LEARNED, Parts, learned_rows, read_parts
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.layout import Home, discard_unfinished, next_name, sync_tree
@@ -66,7 +66,7 @@ def train(
     *,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
-    labels: "Given | None" = None,
+    labels: "LabelSource | None" = None,
     seed: int | None = None,
     promotion: str = BETTER,
     tracking: str | None = None,
@@ -111,19 +111,20 @@ def train(
     house = Home.at(home)
     record_place(house, tracking)
     stated = problem_for(house, problem, progress)
-    asked = stated if seed is None else replace(stated, seed=seed)
+    if seed is not None:
+        stated = replace(stated, seed=seed)
     with house.writing("train"), house.reading() as build, progress.bar("reading rows", 3) as bar:
-        own = None if labels is None else read_labels(labels, build, asked)
-        for sentence in own.notes() if own else ():
-            progress.say(sentence)
-        learned = learn(build, asked, house.root, bar, own=own)
+        own = None if labels is None else read_labels(labels, build, stated)
+        for note in own.notes() if own else ():
+            progress.say(note)
+        learned = learn(build, stated, house.root, bar, own=own)
         bar.step("judging")
-        said = finish(learned, house, build, promotion)
-        if said["looks"]["sentence"]:
-            progress.say(f"note: {said['looks']['sentence']}")
+        result = finish(learned, house, build, promotion)
+        if result["looks"]["sentence"]:
+            progress.say(f"note: {result['looks']['sentence']}")
         remember_problem(house, problem)
         bar.step("recording")
-        return said | {"record": record(house, tracking=tracking, progress=progress)}
+        return result | {"record": record(house, tracking=tracking, progress=progress)}
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,11 @@ class Learned:
 
     def test_probabilities(self) -> dict[str, Floats]:
         """Every candidate's probability of every test row."""
-        frame = frame_of(self.parts.test, self.inputs)
+        frame = make_frame(self.parts.test.table, self.inputs)
         return {each.candidate.name: each.probability(frame) for each in self.ready}
 
-    def verdict(self, probabilities: Mapping[str, Floats]) -> dict[str, Any]:
-        """What the test part says of them."""
+    def judge(self, probabilities: Mapping[str, Floats]) -> dict[str, Any]:
+        """The evidence of the test part."""
         model = self.model
         costs, seed = model.problem.costs, model.problem.seed
         return judge(self.parts.test, probabilities, model.kind, model.threshold, seed, costs)
@@ -190,14 +191,9 @@ def learn(
 
 
 def work(contenders: Sequence[Candidate], folds: Sequence[Fold], problem: Problem) -> int:
-    """About how many steps training takes."""
+    """About how many steps training takes, for the progress bar."""
     searches = MOST_TUNED * (problem.tuning.trials + len(folds)) if len(folds) > 1 else 0
     return len(contenders) * (len(folds) + 1) + searches + 3
-
-
-def frame_of(part: Part, inputs: Sequence[Input]) -> pd.DataFrame:
-    """The inputs of one part."""
-    return make_frame(part.table, inputs)
 
 
 def make_champion(
@@ -205,11 +201,13 @@ def make_champion(
 ) -> ChurnModel:
     """The chosen candidate with its threshold."""
     chosen = next(each for each in ready if each.candidate.name == choice.champion)
-    settings = settings_of(chosen.candidate, chosen.candidate.model)
-    probability = chosen.probability(frame_of(parts.calibration, inputs))
+    probability = chosen.probability(make_frame(parts.calibration.table, inputs))
     threshold, met = choose_threshold(parts.calibration.churned, probability, problem, parts.population)
     learned = learned_rows(parts)
-    frame = frame_of(learned, inputs)
+    frame = make_frame(learned.table, inputs)
+    background = None
+    if is_own(choice.champion):
+        background = frame.iloc[evenly_spaced(len(frame), BACKGROUND_ROWS)].reset_index(drop=True)
     return ChurnModel(
         kind=choice.champion,
         pipeline=chosen.candidate.pipeline,
@@ -217,12 +215,12 @@ def make_champion(
         calibration=chosen.calibration,
         threshold=threshold,
         problem=problem,
-        prepared_means=np.empty(0) if is_own(choice.champion) else means_of(chosen.candidate.pipeline, frame),
-        background=background_of(frame) if is_own(choice.champion) else None,
+        prepared_means=means_of(chosen.candidate.pipeline, frame) if background is None else np.empty(0),
+        background=background,
         facts={
             "threshold_rule_met": met,
-            "selection": choice.table,
-            "settings": settings,
+            "selection": [asdict(contender) for contender in choice.table],
+            "settings": settings_of(chosen.candidate, chosen.candidate.model),
             "learned": {"parts": LEARNED, **learned.facts()},
             "seed": problem.seed,
         },
@@ -230,21 +228,16 @@ def make_champion(
 
 
 def means_of(pipeline: Pipeline, frame: pd.DataFrame) -> Floats:
-    """The mean of each prepared column."""
     prepared = pipeline.named_steps["prepare"].transform(frame)
     return pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(dtype=np.float64)
-
-
-def background_of(frame: pd.DataFrame) -> pd.DataFrame:
-    """A few rows at even distances, from which the reasons of an estimator of one's own are measured."""
-    return frame.iloc[evenly_spaced(len(frame), BACKGROUND_ROWS)].reset_index(drop=True)
 
 
 def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]) -> dict[str, Any]:
     """Where the model comes from."""
     manifest = read_build_manifest(build)
     types = {field.name: str(field.type) for field in parts.train.table.schema}
-    labels = {"labels": dict(parts.own.facts)} if parts.own else {}
+    labels = {"labels": asdict(parts.own.facts)} if parts.own else {}
+    all_parts = (parts.train, parts.selection, parts.calibration, parts.test)
     return {
         "build_id": manifest["build_id"],
         "data_clock": manifest["data_clock"],
@@ -254,13 +247,9 @@ def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]
         "left_out": left_out,
         "split": parts.split.as_dict(),
         "labelled_rows": parts.labelled,
-        "dataset": fingerprint(
-            part.table for part in (parts.train, parts.selection, parts.calibration, parts.test)
-        ),
+        "dataset": fingerprint(part.table for part in all_parts),
         "code": code_version(),
-        "parts": {
-            part.name: part.facts() for part in (parts.train, parts.selection, parts.calibration, parts.test)
-        },
+        "parts": {part.name: part.facts() for part in all_parts},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
     }
 
@@ -269,7 +258,7 @@ def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[st
     """Judge on the test part, write and read back beside the older models, then let it go with the build."""
     model, parts = learned.model, learned.parts
     probabilities = learned.test_probabilities()
-    verdict = learned.verdict(probabilities)
+    evidence = learned.judge(probabilities)
     decision = decide(build, model, parts.test, promotion)
     home.models.mkdir(parents=True, exist_ok=True)
     discard_unfinished(home.models)
@@ -278,16 +267,21 @@ def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[st
     unfinished.mkdir()
     pq.write_table(test_table(parts.test, probabilities), unfinished / TEST)
     if parts.own:
-        keep_labels(parts.own, unfinished)
+        pq.write_table(parts.own.table, unfinished / LABELS_FILE)
     facts = {"model_version": name, "champion": model.kind} | model.facts
-    facts |= {"test": verdict, "promotion": decision.as_dict()}
-    write_model(replace(model, facts=facts), unfinished)
-    check_reads_back(replace(model, facts=facts), unfinished, build, parts.test.table)
+    facts |= {"test": evidence, "promotion": decision.as_dict()}
+    model = replace(model, facts=facts)
+    write_model(model, unfinished)
+    check_reads_back(model, unfinished, build, parts.test.table)
     sync_tree(unfinished)
+    # Logged before the model is filed: a run that is killed in between has seen the figures.
     looks = record_look(home, facts, VERDICT)
     unfinished.rename(home.models / name)
     sync_folder(home.models)
     promote(build, home.models / name, decision)
-    said = {"threshold": model.threshold, "problem": model.problem.as_dict(), "looks": looks}
-    said |= {"better_than_chance": ranks_better_than_chance(facts)}
-    return facts | said
+    return facts | {
+        "threshold": model.threshold,
+        "problem": model.problem.as_dict(),
+        "looks": looks,
+        "better_than_chance": ranks_better_than_chance(facts),
+    }

@@ -16,7 +16,7 @@ from ml.common.errors import UsageError
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
 from ml.features.labels import check_same_problem, labelled_rows, split_labels
-from ml.features.own_labels import Given, read_labels
+from ml.features.own_labels import LabelSource, read_labels
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
@@ -85,7 +85,7 @@ def training_set(
     *,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
-    labels: "Given | None" = None,
+    labels: "LabelSource | None" = None,
     format: str = PANDAS,
     every_feature: bool = False,
     progress: Progress = SILENT,

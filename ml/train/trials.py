@@ -1,7 +1,7 @@
-"""What candidates say in every fold, made comparable: calibrated across customers, measured by one metric.
+"""Trials: the probabilities of candidates in every fold, calibrated across customers, and their ranking.
 
 Half of a fold's customers calibrate the other half and the other way round, so that a candidate is judged by
-how well it tells customers apart and not by its level, and nobody's own rows calibrate them.
+how well it tells customers apart and not by its level, and a customer's own rows do not calibrate it.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -42,7 +42,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Ranked:
     """Which trial is best, and the simplest that is as good.
 
     Parameters
@@ -65,37 +65,36 @@ def try_all(
     candidates: Sequence[Candidate], folds: Sequence[Fold], seed: int, step: Callable[[str], None]
 ) -> list[Trial]:
     """Every candidate in every fold."""
-    said: dict[str, list[Floats]] = {each.name: [] for each in candidates}
+    probabilities: dict[str, list[Floats]] = {each.name: [] for each in candidates}
     pipelines: dict[str, Pipeline] = {}
     for number, fold in enumerate(folds, start=1):
         for each in candidates:
             step(f"fitting {each.name}, fold {number} of {len(folds)}")
             pipelines[each.name], raw = fold.trial(each)
-            said[each.name].append(calibrated(fold.ask, raw, seed))
+            probabilities[each.name].append(calibrated(fold.ask, raw, seed))
         fold.forget()
-    return [Trial(each, tuple(said[each.name]), pipelines[each.name]) for each in candidates]
+    return [Trial(each, tuple(probabilities[each.name]), pipelines[each.name]) for each in candidates]
 
 
-def calibrated(asked: Asked, raw: Floats, seed: int) -> Floats:
+def calibrated(rows: Asked, raw: Floats, seed: int) -> Floats:
     """Each half of the customers by the line of the other half; raw where a half has one class only."""
-    first = np.array([in_first_half(customer, seed) for customer in asked.customers])
-    found = raw.copy()
+    first = np.array([in_first_half(customer, seed) for customer in rows.customers])
+    result = raw.copy()
     for half in (first, ~first):
-        if len(np.unique(asked.churned[~half])) < 2:
+        if len(np.unique(rows.churned[~half])) < 2:
             return raw
-        found[half] = platt(asked.churned[~half], log_odds(raw[~half])).apply(raw[half])
-    return found
+        result[half] = platt(rows.churned[~half], log_odds(raw[~half])).apply(raw[half])
+    return result
 
 
-def value(asked: Asked, probability: Floats, problem: Problem) -> float:
-    """The problem's metric of one fold."""
-    return float(replicated(asked, probability, problem, None)[0])
+def value(rows: Asked, probability: Floats, problem: Problem) -> float:
+    return float(replicated(rows, probability, problem, None)[0])
 
 
-def replicated(asked: Asked, probability: Floats, problem: Problem, weights: Floats | None) -> Floats:
+def replicated(rows: Asked, probability: Floats, problem: Problem, weights: Floats | None) -> Floats:
     """The problem's metric for each row of weights, shape (replicates,)."""
     name = problem.metric
-    return measure(asked.churned, probability, weights, costs=problem.costs, names=(name,))[name]
+    return measure(rows.churned, probability, weights, costs=problem.costs, names=(name,))[name]
 
 
 def sign(problem: Problem) -> float:
@@ -106,14 +105,9 @@ def sign(problem: Problem) -> float:
 def over_folds(trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem) -> dict[str, Floats]:
     """Each candidate's metric, averaged over folds, in the same bootstrap replicates of customers.
 
-    A customer who is drawn is drawn in every fold, so that what folds share is no false certainty.
-
-    Returns
-    -------
-    dict
-        Candidate name to array of shape (replicates,).
+    A customer is drawn alike in every fold, so the customers that folds share do not narrow the errors.
     """
-    found: dict[str, list[Floats]] = {trial.candidate.name: [] for trial in trials}
+    slices: dict[str, list[Floats]] = {trial.candidate.name: [] for trial in trials}
     customers, churned = [fold.ask.customers for fold in folds], [fold.ask.churned for fold in folds]
     for weights in customer_weights(customers, churned, problem.seed, cells_at_once=CELLS_AT_ONCE):
         for trial in trials:
@@ -121,13 +115,13 @@ def over_folds(trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem)
                 replicated(fold.ask, probability, problem, weight)
                 for fold, probability, weight in zip(folds, trial.probabilities, weights, strict=True)
             ]
-            found[trial.candidate.name].append(np.mean(by_fold, axis=0))
-    return {name: np.concatenate(slices) for name, slices in found.items()}
+            slices[trial.candidate.name].append(np.mean(by_fold, axis=0))
+    return {name: np.concatenate(parts) for name, parts in slices.items()}
 
 
 def simplest_as_good(
     trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem, eligible: Collection[str]
-) -> Verdict:
+) -> Ranked:
     """The first of the eligible trials that is within one standard error of their best.
 
     The standard error is that of the paired difference to the best (Breiman et al., 1984).
@@ -139,7 +133,7 @@ def simplest_as_good(
     drawn = over_folds(trials, folds, problem)
     errors = {name: float(np.std(drawn[name] - drawn[best], ddof=1)) for name in means}
     good = (name for name in names if sign(problem) * (means[best] - means[name]) <= errors[name])
-    return Verdict(next(good), best, by_fold, means, errors)
+    return Ranked(next(good), best, by_fold, means, errors)
 
 
 def values(trial: Trial, folds: Sequence[Fold], problem: Problem) -> list[float]:

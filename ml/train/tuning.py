@@ -27,8 +27,8 @@ from ml.train.spaces import SPACES, Between
 from ml.train.trials import Trial, calibrated, sign, try_all, value, values
 
 FILE = "tuning.db"
-MOST_TUNED = 2
-STARTING_TRIALS = 4
+MOST_TUNED = 2  # candidates; a search of a third hardly ever made it the champion
+STARTING_TRIALS = 4  # at random, before the Parzen estimators have something to learn from
 SETTLED = ("COMPLETE", "PRUNED")
 LIBRARIES = ("lightgbm", "optuna", "scikit-learn", "xgboost-cpu")
 
@@ -59,7 +59,6 @@ class Tuned:
     settings: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
         return asdict(self)
 
 
@@ -80,19 +79,20 @@ def tune_promising(
     place : Path
         The folder of the file that remembers searches.
     step : callable
-        Is told what is under way.
+        Called with the title of each step.
     tried : mapping, optional
         Candidate name to how many settings are tried, however long it takes; by default as the problem says.
     """
     names = promising(trials, folds, problem)
     found: dict[str, Tuned] = {}
     ends = time.monotonic() + (problem.tuning.seconds if tried is None else math.inf)
-    for place_in_line, name in enumerate(names):
-        left = (ends - time.monotonic()) / (len(names) - place_in_line)
+    for index, name in enumerate(names):
+        left = (ends - time.monotonic()) / (len(names) - index)
         trial = next(each for each in trials if each.candidate.name == name)
-        asked = problem if tried is None else with_trials(problem, tried.get(name, 0))
+        budget = problem.tuning if tried is None else replace(problem.tuning, trials=tried.get(name, 0))
+        search = Search(trial, folds[:-1], replace(problem, tuning=budget), place / FILE)
         with remembered_in(place / FILE):
-            found[name] = Search(trial, folds[:-1], asked, place / FILE).run(time.monotonic() + left, step)
+            found[name] = search.run(time.monotonic() + left, step)
     for fold in folds[:-1]:
         fold.forget()
     better = [
@@ -106,7 +106,7 @@ def tune_promising(
 
 @contextmanager
 def remembered_in(file: Path) -> Iterator[None]:
-    """Turn what goes wrong with the file that remembers searches into one sentence."""
+    """Turn an error of the file that remembers searches into one sentence."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -114,16 +114,11 @@ def remembered_in(file: Path) -> Iterator[None]:
         yield
     except (StorageInternalError, SQLAlchemyError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
-        said = str(getattr(cause, "orig", cause)).splitlines()[0]
+        reason = str(getattr(cause, "orig", cause)).splitlines()[0]
         raise TidemarkError(
-            f"{file}, which remembers searches for settings, cannot be used ({said}): free some space, or "
+            f"{file}, which remembers searches for settings, cannot be used ({reason}): free some space, or "
             "remove the file if it is damaged"
         ) from error
-
-
-def with_trials(problem: Problem, trials: int) -> Problem:
-    """The problem with another number of settings to try."""
-    return replace(problem, tuning=replace(problem.tuning, trials=trials))
 
 
 def promising(trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem) -> list[str]:
@@ -139,7 +134,6 @@ def promising(trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem) 
 
 
 def before(trial: Trial, folds: Sequence[Fold], problem: Problem) -> float:
-    """Its metric over the earlier folds."""
     return float(np.mean(values(trial, folds, problem)[:-1]))
 
 
@@ -160,23 +154,27 @@ class Search:
     def __init__(self, trial: Trial, folds: Sequence[Fold], problem: Problem, file: Path) -> None:
         self.candidate = trial.candidate
         self.folds, self.problem = folds, problem
-        known = zip(folds, trial.probabilities, strict=False)
-        self.before = float(np.mean([value(fold.ask, given, problem) for fold, given in known]))
+        pairs = zip(folds, trial.probabilities, strict=False)
+        self.before = float(np.mean([value(fold.ask, probability, problem) for fold, probability in pairs]))
         self.file = file
 
     def run(self, deadline: float, step: Callable[[str], None]) -> Tuned:
         """Try settings until there were enough trials or the deadline, by the monotonic clock, has passed."""
         study = self.study()
-        wanted = min(self.problem.tuning.trials, combinations_of(self.candidate.name, self.problem))
+        number = self.problem.tuning.trials
+        if self.problem.tuning.search == "grid":
+            number = min(
+                number, math.prod(len(each.steps()) for each in SPACES[self.candidate.name].values())
+            )
         done = settled(study)
-        while len(done) < wanted and time.monotonic() < deadline:
-            step(f"tuning {self.candidate.name}, trial {len(done) + 1} of {wanted}")
+        while len(done) < number and time.monotonic() < deadline:
+            step(f"tuning {self.candidate.name}, trial {len(done) + 1} of {number}")
             self.one_trial(study, len(done))
             done = settled(study)
-        return self.outcome(done[:wanted], cut_short=len(done) < wanted and time.monotonic() >= deadline)
+        return self.outcome(done[:number], cut_short=len(done) < number and time.monotonic() >= deadline)
 
     def study(self) -> Any:
-        """What is remembered of this search; what a killed process left unfinished counts as failed."""
+        """The study of this search; trials that a killed process left unfinished count as failed."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -201,16 +199,16 @@ class Search:
         trial = study.ask()
         settings = drawn(trial, self.candidate.name)
         candidate = self.candidate.with_settings(settings)
-        found: list[float] = []
+        scores: list[float] = []
         for index, fold in enumerate(self.folds):
             _, raw = fold.trial(candidate)
             probability = calibrated(fold.ask, raw, self.problem.seed)
-            found.append(sign(self.problem) * value(fold.ask, probability, self.problem))
-            trial.report(float(np.mean(found)), index)
+            scores.append(sign(self.problem) * value(fold.ask, probability, self.problem))
+            trial.report(float(np.mean(scores)), index)
             if index + 1 < len(self.folds) and trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 return
-        study.tell(trial, float(np.mean(found)))
+        study.tell(trial, float(np.mean(scores)))
 
     def outcome(self, done: Sequence[Any], *, cut_short: bool) -> Tuned:
         """The best of the trials, if it beats the usual settings."""
@@ -227,19 +225,19 @@ class Search:
         """What a search depends on: rows, problem, usual settings, libraries."""
         digest = hashlib.sha256()
         for fold in self.folds:
-            _, values, asked = fold.prepared(self.candidate)
-            for array in (values, asked, fold.learn.churned, fold.ask.churned):
+            _, earlier, later = fold.prepared(self.candidate)
+            for array in (earlier, later, fold.learn.churned, fold.ask.churned):
                 digest.update(np.ascontiguousarray(array).tobytes())
         stated = self.problem.as_dict()
         stated["tuning"] = self.problem.tuning.search
-        usual = {name: str(given) for name, given in self.candidate.model.get_params().items()}
+        usual = {name: str(setting) for name, setting in self.candidate.model.get_params().items()}
         libraries = {name: version(name) for name in LIBRARIES}
         digest.update(json.dumps([stated, usual, libraries], sort_keys=True, default=str).encode())
         return digest.hexdigest()[:16]
 
 
 def settled(study: Any) -> list[Any]:
-    """The trials that were ended, by their number."""
+    """The trials that came to an end, by number."""
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in SETTLED]
 
 
@@ -262,13 +260,6 @@ def point_of_grid(name: str, seed: int, number: int) -> dict[str, Any]:
     return dict(zip(SPACES[name], every[place], strict=True))
 
 
-def combinations_of(name: str, problem: Problem) -> int:
-    """How many settings there are to try at most."""
-    if problem.tuning.search != "grid":
-        return problem.tuning.trials
-    return math.prod(len(each.steps()) for each in SPACES[name].values())
-
-
 def drawn(trial: Any, name: str) -> dict[str, Any]:
     """One setting of each kind."""
     return {
@@ -283,7 +274,8 @@ def drawn(trial: Any, name: str) -> dict[str, Any]:
 
 def settings_of(candidate: Candidate, fitted_model: Any) -> dict[str, Any]:
     """What makes the same model again: the settings that can be tuned, and how many trees were grown."""
-    given = fitted_model.get_params()
-    wanted = [*SPACES.get(candidate.name, {}), "n_estimators", "max_iter"]
-    found = {name: given[name] for name in wanted if name in given and candidate.name in SPACES}
-    return found | ({"balanced": candidate.balanced} if candidate.name in SPACES else {})
+    if candidate.name not in SPACES:
+        return {}
+    settings = fitted_model.get_params()
+    names = [*SPACES[candidate.name], "n_estimators", "max_iter"]
+    return {name: settings[name] for name in names if name in settings} | {"balanced": candidate.balanced}

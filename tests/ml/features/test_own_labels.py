@@ -90,7 +90,7 @@ def test_a_table_and_a_frame_are_as_good_as_a_file(workshop: Workshop, tmp_path:
     ]
     assert tables[0].equals(tables[1])
     assert tables[0].equals(tables[2])
-    assert read_labels(frame, build, PROBLEM).facts["file"] is None
+    assert read_labels(frame, build, PROBLEM).facts.file is None
 
 
 WAYS = {
@@ -126,14 +126,14 @@ def test_instants_are_read_by_the_grammar_of_entity_rows(workshop: Workshop) -> 
 def test_exact_copies_are_counted_once_and_said(workshop: Workshop) -> None:
     frame = rows_of([100, 200])
     own = read_labels(pd.concat([frame, frame.head(3)]), Home.at(workshop.home).current_build(), PROBLEM)
-    assert (own.facts["rows"], own.facts["duplicates"], len(own.table)) == (8, 3, 8)
+    assert (own.facts.rows, own.facts.duplicates, len(own.table)) == (8, 3, 8)
     assert own.notes() == ["note: the labels: 3 exact copies left out"]
 
 
 def test_rows_before_the_first_known_fact_are_counted_and_said(workshop: Workshop) -> None:
     frame = rows_of([100, 200]).assign(event_timestamp=[START - DAY] + [START + 99 * DAY] * 3 + [CLOCK] * 4)
     own = read_labels(frame, Home.at(workshop.home).current_build(), PROBLEM)
-    assert own.facts["not_yet_known"] == 1
+    assert own.facts.not_yet_known == 1
     assert own.notes() == [
         "note: the labels: 1 row before the customer's first known fact, so all features are null there",
         "note: the labels: 4 rows whose horizon ends after the data clock: leave such rows out unless their "
@@ -147,8 +147,8 @@ def test_a_label_is_settled_when_horizon_and_delay_have_passed(workshop: Worksho
     settled = CLOCK - 36 * DAY
     frame = rows_of([100, 200], customers=1).assign(event_timestamp=[settled, settled + DAY / 86_400e6])
     delayed = replace(PROBLEM, label_delay_days=6)
-    assert read_labels(frame, build, delayed).facts["unsettled"] == 1
-    assert read_labels(frame, build, PROBLEM).facts["unsettled"] == 0
+    assert read_labels(frame, build, delayed).facts.unsettled == 1
+    assert read_labels(frame, build, PROBLEM).facts.unsettled == 0
 
 
 def changed(column: str, row: int, value: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:

@@ -140,8 +140,8 @@ def test_one_that_is_clearly_better_is_chosen_though_less_simple(workshop: Works
     )
     choice = choose([off, booster], QUICK, workshop.folds, PROBLEM)
     assert choice.champion == "xgboost"
-    assert [row["best"] for row in choice.table] == [False, True]
-    assert choice.table[0]["value"] > choice.table[1]["value"] + choice.table[0]["standard_error_to_best"]
+    assert [row.best for row in choice.table] == [False, True]
+    assert choice.table[0].value > choice.table[1].value + choice.table[0].standard_error_to_best
 
 
 def test_the_slow_cannot_become_champion(workshop: Workshop) -> None:
