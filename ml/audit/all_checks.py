@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from ml.audit.audit_page import write_page
 from ml.audit.findings import Audit, Finding, failed, not_checked
 from ml.common.errors import DamagedError, NotReadyError, TidemarkError, UsageError
 from ml.common.instants import format_instant
@@ -32,7 +33,8 @@ SECONDS = 120
 PROJECT = ROOT / "dbt_project"
 # Where the module of a check has another name than the check itself.
 MODULES = {"ledger": "reconciliation", "stand-ins": "leaky_features"}
-# name -> share of the time that is left to those not yet made; a module of that name has ``check``
+# Name -> weight by which the time is shared; the module of that name has ``check``. Poison and replay, which
+# run dbt, need most of it.
 CHECKS = {
     "ledger": 3,
     "clocks": 1,
@@ -90,15 +92,21 @@ def audit(
     UsageError
         There is no such check, or no time for any.
     """
-    names, where = chosen(only, seconds), Home.at(home)
-    problem, started = problem_for(where, problem, progress), time.monotonic()
-    with where.reading() as build, scratch_folder(where) as scratch:
+    if seconds <= 0:
+        raise UsageError(f"--seconds {seconds:g} leaves no time for any check: give more")
+    for name in only or ():
+        if name not in CHECKS:
+            raise UsageError(f"there is no check {name!r}: choose from {', '.join(CHECKS)}")
+    names = [name for name in CHECKS if not only or name in only]
+    place = Home.at(home)
+    problem, started = problem_for(place, problem, progress), time.monotonic()
+    with place.reading() as build, scratch_folder(place) as scratch:
         check_same_problem(build, problem)
         manifest = read_build_manifest(build)
-        given = Audit(
-            home=where,
+        context = Audit(
+            home=place,
             build=build,
-            load=where.raw / manifest["load_id"],
+            load=place.raw / manifest["load_id"],
             manifest=manifest,
             catalog=read_catalog(build),
             problem=problem,
@@ -109,95 +117,75 @@ def audit(
             deadline=started + seconds,
             progress=progress,
         )
-        findings = run_checks(given, names)
-        result = result_of(given, findings, time.monotonic() - started)
-        result["page"] = str(write_page(result, where, out))
-    return result
+        findings = run_checks(context, names)
+        result = as_plain_values(context, findings, time.monotonic() - started)
+        file = Path(out) if out else place.root / "audit" / f"{build.name}.html"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_page(result, file)
+        return result | {"page": str(file)}
 
 
-def chosen(only: Sequence[str] | None, seconds: float) -> list[str]:
-    """The checks to make, in the order of ``CHECKS``."""
-    if seconds <= 0:
-        raise UsageError(f"--seconds {seconds:g} leaves no time for any check: give more")
-    for name in only or ():
-        if name not in CHECKS:
-            raise UsageError(f"there is no check {name!r}: choose from {', '.join(CHECKS)}")
-    return [name for name in CHECKS if not only or name in only]
-
-
-def run_checks(given: Audit, names: Sequence[str]) -> list[Finding]:
-    """Make the checks in turn; what one leaves of its time is the others'."""
+def run_checks(context: Audit, names: Sequence[str]) -> list[Finding]:
+    """Make the checks in turn; time that one leaves goes to those after it."""
     findings = []
-    with given.progress.bar("auditing", total=len(names)) as bar:
-        for place, name in enumerate(names):
+    with context.progress.bar("auditing", total=len(names)) as bar:
+        for number, name in enumerate(names):
             bar.step(f"auditing: {name}", 0)
-            share = CHECKS[name] / sum(CHECKS[each] for each in names)
-            of_rest = CHECKS[name] / sum(CHECKS[later] for later in names[place:])
-            deadline = time.monotonic() + given.seconds_left() * of_rest
-            findings.append(run_check(name, given.within(given.seconds * share, deadline)))
+            # Sample sizes follow the share of all the time, which is the same in each run; only the deadline
+            # follows what is left.
+            share = CHECKS[name] / sum(CHECKS[other] for other in names)
+            of_rest = CHECKS[name] / sum(CHECKS[later] for later in names[number:])
+            deadline = time.monotonic() + context.seconds_left() * of_rest
+            findings.append(run_check(name, context.within(context.seconds * share, deadline)))
             bar.step()
     return findings
 
 
-def run_check(name: str, given: Audit) -> Finding:
-    """One check, timed; what keeps it from being made is said, and is no pass.
+def run_check(name: str, context: Audit) -> Finding:
+    """One check, timed. An error that keeps it from being made becomes its result, which is no pass.
 
     It is a fault unless an earlier step has merely not been run.
     """
-    started, allowed = time.monotonic(), given.seconds_left()
+    started, allowed = time.monotonic(), context.seconds_left()
     check: Callable[[Audit], Finding] = import_module(f"ml.audit.{MODULES.get(name, name)}").check
     try:
-        found = check(given)
+        finding = check(context)
     except (TidemarkError, OSError, duckdb.Error, sqlite3.Error) as error:
-        lacks = isinstance(error, NotReadyError) and not isinstance(error, DamagedError)
-        found = (not_checked if lacks else failed)(name, first_line(error))
-    return found.timed(time.monotonic() - started, allowed)
+        is_early = isinstance(error, NotReadyError) and not isinstance(error, DamagedError)
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        finding = not_checked(name, why) if is_early else failed(name, why)
+    return finding.timed(time.monotonic() - started, allowed)
 
 
-def first_line(error: Exception) -> str:
-    """What an error says, in a line."""
-    return (str(error) or type(error).__name__).splitlines()[0]
-
-
-def result_of(given: Audit, findings: Sequence[Finding], took: float) -> dict[str, Any]:
-    """All that there is to say, as plain values."""
-    late = findings if took > given.seconds else ()
+def as_plain_values(context: Audit, findings: Sequence[Finding], seconds: float) -> dict[str, Any]:
+    """The result without its page, for JSON."""
+    late = findings if seconds > context.seconds else ()
+    is_clean = not any(finding.breaches or finding.failed for finding in findings)
     return {
-        "passed": any(one.passed for one in findings)
-        and not any(one.breaches or one.failed for one in findings),
-        "not_checked": [one.check for one in findings if one.skipped],
-        "failed": [one.check for one in findings if one.failed],
-        "build_id": given.build.name,
-        "load_id": given.load.name,
-        "data_clock": given.manifest["data_clock"],
-        "seed": given.seed,
-        "seconds": round(took, 1),
-        "seconds_asked": given.seconds,
-        "overran": [one.check for one in late if one.seconds > one.allowed],
+        "passed": is_clean and any(finding.passed for finding in findings),
+        "not_checked": [finding.check for finding in findings if finding.skipped],
+        "failed": [finding.check for finding in findings if finding.failed],
+        "build_id": context.build.name,
+        "load_id": context.load.name,
+        "data_clock": context.manifest["data_clock"],
+        "seed": context.seed,
+        "seconds": round(seconds, 1),
+        "seconds_asked": context.seconds,
+        "overran": [finding.check for finding in late if finding.seconds > finding.allowed],
         "audited_at": format_instant(datetime.now(UTC).replace(tzinfo=None, microsecond=0)),
-        "checks": [one.as_dict() for one in findings],
+        "checks": [finding.as_dict() for finding in findings],
     }
-
-
-def write_page(result: dict[str, Any], home: Home, out: str | os.PathLike[str] | None) -> Path:
-    """The result as a page for people; where it is."""
-    from ml.audit.audit_page import write_page as write
-
-    file = Path(out) if out else home.root / "audit" / f"{result['build_id']}.html"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write(result, file)
-    return file
 
 
 @contextmanager
 def scratch_folder(home: Home) -> Iterator[Path]:
-    """A folder for copies and rebuilds; those that killed audits left are removed on the way."""
-    places = home.root / "audit"
-    places.mkdir(parents=True, exist_ok=True)
-    for left in places.glob("scratch-*"):
+    """A folder for copies and rebuilds; folders that killed audits left behind are removed first."""
+    parent = home.root / "audit"
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob("scratch-*"):
         if not is_running(int(left.name.split("-")[1])):
             shutil.rmtree(left, ignore_errors=True)
-    folder = places / f"scratch-{os.getpid()}"
+    folder = parent / f"scratch-{os.getpid()}"
     folder.mkdir(exist_ok=True)
     try:
         yield folder
@@ -206,7 +194,6 @@ def scratch_folder(home: Home) -> Iterator[Path]:
 
 
 def is_running(process: int) -> bool:
-    """Whether there is such a process."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

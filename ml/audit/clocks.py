@@ -1,19 +1,18 @@
 """Clocks: labels read no day that was not delivered, and no model reads attributes that have no clock.
 
-When rows became known is asked of the raw tables once more; tables that end days apart, and orders that come
+When rows became known is read from the raw tables once more; tables that end days apart, and orders that come
 late, are notes.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import duckdb
 
-from ml.audit.facts import check_there, one
 from ml.audit.findings import Audit, Breach, Finding
+from ml.audit.queries import database, one
+from ml.audit.raw_facts import check_load
 from ml.audit.recount import MODEL, delivered_orders
-from ml.audit.sample import database
 from ml.common.errors import TidemarkError
 from ml.common.instants import format_instant
 from ml.features.labels import LABELS, parquet
@@ -33,19 +32,24 @@ order by event_timestamp
 
 def check(audit: Audit) -> Finding:
     """Compare labels with the orders delivered, and the model's inputs with attributes that have no clock."""
-    check_there(audit)
+    check_load(audit)
     undated = undated_features(audit.build, audit.catalog)
     with database(audit) as connection:
-        labels = one(connection, f"select count(*) from {parquet(audit.build / LABELS)}")
+        labels: int = one(connection, f"select count(*) from {parquet(audit.build / LABELS)}")
         delivered = delivered_orders(connection, audit)
-        breaches = [*undelivered(audit, connection, delivered), *undated_inputs(audit, list(undated))]
+        breaches = [*undelivered(audit, connection, delivered), *undated_inputs(audit, undated)]
         clocks = table_clocks(audit.load, connection)
         arrival = arrival_of_orders(audit.load, clocks["orders"], connection)
     notes = notes_on_clocks(clocks, audit.manifest["data_clock"], arrival, audit.problem.label_delay_days)
     notes += [note(undated).removeprefix("note: ")] if undated else []
-    until = format_instant(delivered) if delivered else "never"
-    finding = Finding(CHECK, compared=labels, what="labels", detail=f"orders were delivered until {until}")
-    return replace(finding, breaches=tuple(breaches), notes=tuple(notes))
+    return Finding(
+        CHECK,
+        compared=labels,
+        what="labels",
+        detail=f"orders were delivered until {format_instant(delivered) if delivered else 'never'}",
+        breaches=tuple(breaches),
+        notes=tuple(notes),
+    )
 
 
 def undelivered(
@@ -58,22 +62,22 @@ def undelivered(
     )
     query = UNDELIVERED.format(labels=parquet(audit.build / LABELS))
     for cutoff, rows in connection.execute(query, {"gap": gap, "delivered": delivered}).fetchall():
-        ends = format_instant(cutoff + timedelta(days=gap))
+        instant, ends = format_instant(cutoff), format_instant(cutoff + timedelta(days=gap))
         yield Breach(
-            f"{MODEL} has {rows:,} labels at the cut-off {format_instant(cutoff)}, which read orders up to "
-            f"{ends}, but {until}: build again, or deliver the missing orders",
-            {"instant": format_instant(cutoff), "settled at": ends},
+            f"{MODEL} has {rows:,} labels at the cut-off {instant}, which read orders up to {ends}, but "
+            f"{until}: build again, or deliver the missing orders",
+            {"instant": instant, "settled at": ends},
             rows,
         )
 
 
-def undated_inputs(audit: Audit, undated: list[str]) -> Iterator[Breach]:
-    """Inputs of the current model among the attributes that have no clock."""
+def undated_inputs(audit: Audit, undated: Iterable[str]) -> Iterator[Breach]:
+    """Inputs of the current model among the attributes that have no clock; none without a model."""
     from ml.model.store import read_manifest
 
     try:
         model = model_of(audit.build)
-        inputs = {each["name"] for each in read_manifest(model)["inputs"]}
+        inputs = {entry["name"] for entry in read_manifest(model)["inputs"]}
     except TidemarkError:
         return
     if used := [name for name in undated if name in inputs]:

@@ -5,13 +5,14 @@ rows have the same fingerprints (64 bits a row, summed) are equal; the others ar
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from ml.common.sql import literal, parquet, quoted
+from ml.audit.queries import differing_columns, first_case, one
+from ml.common.sql import parquet, quoted
 
 DETAILED = 2_000
 UP_TO_LIMITS = """
@@ -39,9 +40,9 @@ where (before.row_count, before.fingerprint) is distinct from (after.row_count, 
 order by hash(customer_id), customer_id
 limit {most}
 """
-# At every instant at which either side has a row: what held on the one side, and on the other.
-HELD = """
-create or replace temp table held as
+# At every instant at which either side has a row: the state on the one side, and on the other.
+STATES = """
+create or replace temp table states as
 with
 rows_before as (select * from ({before}) semi join detailed using (customer_id)),
 rows_after as (select * from ({after}) semi join detailed using (customer_id)),
@@ -55,23 +56,17 @@ select
     instants.event_timestamp,
     coalesce(before.event_timestamp = after.event_timestamp, false) as in_both,
     before.event_timestamp is not null and after.event_timestamp is not null as known_to_both,
-    {pairs}
+    before,
+    after
 from instants
 asof left join rows_before as before
     on instants.customer_id = before.customer_id and instants.event_timestamp >= before.event_timestamp
 asof left join rows_after as after
     on instants.customer_id = after.customer_id and instants.event_timestamp >= after.event_timestamp
 """
-DIFFERING = """
-select
-    {column}, count(*), count(distinct customer_id),
-    arg_min({{
-        'customer_id': customer_id, 'instant': event_timestamp, 'before': {before}, 'after': {after}
-    }}, (event_timestamp, customer_id))
-from held
-where {differs}
-having count(*) > 0
-"""
+AT = {"customer_id": "customer_id", "instant": "event_timestamp"}
+# The earliest case is the example.
+BY_TIME = "(event_timestamp, customer_id)"
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ class Moved:
     model, column : str
         The column is empty where rows appeared or vanished.
     cells, customers : int
-        In how many cells, of how many customers; at least, for no more than ``DETAILED`` are looked at.
+        In how many cells, of how many customers; at least, as no more than ``DETAILED`` are looked at.
     example : dict
         customer_id, instant, before, after: the earliest such cell.
     """
@@ -101,11 +96,6 @@ class Moved:
     cells: int
     customers: int
     example: dict[str, Any]
-
-    def plus(self, other: "Moved") -> "Moved":
-        """The same column found to move in another comparison too."""
-        customers = max(self.customers, other.customers)
-        return Moved(self.model, self.column, self.cells + other.cells, customers, other.example)
 
 
 @dataclass
@@ -130,7 +120,7 @@ class Comparison:
     customers: set[str] = field(default_factory=set)
 
     def add(self, other: "Comparison") -> None:
-        """Take another one in; a column that moved in both counts once."""
+        """Take in another comparison; a column that moved in both counts once, with its first example."""
         self.cells += other.cells
         self.shared += other.shared
         self.customers |= other.customers
@@ -138,12 +128,13 @@ class Comparison:
 
 
 def merged(some: Sequence[Moved], more: Sequence[Moved]) -> list[Moved]:
-    """Both, one for each column."""
-    found = {(moved.model, moved.column): moved for moved in some}
+    columns = {(moved.model, moved.column): moved for moved in some}
     for moved in more:
-        earlier = found.get((moved.model, moved.column))
-        found[moved.model, moved.column] = moved.plus(earlier) if earlier else moved
-    return list(found.values())
+        first = columns.setdefault((moved.model, moved.column), moved)
+        if first is not moved:
+            cells, customers = first.cells + moved.cells, max(first.customers, moved.customers)
+            columns[moved.model, moved.column] = replace(first, cells=cells, customers=customers)
+    return list(columns.values())
 
 
 def compare(
@@ -165,10 +156,12 @@ def compare(
     kept : str
         SQL over ``{source}`` that keeps the rows to be compared, all columns.
     """
-    found = Comparison()
+    comparison = Comparison()
     for table in tables:
-        compare_table(connection, table, files_of(before, table), files_of(after, table), kept, found)
-    return found
+        comparison.add(
+            compare_table(connection, table, files_of(before, table), files_of(after, table), kept)
+        )
+    return comparison
 
 
 def compare_table(
@@ -177,27 +170,28 @@ def compare_table(
     before: Sequence[Path],
     after: Sequence[Path],
     kept: str,
-    found: Comparison,
-) -> None:
-    """Compare one table and add to what was found; files that both sides share hold no difference."""
+) -> Comparison:
+    """Compare one table; files that both sides share hold no difference."""
     shared = identities(before) & identities(after)
-    own_rows = 0
+    own_rows = shared_rows = 0
     for side, files in (("before", before), ("after", after)):
         own = [file for file in files if identity(file) not in shared]
         own_rows = max(own_rows, fingerprint(connection, side, table, own, kept))
-    shared_files = [file for file in before if identity(file) in shared]
-    shared_rows = (
-        one(connection, f"select count(*) from ({within(kept, shared_files)})") if shared_files else 0
-    )
-    found.cells += (own_rows + shared_rows) * len(table.columns)
-    found.shared += shared_rows * len(table.columns)
+    if shared:
+        files = [file for file in before if identity(file) in shared]
+        shared_rows = one(connection, f"select count(*) from ({within(kept, files)})")
+    width = len(table.columns)
+    comparison = Comparison(cells=(own_rows + shared_rows) * width, shared=shared_rows * width)
     connection.execute(DETAILED_CUSTOMERS.format(most=DETAILED))
     if one(connection, "select count(*) from detailed"):
-        hold(connection, table, within(kept, before), within(kept, after))
+        connection.execute(STATES.format(before=within(kept, before), after=within(kept, after)))
+        # Where only one side knows the customer every column differs, which does not tell the one at fault:
+        # that counts only where nothing else differs.
         moved = moved_columns(connection, table, "known_to_both") or moved_columns(connection, table, "true")
-        found.moved += moved + (moved_rows(connection, table, "not known_to_both") if moved else [])
-        found.idle += [] if moved else moved_rows(connection, table, "not in_both")
-        found.customers |= {row[0] for row in connection.execute("from detailed").fetchall()}
+        comparison.moved = moved + (moved_rows(connection, table, "not known_to_both") if moved else [])
+        comparison.idle = [] if moved else moved_rows(connection, table, "not in_both")
+        comparison.customers = {row[0] for row in connection.execute("from detailed").fetchall()}
+    return comparison
 
 
 def fingerprint(
@@ -210,69 +204,37 @@ def fingerprint(
         connection.execute(FINGERPRINTS.format(side=side, columns=columns, rows=rows))
     else:
         connection.execute(NO_FINGERPRINTS.format(side=side))
-    return one(connection, f"select coalesce(sum(row_count), 0)::bigint from fingerprints_{side}")
-
-
-def hold(connection: duckdb.DuckDBPyConnection, table: Table, before: str, after: str) -> None:
-    """Make the table ``held`` for the customers of ``detailed``, from the rows of two queries."""
-    pairs = [
-        f"before.{quoted(name)} as before_{place}, after.{quoted(name)} as after_{place}"
-        for place, name in enumerate(table.columns)
-    ]
-    connection.execute(HELD.format(before=before, after=after, pairs=", ".join(pairs)))
-
-
-def moved_rows(connection: duckdb.DuckDBPyConnection, table: Table, where: str) -> list[Moved]:
-    """The rows of ``held`` that a condition picks, as one that moved."""
-    query = DIFFERING.format(column="''", before="null", after="null", differs=where)
-    return [Moved(table.model, *row) for row in connection.execute(query).fetchall()]
+    count: int = one(connection, f"select coalesce(sum(row_count), 0)::bigint from fingerprints_{side}")
+    return count
 
 
 def moved_columns(connection: duckdb.DuckDBPyConnection, table: Table, where: str) -> list[Moved]:
-    """The columns that differ in the rows of ``held`` that a condition picks.
-
-    Where only one side has a row for the customer at all, every column differs: that tells nothing of which
-    column is at fault, and counts only where nothing else differs.
-    """
-    return [
-        Moved(table.model, *row)
-        for place, name in enumerate(table.columns)
-        for row in connection.execute(differing(name, place, where)).fetchall()
-    ]
+    """The columns that differ among the ``states`` for which a condition holds."""
+    rows = f"(from states where {where}) as states"
+    cases = differing_columns(connection, rows, table.columns, AT, BY_TIME, cast="::varchar")
+    return [Moved(table.model, name, *case) for name, case in cases.items()]
 
 
-def differing(name: str, place: int, where: str) -> str:
-    """The query for the differing cells of one column."""
-    return DIFFERING.format(
-        column=literal(name),
-        before=f"before_{place}::varchar",
-        after=f"after_{place}::varchar",
-        differs=f"{where} and before_{place} is distinct from after_{place}",
-    )
+def moved_rows(connection: duckdb.DuckDBPyConnection, table: Table, where: str) -> list[Moved]:
+    """The ``states`` for which a condition holds, as rows that moved."""
+    nothing = {"before": "null", "after": "null"}
+    case = first_case(connection, f"states where {where}", {**AT, **nothing}, BY_TIME)
+    return [Moved(table.model, "", *case)] if case else []
 
 
 def within(kept: str, files: Iterable[Path]) -> str:
-    """The rows of ``files`` that are to be compared."""
     return kept.format(source=parquet(files))
 
 
 def files_of(folder: Path, table: Table) -> list[Path]:
-    """The files of one table."""
     return sorted((folder / table.model).glob("*.parquet"))
 
 
 def identities(files: Iterable[Path]) -> set[tuple[int, int]]:
-    """Which files these are, whatever their names."""
     return {identity(file) for file in files}
 
 
 def identity(file: Path) -> tuple[int, int]:
-    """Device and inode: hard links to one file have the same."""
+    """Device and inode, which hard links to one file have in common."""
     status = file.stat()
     return status.st_dev, status.st_ino
-
-
-def one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
-    """The one value that a query gives."""
-    row = connection.execute(query).fetchone()
-    return row[0] if row else None

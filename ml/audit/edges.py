@@ -1,6 +1,6 @@
 """Customers whose label turns on one microsecond, built by the same dbt graph and compared with the rule.
 
-The user's own data may have no order exactly at a cut-off or at the end of its horizon; this little world has
+The user's own data may have no order exactly at a cut-off or at the end of its horizon; this small world has
 one on each side of every edge. What each label must be is worked out here, order by order.
 """
 
@@ -73,7 +73,7 @@ def edge_world(problem: Problem) -> tuple[World, datetime, datetime]:
 
 def labels_of(world: World, cutoff: datetime, clock: datetime, problem: Problem) -> dict[Label, int]:
     """What the rule says: (customer, cut-off) -> churned, at every cut-off that is settled by the clock."""
-    step, found = timedelta(days=problem.cutoff_every_days), dict[Label, int]()
+    step, labels = timedelta(days=problem.cutoff_every_days), dict[Label, int]()
     active, horizon = timedelta(days=problem.active_within_days), timedelta(days=problem.horizon_days)
     for customer, orders in world.items():
         instant = cutoff - step * (active // step + 2)
@@ -86,48 +86,41 @@ def labels_of(world: World, cutoff: datetime, clock: datetime, problem: Problem)
                     instant < order.ordered_at <= instant + horizon and order.counts_at(clock)
                     for order in orders
                 )
-                found[customer, instant] = 0 if stays else 1
+                labels[customer, instant] = 0 if stays else 1
             instant += step
-    return found
+    return labels
 
 
 def wrong_edges(audit: Audit) -> tuple[int, list[Breach]]:
     """Build the world with the audit's dbt project; how many labels were looked at, and which are wrong."""
     world, cutoff, clock = edge_world(audit.problem)
-    expected = labels_of(world, cutoff, clock, audit.problem)
-    built = built_labels(audit, world, clock)
-    return len(expected), list(wrong(expected, built, audit.problem))
+    expected, built = labels_of(world, cutoff, clock, audit.problem), built_labels(audit, world, clock)
+    return len(expected), list(wrong_labels(expected, built))
 
 
-def wrong(expected: dict[Label, int], built: dict[Label, int], problem: Problem) -> Iterator[Breach]:
-    """A breach for each customer of the world with a wrong label."""
-    told = set[str]()
+def wrong_labels(expected: dict[Label, int], built: dict[Label, int]) -> Iterator[Breach]:
+    """A breach for each customer of the world with a wrong label, the earliest one."""
+    words = {None: "no row", 0: "churned = 0", 1: "churned = 1"}
+    reported = set[str]()
     for customer, instant in sorted(expected.keys() | built.keys(), key=lambda label: (label[1], label[0])):
-        should, is_ = expected.get((customer, instant)), built.get((customer, instant))
-        if should != is_ and customer not in told:
-            told.add(customer)
+        rule, label = expected.get((customer, instant)), built.get((customer, instant))
+        if rule != label and customer not in reported:
+            reported.add(customer)
             yield Breach(
-                f"{MODEL}: a customer with '{customer}' has {in_words(is_)}, by the rule {in_words(should)}",
-                {"instant": format_instant(instant), "label": is_, "by the rule": should},
+                f"{MODEL}: a customer with '{customer}' has {words[label]}, by the rule {words[rule]}",
+                {"instant": format_instant(instant), "label": label, "by the rule": rule},
             )
-
-
-def in_words(label: int | None) -> str:
-    return "no row" if label is None else f"churned = {label}"
 
 
 def built_labels(audit: Audit, world: World, clock: datetime) -> dict[Label, int]:
     """The labels that the dbt graph gives to the world."""
-    place = audit.scratch / "edges"
-    write_load(place / "raw", world, clock)
+    folder = audit.scratch / "edges"
+    write_load(folder / "raw", world, clock)
     values = variables(audit.problem)
-    run_dbt(place, place / "raw", place / "build", values, project=audit.project, tests=False, docs=False)
-    query = f"select customer_id, event_timestamp, churned from {parquet(place / 'build' / LABELS)}"
+    run_dbt(folder, folder / "raw", folder / "build", values, project=audit.project, tests=False, docs=False)
+    query = f"select (customer_id, event_timestamp), churned from {parquet(folder / 'build' / LABELS)}"
     with duckdb.connect() as connection:
-        return {
-            (customer, instant): churned
-            for customer, instant, churned in connection.execute(query).fetchall()
-        }
+        return dict(connection.execute(query).fetchall())
 
 
 def write_load(folder: Path, world: World, clock: datetime) -> None:
@@ -154,8 +147,8 @@ def write_table(
     columns = ", ".join(f"{quoted(column.name)} {column.kind.sql_type}" for column in table.columns)
     connection.execute(f"create table {table.name} ({columns}, _file varchar, _row bigint)")
     for row in rows:
-        names, places = ", ".join(row), ", ".join("?" * len(row))
-        connection.execute(f"insert into {table.name} ({names}) values ({places})", list(row.values()))
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        connection.execute(f"insert into {table.name} ({names}) values ({marks})", list(row.values()))
     (folder / table.name).mkdir(parents=True)
     target = literal(folder / table.name / "edges.parquet")
     connection.execute(f"copy {table.name} to {target} (format parquet)")

@@ -1,14 +1,13 @@
-"""What a check hands back, and what it is given.
-
-``Audit`` goes into every check, a ``Finding`` comes out; ``run`` collects them, ``page`` shows them.
-"""
+"""What a check is given and what it returns: ``Audit`` goes into every check, a ``Finding`` comes out."""
 
 import time
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from ml.common.instants import parse_instant
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
 from ml.featurestore.catalog import Catalog
@@ -24,9 +23,9 @@ class Breach:
     what : str
         One sentence that names the model and column, or the table, file and row.
     example : dict
-        One case of it: customer_id, instant, feature, before, after, whatever tells most.
+        One case of it: customer_id, instant, feature, before, after, or whatever explains it best.
     count : int
-        Cells or rows it was seen in.
+        Cells or rows in which it was seen.
     """
 
     what: str
@@ -54,13 +53,13 @@ class Finding:
     notes : tuple of str
         Sentences worth knowing that are no breach.
     seconds : float
-        Set by whoever runs the check.
+        How long it took; set by ``run_check``.
     skipped : str
-        Why it could not be made; empty when it was. A check that was not made is no pass.
+        Why the check was not made; empty when it was. A check that was not made is no pass.
     failed : bool
-        Whether it could not be made although what it looks at is there, which is a fault of its own.
+        Whether it could not be made although what it looks at is there, which is a fault in itself.
     allowed : float
-        The seconds it was to take; set by whoever runs the check.
+        How long it should have taken at most; set by ``run_check``.
     """
 
     check: str
@@ -80,7 +79,6 @@ class Finding:
         return not self.breaches and not self.skipped
 
     def timed(self, seconds: float, allowed: float) -> "Finding":
-        """The same, having taken so long."""
         return replace(self, seconds=round(seconds, 2), allowed=round(allowed, 2))
 
     def as_dict(self) -> dict[str, Any]:
@@ -90,7 +88,7 @@ class Finding:
 
 
 def not_checked(check: str, why: str) -> Finding:
-    """A check for which something is not there yet."""
+    """A check that needs something that is not there yet."""
     return Finding(check, skipped=why, detail=why)
 
 
@@ -118,10 +116,10 @@ class Audit:
     project : Path
         The dbt project that made the build, and makes it again.
     scratch : Path
-        A folder of one's own on the home's file system, removed when the audit ends.
+        An empty folder on the home's file system, removed when the audit ends.
     seed : int
     seconds : float
-        What the check may take. Samples follow it, not the clock, so that they are the same again.
+        What the check may take. Sample sizes follow it, not the clock, so that they can be repeated.
     deadline : float
         ``time.monotonic()`` by which the check should be done.
     progress : Progress
@@ -140,14 +138,19 @@ class Audit:
     deadline: float
     progress: Progress = SILENT
 
+    @property
+    def clock(self) -> datetime:
+        """The build's data clock."""
+        return parse_instant(self.manifest["data_clock"])
+
     def seconds_left(self) -> float:
-        """Seconds until the deadline; never negative."""
+        """Seconds until the deadline, at least 0."""
         return max(0.0, self.deadline - time.monotonic())
 
     def within(self, seconds: float, deadline: float) -> "Audit":
-        """The same, for one check."""
+        """The same audit with the time of one check."""
         return replace(self, seconds=seconds, deadline=deadline)
 
     def random(self, purpose: str) -> Random:
-        """A generator of one's own, the same for the same seed and purpose."""
+        """A random generator that depends on the seed and the purpose alone."""
         return Random(f"{self.seed}|{purpose}")

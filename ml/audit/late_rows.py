@@ -1,10 +1,11 @@
 """Raw rows that came after a build was made, though by their own clocks it should have had them.
 
 The raw tables of two builds come in, and the customers whose history moved; breaches go out, which name the
-rows by file and number.
+rows by file and number. Rows without a clock of their own, which change history when they come late, are
+counted too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,11 +17,13 @@ from ml.common.counting import counted
 from ml.common.instants import format_instant
 from ml.common.sql import literal, parquet
 from ml.home.build_manifest import read_build_manifest
-from ml.ingest.batch import with_columns
+from ml.ingest.batch import relation_of, with_columns
+from ml.ingest.clocks import known_at
 from ml.ingest.contract import ORDERS, TABLES, Table
 from ml.ingest.manifest import RECORD, read_record
 
 NAMED = 3
+# customer_id, known_at, whether the row has a clock, file, row number
 Row: TypeAlias = tuple[Any, ...]
 MOVED = "create or replace temp table moved as select unnest($customers::varchar[]) as customer_id"
 # A row with what it says of the time up to an instant: whose, known since when, and a hash of its content.
@@ -57,7 +60,30 @@ WITHOUT_CLOCK = {
     "order_items": "without loaded_at, so that they count as known since their order was",
 }
 NO_LOADED_AT = "without loaded_at, so that they count as known since they happened"
-CLOCK_BEFORE = "whose clock says that they were known by then"
+COUNTS = """
+select count(distinct {key}) filter (where {version} is null), count(distinct {key})
+from {rows}
+"""
+
+
+def rows_without_clock(audit: Audit) -> tuple[str, ...]:
+    """A sentence for each table some of whose rows have no clock."""
+    if not (audit.load / RECORD).is_file():
+        return ()
+    sentences = []
+    with duckdb.connect() as connection:
+        for table in (table for table in TABLES if table.occurred):
+            rows = relation_of(audit.load / table.name)
+            query = COUNTS.format(key=table.key[0], version=table.version, rows=rows)
+            without, total = connection.execute(query).fetchall()[0]
+            if without:
+                since = "they registered" if table.name == "customers" else "they happened"
+                sentences.append(
+                    f"{without:,d} of {total:,d} {table.name.replace('_', ' ')} have a row without "
+                    f"{table.version} and count as known since {since}; what comes late without it changes "
+                    "history"
+                )
+    return tuple(sentences)
 
 
 def late_rows(
@@ -72,7 +98,7 @@ def late_rows(
     if not (audit.load / RECORD).is_file():
         return ()
     connection.execute(MOVED, {"customers": sorted(customers)})
-    found: list[Breach] = []
+    breaches: list[Breach] = []
     for table in TABLES:
         before, now = files_before(audit, load, table), files_in(audit.load, table)
         if before and before != now:
@@ -81,12 +107,11 @@ def late_rows(
                 connection.execute(ON_ONE_SIDE.format(these=these, others=others)).fetchall()
                 for these, others in (sides, reversed(sides))
             )
-            found += breaches_in(table, earlier.name, until, came, gone)
-    return tuple(found)
+            breaches += breaches_in(table, earlier.name, until, came, gone)
+    return tuple(breaches)
 
 
 def files_in(load: Path, table: Table) -> list[Path]:
-    """The files of one table of a load."""
     return sorted((load / table.name).glob("*.parquet"))
 
 
@@ -101,70 +126,48 @@ def files_before(audit: Audit, load: str, table: Table) -> list[Path]:
 
 def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> str:
     """The query for the rows of one table that count at ``until``; items take their orders from ``load``."""
+    moment = f"timestamp {literal(until)}"
+    # An instant of something that happens to the row later counts once it has come: before, it is no news.
+    later = {*table.instants} - {table.occurred, table.version}
+    content = [
+        f"case when source.{name} <= {moment} then source.{name} end" if name in later else f"source.{name}"
+        for name in table.names
+    ]
     return (FACTS if table.occurred else ITEMS).format(
-        rows=with_columns(table, relation(files)),
-        orders=relation(files_in(load, ORDERS)),
+        rows=with_columns(table, parquet(files, "union_by_name = true")),
+        orders=relation_of(load / ORDERS.name),
         known_at=known_at(table),
         order_known_at=known_at(ORDERS),
         recorded_at=f"source.{table.version}",
-        until=moment(until),
-        content=", ".join(
-            f"source.{name}" if not later(table, name) else by(name, until) for name in table.names
-        ),
+        until=moment,
+        content=", ".join(content),
     )
-
-
-def known_at(table: Table) -> str:
-    """When a row of the table was known, in SQL."""
-    told = table.version_order
-    return told if table.name == "customers" else f"greatest({table.occurred}, {told})"
-
-
-def later(table: Table, name: str) -> bool:
-    """Whether a column holds an instant of something that happens later to the row."""
-    return name in table.instants and name not in (table.occurred, table.version)
-
-
-def by(name: str, until: datetime) -> str:
-    """A later instant, if it has come by then: what comes after is no news of the past."""
-    return f"case when source.{name} <= {moment(until)} then source.{name} end"
-
-
-def moment(instant: datetime) -> str:
-    """An instant in SQL."""
-    return f"timestamp {literal(instant)}"
-
-
-def relation(files: Sequence[Path]) -> str:
-    """The rows of files that may have columns of their own."""
-    return parquet(files, "union_by_name = true")
 
 
 def breaches_in(
     table: Table, earlier: str, until: datetime, came: Sequence[Row], gone: Sequence[Row]
-) -> list[Breach]:
+) -> Iterator[Breach]:
     """One breach for the new rows without a clock of their own, one for the others, one for those gone."""
-    then = f"by {format_instant(until)}"
     without = WITHOUT_CLOCK.get(table.name, NO_LOADED_AT)
-    parts = [
+    by_then = f"whose clock says that they were known by {format_instant(until)}"
+    groups = [
         (f"{without}, came only after {earlier} was made", [row for row in came if not row[2]]),
-        (f"{CLOCK_BEFORE}, came only after {earlier} was made", [row for row in came if row[2]]),
+        (f"{by_then}, came only after {earlier} was made", [row for row in came if row[2]]),
         (f"that {earlier} was made from are gone or say something else", gone),
     ]
-    return [breach(table, why.replace("by then", then), rows) for why, rows in parts if rows]
-
-
-def breach(table: Table, why: str, rows: Sequence[Row]) -> Breach:
-    """Name the first rows."""
-    customer, known, _, file, number = rows[0]
-    return Breach(
-        f"{table.name}: {counted(len(rows), 'row')} {why}: {named(rows)}",
-        {"customer_id": customer, "table": table.name, "file": file, "row": number, "known_at": known},
-        len(rows),
-    )
-
-
-def named(rows: Sequence[Row]) -> str:
-    """The first few rows by file and number."""
-    said = ", ".join(f"row {row[4]} of {row[3]}" for row in rows[:NAMED])
-    return said + (f" and {len(rows) - NAMED:,d} more" if len(rows) > NAMED else "")
+    for why, rows in groups:
+        if rows:
+            customer, known, _, file, number = rows[0]
+            first = ", ".join(f"row {row[4]} of {row[3]}" for row in rows[:NAMED])
+            more = f" and {len(rows) - NAMED:,d} more" if len(rows) > NAMED else ""
+            yield Breach(
+                f"{table.name}: {counted(len(rows), 'row')} {why}: {first}{more}",
+                {
+                    "customer_id": customer,
+                    "table": table.name,
+                    "file": file,
+                    "row": number,
+                    "known_at": known,
+                },
+                len(rows),
+            )

@@ -20,6 +20,7 @@ from ml.metrics.single_feature_auc import LIMIT, halves, of_column
 
 CHECK = "stand-ins"
 MOST_ROWS = 30_000
+# With fewer rows of a class an AUC above the limit may be chance.
 FEWEST_OF_A_CLASS = 25
 SHOWN = 12
 
@@ -36,19 +37,18 @@ def check(audit: Audit) -> Finding:
             CHECK,
             f"{fewest} rows of one class are too few, {FEWEST_OF_A_CLASS} are needed: load more customers",
         )
-    found = aucs(point_in_time(audit.build, rows), audit.catalog, churned, audit.seed)
-    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    areas = aucs(point_in_time(audit.build, rows), audit.catalog, churned, audit.seed)
+    ranked = sorted(areas.items(), key=lambda item: (-item[1], item[0]))
     name, best = ranked[0]
+    total = sum(counts.values()) - counts["left_out"]
     return PicturedFinding(
         CHECK,
-        compared=len(found),
+        compared=len(areas),
         what="features",
         detail=f"the best single feature, {name}, has ROC-AUC {best:.3f} on {len(rows):,} {part}; the "
         f"limit is {LIMIT}",
         breaches=tuple(breach(audit.catalog, name, area, part) for name, area in ranked if area > LIMIT),
-        sampled=f"{len(rows):,} of {sum(counts.values()) - counts['left_out']:,} {part}, by a seeded hash"
-        if len(rows) < sum(counts.values()) - counts["left_out"]
-        else "",
+        sampled=f"{len(rows):,} of {total:,} {part}, by a seeded hash" if len(rows) < total else "",
         picture=Bars(
             f"ROC-AUC of single features, the best {min(SHOWN, len(ranked))} of {len(ranked)}",
             tuple(Bar(name, round(area, 4), area > LIMIT) for name, area in ranked[:SHOWN]),
@@ -59,7 +59,7 @@ def check(audit: Audit) -> Finding:
 
 
 def judged_on(audit: Audit) -> tuple[TimeSplit, str]:
-    """The training part, or all cut-offs where they are too few to be split; and how to call its rows."""
+    """The training part, or all cut-offs where they are too few to be split; and what to call its rows."""
     cutoffs = read_cutoffs(audit.build)
     if not cutoffs:
         raise NotReadyError("there is no labelled cut-off: the history is shorter than the horizon")
@@ -71,11 +71,10 @@ def judged_on(audit: Audit) -> tuple[TimeSplit, str]:
 
 
 def breach(catalog: Catalog, name: str, area: float, part: str) -> Breach:
-    """What to say of a feature that tells too much."""
-    where = {feature.name: f"{feature.view}.{feature.name}" for feature in catalog.stored}
+    columns = {feature.name: f"{feature.view}.{feature.name}" for feature in catalog.stored}
     formula = f" = {catalog.formulas[name]}" if name in catalog.formulas else ""
     return Breach(
-        f"{where.get(name, name)}{formula} alone tells the label: ROC-AUC {area:.3f} on {part}, above "
+        f"{columns.get(name, name)}{formula} alone tells the label: ROC-AUC {area:.3f} on {part}, above "
         f"{LIMIT}; perhaps the label was made from it, or it is known only later",
         {"feature": name, "auc": round(area, 4)},
     )
@@ -84,4 +83,6 @@ def breach(catalog: Catalog, name: str, area: float, part: str) -> Breach:
 def aucs(table: pa.Table, catalog: Catalog, churned: NDArray[np.bool_], seed: int) -> dict[str, float]:
     """Feature -> its own ROC-AUC, 0.5 or more."""
     as_of, half = table["event_timestamp"], halves(table["customer_id"], seed)
-    return {each.name: of_column(table[each.name], as_of, churned, half) for each in catalog.features}
+    return {
+        feature.name: of_column(table[feature.name], as_of, churned, half) for feature in catalog.features
+    }

@@ -1,8 +1,17 @@
-"""What a finding shows beside its sentence: plain numbers, drawn by ``drawing``."""
+"""Pictures of findings: plain numbers, and how they are drawn with what all pages share."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from markupsafe import Markup
 
 from ml.audit.findings import Finding
+from ml.common.instants import parse_instant
+from ml.page import rows, spans
+
+MOST_BREACHES = 12
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,57 @@ class Timeline:
 
 @dataclass(frozen=True)
 class PicturedFinding(Finding):
-    """A finding with something to see."""
+    """A finding with a picture."""
 
     picture: Bars | Timeline | None = None
+
+
+def draw(picture: Mapping[str, Any]) -> Markup:
+    """Draw ``Bars`` or a ``Timeline``, given as plain values."""
+    drawn, line = {"bars": draw_bars, "timeline": draw_spans}[picture["kind"]](picture)
+    return rows.figure(picture["title"] + (f"; dashed: {line}" if line else ""), drawn)
+
+
+def draw_bars(picture: Mapping[str, Any]) -> tuple[Markup, str]:
+    """Rows of bars, and what the dashed line is; counts with commas, measures with three digits."""
+    limit = picture["limit"]
+    bars = []
+    for bar in picture["bars"]:
+        value = bar["value"]
+        text = f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+        bars.append(rows.Bar(bar["label"], value, text, "marked" if bar["marked"] else "bar"))
+    line = f"the limit, {limit:g}" if limit is not None else ""
+    return rows.bar_rows(bars, picture["start"], limit), line
+
+
+def draw_spans(picture: Mapping[str, Any]) -> tuple[Markup, str]:
+    """Rows of spans, and what the dashed line is."""
+    drawn = spans.timeline([spans.Span(**span) for span in picture["spans"]], picture["now"])
+    return drawn, f"the data clock, {picture['now']}"
+
+
+def picture_of_breaches(breaches: Sequence[Mapping[str, Any]], now: str) -> Mapping[str, Any] | None:
+    """A timeline of the first case of each breach, for a finding without a picture; None without instants."""
+    cases = [
+        {
+            "label": str(breach["example"].get("feature") or breach["example"].get("model") or "first case"),
+            "first": instant,
+            "last": instant,
+            "until": None,
+            "marked": True,
+        }
+        for breach in breaches[:MOST_BREACHES]
+        if (instant := as_instant(breach["example"].get("instant")))
+    ]
+    title = "The first case of each breach"
+    return {"kind": "timeline", "title": title, "spans": cases, "now": now} if cases else None
+
+
+def as_instant(value: Any) -> str | None:
+    """An instant as text; None for anything else."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    try:
+        return value if value and parse_instant(value) else None
+    except (AttributeError, ValueError):
+        return None

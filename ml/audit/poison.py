@@ -4,26 +4,22 @@ Sampled customers get poison after instants of their own and are built again by 
 up to the instant, and every label settled by then, is compared with the published build.
 """
 
-from pathlib import Path
-
-import duckdb
-
-from ml.audit.compare import Comparison, compare, one
+from ml.audit.compare_builds import compare_builds
 from ml.audit.findings import Audit, Finding, not_checked
-from ml.audit.lookups import compare_lookups
 from ml.audit.poison_facts import add_poison
-from ml.audit.population import compare_labels, compare_population
-from ml.audit.sample import affordable, database, draw_customers, draw_limits
-from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild, tables_of
+from ml.audit.queries import database, one
+from ml.audit.sample import affordable, draw_known_customers, draw_limits
+from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild
 from ml.audit.wall_clock import clock_readers
 from ml.audit.wording import breaches_of, customers_sampled, notes_on
 from ml.common.counting import counted
 from ml.common.sql import parquet
 
-NAME = "poison"
+CHECK = "poison"
+# Beside its own rows a customer gets poison, so that a customer is half as much work again.
 WEIGHT = 1.5
 MOVED = "moves at or before an instant when only facts known after it are added"
-# A settled label may move when orders are corrected or told late, but not for facts that happened later.
+# A settled label may move when orders are corrected or recorded late, but not for facts that happened later.
 SETTLED = "customer_id in (select customer_id from poisoned where not is_corrected)"
 REACHED = """
 select count(distinct customer_id)
@@ -36,42 +32,25 @@ where made.event_timestamp = poisoned.recorded_at
 def check(audit: Audit) -> Finding:
     """Poison the future of sampled customers, build them again, and compare their past."""
     check_repeatable(audit)
-    load, published = audit.scratch / NAME / "raw", audit.scratch / NAME / "published"
+    load, published = audit.scratch / CHECK / "raw", audit.scratch / CHECK / "published"
     with database(audit) as connection:
-        customers = draw_customers(audit, connection, NAME, affordable(audit, 1, WEIGHT))
-        draw_limits(audit, connection, NAME)
+        customers = draw_known_customers(audit, connection, CHECK, affordable(audit, 1, WEIGHT))
+        draw_limits(audit, connection, CHECK)
         copy_raw(audit, connection, load)
         copy_published(audit, connection, published)
         rows = add_poison(connection, load)
-        poisoned = rebuild(audit, NAME, load)
+        poisoned = rebuild(audit, CHECK, load)
         reached = one(connection, REACHED.format(rows=parquet(feature_files(audit, poisoned))))
         if not reached:
-            return not_checked(NAME, "the poison changed no feature even afterwards, so it proves nothing")
-        found = compare_all(audit, connection, published, poisoned)
-    return finding(
-        audit, found, customers, f"{rows:,d} rows of poison, felt by {counted(reached, 'customer')}"
-    )
-
-
-def compare_all(
-    audit: Audit, connection: duckdb.DuckDBPyConnection, published: Path, poisoned: Path
-) -> Comparison:
-    """Features, population, settled labels, and features as asked for at the instant itself."""
-    found = compare(connection, tables_of(audit), published / "features", poisoned / "features")
-    compare_population(connection, published, poisoned, found)
-    compare_labels(connection, published, poisoned, audit.problem, found, settled=SETTLED)
-    compare_lookups(connection, list(audit.catalog.formulas), published, poisoned, found)
-    return found
-
-
-def finding(audit: Audit, found: Comparison, customers: int, poison: str) -> Finding:
-    """What the comparison comes to."""
-    moved = f"{len(found.moved)} columns moved" if found.moved else "no cell moved"
+            return not_checked(CHECK, "the poison changed no feature even afterwards, so it proves nothing")
+        comparison = compare_builds(audit, connection, published, poisoned, settled=SETTLED)
+    moved = f"{len(comparison.moved)} columns moved" if comparison.moved else "no cell moved"
     return Finding(
-        NAME,
-        compared=found.cells,
-        detail=f"{poison} only after it became known: {moved} before",
-        breaches=breaches_of(found, MOVED, clock_readers(audit.build)),
+        CHECK,
+        compared=comparison.cells,
+        detail=f"{rows:,d} rows of poison, felt by {counted(reached, 'customer')} only after it became "
+        f"known: {moved} before",
+        breaches=breaches_of(comparison, MOVED, clock_readers(audit.build)),
         sampled=customers_sampled(audit, customers, "each at an instant of its own"),
-        notes=notes_on(found),
+        notes=notes_on(comparison),
     )

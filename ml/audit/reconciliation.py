@@ -1,7 +1,7 @@
-"""Ledger: nothing gets lost between what was read, what was built and what is answered.
+"""Ledger: nothing gets lost between what was read, what was built and what is looked up.
 
-load.json is recounted from the raw files, customers are followed into every feature table, and rows asked are
-counted and compared when they come back.
+load.json is recounted from the raw files, customers are followed into every feature table, and entity rows
+are counted and compared when they come back with features.
 """
 
 from collections import Counter
@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.audit.facts import becoming_known, check_there, one
 from ml.audit.findings import Audit, Breach
 from ml.audit.pictures import Bar, Bars, PicturedFinding
-from ml.audit.sample import clock_of, database
-from ml.common.sampling import key_hash_sql
+from ml.audit.queries import database, first_case, one
+from ml.audit.raw_facts import check_load, facts
+from ml.audit.sample import draw_customers
+from ml.common.sql import literal
 from ml.features.labels import parquet
 from ml.features.point_in_time import features
 from ml.ingest.manifest import read_record
@@ -28,59 +29,64 @@ from ml.ingest.manifest import read_record
 CHECK = "ledger"
 REJECTED = "rejected_rows"
 # More than one slice of an answer, so that its seams are among the rows.
-ASKED = 125_000
+ENTITY_ROWS = 125_000
 MOST_CUSTOMERS = 20_000
-NOBODY = "nobody at all "
+# A customer_id that no shop has begins so.
+UNKNOWN = "nobody at all "
+KEYS = ["customer_id", "event_timestamp"]
 
 KNOWN = "create temp table known as select customer_id, min(known_at) as known_at from ({rows}) group by all"
 BUILT = """
 create or replace temp table built as
 select customer_id, min(event_timestamp) as known_at from {rows} group by customer_id
 """
+IN_TIME = "create temp view known_in_time as from known where known_at <= {clock}::timestamp"
 SIDES = {
     "lacks {count:,} customers of the raw tables, {who} among them": """
-        from known anti join built using (customer_id) where known_at <= $clock
+        known_in_time anti join built using (customer_id)
     """,
     "has {count:,} customers that the raw tables do not know by the data clock, {who} among them": """
-        from built anti join (from known where known_at <= $clock) using (customer_id)
+        built anti join known_in_time using (customer_id)
     """,
     "begins at another instant than the first known fact for {count:,} customers, {who} among them": """
-        from (
-            select customer_id, built.known_at, known.known_at as first_known_at
-            from built join known using (customer_id)
-        )
-        where known_at <> first_known_at
+        built join known using (customer_id) where built.known_at <> known.known_at
     """,
 }
 
 
 def check(audit: Audit) -> PicturedFinding:
-    """Whether read = accepted + rejected, customers in = customers out, rows asked = rows answered."""
-    check_there(audit)
+    """Whether read = accepted + rejected, customers in = customers out, entity rows in = rows out."""
+    check_load(audit)
     record = read_record(audit.load)
     breaches = [*unbalanced(record), *miscounted(audit.load, record)]
     with database(audit) as connection:
-        customers = follow_customers(audit, connection, breaches)
-        breaches += manifest_differs(audit, connection)
-        asked = asked_rows(audit, connection)
-    breaches += answered_otherwise(audit, asked)
-    read = sum(counts["read"] for counts in record["tables"].values())
-    rejected = sum(counts["rejected"] for counts in record["tables"].values())
+        connection.execute(KNOWN.format(rows=facts(audit.load)))
+        connection.execute(IN_TIME.format(clock=literal(audit.clock)))
+        breaches += lost_customers(audit, connection)
+        breaches += other_row_counts(audit, connection)
+        customers: int = one(connection, "select count(*) from known_in_time")
+        rows = entity_rows(audit, connection)
+    breaches += changed_rows(audit, rows)
+    tables = record["tables"]
+    read = sum(counts["read"] for counts in tables.values())
+    rejected = sum(counts["rejected"] for counts in tables.values())
+    bars = tuple(Bar(table, counts["read"]) for table, counts in tables.items())
     return PicturedFinding(
         CHECK,
-        compared=read + len(asked),
+        compared=read + len(rows),
         what="rows",
         detail=f"{read:,} rows read, {rejected:,} of them rejected; {customers:,} customers in each of "
-        f"{len(audit.catalog.views)} feature tables; {len(asked):,} rows asked",
+        f"{len(audit.catalog.views)} feature tables; {len(rows):,} entity rows looked up",
         breaches=tuple(breaches),
-        sampled=f"rows asked: {len(asked):,} of at most {MOST_CUSTOMERS:,} customers; all else in full",
-        picture=picture(record),
+        sampled=f"entity rows: {len(rows):,} of at most {MOST_CUSTOMERS:,} customers; all else in full",
+        picture=Bars("Rows read, by table", bars),
     )
 
 
 def unbalanced(record: dict[str, Any]) -> Iterator[Breach]:
     """Where load.json does not add up in itself."""
-    for ingest in [*record["ingests"], {"load_id": "all ingests together", **totals(record)}]:
+    whole = {"load_id": "all ingests together", "tables": record["tables"]}
+    for ingest in [*record["ingests"], whole]:
         for table, counts in ingest["tables"].items():
             lost = counts["read"] - counts["accepted"] - counts["rejected"]
             if lost:
@@ -90,7 +96,7 @@ def unbalanced(record: dict[str, Any]) -> Iterator[Breach]:
                     {"table": table, "load": ingest["load_id"], **counts},
                     abs(lost),
                 )
-    for table, counts in totals(record)["tables"].items():
+    for table, counts in record["tables"].items():
         for name, count in counts.items():
             summed = sum(ingest["tables"].get(table, {}).get(name, 0) for ingest in record["ingests"])
             if summed != count:
@@ -99,11 +105,6 @@ def unbalanced(record: dict[str, Any]) -> Iterator[Breach]:
                     {"table": table, name: count, "over ingests": summed},
                     abs(summed - count),
                 )
-
-
-def totals(record: dict[str, Any]) -> dict[str, Any]:
-    """The counts over all ingests."""
-    return {"tables": record["tables"]}
 
 
 def miscounted(load: Path, record: dict[str, Any]) -> Iterator[Breach]:
@@ -115,134 +116,94 @@ def miscounted(load: Path, record: dict[str, Any]) -> Iterator[Breach]:
                 yield Breach(f"{table}/{file.name} is no file of an ingest in load.json", {"file": file.name})
         for name, tables in ingests.items():
             file = load / table / f"{name}.parquet"
-            counted, said = rows_in(file), tables.get(table, {}).get("accepted", 0)
-            if counted != said:
-                yield miscount(f"{table}/{file.name}", counted, said, "accepted")
+            rows = pq.read_metadata(file).num_rows if file.is_file() else 0
+            recorded = tables.get(table, {}).get("accepted", 0)
+            yield from miscount(f"{table}/{file.name}", rows, recorded, "accepted")
     for name, tables in ingests.items():
-        counted_by_table = rejected_in(load / REJECTED / f"{name}.parquet")
+        rejected = rejected_in(load / REJECTED / f"{name}.parquet")
         for table, counts in tables.items():
-            if counted_by_table[table] != counts["rejected"]:
-                where = f"{REJECTED}/{name}.parquet, {table},"
-                yield miscount(where, counted_by_table[table], counts["rejected"], "rejected")
+            where = f"{REJECTED}/{name}.parquet, {table},"
+            yield from miscount(where, rejected[table], counts["rejected"], "rejected")
 
 
-def miscount(where: str, counted: int, said: int, word: str) -> Breach:
-    """A file that does not hold what it should."""
-    return Breach(
-        f"{where} holds {counted:,} rows, but load.json says {said:,} were {word}",
-        {"file": where.rstrip(","), "rows": counted, "load.json": said},
-        abs(counted - said),
-    )
-
-
-def rows_in(file: Path) -> int:
-    """Rows of a Parquet file; none where it is not there."""
-    return pq.read_metadata(file).num_rows if file.is_file() else 0
+def miscount(where: str, rows: int, recorded: int, word: str) -> Iterator[Breach]:
+    """A breach if a file does not hold as many rows as load.json says."""
+    if rows != recorded:
+        yield Breach(
+            f"{where} holds {rows:,} rows, but load.json says {recorded:,} were {word}",
+            {"file": where.rstrip(","), "rows": rows, "load.json": recorded},
+            abs(rows - recorded),
+        )
 
 
 def rejected_in(file: Path) -> Counter[str]:
     """Rejected rows of one ingest, by table."""
-    if not file.is_file():
-        return Counter()
-    counts = pc.value_counts(pq.read_table(file, columns=["table"])["table"])
-    return Counter({each["values"].as_py(): each["counts"].as_py() for each in counts})
+    return Counter(pq.read_table(file, columns=["table"])["table"].to_pylist() if file.is_file() else ())
 
 
-def follow_customers(audit: Audit, connection: duckdb.DuckDBPyConnection, breaches: list[Breach]) -> int:
-    """Compare the customers of the raw tables with those of each feature table; how many there are."""
-    clock = clock_of(audit)
-    connection.execute(KNOWN.format(rows=becoming_known(audit.load)))
+def lost_customers(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
+    """Where the customers of a feature table are not those of the raw tables, or begin at another instant."""
     for view in audit.catalog.views:
         connection.execute(BUILT.format(rows=parquet(view.path)))
         for sentence, rows in SIDES.items():
-            parameters = {"clock": clock} if "$clock" in rows else {}
-            found = connection.execute(f"select count(*), min(customer_id) {rows}", parameters).fetchone()
-            count, who = found or (0, None)
-            if count:
-                what = f"{view.name} {sentence.format(count=count, who=who)}"
-                breaches.append(Breach(what, {"model": view.name, "customer_id": who}, count))
-    return one(connection, "select count(*) from known where known_at <= $1", [clock])
+            if case := first_case(connection, rows, {"customer_id": "customer_id"}):
+                what = sentence.format(count=case.rows, who=case.example["customer_id"])
+                yield Breach(f"{view.name} {what}", {"model": view.name, **case.example}, case.rows)
 
 
-def manifest_differs(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
-    """Where build.json says another number of rows than the feature files hold."""
+def other_row_counts(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
+    """Where build.json records another number of rows than the feature files hold."""
     for view in audit.catalog.views:
-        said = audit.manifest.get("rows", {}).get(view.name)
-        held = one(connection, f"select count(*) from {parquet(view.path)}")
-        if said is not None and said != held:
+        recorded = audit.manifest.get("rows", {}).get(view.name)
+        rows = one(connection, f"select count(*) from {parquet(view.path)}")
+        if recorded is not None and recorded != rows:
             yield Breach(
-                f"{view.name} holds {held:,} rows, but build.json says {said:,}",
-                {"model": view.name, "rows": held, "build.json": said},
-                abs(held - said),
+                f"{view.name} holds {rows:,} rows, but build.json says {recorded:,}",
+                {"model": view.name, "rows": rows, "build.json": recorded},
+                abs(rows - recorded),
             )
 
 
-def asked_rows(audit: Audit, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Rows to ask in an order of their own: known customers, strangers, and each tenth row twice."""
+def entity_rows(audit: Audit, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Entity rows in random order: known customers, unknown ones, and each tenth row twice."""
     draw = np.random.default_rng([audit.seed, len(CHECK)])
-    drawn = key_hash_sql("$1", "customer_id", function="md5")
-    rows = connection.execute(
-        f"select customer_id from known order by {drawn} limit {MOST_CUSTOMERS}", [str(audit.seed)]
-    ).fetchall()
-    names = np.array(
-        [row[0] for row in rows] + [f"{NOBODY}{number}" for number in range(1 + len(rows) // 50)]
-    )
-    first = one(connection, "select min(known_at) from known") or clock_of(audit)
-    span = (clock_of(audit) - first) // timedelta(microseconds=1) + 1
-    number = ASKED * 10 // 11
+    drawn = draw_customers(connection, "known", MOST_CUSTOMERS, str(audit.seed))
+    known = [row[0] for row in connection.execute("from chosen order by customer_id").fetchall()]
+    names = np.array([*known, *(f"{UNKNOWN}{number}" for number in range(1 + drawn // 50))])
+    first = one(connection, "select min(known_at) from known") or audit.clock
+    span = (audit.clock - first) // timedelta(microseconds=1) + 1
+    number = ENTITY_ROWS * 10 // 11
     customers = names[draw.integers(0, len(names), number)]
     instants = np.datetime64(first, "us") + draw.integers(0, max(span, 1), number).astype("timedelta64[us]")
     order = draw.permutation(np.concatenate([np.arange(number), np.arange(0, number, 10)]))
-    return pa.table(
-        {
-            "customer_id": customers[order],
-            "event_timestamp": instants[order],
-            "asked_row": np.arange(len(order)),
-        }
-    )
+    columns = {"customer_id": customers[order], "event_timestamp": instants[order]}
+    return pa.table({**columns, "entity_row": np.arange(len(order))})
 
 
-def answered_otherwise(audit: Audit, asked: pa.Table) -> Iterator[Breach]:
-    """Where the rows that come back are not the rows asked, or answer one row in two ways, or a stranger."""
+def changed_rows(audit: Audit, rows: pa.Table) -> Iterator[Breach]:
+    """Where entity rows do not come back as they went in, or with features that cannot be."""
     names = [view.features[0].name for view in audit.catalog.views if view.features]
-    question, answer = audit.scratch / "asked.parquet", audit.scratch / "answered.parquet"
-    pq.write_table(asked, question)
-    features(question, answer, home=audit.home, names=names)
-    answered = pq.read_table(answer)
-    if len(answered) != len(asked):
-        lost = len(asked) - len(answered)
-        yield Breach(f"{len(asked):,} rows asked, but {len(answered):,} answered", {}, abs(lost))
+    source, target = audit.scratch / "entity_rows.parquet", audit.scratch / "rows_with_features.parquet"
+    pq.write_table(rows, source)
+    features(source, target, home=audit.home, names=names)
+    answered = pq.read_table(target)
+    if len(answered) != len(rows):
+        lost = len(rows) - len(answered)
+        yield Breach(f"{len(rows):,} entity rows went in, but {len(answered):,} came back", {}, abs(lost))
         return
-    for name in asked.column_names:
-        changed = pc.sum(pc.not_equal(answered[name], asked[name].cast(answered[name].type))).as_py()
+    for name in rows.column_names:
+        changed = pc.sum(pc.not_equal(answered[name], rows[name].cast(answered[name].type))).as_py()
         if changed:
-            yield Breach(
-                f"{changed:,} rows come back with another {name} than asked", {"column": name}, changed
-            )
-    yield from inconsistent(answered, names)
-
-
-def inconsistent(answered: pa.Table, names: list[str]) -> Iterator[Breach]:
-    """Rows asked twice and answered in two ways; values for customers whom nobody knows."""
-    strangers = answered.filter(pc.starts_with(answered["customer_id"], NOBODY))
+            what = f"{changed:,} entity rows come back with another {name}"
+            yield Breach(what, {"column": name}, changed)
+    unknown = answered.filter(pc.starts_with(answered["customer_id"], UNKNOWN))
     for name in names:
-        told = len(strangers) - strangers[name].null_count
-        if told:
-            yield Breach(f"{name} is told of {told:,} customers whom nobody knows", {"feature": name}, told)
-    keys = ["customer_id", "event_timestamp"]
-    distinct, answers = (
-        len(answered.group_by(keys).aggregate([])),
-        len(answered.group_by([*keys, *names]).aggregate([])),
-    )
-    if distinct != answers:
-        yield Breach(
-            f"{answers - distinct:,} rows asked twice are answered in two ways", {}, answers - distinct
-        )
-
-
-def picture(record: dict[str, Any]) -> Bars:
-    """Rows read of each table."""
-    return Bars(
-        "Rows read, by table",
-        tuple(Bar(table, counts["read"]) for table, counts in record["tables"].items()),
-    )
+        filled = len(unknown) - unknown[name].null_count
+        if filled:
+            what = f"{name} has a value in {filled:,} rows of customers who are not in the raw tables"
+            yield Breach(what, {"feature": name}, filled)
+    distinct = len(answered.group_by(KEYS).aggregate([]))
+    differing = len(answered.group_by([*KEYS, *names]).aggregate([])) - distinct
+    if differing:
+        what = f"{differing:,} entity rows that are there twice come back with different features"
+        yield Breach(what, {}, differing)

@@ -1,23 +1,23 @@
 """Labels counted a second time, by SQL that joins raw orders with cut-offs and knows nothing of deltas.
 
 Raw orders, the terms of the problem and the published labels come in; every label that should be another goes
-out. A cut-off ``t`` asks about ``(t - active_within, t]`` and tells about ``(t, t + horizon]``.
+out. A cut-off ``t`` labels those who ordered in ``(t - active_within, t]`` by ``(t, t + horizon]``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import duckdb
 
-from ml.audit.facts import becoming_known, known_at, one
 from ml.audit.findings import Audit, Breach
-from ml.audit.sample import clock_of
+from ml.audit.queries import first_case, one
+from ml.audit.raw_facts import facts
+from ml.audit.sample import draw_customers
 from ml.common.instants import format_instant
-from ml.common.sampling import sampled_customers_sql
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, parquet, read_cutoffs
 from ml.ingest.batch import relation_of, rows_of
+from ml.ingest.clocks import known_at
 from ml.ingest.contract import CUSTOMERS, ORDERS
 
 MOST_CUSTOMERS = 50_000
@@ -31,14 +31,14 @@ from (select min({known_at}) as known_at from {orders} group by order_id)
 """
 VERSIONS = """
 create temp table versions as
-with told as (
+with recorded as (
     select distinct
         order_id, customer_id, ordered_at, cancelled_at, returned_at, deleted_at,
         coalesce(loaded_at, ordered_at) as recorded_at, {known_at} as known_at
     from {orders} semi join chosen using (customer_id)
 )
 select *, lead(known_at) over (partition by order_id order by recorded_at) as superseded_at
-from told
+from recorded
 where known_at <= $clock
 """
 # Customers whose own row is deleted at t, by the version in force then.
@@ -96,20 +96,20 @@ group by all
 """
 FAULTS = {
     "lacks {count:,} rows of customers with a kept order of the last {active} days at the cut-off": """
-        from recounted anti join published using (customer_id, cutoff)
+        recounted anti join published using (customer_id, cutoff)
     """,
     "has {count:,} rows of customers without a kept order of the last {active} days at the cut-off": """
-        from published anti join recounted using (customer_id, cutoff)
+        published anti join recounted using (customer_id, cutoff)
     """,
     "says churned = 1 in {count:,} rows although a kept order was placed within {horizon} days": """
-        from published join recounted using (customer_id, cutoff)
+        published join recounted using (customer_id, cutoff)
         where published.churned is distinct from recounted.churned and recounted.churned = 0
     """,
     "says churned = 0 in {count:,} rows although no kept order was placed within {horizon} days": """
-        from published join recounted using (customer_id, cutoff)
+        published join recounted using (customer_id, cutoff)
         where published.churned is distinct from recounted.churned and recounted.churned = 1
     """,
-    "has {count:,} rows more than once": "from published where times > 1",
+    "has {count:,} rows more than once": "published where times > 1",
 }
 # Orders for which one microsecond decides: at t, at its horizon's end, or just beyond either.
 AT_AN_EDGE = """
@@ -124,7 +124,9 @@ select count(distinct (customer_id, cutoff)) from edges semi join kept using (cu
 """
 
 
-def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def recount(
+    audit: Audit, connection: duckdb.DuckDBPyConnection, cutoffs: Iterable[datetime]
+) -> dict[str, int]:
     """Make the tables ``recounted`` and ``published`` for the chosen customers.
 
     Returns
@@ -132,14 +134,11 @@ def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, in
     dict
         ``customers`` chosen, ``all_customers``, ``labels`` recounted, ``at_an_edge`` among them.
     """
-    orders, clock, problem = rows_of(ORDERS, audit.load / "orders"), clock_of(audit), audit.problem
-    delivered = delivered_orders(connection, audit)
-    chosen = sampled_customers_sql(orders, MOST_CUSTOMERS)
-    connection.execute(f"create temp table chosen as {chosen}", [str(audit.seed)])
-    connection.execute(VERSIONS.format(orders=orders, known_at=known_at("orders")), {"clock": clock})
-    first = one(connection, f"select min(known_at) from ({becoming_known(audit.load)})")
+    orders, clock, problem = rows_of(ORDERS, audit.load / "orders"), audit.clock, audit.problem
+    customers = draw_customers(connection, orders, MOST_CUSTOMERS, str(audit.seed))
+    connection.execute(VERSIONS.format(orders=orders, known_at=known_at(ORDERS)), {"clock": clock})
     connection.execute("create temp table cutoffs (cutoff timestamp)")
-    for cutoff in cutoffs(first, delivered, problem):
+    for cutoff in cutoffs:
         connection.execute("insert into cutoffs values (?)", [cutoff])
     connection.execute(ABSENT.format(customers=rows_of(CUSTOMERS, audit.load / "customers")))
     connection.execute(POPULATION.format(active=problem.active_within_days))
@@ -147,7 +146,7 @@ def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, in
     connection.execute(RECOUNTED.format(horizon=problem.horizon_days))
     connection.execute(PUBLISHED.format(labels=parquet(audit.build / LABELS)))
     return {
-        "customers": one(connection, "select count(*) from chosen"),
+        "customers": customers,
         "all_customers": one(connection, f"select count(distinct customer_id) from {orders}"),
         "labels": one(connection, "select count(*) from recounted"),
         "at_an_edge": one(connection, AT_AN_EDGE.format(horizon=problem.horizon_days)),
@@ -155,10 +154,10 @@ def recount(audit: Audit, connection: duckdb.DuckDBPyConnection) -> dict[str, in
 
 
 def delivered_orders(connection: duckdb.DuckDBPyConnection, audit: Audit) -> datetime | None:
-    """Until when orders were delivered: to the end of the newest one's day, never past the data clock."""
-    query = DELIVERED.format(orders=relation_of(audit.load / "orders"), known_at=known_at("orders"))
+    """Until when orders were delivered: to the end of the newest one's day, at most to the data clock."""
+    query = DELIVERED.format(orders=relation_of(audit.load / "orders"), known_at=known_at(ORDERS))
     end_of_day: datetime | None = one(connection, query)
-    return end_of_day and min(end_of_day, clock_of(audit))
+    return end_of_day and min(end_of_day, audit.clock)
 
 
 def gap_of(problem: Problem) -> timedelta:
@@ -166,56 +165,48 @@ def gap_of(problem: Problem) -> timedelta:
     return timedelta(days=problem.horizon_days + problem.label_delay_days)
 
 
-def cutoffs(first_known_at: datetime | None, delivered: datetime | None, problem: Problem) -> list[datetime]:
+def settled_cutoffs(
+    audit: Audit, connection: duckdb.DuckDBPyConnection, delivered: datetime | None
+) -> list[datetime]:
     """The cut-offs that may have a label: in step from the first Monday of 1970, and settled by then."""
-    if first_known_at is None or delivered is None:
+    first = one(connection, f"select min(known_at) from ({facts(audit.load)})")
+    if first is None or delivered is None:
         return []
-    step = timedelta(days=problem.cutoff_every_days)
-    last = delivered - gap_of(problem)
-    place = -((FIRST_MONDAY - first_known_at) // step)
+    step = timedelta(days=audit.problem.cutoff_every_days)
+    last = delivered - gap_of(audit.problem)
+    number = -((FIRST_MONDAY - first) // step)
     found = []
-    while FIRST_MONDAY + place * step <= last:
-        found.append(FIRST_MONDAY + place * step)
-        place += 1
+    while FIRST_MONDAY + number * step <= last:
+        found.append(FIRST_MONDAY + number * step)
+        number += 1
     return found
 
 
 def differences(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
-    """Every kind of label that is not as recounted, with its first case."""
-    problem = audit.problem
+    """Every kind of label that is not as recounted: its first case, with the kept order that decides it."""
+    terms = {"active": audit.problem.active_within_days, "horizon": audit.problem.horizon_days}
+    shown = {"customer_id": "customer_id", "cutoff": "cutoff"}
     for sentence, rows in FAULTS.items():
-        count = one(connection, f"select count(*) {rows}")
-        if count:
-            words = {"count": count, "active": problem.active_within_days, "horizon": problem.horizon_days}
-            yield Breach(f"{MODEL} {sentence.format(**words)}", case(connection, rows), count)
+        if case := first_case(connection, rows, shown, "(customer_id, cutoff)"):
+            customer, cutoff = case.example.values()
+            query = "select min(ordered_at) from kept where customer_id = $1 and ordered_at > $2"
+            following = one(connection, query, [customer, cutoff])
+            example = {
+                "customer_id": customer,
+                "instant": format_instant(cutoff),
+                "next kept order": format_instant(following) if following else "none known",
+            }
+            yield Breach(f"{MODEL} {sentence.format(count=case.rows, **terms)}", example, case.rows)
 
 
-def case(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, Any]:
-    """Whose label at which cut-off, and the kept order that decides it, if there is one."""
-    found = connection.execute(f"select customer_id, cutoff {rows} order by all limit 1").fetchone()
-    customer, cutoff = found or (None, None)
-    query = "select min(ordered_at) from kept where customer_id = $1 and ordered_at > $2"
-    following = one(connection, query, [customer, cutoff])
-    return {
-        "customer_id": customer,
-        "instant": format_instant(cutoff) if cutoff else None,
-        "next kept order": format_instant(following) if following else "none known",
-    }
-
-
-def unsettled(audit: Audit, first_known_at: datetime | None, delivered: datetime | None) -> Iterator[Breach]:
+def unsettled(audit: Audit, settled: Iterable[datetime], delivered: datetime | None) -> Iterator[Breach]:
     """Cut-offs in the published labels that may have none."""
-    problem, clock = audit.problem, delivered or clock_of(audit)
-    allowed = set(cutoffs(first_known_at, delivered, problem))
-    gap = gap_of(problem)
-    for cutoff in read_cutoffs(audit.build):
-        if cutoff in allowed:
-            continue
+    clock, gap = delivered or audit.clock, gap_of(audit.problem)
+    for cutoff in sorted({*read_cutoffs(audit.build)}.difference(settled)):
         ends = format_instant(cutoff + gap)
         why = f"they are settled only at {ends}, and orders were delivered until {format_instant(clock)}"
         if cutoff + gap <= clock:
-            why = f"it is out of step with every {problem.cutoff_every_days} days, or before the first fact"
-        yield Breach(
-            f"{MODEL} has labels at the cut-off {format_instant(cutoff)}, but {why}",
-            {"instant": format_instant(cutoff)},
-        )
+            step = audit.problem.cutoff_every_days
+            why = f"it is out of step with every {step} days, or before the first fact"
+        instant = format_instant(cutoff)
+        yield Breach(f"{MODEL} has labels at the cut-off {instant}, but {why}", {"instant": instant})

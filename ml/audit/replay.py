@@ -9,20 +9,21 @@ from pathlib import Path
 
 import duckdb
 
-from ml.audit.compare import Comparison, compare, one
+from ml.audit.compare import Comparison
+from ml.audit.compare_builds import compare_builds
 from ml.audit.findings import Audit, Finding
-from ml.audit.lookups import compare_lookups
-from ml.audit.population import compare_labels, compare_population
-from ml.audit.sample import SECONDS_A_RUN, affordable, clock_of, database, draw_customers, limit_all
-from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild, tables_of
+from ml.audit.queries import database, one
+from ml.audit.sample import SECONDS_A_RUN, affordable, draw_known_customers, limit_all
+from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild
 from ml.audit.wall_clock import clock_readers
 from ml.audit.wording import breaches_of, clock_breaches, customers_sampled, notes_on
 from ml.common.counting import counted
 from ml.common.instants import format_instant, parse_instant
 from ml.common.sql import parquet
 
-NAME = "replay"
+CHECK = "replay"
 FEWEST_INSTANTS, MOST_INSTANTS = 2, 6
+# The share of the time for runs of dbt; the rest is for the rows.
 RUNS = 0.8
 MOVED = "is another in a build as of an instant than the published build has for that instant"
 
@@ -30,70 +31,43 @@ MOVED = "is another in a build as of an instant than the published build has for
 def check(audit: Audit) -> Finding:
     """Build sampled customers as of past instants, and compare."""
     check_repeatable(audit)
-    load, published = audit.scratch / NAME / "raw", audit.scratch / NAME / "published"
-    number = instants_affordable(audit)
-    found, made = Comparison(), list[datetime]()
+    load, published = audit.scratch / CHECK / "raw", audit.scratch / CHECK / "published"
+    planned = max(FEWEST_INSTANTS, min(MOST_INSTANTS, int(audit.seconds * RUNS / SECONDS_A_RUN)))
+    comparison, built = Comparison(), list[datetime]()
     with database(audit) as connection:
-        customers = draw_customers(audit, connection, NAME, affordable(audit, number))
+        customers = draw_known_customers(audit, connection, CHECK, affordable(audit, planned))
         copy_raw(audit, connection, load)
         copy_published(audit, connection, published)
-        for instant in draw_instants(audit, connection, published, number):
-            if len(made) >= FEWEST_INSTANTS and audit.seconds_left() < SECONDS_A_RUN:
+        for instant in draw_instants(audit, connection, published, planned):
+            if len(built) >= FEWEST_INSTANTS and audit.seconds_left() < SECONDS_A_RUN:
                 break
             limit_all(connection, instant)
-            replayed = rebuild(audit, f"{NAME}-{len(made)}", load, as_of=instant, wall_clock=instant)
-            compare_all(audit, connection, published, replayed, found)
-            made.append(instant)
-    return finding(audit, found, customers, made, number)
-
-
-def instants_affordable(audit: Audit) -> int:
-    """How many instants; what the share ``RUNS`` of the time leaves is for the rows."""
-    return max(FEWEST_INSTANTS, min(MOST_INSTANTS, int(audit.seconds * RUNS / SECONDS_A_RUN)))
+            replayed = rebuild(audit, f"{CHECK}-{len(built)}", load, as_of=instant, wall_clock=instant)
+            comparison.add(compare_builds(audit, connection, published, replayed))
+            built.append(instant)
+    left_out = planned - len(built)
+    short = f"; {left_out} more would have taken too long" if left_out else ""
+    moved = f"{len(comparison.moved)} columns differ" if comparison.moved else "all cells are the same"
+    clocks = clock_readers(audit.build)
+    return Finding(
+        CHECK,
+        compared=comparison.cells,
+        detail=f"built as of {', '.join(map(format_instant, built))}: {moved}{short}",
+        breaches=breaches_of(comparison, MOVED, clocks) + clock_breaches(clocks),
+        sampled=customers_sampled(audit, customers, f"as of {counted(len(built), 'instant')}"),
+        notes=notes_on(comparison),
+    )
 
 
 def draw_instants(
     audit: Audit, connection: duckdb.DuckDBPyConnection, published: Path, number: int
 ) -> list[datetime]:
-    """Instants spread over the data's time, every other one at which something of somebody's changes."""
-    first, clock = parse_instant(audit.manifest["first_known_at"]), clock_of(audit)
-    random, step = audit.random(NAME), (clock - first) / number
-    drawn = [first + step * place + step * random.random() for place in range(number)]
-    rows = parquet(feature_files(audit, published))
-    for place in range(0, number, 2):
-        at = one(
-            connection, f"select max(event_timestamp) from {rows} where event_timestamp <= '{drawn[place]}'"
-        )
-        drawn[place] = at or drawn[place]
-    return drawn
-
-
-def compare_all(
-    audit: Audit,
-    connection: duckdb.DuckDBPyConnection,
-    published: Path,
-    replayed: Path,
-    found: Comparison,
-) -> None:
-    """Features, population, who has a label, and features as asked for at the instant itself."""
-    more = compare(connection, tables_of(audit), published / "features", replayed / "features")
-    compare_population(connection, published, replayed, more)
-    compare_labels(connection, published, replayed, audit.problem, more)
-    compare_lookups(connection, list(audit.catalog.formulas), published, replayed, more)
-    found.add(more)
-
-
-def finding(audit: Audit, found: Comparison, customers: int, made: list[datetime], planned: int) -> Finding:
-    """What the comparisons come to."""
-    instants = ", ".join(format_instant(instant) for instant in made)
-    short = f"; {planned - len(made)} more would have taken too long" if len(made) < planned else ""
-    moved = f"{len(found.moved)} columns differ" if found.moved else "all cells are the same"
-    clocks = clock_readers(audit.build)
-    return Finding(
-        NAME,
-        compared=found.cells,
-        detail=f"built as of {instants}: {moved}{short}",
-        breaches=breaches_of(found, MOVED, clocks) + clock_breaches(clocks),
-        sampled=customers_sampled(audit, customers, f"as of {counted(len(made), 'instant')}"),
-        notes=notes_on(found),
-    )
+    """Instants spread over the data's time; at every other one something changes for one of the customers."""
+    first = parse_instant(audit.manifest["first_known_at"])
+    random, step = audit.random(CHECK), (audit.clock - first) / number
+    instants = [first + step * turn + step * random.random() for turn in range(number)]
+    latest = f"select max(event_timestamp) from {parquet(feature_files(audit, published))}"
+    for turn in range(0, number, 2):
+        change = one(connection, f"{latest} where event_timestamp <= '{instants[turn]}'")
+        instants[turn] = change or instants[turn]
+    return instants

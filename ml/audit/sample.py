@@ -1,22 +1,20 @@
-"""Who is looked at, and up to which instant: seeded, and as many as the time allows.
+"""Who is looked at, and up to which instant: drawn by a seeded hash, and as many as the time allows.
 
-A build comes in; the table ``limits`` of customer_id and until goes out, which comparisons and poison read.
+A build comes in; the tables ``chosen`` (customer_id) and ``limits`` (customer_id, until) go out, which
+comparisons and poison read.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 import duckdb
 
 from ml.audit.findings import Audit
-from ml.common.instants import parse_instant
-from ml.common.memory import memory_limit
+from ml.audit.queries import one
 from ml.common.sampling import key_hash_sql, sampled_customers_sql
-from ml.common.sql import literal, parquet
+from ml.common.sql import literal
+from ml.features.labels import parquet
 from ml.ingest.manifest import read_record
 
-MEMORY_LIMIT = "2GB"
 FEWEST = 50
 # On two cores: seconds for one run of dbt whatever its size, for each raw row that is built and compared, and
 # for each raw row that is passed over in search of those.
@@ -57,39 +55,40 @@ from drawn
 """
 
 
-@contextmanager
-def database(audit: Audit) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory that spills to the scratch folder."""
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": memory_limit(MEMORY_LIMIT),
-        "temp_directory": str(audit.scratch / "spill"),
-    }
-    with duckdb.connect(config=settings) as connection:
-        yield connection
+def draw_customers(connection: duckdb.DuckDBPyConnection, rows: str, most: int, seed: str) -> int:
+    """Make the table ``chosen``: at most ``most`` of the customers in a relation; how many.
+
+    Parameters
+    ----------
+    rows : str
+        What follows ``from``; has the column customer_id.
+    seed : str
+        The same seed and customers give the same sample, whatever the order of the rows.
+    """
+    chosen = sampled_customers_sql(rows, most, "$seed")
+    connection.execute(f"create or replace temp table chosen as {chosen}", {"seed": seed})
+    count: int = one(connection, "select count(*) from chosen")
+    return count
 
 
-def draw_customers(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: str, most: int) -> int:
-    """Make the table ``chosen`` of at most so many customers who were known by the data clock; how many."""
-    view = audit.catalog.views[0]
-    rows = parquet(sorted(view.path.glob("*.parquet")))
-    values = {"seed": f"{audit.seed}|{purpose}", "clock": clock_of(audit)}
-    chosen = sampled_customers_sql(f"{rows} where event_timestamp <= $clock", most, "$seed")
-    connection.execute(f"create or replace temp table chosen as {chosen}", values)
-    return len(connection.execute("from chosen").fetchall())
+def draw_known_customers(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: str, most: int) -> int:
+    """Make the table ``chosen`` of customers who were known by the data clock; how many."""
+    known_by = f"where event_timestamp <= {literal(audit.clock)}::timestamp"
+    rows = f"{parquet(audit.catalog.views[0].path)} {known_by}"
+    return draw_customers(connection, rows, most, f"{audit.seed}|{purpose}")
 
 
 def draw_limits(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: str) -> None:
     """Make the table ``limits``: for each of ``chosen`` an instant of their own, up to the data clock."""
     rows = " union all ".join(
-        f"select customer_id, event_timestamp from {parquet(sorted(view.path.glob('*.parquet')))}"
-        for view in audit.catalog.views
+        f"select customer_id, event_timestamp from {parquet(view.path)}" for view in audit.catalog.views
     )
     limits = LIMITS.format(
         rows=rows,
         instant_draw=key_hash_sql("$seed", "'instant'", "customer_id"),
         row_draw=key_hash_sql("$seed", "customer_id", "event_timestamp"),
     )
-    connection.execute(limits, {"seed": f"{audit.seed}|{purpose}", "clock": clock_of(audit)})
+    connection.execute(limits, {"seed": f"{audit.seed}|{purpose}", "clock": audit.clock})
 
 
 def limit_all(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:
@@ -98,8 +97,13 @@ def limit_all(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:
     connection.execute(f"create or replace temp table limits as {limits}")
 
 
+def is_drawn(seed: int, share: int, of: int) -> str:
+    """SQL condition that holds for a seeded share of all customers, without a table of them."""
+    return f"hash({literal(f'{seed}|')} || customer_id) % {of} < {share}"
+
+
 def affordable(audit: Audit, runs: int, weight: float = 1.0) -> int:
-    """How many customers can be built so many times in the time that the check has.
+    """How many customers can be built ``runs`` times in the time that the check has.
 
     Parameters
     ----------
@@ -112,8 +116,3 @@ def affordable(audit: Audit, runs: int, weight: float = 1.0) -> int:
     seconds = audit.seconds - runs * SECONDS_A_RUN - rows * SECONDS_A_ROW_LEFT
     rows_a_customer = max(1.0, rows / max(1, audit.manifest["rows"]["int_customers"]))
     return max(FEWEST, int(seconds / (runs * SECONDS_A_ROW * rows_a_customer * weight)))
-
-
-def clock_of(audit: Audit) -> datetime:
-    """The build's data clock."""
-    return parse_instant(audit.manifest["data_clock"])

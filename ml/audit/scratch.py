@@ -11,10 +11,12 @@ import duckdb
 
 from ml.audit.compare import Table, files_of
 from ml.audit.findings import Audit
+from ml.audit.raw_facts import check_load
 from ml.audit.wall_clock import set_wall_clock
 from ml.common.errors import NotReadyError
 from ml.common.instants import parse_instant
-from ml.common.sql import literal, parquet
+from ml.common.sql import literal
+from ml.features.labels import parquet
 from ml.ingest.batch import relation_of
 from ml.ingest.contract import TABLES
 from ml.ingest.manifest import RECORD
@@ -34,27 +36,22 @@ def check_repeatable(audit: Audit) -> None:
     NotReadyError
         The raw tables of the build are gone, or its dbt project has changed since.
     """
-    if not (audit.load / RECORD).is_file():
-        raise NotReadyError(
-            f"{audit.load.name}, which {audit.build.name} was made from, is gone: build again"
-        )
+    check_load(audit)
     made_by = audit.manifest.get("project_hash")
     if made_by is not None and made_by != project_hash(audit.project):
         raise NotReadyError(f"the dbt project has changed since {audit.build.name} was made: build again")
 
 
-def copy_raw(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
-    """Write the raw rows of the customers in ``chosen`` to ``folder``, laid out as a load; how many."""
+def copy_raw(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Write the raw rows of the customers in ``chosen`` to ``folder``, laid out as a load."""
     orders = relation_of(audit.load / "orders")
-    rows = 0
     for table in TABLES:
         (folder / table.name).mkdir(parents=True)
         of_chosen = OF_CHOSEN if "customer_id" in table.names else OF_CHOSEN_ORDERS.format(orders=orders)
         query = f"select * from {relation_of(audit.load / table.name)} {of_chosen}"
         target = literal(folder / table.name / "raw.parquet")
-        rows += connection.execute(f"copy ({query}) to {target} (format parquet)").fetchall()[0][0]
+        connection.execute(f"copy ({query}) to {target} (format parquet)")
     shutil.copy2(audit.load / RECORD, folder / RECORD)
-    return rows
 
 
 def copy_published(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -62,10 +59,9 @@ def copy_published(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: 
     for source in sorted([*(audit.build / "features").iterdir(), *(audit.build / "labels").iterdir()]):
         target = folder / source.parent.name / source.name
         target.mkdir(parents=True)
-        rows = f"select * from {parquet(sorted(source.glob('*.parquet')))} {OF_CHOSEN}"
-        ordered = f"{rows} order by customer_id"
-        connection.execute(f"copy ({ordered}) to {literal(target / 'rows.parquet')} (format parquet)")
-    describe(audit, folder)
+        rows = f"select * from {parquet(source)} {OF_CHOSEN} order by customer_id"
+        connection.execute(f"copy ({rows}) to {literal(target / 'rows.parquet')} (format parquet)")
+    copy_descriptions(audit, folder)
 
 
 def rebuild(
@@ -76,22 +72,28 @@ def rebuild(
     Parameters
     ----------
     name : str
-        Of a folder of its own in the scratch folder.
+        Of a new folder in the scratch folder.
     as_of : datetime, optional
         By default the one that the published build was made with, if any.
     wall_clock : datetime, optional
-        What SQL is told when it asks for the present instant.
+        What SQL returns when it asks for the present instant.
     """
-    place, output = audit.scratch / name, audit.scratch / name / "build"
+    folder, output = audit.scratch / name, audit.scratch / name / "build"
     if wall_clock:
-        set_wall_clock(place / "dbt" / "warehouse.duckdb", wall_clock)
+        set_wall_clock(folder / "dbt" / "warehouse.duckdb", wall_clock)
     made_as_of = audit.manifest.get("as_of")
     as_of = as_of or (parse_instant(made_as_of) if made_as_of else None)
     orders_clock = (audit.manifest.get("clocks") or {}).get("orders")
     values = variables(audit.problem, as_of=as_of, orders_clock=orders_clock)
-    run_dbt(place, load, output, values, project=audit.project, tests=False, docs=False)
-    describe(audit, output)
+    run_dbt(folder, load, output, values, project=audit.project, tests=False, docs=False)
+    copy_descriptions(audit, output)
     return output
+
+
+def copy_descriptions(audit: Audit, folder: Path) -> None:
+    """Copy dbt's files of the published build, so that the features of a scratch build can be read alike."""
+    for name in ("manifest.json", CATALOG):
+        shutil.copyfile(audit.build / name, folder / name)
 
 
 def tables_of(audit: Audit) -> list[Table]:
@@ -102,9 +104,3 @@ def tables_of(audit: Audit) -> list[Table]:
 def feature_files(audit: Audit, folder: Path) -> list[Path]:
     """All files of feature tables in a build; they have customer_id and event_timestamp in common."""
     return [file for table in tables_of(audit) for file in files_of(folder / "features", table)]
-
-
-def describe(audit: Audit, folder: Path) -> None:
-    """Let the features of a scratch build be read as those of the published one are."""
-    for name in ("manifest.json", CATALOG):
-        shutil.copyfile(audit.build / name, folder / name)

@@ -4,7 +4,7 @@ Read from one state while it may be written to; nothing here goes through Feast.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,16 +19,17 @@ from ml.audit.findings import Breach
 from ml.common.errors import TidemarkError
 from ml.common.paths import ROOT, feast_path
 from ml.common.sql import quoted
-from ml.featurestore.catalog import Feature, View
+from ml.featurestore.catalog import KEYS, View
 from ml.featurestore.feast_types import feast_type_name
 from ml.featurestore.online.layout import table_name
 from ml.featurestore.online.status import damage_told
 from ml.home.layout import Home
 
-AT_ONCE = 50_000
+CHUNK = 50_000
 BUSY_SECONDS = 60
-KEYS = ("customer_id", "event_timestamp")
-HELD_AS = {"Int64": pa.int64(), "Float64": pa.float64(), "Bool": pa.int64(), "String": pa.string()}
+# The store is SQLite: it has no type for true and false, and keeps instants as text.
+STORED_AS = {"Int64": pa.int64(), "Float64": pa.float64(), "Bool": pa.int64(), "String": pa.string()}
+MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def one_state(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 def marks(store: sqlite3.Connection, home: Home) -> list[Mark]:
-    """What the store says it holds; a build goes by its name, for a home may have been moved."""
+    """What the store says it holds; a build is found by its name, as a home may have been moved."""
     if not store.execute("select 1 from sqlite_master where name = 'materialized'").fetchone():
         return []
     rows = store.execute("select view, source, until from materialized order by view").fetchall()
@@ -85,55 +86,46 @@ def missing_columns(store: sqlite3.Connection, view: View) -> list[str]:
 
 
 def copy_rows(store: sqlite3.Connection, view: View, file: Path) -> list[Breach]:
-    """Write the store's rows of ``view`` to a Parquet file; a strange value is null there, and a breach."""
-    types = {name: pa.string() for name in KEYS} | {each.name: held_as(each) for each in view.features}
+    """Write the store's rows of ``view`` as Parquet; values of a wrong type are null there, and breaches."""
+    types = dict.fromkeys(KEYS, pa.string())
+    types |= {feature.name: STORED_AS[feast_type_name(feature.sql_type)] for feature in view.features}
     columns = ", ".join(map(quoted, types))
     cursor = store.execute(f"select {columns} from {quoted(table_name(view.name))}")
-    strange: dict[str, list[tuple[str, Any]]] = {}
+    misfits: dict[str, list[tuple[str, Any]]] = {}
     with pq.ParquetWriter(file, pa.schema(list(types.items()))) as writer:
-        while rows := cursor.fetchmany(AT_ONCE):
-            by_column = dict(zip(types, zip(*rows, strict=True), strict=True))
-            arrays = [array(by_column, name, type_, strange) for name, type_ in types.items()]
+        while rows := cursor.fetchmany(CHUNK):
+            values = dict(zip(types, zip(*rows, strict=True), strict=True))
+            arrays = []
+            for name, type_ in types.items():
+                array, wrong = as_array(values[name], type_)
+                arrays.append(array)
+                if wrong:
+                    cells = [(values["customer_id"][row], values[name][row]) for row in wrong]
+                    misfits.setdefault(name, []).extend(cells)
             writer.write_table(pa.table(arrays, names=list(types)))
-    return [misfit(view, name, cells) for name, cells in strange.items()]
+    return [
+        Breach(
+            f"{view.name}.{name} holds {cells[0][1]!r} online, which is no value of its type",
+            {"customer_id": str(cells[0][0]), "feature": name, "online": repr(cells[0][1])},
+            len(cells),
+        )
+        for name, cells in misfits.items()
+    ]
 
 
-def held_as(feature: Feature) -> pa.DataType:
-    """The type of a feature's values in the store."""
-    return HELD_AS[feast_type_name(feature.sql_type)]
-
-
-def array(
-    columns: Mapping[str, Sequence[Any]],
-    name: str,
-    type_: pa.DataType,
-    strange: dict[str, list[tuple[str, Any]]],
-) -> pa.Array:
-    """Values of one column; what is of another type goes to ``strange``, with its customer."""
+def as_array(values: Sequence[Any], type_: pa.DataType) -> tuple[pa.Array, list[int]]:
+    """Values of one column, null where one is of another type, and the rows of those."""
     try:
-        return pa.array(columns[name], type_)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        found = [value if fits(value, type_) else None for value in columns[name]]
-        for customer, value, kept in zip(columns["customer_id"], columns[name], found, strict=True):
-            if value is not None and kept is None:
-                strange.setdefault(name, []).append((customer, value))
-        return pa.array(found, type_)
+        return pa.array(values, type_), []
+    except MISFITS:
+        fitting = [value if fits(value, type_) else None for value in values]
+        wrong = [row for row, value in enumerate(values) if value is not None and fitting[row] is None]
+        return pa.array(fitting, type_), wrong
 
 
 def fits(value: Any, type_: pa.DataType) -> bool:
-    """Whether a value is of a type."""
     try:
         pa.scalar(value, type_)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+    except MISFITS:
         return False
     return True
-
-
-def misfit(view: View, name: str, cells: list[tuple[str, Any]]) -> Breach:
-    """What to say of values of a wrong type."""
-    customer, value = cells[0]
-    return Breach(
-        f"{view.name}.{name} holds {value!r} online, which is no value of its type",
-        {"customer_id": str(customer), "feature": name, "online": repr(value)},
-        len(cells),
-    )

@@ -3,68 +3,56 @@
 from collections.abc import Mapping
 
 from ml.audit.compare import Comparison, Moved
+from ml.audit.compare_builds import ON_DEMAND
 from ml.audit.findings import Audit, Breach
-from ml.audit.lookups import ON_DEMAND
 from ml.common.counting import counted
 
 NO_CLOCKS: Mapping[str, str] = {}
 
 
-def breaches_of(found: Comparison, what: str, clocks: Mapping[str, str] = NO_CLOCKS) -> tuple[Breach, ...]:
+def breaches_of(
+    comparison: Comparison, what: str, clocks: Mapping[str, str] = NO_CLOCKS
+) -> tuple[Breach, ...]:
     """One breach for each column that moved, the one with the most cells first, on-demand ones last.
 
     Parameters
     ----------
-    found : Comparison
+    comparison : Comparison
     what : str
         What is wrong with a value that moved: the rest of a sentence that begins with model and column.
     clocks : mapping
         Models that read the wall clock, and the word they do it with.
     """
-    return tuple(
-        Breach(
-            f"{subject(moved)} {what}{blame(moved, clocks)}: {extent(moved)}", example_of(moved), moved.cells
-        )
-        for moved in sorted(found.moved, key=lambda moved: (moved.model == ON_DEMAND, -moved.cells))
-    )
+    ordered = sorted(comparison.moved, key=lambda moved: (moved.model == ON_DEMAND, -moved.cells))
+    return tuple(breach_of(moved, what, clocks) for moved in ordered)
 
 
-def notes_on(found: Comparison) -> tuple[str, ...]:
+def breach_of(moved: Moved, what: str, clocks: Mapping[str, str]) -> Breach:
+    subject = f"{moved.model}.{moved.column}" if moved.column else f"the set of rows of {moved.model}"
+    if moved.model == ON_DEMAND:
+        subject = f"the on-demand feature {moved.column}"
+    word = clocks.get(moved.model)
+    blame = f" (the model reads the wall clock: {word})" if word else ""
+    extent = f"{counted(moved.cells, 'cell')} of {counted(moved.customers, 'customer')}"
+    example = {name: moved.example[name] for name in ("customer_id", "instant")}
+    if moved.column:
+        example["feature"] = moved.column
+        example |= {side: moved.example[side] for side in ("before", "after")}
+    return Breach(f"{subject} {what}{blame}: {extent}", example, moved.cells)
+
+
+def notes_on(comparison: Comparison) -> tuple[str, ...]:
     """A sentence for each model that has other rows but no other value."""
     return tuple(
         f"{moved.model} has {counted(moved.cells, 'row')} on one side only, which change no value"
-        for moved in found.idle
+        for moved in comparison.idle
     )
-
-
-def subject(moved: Moved) -> str:
-    """Model and column; the model's rows where they appeared or vanished."""
-    if moved.model == ON_DEMAND:
-        return f"the on-demand feature {moved.column}"
-    return f"{moved.model}.{moved.column}" if moved.column else f"the set of rows of {moved.model}"
-
-
-def blame(moved: Moved, clocks: Mapping[str, str]) -> str:
-    """The wall clock, if the model itself reads it."""
-    return f" (the model reads the wall clock: {clocks[moved.model]})" if moved.model in clocks else ""
-
-
-def extent(moved: Moved) -> str:
-    """In how many cells, of how many customers."""
-    return f"{counted(moved.cells, 'cell')} of {counted(moved.customers, 'customer')}"
-
-
-def example_of(moved: Moved) -> dict[str, object]:
-    """The earliest cell that moved, with the feature's name; for rows, the first that one side lacks."""
-    keys = {name: moved.example[name] for name in ("customer_id", "instant")}
-    values = {name: moved.example[name] for name in ("before", "after")}
-    return {**keys, "feature": moved.column, **values} if moved.column else keys
 
 
 def clock_breaches(clocks: Mapping[str, str]) -> tuple[Breach, ...]:
     """One breach for each model that reads the wall clock."""
     return tuple(
-        Breach(f"{model} reads the wall clock ({word}), so that it says something else every day")
+        Breach(f"{model} reads the wall clock ({word}), so that its values change from day to day")
         for model, word in clocks.items()
     )
 

@@ -1,4 +1,4 @@
-"""The page: its verdict, every breach with its case, nothing from elsewhere, nothing unescaped."""
+"""The page: its outcome, every breach with its case, nothing from elsewhere, nothing unescaped."""
 
 import json
 import re
@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from ml.audit.audit_page import page, verdict_of, write_page
-from ml.audit.drawing import draw
+from ml.audit.audit_page import outcome_of, page, write_page
 from ml.audit.findings import Breach, Finding, not_checked
-from ml.audit.pictures import Bar, Bars, PicturedFinding, Span, Timeline
+from ml.audit.pictures import Bar, Bars, PicturedFinding, Span, Timeline, draw
 
 NASTY = "<script>alert('&')</script>"
 GOOD = Finding("ledger", compared=1_234, what="rows", detail="all is there", seconds=1.5)
@@ -71,8 +70,8 @@ def shapes(html: str, kind: str) -> list[tuple[float, float]]:
         ((BAD, replace(BAD, check="poison")), ("bad", "replay and poison: the contract does not hold")),
     ],
 )
-def test_the_verdict(findings: tuple[Finding, ...], expected: tuple[str, str]) -> None:
-    assert verdict_of(result(*findings)) == expected
+def test_the_outcome(findings: tuple[Finding, ...], expected: tuple[str, str]) -> None:
+    assert outcome_of(result(*findings)) == expected
     assert f"<h1>{expected[1]}</h1>" in page(result(*findings))
 
 

@@ -39,7 +39,7 @@ def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
         "70 made to turn on a microsecond; gaps between splits hold; 5 instants at "
     )
     assert found.notes == (
-        "not checked: the split of the current model, for no model goes with build-000001 yet: "
+        "not checked: the split of the current model, because no model goes with build-000001 yet: "
         "run 'churn train' first",
     )
 
@@ -226,7 +226,7 @@ def test_too_few_cut_offs_leave_the_rest_to_be_checked(
     monkeypatch.setattr(labels, "wrong_edges", lambda audit: (0, []))
     found = check(given(home, tmp_path / "scratch"))
     assert found.breaches == ()
-    assert [note.split(", for ")[0] for note in found.notes] == [
+    assert [note.split(", because ")[0] for note in found.notes] == [
         "not checked: the recount",
         "not checked: the gaps between splits",
         "not checked: shuffled labels",

@@ -88,7 +88,7 @@ def test_a_changed_value_is_named(
     feature = expected["feature"]
     assert told(found) == [(f"feat_customer_{view}.{feature}: 1 online values are not those offline", 1)]
     assert found.breaches[0].example == expected
-    assert found.notes == ("not asked: the public reader, for the store is wrong already",)
+    assert found.notes == ("not checked: the public reader, because the store is wrong already",)
 
 
 def test_a_lost_and_a_spare_customer_are_named(home: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.audit import reconciliation
-from ml.audit.reconciliation import ASKED, check, miscounted, unbalanced
+from ml.audit.reconciliation import ENTITY_ROWS, check, miscounted, unbalanced
 from ml.home.layout import Home
 from ml.ingest import ingest
 from ml.ingest.manifest import read_record, write_record
@@ -106,7 +106,7 @@ def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
     audit = given(shop.home, tmp_path / "scratch")
     read = sum(counts["read"] for counts in read_record(audit.load)["tables"].values())
     found = check(audit)
-    assert (found.breaches, found.notes, found.compared) == ((), (), read + ASKED)
+    assert (found.breaches, found.notes, found.compared) == ((), (), read + ENTITY_ROWS)
     assert (
         f"{read:,} rows read, 0 of them rejected; 800 customers in each of 4 feature tables" in found.detail
     )
@@ -118,8 +118,8 @@ def test_late_and_corrected_facts_pass(world: Built, tmp_path: Path) -> None:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Fewer rows asked, for speed."""
-    monkeypatch.setattr(reconciliation, "ASKED", 1_100)
+    """Fewer entity rows, for speed."""
+    monkeypatch.setattr(reconciliation, "ENTITY_ROWS", 1_100)
     return 1_100
 
 
@@ -191,9 +191,15 @@ def numbered(table: pa.Table) -> pa.Table:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda table: table.slice(2), ["1,100 rows asked, but 1,098 answered"]),
-        (swapped, ["2 rows come back with another asked_row than asked"]),
-        (numbered, ["orders_7d is told of ", "rows asked twice are answered in two ways"]),
+        (lambda table: table.slice(2), ["1,100 entity rows went in, but 1,098 came back"]),
+        (swapped, ["2 entity rows come back with another entity_row"]),
+        (
+            numbered,
+            [
+                "orders_7d has a value in ",
+                "entity rows that are there twice come back with different features",
+            ],
+        ),
     ],
 )
 def test_an_answer_that_is_not_what_was_asked_is_named(

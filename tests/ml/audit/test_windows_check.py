@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.audit.facts import happenings
+from ml.audit.raw_facts import events
 from ml.audit.windows import check, windows_of
 from tests.ml.audit.given import copied, given, rewrite
 from tests.worlds import Built
@@ -60,12 +60,12 @@ def test_a_window_that_never_falls_is_named(home: Path, tmp_path: Path) -> None:
 def test_a_window_that_falls_only_with_the_next_event_is_named(home: Path, tmp_path: Path) -> None:
     """The trap of this field: totals on the rows where events happened, joined as of later."""
     audit = given(home, tmp_path / "scratch")
-    events = f"select customer_id, happened_at as event_timestamp from ({happenings(audit.load)})"
+    rows = f"select customer_id, happened_at as event_timestamp from ({events(audit.load)})"
     said = spoiled(
         home,
         tmp_path,
         "feat_customer_engagement",
-        f"from rows semi join ({events}) using (customer_id, event_timestamp)",
+        f"from rows semi join ({rows}) using (customer_id, event_timestamp)",
     )
     shown = {what.split(" is not empty ")[0].removeprefix("feat_customer_engagement.") for what in said}
     assert shown == {"sessions_7d", "sessions_30d", "sessions_90d", "sessions_365d", "page_views_30d"}
@@ -104,6 +104,6 @@ def test_without_raw_tables_only_the_far_instant_is_asked(shop: Built, tmp_path:
     found = check(given(shop.home, tmp_path, load=tmp_path / "load-000009"))
     assert (found.breaches, found.compared) == ((), 800 * 26)
     assert found.notes == (
-        "not checked: silences inside the history, for load-000009, from which build-000001 was made, is "
-        "gone: run 'churn build'",
+        "not checked: silences inside the history, because load-000009, from which build-000001 was made, "
+        "is gone: run 'churn build'",
     )

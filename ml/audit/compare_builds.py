@@ -1,0 +1,117 @@
+"""Two builds compared as far as both must agree: features, population, labels, and on-demand features.
+
+The folders of two builds and the table ``limits`` come in; what differs goes out as ``Moved``.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from ml.audit.compare import AT, BY_TIME, Comparison, Moved, compare
+from ml.audit.findings import Audit
+from ml.audit.queries import differing_columns, first_case, one
+from ml.audit.scratch import tables_of
+from ml.config.problem import Problem
+from ml.features.labels import LABELS, POPULATION, parquet
+from ml.featurestore.retrieval.retrieve import point_in_time
+
+ON_DEMAND = "on demand"
+# A stretch that goes on past the limit may end at any instant after it.
+STRETCHES = """
+select customer_id, active_from, case when active_until <= until then active_until end as active_until
+from {rows}
+inner join limits using (customer_id)
+where active_from <= until
+"""
+# A label is settled when its horizon and its delay are over; before that only who has a label is fixed.
+LABELLED = """
+select customer_id, event_timestamp, {churned} as churned
+from {rows}
+inner join limits using (customer_id)
+where event_timestamp + to_days({gap_days}) <= until
+"""
+IN_ONE_ONLY = """
+create or replace temp table in_one_only as
+select 'before' as side, * from (({before}) except all ({after}))
+union all
+select 'after' as side, * from (({after}) except all ({before}))
+"""
+
+
+def compare_builds(
+    audit: Audit, connection: duckdb.DuckDBPyConnection, before: Path, after: Path, *, settled: str = "false"
+) -> Comparison:
+    """Compare all that two builds say up to the instants of ``limits``.
+
+    Parameters
+    ----------
+    settled : str
+        Condition on a row of ``limits``: churned must be the same too, not only who has a label.
+    """
+    comparison = compare(connection, tables_of(audit), before / "features", after / "features")
+    compare_population(connection, before, after, comparison)
+    compare_labels(connection, before, after, audit.problem, comparison, settled)
+    compare_lookups(connection, list(audit.catalog.formulas), before, after, comparison)
+    return comparison
+
+
+def compare_population(
+    connection: duckdb.DuckDBPyConnection, before: Path, after: Path, comparison: Comparison
+) -> None:
+    """Compare who is active when, up to the limits."""
+    sides = [STRETCHES.format(rows=parquet(folder / POPULATION)) for folder in (before, after)]
+    add_one_sided(connection, sides, "population_customers", ("active_from", "active_until"), comparison)
+
+
+def compare_labels(
+    connection: duckdb.DuckDBPyConnection,
+    before: Path,
+    after: Path,
+    problem: Problem,
+    comparison: Comparison,
+    settled: str,
+) -> None:
+    """Compare the labels whose horizon and delay are over at the limits."""
+    terms = {"churned": f"case when {settled} then churned end", "gap_days": problem.gap_days}
+    sides = [LABELLED.format(rows=parquet(folder / LABELS), **terms) for folder in (before, after)]
+    add_one_sided(connection, sides, "label_customer_churn", ("event_timestamp", "churned"), comparison)
+
+
+def add_one_sided(
+    connection: duckdb.DuckDBPyConnection,
+    sides: list[str],
+    model: str,
+    columns: tuple[str, str],
+    comparison: Comparison,
+) -> None:
+    """Add the rows that only one of two queries returns; ``columns`` are an instant and a value."""
+    instant, value = columns
+    connection.execute(IN_ONE_ONLY.format(before=sides[0], after=sides[1]))
+    comparison.cells += len(columns) * one(connection, f"select count(*) from ({sides[0]})")
+    example = {"customer_id": "customer_id", "instant": instant}
+    example |= {side: f"case when side = '{side}' then {value}::varchar end" for side in ("before", "after")}
+    if case := first_case(connection, "in_one_only", example, f"({instant}, customer_id)"):
+        comparison.moved.append(Moved(model, value, *case))
+        rows = connection.execute("select customer_id from in_one_only").fetchall()
+        comparison.customers |= {row[0] for row in rows}
+
+
+def compare_lookups(
+    connection: duckdb.DuckDBPyConnection,
+    names: list[str],
+    before: Path,
+    after: Path,
+    comparison: Comparison,
+) -> None:
+    """Compare the on-demand features ``names`` of each customer of ``limits`` at that customer's instant."""
+    query = "select customer_id, until as event_timestamp from limits order by customer_id"
+    entity_rows = connection.execute(query).to_arrow_table()
+    sides = {"before": before, "after": after}
+    for side, build in sides.items():
+        connection.register(side, point_in_time(build, entity_rows, features=names))
+    joined = "before inner join (select * exclude (event_timestamp) from after) as after using (customer_id)"
+    cases = differing_columns(connection, joined, names, AT, BY_TIME, cast="::varchar")
+    comparison.moved += [Moved(ON_DEMAND, name, *case) for name, case in cases.items()]
+    comparison.cells += len(names) * len(entity_rows)
+    for side in sides:
+        connection.unregister(side)
