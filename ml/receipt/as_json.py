@@ -1,9 +1,10 @@
 """A receipt as plain values for JSON: instants and amounts unrounded, every row with its file and number."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from ml.receipt.lines import Change, Entry, Line, Outside, Receipt
+from ml.receipt.lines import Change, Entry, Line, Receipt
 
 
 def as_dict(receipt: Receipt) -> dict[str, Any]:
@@ -22,44 +23,41 @@ def as_dict(receipt: Receipt) -> dict[str, Any]:
 
 def entry_as_dict(entry: Entry, clock: datetime) -> dict[str, Any]:
     """One value and what makes it."""
-    found = entry.findings
+    findings = entry.findings
+    until = findings.until
     return {
         "feature": entry.feature.name,
         "description": entry.feature.description,
         "published": entry.published,
-        "recomputed": found.value,
+        "recomputed": findings.value,
         "matches": entry.matches,
-        "kind": found.kind,
-        **change_as_dict("since", found.since),
-        **change_as_dict("until", found.until),
-        "exact_until": min(found.until.instant, clock) if found.until else clock,
-        "moves_with_the_instant": found.moves,
+        "kind": findings.kind,
+        **change_as_dict("since", findings.since),
+        **change_as_dict("until", until),
+        "exact_until": min(until.instant, clock) if until else clock,
+        "moves_with_the_instant": findings.moves,
         "formula": entry.formula,
-        "rows": [line_as_dict(line) for line in found.counted],
-        "outside": [outside_as_dict(one) for one in found.outside],
+        "rows": [line_as_dict(line) for line in findings.counted],
+        "outside": [
+            {"edge": one.edge, "why": one.why, "at": one.at, **line_as_dict(one.line)}
+            for one in findings.outside
+        ],
         "parts": [entry_as_dict(part, clock) for part in entry.parts],
     }
 
 
 def change_as_dict(name: str, change: Change | None) -> dict[str, Any]:
-    """An instant of change and its cause; null where there is none."""
     return {name: change and change.instant, f"{name}_because": change and change.because}
-
-
-def outside_as_dict(one: Outside) -> dict[str, Any]:
-    """A row that does not count, and why."""
-    return {"edge": one.edge, "why": one.why, "at": one.at, **line_as_dict(one.line)}
 
 
 def line_as_dict(line: Line) -> dict[str, Any]:
     """One raw row, its copies, its two clocks and what it adds."""
-    first, *copies = line.places or (None,)
+    origins: list[dict[str, Any]] = [asdict(origin) for origin in line.origins]
+    first, *copies = origins or [{"load": None, "file": None, "row": None}]
     return {
         "table": line.table,
-        "load": first and first.load,
-        "file": first and first.file,
-        "row": first and first.row,
-        "copies": [{"load": copy.load, "file": copy.file, "row": copy.row} for copy in copies if copy],
+        **first,
+        "copies": copies,
         "key": line.key,
         "version": line.version,
         "occurred": line.occurred,
@@ -69,5 +67,5 @@ def line_as_dict(line: Line) -> dict[str, Any]:
         "until_because": line.end or None,
         "amount": line.amount,
         "raw": line.raw,
-        "rows": [line_as_dict(one) for one in line.below],
+        "rows": [line_as_dict(below) for below in line.below],
     }

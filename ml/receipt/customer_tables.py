@@ -1,7 +1,7 @@
 """One customer's tables: the build's own SQL over the raw rows of that customer alone, in memory.
 
-Only what is asked for is made, each model once, after those it reads; milliseconds, however many customers
-the load has.
+Only what is needed is made, each model once, after those it reads; milliseconds, however many customers the
+load has.
 """
 
 import re
@@ -17,8 +17,10 @@ from ml.ingest.batch import with_columns
 from ml.ingest.contract import ORDER_ITEMS, TABLES
 from ml.receipt.models import Model, Models
 
-DATABASE = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
+QUALIFIED = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
+# An increment selects the customers that a file names; a receipt selects its own.
 CHOSEN_CUSTOMERS = re.compile(r"read_parquet\('(?:[^']|'')*'(?:, hive_partitioning = false)?\)")
+# How alike two ids must be, by Jaro-Winkler, to suggest the one for the other.
 ALIKE = 0.85
 OF_CUSTOMER = "customer_id = $customer"
 OF_ORDERS = "order_id in (select order_id from receipt.orders)"
@@ -66,11 +68,11 @@ class CustomerTables:
         self.connection.close()
 
     def rows(self, sql: str, **values: Any) -> list[Row]:
-        """What ``sql`` gives, each row by column."""
+        """The rows of a query, by column."""
         return self.fetched(sql, values)[1]
 
     def fetched(self, sql: str, values: Row | None = None) -> tuple[set[str], list[Row]]:
-        """The columns of what ``sql`` gives, and its rows by column.
+        """The columns of a query, and its rows by column.
 
         Raises
         ------
@@ -106,72 +108,60 @@ class CustomerTables:
         return parquet(sorted((self.load / table).glob("*.parquet")), "union_by_name = true", *options)
 
     def raw(self, table: str) -> str:
-        """The name of a raw table, which is there from now on."""
+        """Make this customer's rows of a raw table, unless they are there; its name in SQL."""
         name = f"receipt.{table}"
-        if name not in self.made:
-            self.made.add(name)
-            self.load_raw(table)
-        return name
-
-    def load_raw(self, table: str) -> None:
-        """Read this customer's rows of one raw table."""
+        if name in self.made:
+            return name
+        self.made.add(name)
         contract = next(one for one in TABLES if one.name == table)
-        wanted = OF_CUSTOMER
+        condition, values = OF_CUSTOMER, {"customer": self.customer}
         if table == ORDER_ITEMS.name:
             self.raw("orders")
-            wanted = OF_ORDERS if self.with_items else "false"
+            condition, values = OF_ORDERS if self.with_items else "false", {}
         sql = f"""
-            create table receipt.{table} as
+            create table {name} as
             select {", ".join(contract.names)}, _file, _row, parse_filename(filename, true) as _load
             from {with_columns(contract, self.everyone(table, "filename = true"))}
-            where {wanted}
+            where {condition}
         """
         try:
-            self.connection.execute(sql, {"customer": self.customer} if wanted == OF_CUSTOMER else {})
+            self.connection.execute(sql, values)
         except duckdb.Error as error:
             raise SourceError(
                 f"the raw rows in {self.load / table} cannot be read: {str(error).splitlines()[0]}; ingest "
                 "them again, then run 'churn build'"
             ) from error
+        return name
 
     def model(self, name: str) -> str:
-        """The table of the model called ``name``, which is there from now on."""
+        """Make the model called ``name``, unless it is there; its table in SQL."""
         return self.make(self.models.named(name))
 
     def make(self, model: Model) -> str:
-        """The table of ``model``, made from this customer's rows."""
+        """Make a model from this customer's rows, unless it is there; its table in SQL."""
         if model.name not in self.made:
             self.made.add(model.name)
-            self.fetched(f"create table {self.place(model.table)} as ({self.sql(model)})")
+            for parent in self.models.parents(model):
+                self.make(parent)
+            sql = model.sql
+            for table, everyone in self.models.sources(model):
+                sql = sql.replace(everyone, self.raw(table))
+            sql = CHOSEN_CUSTOMERS.sub("receipt.chosen", sql)
+            self.make_schema(model.table)
+            self.fetched(f"create table {model.table} as ({sql})")
         return model.table
 
-    def place(self, table: str) -> str:
-        """``table``, with the database and schema it names there to hold it."""
-        found = DATABASE.fullmatch(table)
-        if found and found[1] not in self.made:
-            self.made.add(found[1])
-            self.connection.execute(f"attach ':memory:' as {found[1]}")
-            self.connection.execute(f"create schema if not exists {found[1]}.{found[2]}")
-        return table
-
-    def sql(self, model: Model) -> str:
-        """The SQL of ``model`` over this customer's tables, all that it reads being there."""
-        for parent in model.parents:
-            if parent in self.models.models:
-                self.make(self.models.models[parent])
-        return self.over_raw(model, model.sql)
-
-    def over_raw(self, model: Model, sql: str) -> str:
-        """``sql`` reading this customer's raw rows instead of everyone's."""
-        for parent in model.parents:
-            if parent in self.models.raw_tables:
-                table, place = self.models.raw_tables[parent]
-                sql = sql.replace(place, self.raw(table))
-        return CHOSEN_CUSTOMERS.sub("receipt.chosen", sql)
+    def make_schema(self, table: str) -> None:
+        """Attach the database that the qualified name of a table begins with, and make its schema."""
+        names = QUALIFIED.fullmatch(table)
+        if names and names[1] not in self.made:
+            self.made.add(names[1])
+            self.connection.execute(f"attach ':memory:' as {names[1]}")
+            self.connection.execute(f"create schema if not exists {names[1]}.{names[2]}")
 
     def facts(self, model: Model, facts: str, columns: str) -> tuple[set[str], list[Row]]:
-        """The columns and rows of the CTE ``facts`` of a feature model, as ``columns`` asks for them."""
-        for parent in self.models.reads(model, facts):
+        """The columns and rows of the CTE ``facts`` of a feature model; ``columns`` is its select list."""
+        for parent in self.models.behind(model, facts):
             self.make(parent)
         return self.fetched(f"{model.definitions}\nselect {columns} from {facts}")
 
@@ -180,10 +170,10 @@ class CustomerTables:
         return self.fetched(f"from {self.model(name)} limit 0")[0]
 
     def zero(self, sql_type: str) -> Any:
-        """Nothing, as a value of ``sql_type``."""
+        """Zero as a value of ``sql_type``."""
         return self.rows(f"select cast(0 as {sql_type}) as zero")[0]["zero"]
 
     def first_known_at(self) -> datetime | None:
         """When the first fact about the customer became known; None if none had by the data clock."""
-        found = self.rows(f"select first_known_at from {self.model('int_customers')}")
-        return found[0]["first_known_at"] if found else None
+        rows = self.rows(f"select first_known_at from {self.model('int_customers')}")
+        return rows[0]["first_known_at"] if rows else None

@@ -12,8 +12,8 @@ DELETED = "deleted"
 NEAREST = 2
 
 
-def outside_of(lines: Iterable[Line], others: Iterable[Line], asked: datetime, facts: str) -> list[Outside]:
-    """The lines nearest to ``asked`` over each edge.
+def outside_of(lines: Iterable[Line], others: Iterable[Line], as_of: datetime, facts: str) -> list[Outside]:
+    """The lines nearest to ``as_of`` over each edge.
 
     Parameters
     ----------
@@ -24,26 +24,38 @@ def outside_of(lines: Iterable[Line], others: Iterable[Line], asked: datetime, f
     facts : str
         What the lines are, such as ``resolved_tickets``.
     """
-    lines = list(lines)
-    counted = {line.name for line in lines if line.counts_at(asked)}
-    found = [ended(line) for line in lines if line.ever_counts and line.has_ended(asked)]
-    found += [to_come(line) for line in lines if line.ever_counts and not line.has_started(asked)]
-    found += [never(line) for line in lines if not line.ever_counts and line.has_started(asked)]
-    found += [of_another_kind(line, facts) for line in others if line.known_at and line.known_at <= asked]
+    lines, outside = list(lines), list[Outside]()
+    for line in lines:
+        if not line.ever_counts:
+            # Its end came no later than its start.
+            if line.has_started(as_of):
+                why = f"already {line.end} when {line.start}"
+                outside.append(Outside(NEVER, why, line.starts_at, line))
+        elif line.has_ended(as_of):
+            outside.append(Outside(line.edge, line.end, line.ends_at, line))
+        elif not line.has_started(as_of):
+            outside.append(Outside(TO_COME, f"{line.start} only then", line.starts_at, line))
+    why = f"not one of the {facts.replace('_', ' ')}"
+    outside += [
+        Outside(OF_ANOTHER_KIND, why, line.known_at, line)
+        for line in others
+        if line.known_at and line.known_at <= as_of
+    ]
+    counted = {line.name for line in lines if line.counts_at(as_of)}
     return [
         one
         for edge in (LEFT, REPLACED, WITHDRAWN, NEVER, OF_ANOTHER_KIND, TO_COME)
-        for one in nearest([one for one in found if one.edge == edge], asked, counted)
+        for one in nearest([one for one in outside if one.edge == edge], as_of, counted)
     ]
 
 
-def nearest(found: list[Outside], asked: datetime, counted: set[tuple[Any, ...]]) -> list[Outside]:
+def nearest(outside: list[Outside], as_of: datetime, counted: set[tuple[Any, ...]]) -> list[Outside]:
     """The nearest of those over one edge, and the version before each that counts."""
-    ordered = sorted(found, key=lambda one: abs(one.at - asked) if one.at else asked - datetime.min)
+    ordered = sorted(outside, key=lambda one: abs(one.at - as_of) if one.at else as_of - datetime.min)
     return [
         one
-        for place, one in enumerate(ordered)
-        if place < NEAREST or (one.edge == REPLACED and one.line.next_name in counted)
+        for number, one in enumerate(ordered)
+        if number < NEAREST or (one.edge == REPLACED and one.line.next_name in counted)
     ]
 
 
@@ -53,20 +65,3 @@ def nearest_extremes(lines: Iterable[Line], value: Any, kind: str) -> list[Outsi
         (line for line in lines if line.amount != value), key=lambda line: abs(line.amount - value)
     )
     return [Outside(f"not the {kind}", f"not the {kind}", line.known_at, line) for line in others[:NEAREST]]
-
-
-def ended(line: Line) -> Outside:
-    return Outside(line.edge, line.end, line.ends_at, line)
-
-
-def to_come(line: Line) -> Outside:
-    return Outside(TO_COME, f"{line.start} only then", line.starts_at, line)
-
-
-def never(line: Line) -> Outside:
-    """A line whose end came no later than its start."""
-    return Outside(NEVER, f"already {line.end} when {line.start}", line.starts_at, line)
-
-
-def of_another_kind(line: Line, facts: str) -> Outside:
-    return Outside(OF_ANOTHER_KIND, f"not one of the {facts.replace('_', ' ')}", line.known_at, line)

@@ -1,7 +1,7 @@
-"""The facts behind a feature as lines: what each adds, from when until when, why, and which raw rows say so.
+"""The facts behind a feature as lines: what each adds, from when until when, why, and from which raw rows.
 
-Amounts and intervals are the SQL that the build itself lists for the feature; nothing about any one feature
-is said here.
+Amounts and intervals are the SQL that the build itself lists for the feature; nothing here depends on any one
+feature.
 """
 
 from dataclasses import replace
@@ -16,6 +16,7 @@ from ml.receipt.lines import Line
 from ml.receipt.models import WORD, Contribution, Model
 from ml.receipt.raw_rows import Version, read_versions, table_of
 
+# Names with blanks, which no column of a model has.
 AMOUNT, STARTS, ENDS = "amount of the fact", "start of the fact", "end of the fact"
 COLUMNS = f"""
 *,
@@ -45,33 +46,28 @@ class Facts:
 
     def read_versions_of_items(self) -> dict[str, list[Version]]:
         """The versions of the items of every order."""
-        found: dict[str, list[Version]] = {}
+        by_order: dict[str, list[Version]] = {}
         for (order_id, *_), version in self.versions(ORDER_ITEMS).items():
-            found.setdefault(order_id, []).append(version)
-        return found
-
-    def items_of(self, order_id: str) -> tuple[Line, ...]:
-        """The items that come and go with their order: those without a clock of their own."""
-        versions = self.versions_of_items().get(order_id, ())
-        return tuple(version.line() for version in versions if not version.said["has_clock"])
+            by_order.setdefault(order_id, []).append(version)
+        return by_order
 
     def behind(self, model: Model, parts: list[Contribution]) -> tuple[list[Line], list[Line]]:
         """Every fact that a feature made of ``parts`` counts at some instant, or would but for its end.
 
-        Then the other versions of the same kind of subject, which it never looks at.
+        Then the other versions of the same kind of subject, which it does not count at all.
         """
         lines: list[Line] = []
-        kinds: set[Table] = set()
+        tables: set[Table] = set()
         for part in parts:
-            asked = COLUMNS.format(
+            columns = COLUMNS.format(
                 amount=part.amount, type=part.type, starts=part.starts, ends=part.ends or "null"
             )
-            columns, rows = self.tables.facts(model, part.facts, asked)
-            table = table_of(columns)
-            kinds |= {table} if table else set()
+            names, rows = self.tables.facts(model, part.facts, columns)
+            table = table_of(names)
+            tables |= {table} if table else set()
             lines += [self.line(part, row, table) for row in rows]
         named = {line.name for line in lines}
-        others = [version.line() for table in kinds for version in self.versions(table).values()]
+        others = [version.line() for table in tables for version in self.versions(table).values()]
         return lines, [line for line in others if line.name not in named]
 
     def line(self, part: Contribution, row: Row, table: Table | None) -> Line:
@@ -85,22 +81,23 @@ class Facts:
             return with_interval(item, part, row, version)
         line = with_interval(version.line(), part, row, version)
         if "quantity" in WORD.findall(part.amount):
-            return replace(line, below=self.items_of(row["order_id"]))
+            # Items without a clock of their own come and go with their order.
+            items = self.versions_of_items().get(row["order_id"], ())
+            return replace(line, below=tuple(item.line() for item in items if not item.staged["has_clock"]))
         return line
 
     def first_item(self, part: Contribution, row: Row) -> Line:
         """The item that made a category known, over the order that brought it."""
         if "category" not in row:
             return Line(part.facts, {}, label=part.facts.replace("_", " "))
-        bringing = [
+        item, order = next(
             (item.line(), order.line())
             for (order_id, _), order in self.versions(ORDERS).items()
-            if order.said["is_appearance"]
+            if order.staged["is_appearance"]
             for item in self.versions_of_items().get(order_id, ())
-            if item.said["category"] == row["category"]
-            and max(order.said["known_at"], item.said["known_at"]) == row["known_at"]
-        ]
-        item, order = bringing[0]
+            if item.staged["category"] == row["category"]
+            and max(order.staged["known_at"], item.staged["known_at"]) == row["known_at"]
+        )
         label = f"category {row['category']}"
         return replace(item, label=label, occurred=order.occurred, known_at=row["known_at"], below=(order,))
 
@@ -114,7 +111,7 @@ def with_interval(line: Line, part: Contribution, row: Row, version: Version | N
         amount=row[AMOUNT],
         starts_at=starts,
         ends_at=ends,
-        start="known" if starts == line.known_at else happened(line, starts) or "counted",
+        start="known" if starts == line.known_at else line.happened(starts) or "counted",
         end=end,
         edge=edge,
     )
@@ -122,18 +119,12 @@ def with_interval(line: Line, part: Contribution, row: Row, version: Version | N
 
 def end_of(line: Line, part: Contribution, row: Row, version: Version | None) -> tuple[str, str]:
     """Over which edge a fact goes when it ends, and what makes it end then."""
-    said = version.said if version else {}
+    staged = version.staged if version else {}
     ends, (anchor, days) = row[ENDS], part.window or ("", 0)
     if anchor in row and row[anchor] and row[anchor] + timedelta(days=days) == ends:
-        return LEFT, f"{days} days since {happened(line, row[anchor]) or anchor.removesuffix('_at')}"
-    if ends in (said.get("withdrawn_at"), row.get("present_until")):
+        return LEFT, f"{days} days since {line.happened(row[anchor]) or anchor.removesuffix('_at')}"
+    if ends in (staged.get("withdrawn_at"), row.get("present_until")):
         return WITHDRAWN, DELETED
-    if ends == said.get("superseded_at"):
+    if ends == staged.get("superseded_at"):
         return REPLACED, f"replaced by version {(line.version or 0) + 1}"
-    return WITHDRAWN, happened(line, ends) or "withdrawn"
-
-
-def happened(line: Line, instant: datetime) -> str:
-    """What happened to the subject at ``instant``, in a word; empty if nothing did."""
-    found = [name for name, when in line.occurred.items() if when == instant]
-    return found[0].removesuffix("_at") if found else ""
+    return WITHDRAWN, line.happened(ends) or "withdrawn"

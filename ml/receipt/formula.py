@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
 from ml.featurestore.catalog import Catalog
 from ml.featurestore.formulas import ASKED_AT, INSTANT, evaluate_all, used_names
-from ml.receipt.lines import Change, Entry, Findings
+from ml.receipt.lines import Entry, Findings
 
 
 def operands_of(catalog: Catalog, name: str) -> list[str]:
@@ -18,30 +17,27 @@ def operands_of(catalog: Catalog, name: str) -> list[str]:
     return sorted(used, key=(formula or "").index)
 
 
-def find_formula(catalog: Catalog, name: str, parts: Sequence[Entry], asked: datetime) -> Findings:
-    """Compute ``name`` anew from what the raw rows of its parts come to."""
-    values = {part.feature.name: part.findings.value for part in parts}
-    columns = {part: operand(catalog, part, value) for part, value in values.items()}
-    columns[ASKED_AT] = np.array([asked], dtype="datetime64[us]")
-    found = evaluate_all({name: catalog.formulas[name]}, columns)[name][0]
-    since, until = span(parts)
-    moves = ASKED_AT in used_names(name, catalog.formulas[name]) or any(part.findings.moves for part in parts)
-    value = None if np.isnan(found) else float(found)
-    return Findings("formula", value, since=since, until=until, moves=moves)
+def find_formula(catalog: Catalog, name: str, parts: Sequence[Entry], as_of: datetime) -> Findings:
+    """Compute ``name`` anew from what the raw rows of its parts come to.
 
-
-def operand(catalog: Catalog, name: str, value: Any) -> np.ndarray:
-    """A part's value as formulas read it."""
-    if any(feature.name == name and feature.kind == INSTANT for feature in catalog.stored):
-        return np.array([value], dtype="datetime64[us]")
-    return np.array([np.nan if value is None else value], dtype="float64")
-
-
-def span(parts: Sequence[Entry]) -> tuple[Change | None, Change | None]:
-    """Since when and until when no part changes."""
+    It holds since the last change of a part, until the next one.
+    """
+    instants = {feature.name for feature in catalog.stored if feature.kind == INSTANT}
+    columns = {ASKED_AT: np.array([as_of], dtype="datetime64[us]")}
+    for part in parts:
+        value = part.findings.value
+        if part.feature.name in instants:
+            columns[part.feature.name] = np.array([value], dtype="datetime64[us]")
+        else:
+            columns[part.feature.name] = np.array([np.nan if value is None else value], dtype="float64")
+    formula = catalog.formulas[name]
+    result = evaluate_all({name: formula}, columns)[name][0]
     since = [part.findings.since for part in parts if part.findings.since]
     until = [part.findings.until for part in parts if part.findings.until]
-    return (
-        max(since, key=lambda change: change.instant, default=None),
-        min(until, key=lambda change: change.instant, default=None),
+    return Findings(
+        "formula",
+        None if np.isnan(result) else float(result),
+        since=max(since, key=lambda change: change.instant, default=None),
+        until=min(until, key=lambda change: change.instant, default=None),
+        moves=ASKED_AT in used_names(name, formula) or any(part.findings.moves for part in parts),
     )

@@ -1,4 +1,4 @@
-"""What a receipt is made of: lines, each a raw row with its two clocks, and what is said about them."""
+"""What a receipt is made of: lines, each a raw row with its two clocks, and what is reported about them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +8,7 @@ from ml.featurestore.catalog import Feature, OnDemand
 
 
 @dataclass(frozen=True)
-class Place:
+class Origin:
     """Where a raw row came from: the ingest, its file, as the ingest named it, and its row there, from 1."""
 
     load: str
@@ -28,14 +28,14 @@ class Line:
         What names the subject in it, such as ``order_id``.
     version : int, optional
         1 for the earliest version; None in a table without versions.
-    places : tuple of Place
+    origins : tuple of Origin
         The raw row, then exact copies of it, which count for nothing.
     occurred : dict
         Its own instants, by column: when it was ordered, cancelled, resolved, ...
     known_at : datetime, optional
         From when the company held this version.
     amount : Any
-        What it adds; for an extreme or a version, the value it says.
+        What it adds; for an extreme or a version, its value.
     starts_at, ends_at : datetime, optional
         From when and until when it counts; it never counts where the end is not after the start.
     start, end : str
@@ -43,7 +43,7 @@ class Line:
     edge : str
         Over which edge it goes when it ends.
     label : str
-        What the line is about, where the key does not say it.
+        What the line is about, where the key does not tell.
     raw : dict
         The columns of the raw row.
     below : tuple of Line
@@ -53,7 +53,7 @@ class Line:
     table: str
     key: dict[str, Any]
     version: int | None = None
-    places: tuple[Place, ...] = ()
+    origins: tuple[Origin, ...] = ()
     occurred: dict[str, datetime] = field(default_factory=dict)
     known_at: datetime | None = None
     amount: Any = None
@@ -71,9 +71,8 @@ class Line:
         """What the line is about, in words: "order O1", "order O1 version 2"."""
         if self.label:
             return self.label
-        kind = {"support_tickets": "ticket", "order_items": "item"}.get(
-            self.table, self.table.removesuffix("s")
-        )
+        kinds = {"support_tickets": "ticket", "order_items": "item"}
+        kind = kinds.get(self.table, self.table.removesuffix("s"))
         version = f" version {self.version}" if (self.version or 1) > 1 else ""
         return f"{kind} {' line '.join(map(str, self.key.values()))}{version}"
 
@@ -93,7 +92,6 @@ class Line:
         return self.starts_at is not None and (self.ends_at is None or self.starts_at < self.ends_at)
 
     def counts_at(self, instant: datetime) -> bool:
-        """Whether it counts at ``instant``."""
         return self.ever_counts and self.has_started(instant) and not self.has_ended(instant)
 
     def has_started(self, instant: datetime) -> bool:
@@ -101,6 +99,11 @@ class Line:
 
     def has_ended(self, instant: datetime) -> bool:
         return self.ends_at is not None and self.ends_at <= instant
+
+    def happened(self, instant: datetime) -> str:
+        """What happened to the subject at ``instant``, in a word; empty if nothing did."""
+        names = [name for name, when in self.occurred.items() if when == instant]
+        return names[0].removesuffix("_at") if names else ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the raw rows say of one feature at one instant.
+    """What the raw rows come to for one feature at one instant.
 
     Parameters
     ----------
@@ -158,7 +161,7 @@ class Entry:
     findings : Findings
         What the raw rows come to.
     published : Any
-        What the build says.
+        The value in the build.
     parts : tuple of Entry
         What a formula uses.
     """
@@ -189,9 +192,8 @@ class Receipt:
     Parameters
     ----------
     as_of : datetime
-        The as-of instant.
     build_id, load_id, data_clock
-        The build that says so, the raw load that it was made from, and its "now".
+        The build that has the value, the raw load that it was made from, and its "now".
     first_known_at : datetime, optional
         When the first fact about the customer became known; None if none had by the data clock.
     is_appended : bool
@@ -209,7 +211,6 @@ class Receipt:
 
     @property
     def matches(self) -> bool:
-        """Whether everything the raw rows come to is what the build says."""
         return self.entry.matches
 
     @property

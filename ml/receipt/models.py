@@ -1,4 +1,8 @@
-"""The SQL of a build, read from dbt's ``manifest.json``: the same text that made the published values."""
+"""The SQL of a build, read from dbt's ``manifest.json``: the same text that made the published values.
+
+The compiled SQL is the one place that lists the contributions of a feature: older builds, which must have
+receipts too, have them nowhere else, and the CTEs that define their facts are needed with them.
+"""
 
 import json
 import re
@@ -10,6 +14,7 @@ from typing import Any
 from ml.common.errors import BuildError
 from ml.ingest.contract import ORDERS
 
+# The CTE in which the macro ``deltas`` lists the contributions, one JSON object a line.
 CONTRIBUTIONS = re.compile(r",\s*\w+ as \(\s*/\* contributions\n(?P<listed>.*?)\*/", re.DOTALL)
 DEFINITION = re.compile(r"^(\w+) as \($", re.MULTILINE)
 WORD = re.compile(r"[a-z_]\w*", re.IGNORECASE)
@@ -29,49 +34,38 @@ class Contribution:
     kind: str
 
     @property
-    def is_total(self) -> bool:
-        """Whether amounts are added up; else the earliest ("min") or latest ("max") is taken."""
-        return self.kind == "total"
-
-    @property
     def window(self) -> tuple[str, int] | None:
         """The instant that a window starts from, and its days, if the end depends on one."""
-        found = WINDOW.search(self.ends or "")
-        return (found[1], int(found[2])) if found else None
+        window = WINDOW.search(self.ends or "")
+        return (window[1], int(window[2])) if window else None
 
 
 @dataclass(frozen=True)
 class Model:
-    """One dbt model: its table, its compiled SQL, and what it reads."""
+    """One dbt model.
+
+    Parameters
+    ----------
+    name, table, sql : str
+        The table as its SQL names it, and the compiled SQL.
+    parents : tuple of str
+        The dbt ids of what it reads.
+    definitions : str
+        The CTEs in which facts are defined: all before the one that lists the contributions.
+    contributions : tuple of Contribution, optional
+        What its columns are made of; None if this is no table of totals.
+    """
 
     name: str
     table: str
     sql: str
     parents: tuple[str, ...]
+    definitions: str
+    contributions: tuple[Contribution, ...] | None
 
-    def contributions(self, column: str) -> list[Contribution]:
-        """How ``column`` is made, as the macro ``deltas`` listed it; empty if this is no table of totals.
-
-        What adds nothing, but for making the customer exist, is left out.
-        """
-        found = CONTRIBUTIONS.search(self.sql)
-        listed = [json.loads(line) for line in found["listed"].splitlines() if line.strip()] if found else []
-        return [
-            Contribution(*(part[name] for name in Contribution.__dataclass_fields__))
-            for part in listed
-            if part["column"] == column and part["amount"] != "0"
-        ]
-
-    @property
-    def lists_contributions(self) -> bool:
-        """Whether this is a table of totals, which says what each column is made of."""
-        return CONTRIBUTIONS.search(self.sql) is not None
-
-    @property
-    def definitions(self) -> str:
-        """The CTEs in which the facts are defined: all before the one that lists the contributions."""
-        found = CONTRIBUTIONS.search(self.sql)
-        return self.sql[: found.start()] if found else self.sql
+    def contributions_to(self, column: str) -> list[Contribution]:
+        """How ``column`` is made; what adds nothing, except that the customer exists, is left out."""
+        return [part for part in self.contributions or () if part.column == column and part.amount != "0"]
 
     def definition(self, facts: str) -> str:
         """The text of the CTE ``facts`` and of those it is made from."""
@@ -82,30 +76,31 @@ class Model:
 
 @dataclass(frozen=True)
 class Models:
-    """Every model of a build by its dbt id, and the raw tables by theirs, each with its place in the SQL."""
+    """Every model of a build by its dbt id, and the raw tables by theirs: name, and how SQL names them."""
 
     models: dict[str, Model]
     raw_tables: dict[str, tuple[str, str]]
 
     def named(self, name: str) -> Model:
-        """The model called ``name``."""
         return next(model for model in self.models.values() if model.name == name)
 
-    def reads(self, model: Model, facts: str) -> list[Model]:
+    def parents(self, model: Model) -> list[Model]:
+        """The models that ``model`` reads."""
+        return [self.models[parent] for parent in model.parents if parent in self.models]
+
+    def sources(self, model: Model) -> list[tuple[str, str]]:
+        """The raw tables that ``model`` reads: name, and how its SQL names them."""
+        return [self.raw_tables[parent] for parent in model.parents if parent in self.raw_tables]
+
+    def behind(self, model: Model, facts: str) -> list[Model]:
         """The models that the CTE ``facts`` of ``model`` is made from."""
         text = model.definition(facts)
-        return [
-            self.models[one] for one in model.parents if one in self.models and self.models[one].table in text
-        ]
-
-    def read_by(self, model: Model) -> list[str]:
-        """The names of the models that ``model`` reads."""
-        return [self.models[parent].name for parent in model.parents if parent in self.models]
+        return [parent for parent in self.parents(model) if parent.table in text]
 
     def needs_items(self, model: Model, part: Contribution) -> bool:
         """Whether a contribution may depend on the items of orders: an order's own columns do not."""
-        read = {one.name for one in self.reads(model, part.facts)}
-        return not (read <= {"int_order_facts"} and {*WORD.findall(part.amount)} <= {*ORDERS.names})
+        names = {parent.name for parent in self.behind(model, part.facts)}
+        return not (names <= {"int_order_facts"} and {*WORD.findall(part.amount)} <= {*ORDERS.names})
 
 
 def read_models(build: Path) -> Models:
@@ -127,12 +122,19 @@ def read_models(build: Path) -> Models:
 def parsed(path: Path, _written: int) -> Models:
     """The models in a manifest, read once for as long as it stays the same."""
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    models = {
-        name: Model(
-            node["name"], node["relation_name"], node["compiled_code"], tuple(node["depends_on"]["nodes"])
-        )
-        for name, node in manifest["nodes"].items()
-        if node["resource_type"] == "model"
-    }
-    sources = manifest["sources"].items()
-    return Models(models, {name: (node["name"], node["relation_name"]) for name, node in sources})
+    nodes = {id_: node for id_, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+    sources = {id_: (node["name"], node["relation_name"]) for id_, node in manifest["sources"].items()}
+    return Models({id_: model_of(node) for id_, node in nodes.items()}, sources)
+
+
+def model_of(node: dict[str, Any]) -> Model:
+    """One model of the manifest."""
+    sql, contributions = node["compiled_code"], None
+    match = CONTRIBUTIONS.search(sql)
+    if match:
+        parts = [json.loads(line) for line in match["listed"].splitlines() if line.strip()]
+        names = Contribution.__dataclass_fields__
+        contributions = tuple(Contribution(*(part[name] for name in names)) for part in parts)
+    definitions = sql[: match.start()] if match else sql
+    parents = tuple(node["depends_on"]["nodes"])
+    return Model(node["name"], node["relation_name"], sql, parents, definitions, contributions)

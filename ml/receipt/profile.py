@@ -1,4 +1,4 @@
-"""What the raw rows say of a profile feature: the customer's version that gives it, and those beside it.
+"""What the raw rows come to for a profile feature: the customer's version that gives it, and those beside it.
 
 Attributes come from the version known at the as-of instant; what does not change comes from the earliest
 version, from registration on. Which is which follows from the model that has the column.
@@ -6,7 +6,6 @@ version, from registration on. Which is which follows from the model that has th
 
 from dataclasses import replace
 from datetime import datetime
-from itertools import zip_longest
 
 from ml.ingest.contract import CUSTOMERS
 from ml.receipt.customer_tables import Row
@@ -14,74 +13,64 @@ from ml.receipt.edges import DELETED, NEAREST, REPLACED, WITHDRAWN, outside_of
 from ml.receipt.facts import Facts
 from ml.receipt.lines import Change, Findings, Line, Outside
 from ml.receipt.models import Model
-from ml.receipt.steps import FIRST_KNOWN, Step, changes_around
+from ml.receipt.totals import FIRST_KNOWN, Step, changes_around
 
 OF_VERSIONS = "int_customer_versions"
 NOT_THE_EARLIEST = "not the earliest version"
 
 
-def find_profile(facts: Facts, model: Model, column: str, asked: datetime) -> Findings:
-    """Which version says ``column`` at ``asked``."""
+def find_profile(facts: Facts, model: Model, column: str, as_of: datetime) -> Findings:
+    """Which version gives ``column`` at ``as_of``."""
+    versions = facts.versions(CUSTOMERS)
+    everything = [versions[name].line() for name in sorted(versions)]
     if column in facts.tables.columns(OF_VERSIONS):
-        lines, others = attribute_lines(facts, column), []
+        lines, others = attribute_lines(everything, known_versions(facts, column), column), []
     else:
-        lines, others = constant_lines(facts, column), version_lines(facts)[1:]
-    counted = tuple(line for line in lines if line.counts_at(asked))
-    outside = outside_of(lines, [], asked, "")
+        lines, others = constant_lines(everything[0], known_versions(facts), column), everything[1:]
+    counted = tuple(line for line in lines if line.counts_at(as_of))
+    outside = outside_of(lines, [], as_of, "")
     outside += [Outside(NOT_THE_EARLIEST, NOT_THE_EARLIEST, line.known_at, line) for line in others[:NEAREST]]
-    since, until = changes_around(steps_of_column(facts, model, column, lines), asked)
+    since, until = changes_around(steps_of_column(facts, model, column, lines), as_of)
     value = counted[-1].amount if counted else None
     return Findings("version", value, counted, tuple(outside), since, until)
 
 
-def version_lines(facts: Facts) -> list[Line]:
-    """Every version of the customer, the earliest first."""
-    versions = facts.versions(CUSTOMERS)
-    return [versions[name].line() for name in sorted(versions)]
-
-
-def attribute_lines(facts: Facts, column: str) -> list[Line]:
-    """Every version known by the data clock, each holding until it is withdrawn or the next is known."""
-    said = read_known_versions(facts, column)
-    lines = [
-        replace(line, amount=said[line.version][column], starts_at=line.known_at, start="known")
-        for line in version_lines(facts)
-        if line.version in said
-    ]
-    return [until(line, said[line.version], after) for line, after in zip_longest(lines, lines[1:])]
-
-
-def constant_lines(facts: Facts, column: str) -> list[Line]:
-    """The earliest version, which gives what does not change, from registration on.
-
-    While the customer is withdrawn it gives nothing: one line for each stretch of time between withdrawals.
-    """
-    first, *_ = version_lines(facts)
-    line = replace(first, amount=first.raw[column], starts_at=first.raw["registered_at"], start="registered")
-    lines = []
-    for version in read_known_versions(facts).values():
-        if version["withdrawn_at"]:
-            lines.append(replace(line, ends_at=version["withdrawn_at"], end=DELETED, edge=WITHDRAWN))
-            line = replace(line, starts_at=version["restored_at"], start="known again")
-    return [*lines, line] if line.starts_at else lines
-
-
-def read_known_versions(facts: Facts, *columns: str) -> dict[int | None, Row]:
+def known_versions(facts: Facts, *columns: str) -> dict[int | None, Row]:
     """Versions known by the data clock, by number: ``columns``, and when each was withdrawn and restored."""
     names = ", ".join(["version_number", "withdrawn_at", "restored_at", *columns])
     rows = facts.tables.rows(f"select {names} from {facts.tables.model(OF_VERSIONS)} order by version_number")
     return {row["version_number"]: row for row in rows}
 
 
-def until(line: Line, said: Row, after: Line | None) -> Line:
-    """The line of a version with its end: its withdrawal, or what replaces it."""
-    if said["withdrawn_at"]:
-        return replace(line, ends_at=said["withdrawn_at"], end=DELETED, edge=WITHDRAWN)
-    if after:
-        return replace(
-            line, ends_at=after.known_at, end=f"replaced by version {after.version}", edge=REPLACED
-        )
-    return line
+def attribute_lines(versions: list[Line], known: dict[int | None, Row], column: str) -> list[Line]:
+    """Every version known by the data clock; it holds until it is withdrawn or the next is known."""
+    lines = [
+        replace(line, amount=known[line.version][column], starts_at=line.known_at, start="known")
+        for line in versions
+        if line.version in known
+    ]
+    for number, line in enumerate(lines):
+        if withdrawn_at := known[line.version]["withdrawn_at"]:
+            lines[number] = replace(line, ends_at=withdrawn_at, end=DELETED, edge=WITHDRAWN)
+        elif number + 1 < len(lines):
+            after = lines[number + 1]
+            end = f"replaced by version {after.version}"
+            lines[number] = replace(line, ends_at=after.known_at, end=end, edge=REPLACED)
+    return lines
+
+
+def constant_lines(first: Line, known: dict[int | None, Row], column: str) -> list[Line]:
+    """The earliest version, which gives what does not change, from registration on.
+
+    While the customer is withdrawn it gives nothing: one line for each stretch of time between withdrawals.
+    """
+    line = replace(first, amount=first.raw[column], starts_at=first.raw["registered_at"], start="registered")
+    lines = []
+    for version in known.values():
+        if version["withdrawn_at"]:
+            lines.append(replace(line, ends_at=version["withdrawn_at"], end=DELETED, edge=WITHDRAWN))
+            line = replace(line, starts_at=version["restored_at"], start="known again")
+    return [*lines, line] if line.starts_at else lines
 
 
 def steps_of_column(facts: Facts, model: Model, column: str, lines: list[Line]) -> list[Step]:

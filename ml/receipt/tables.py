@@ -1,19 +1,22 @@
-"""The tables of a receipt for people: raw rows that count, and raw rows that do not."""
+"""The tables of a receipt for people: raw rows that count, and those that do not; how values are shown."""
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import zip_longest
+from typing import Any
 
 from rich.table import Table
 
 from ml.ingest.contract import ORDER_ITEMS
-from ml.receipt.lines import Entry, Line, Outside
-from ml.receipt.row_text import in_words, instant_near, place_in_words, span_in_words, value_in_words
+from ml.receipt.lines import Entry, Line
 
 MOST_ROWS = 50
+# Blanks between columns.
 WIDE, NARROW = 2, 1
-AMOUNTS = {"total": "Amount"}
+SECOND = timedelta(seconds=1)
+UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 Row = tuple[str, ...]
 
 
@@ -22,84 +25,83 @@ class Tables:
 
     Parameters
     ----------
-    asked : datetime
-        The as-of instant.
+    as_of : datetime
     width : int
-        How many columns of text there is room for.
+        How many characters there is room for.
     with_load : bool
         Whether to name the ingest beside the file.
     """
 
-    def __init__(self, asked: datetime, width: int, *, with_load: bool) -> None:
-        self.asked, self.width, self.with_load = asked, width, with_load
+    def __init__(self, as_of: datetime, width: int, *, with_load: bool) -> None:
+        self.as_of, self.width, self.with_load = as_of, width, with_load
 
     def counted(self, entry: Entry) -> Table:
         """Every row that counts, with its items, and their total."""
         lines, more = entry.findings.counted[-MOST_ROWS:], len(entry.findings.counted) - MOST_ROWS
         ends = Counter(line.end for line in lines if line.end)
         usual = ends.most_common(1)[0][0] if ends else ""
-        rows = [
-            row for line in lines for row in (self.row(entry, line, self.end(line, usual)), *self.below(line))
-        ]
+        rows: list[Row] = []
+        for line in lines:
+            rows += [self.row(entry, line, self.end(line, usual)), *self.below(line)]
         if more > 0:
             rows.append(("", f"and {more:,} earlier rows (--json has all)"))
         if entry.findings.kind == "total":
-            rows.append(("", "total", "", "", "", value_in_words(entry, entry.findings.value)))
+            rows.append(("", "total", "", "", "", shown(entry, entry.findings.value)))
         return table_of(rows, "Counts until" + (f"\n{usual}" if usual else ""), entry, self.width)
 
     def outside(self, entry: Entry) -> Table:
         """The nearest rows that do not count, in order of time."""
-        outside = sorted(entry.findings.outside, key=lambda one: one.at or datetime.min)
-        rows = [self.row(entry, one.line, self.reason(one)) for one in outside]
+        rows = []
+        for one in sorted(entry.findings.outside, key=lambda one: one.at or datetime.min):
+            reason = one.why + (f"\n{instant_near(one.at, self.as_of)}" if one.at else "")
+            rows.append(self.row(entry, one.line, reason))
         return table_of(rows, "Why not", entry, self.width)
 
     def row(self, entry: Entry, line: Line, why: str) -> Row:
-        """One line."""
+        """One line: when it happened, from when the company knew, and how much later than it happened."""
         occurred = [
-            f"{name.removesuffix('_at')} {instant_near(when, self.asked)}"
+            f"{name.removesuffix('_at')} {instant_near(when, self.as_of)}"
             for name, when in line.occurred.items()
         ]
-        amount = value_in_words(entry, line.amount) if line.starts_at else ""
-        return self.place(line), line.subject, "\n".join(occurred), self.known(line), why, amount
+        known = ""
+        if line.known_at is not None:
+            later = span_text(line.known_at - min(line.occurred.values(), default=line.known_at))
+            known = instant_near(line.known_at, self.as_of) + (f" +{later}" if later else "")
+        amount = shown(entry, line.amount) if line.starts_at else ""
+        return self.origin(line), line.subject, "\n".join(occurred), known, why, amount
 
-    def place(self, line: Line) -> str:
-        """Where the line's row came from."""
-        return place_in_words(line, with_load=self.with_load)
+    def origin(self, line: Line) -> str:
+        """Where a line's row came from, and how often it was repeated."""
+        if not line.origins:
+            return ""
+        first, *copies = line.origins
+        repeated = f"\nand {len(copies)} {'copies' if copies[1:] else 'copy'}" if copies else ""
+        ingest = f" of {first.load}" if self.with_load else ""
+        return f"{first.file} {first.row}{ingest}{repeated}"
 
     def below(self, line: Line) -> list[Row]:
         """What belongs to a line: the items of an order with their quantities, or the order of an item."""
-        return [
-            self.item(one) if one.table == ORDER_ITEMS.name else (self.place(one), f"  in {one.subject}")
-            for one in line.below
-        ]
-
-    def item(self, item: Line) -> Row:
-        """One item of an order."""
-        category = f" ({item.raw['category']})" if item.raw["category"] else ""
-        what = f"  of which line {item.key['line_number']}{category}"
-        return self.place(item), what, "", "", "", f"({in_words(item.amount)})"
-
-    def known(self, line: Line) -> str:
-        """From when the company knew, and how much later than it happened that was."""
-        if line.known_at is None:
-            return ""
-        later = span_in_words(line.known_at - min(line.occurred.values(), default=line.known_at))
-        return instant_near(line.known_at, self.asked) + (f" +{later}" if later else "")
+        rows: list[Row] = []
+        for one in line.below:
+            if one.table != ORDER_ITEMS.name:
+                rows.append((self.origin(one), f"  in {one.subject}"))
+                continue
+            category = f" ({one.raw['category']})" if one.raw["category"] else ""
+            what = f"  of which line {one.key['line_number']}{category}"
+            rows.append((self.origin(one), what, "", "", "", f"({text_of(one.amount)})"))
+        return rows
 
     def end(self, line: Line, usual: str) -> str:
         """Until when a line counts, and why no longer, unless it is the usual reason."""
         if line.ends_at is None:
             return "for good"
-        return instant_near(line.ends_at, self.asked) + (f"\n{line.end}" if line.end != usual else "")
-
-    def reason(self, one: Outside) -> str:
-        """Why a line does not count, and since or until when."""
-        return one.why + (f"\n{instant_near(one.at, self.asked)}" if one.at else "")
+        return instant_near(line.ends_at, self.as_of) + (f"\n{line.end}" if line.end != usual else "")
 
 
 def table_of(rows: list[Row], why: str, entry: Entry, width: int) -> Table:
     """Raw rows under their titles; where there is room no word is broken in the middle."""
-    titles = ("File and row", "What", "Occurred", "Known", why, AMOUNTS.get(entry.findings.kind, "Value"))
+    amount = "Amount" if entry.findings.kind == "total" else "Value"
+    titles = ("File and row", "What", "Occurred", "Known", why, amount)
     longest = longest_parts([titles, *rows], str.split)
     has_room = sum(longest) + NARROW * len(titles) <= width
     unbroken = sum(longest_parts([titles, *rows], str.splitlines))
@@ -117,3 +119,44 @@ def longest_parts(rows: list[Row], parts_of: Callable[[str], list[str]]) -> list
     """The longest word, or line, of each column."""
     columns = zip_longest(*rows, fillvalue="")
     return [max((len(part) for cell in column for part in parts_of(cell)), default=0) for column in columns]
+
+
+def shown(entry: Entry, value: Any) -> str:
+    """A value of the entry's feature; money with its cents."""
+    is_money = isinstance(value, Decimal) and entry.feature.meta.get("unit") == "money"
+    return text_of(value, 2 if is_money else 0)
+
+
+def text_of(value: Any, decimals: int = 0) -> str:
+    """Any value: no needless zeros, at least so many decimals, null as null."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.isoformat(sep=" ")
+        case Decimal():
+            whole, _, fraction = f"{value:,f}".partition(".")
+            fraction = fraction.rstrip("0").ljust(decimals, "0")
+            return f"{whole}.{fraction}" if fraction else whole
+        case float():
+            return f"{value:,.6g}"
+        case int():
+            return f"{value:,}"
+    return str(value)
+
+
+def instant_near(instant: datetime, as_of: datetime) -> str:
+    """An instant to the second, or to the microsecond where it is that close to the as-of instant."""
+    timespec = "auto" if abs(instant - as_of) < SECOND else "seconds"
+    return instant.isoformat(sep=" ", timespec=timespec)
+
+
+def span_text(time: timedelta) -> str:
+    """A span of time in its largest unit; empty if there is none."""
+    seconds = time / SECOND
+    for unit, size in UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return "<1s" if seconds > 0 else ""

@@ -1,4 +1,4 @@
-"""A receipt: what the build says of one feature, beside what its raw rows come to, one by one."""
+"""A receipt: one feature's value in the build, beside what its raw rows come to, one by one."""
 
 from datetime import datetime
 from functools import cache
@@ -41,12 +41,12 @@ def receipt(
     Returns
     -------
     Receipt
-        ``matches`` tells whether the raw rows come to what the build says.
+        ``matches`` tells whether the raw rows come to the value in the build.
 
     Raises
     ------
     UsageError
-        There is no such customer, or ``as_of`` is after what the build knows.
+        There is no such customer, or ``as_of`` is after the data clock of the build.
     RowsError
         There is no such feature.
     NotReadyError
@@ -56,31 +56,34 @@ def receipt(
     with home.reading() as build:
         catalog, models = read_catalog(build), read_models(build)
         choose(catalog, [feature])
-        asked, load = asked_instant(build, as_of), home.raw / read_build_manifest(build)["load_id"]
-        names = with_parts(catalog, feature)
+        as_of, load = asked_instant(build, as_of), home.raw / read_build_manifest(build)["load_id"]
+        names = with_operands(catalog, feature)
         with CustomerTables(models, load, customer, with_items=need_items(catalog, models, names)) as tables:
             tables.check_customer()
             facts = Facts(tables, data_clock(build))
-            found = Reader(catalog, models, facts, asked, published(build, customer, asked, names))
+            rows = pa.table(
+                {"customer_id": [customer], "event_timestamp": pa.array([as_of], pa.timestamp("us"))}
+            )
+            published = point_in_time(build, rows, features=names).to_pylist()[0]
             return Receipt(
                 customer,
-                asked,
+                as_of,
                 build.name,
                 load.name,
                 facts.clock,
                 tables.first_known_at(),
-                found.entry(feature),
+                Reader(catalog, models, facts, as_of, published).entry(feature),
                 len(read_record(load)["ingests"]) > 1,
             )
 
 
 class Reader:
-    """Finds what the raw rows say, each feature once."""
+    """Finds what the raw rows come to, each feature once."""
 
     def __init__(
-        self, catalog: Catalog, models: Models, facts: Facts, asked: datetime, published: dict[str, Any]
+        self, catalog: Catalog, models: Models, facts: Facts, as_of: datetime, published: dict[str, Any]
     ) -> None:
-        self.catalog, self.models, self.facts, self.asked = catalog, models, facts, asked
+        self.catalog, self.models, self.facts, self.as_of = catalog, models, facts, as_of
         self.published = published
         self.features = {one.name: one for one in catalog.features}
         self.entry = cache(self.read_entry)
@@ -91,32 +94,28 @@ class Reader:
         return Entry(self.features[name], self.find(name, parts), self.published[name], parts)
 
     def find(self, name: str, parts: tuple[Entry, ...]) -> Findings:
-        """What the raw rows say of one feature."""
+        """What the raw rows of one feature come to."""
         feature = self.features[name]
         if not isinstance(feature, Feature):
-            return find_formula(self.catalog, name, parts, self.asked)
+            return find_formula(self.catalog, name, parts, self.as_of)
         model = self.models.named(feature.view)
-        contributions = model.contributions(name)
-        if contributions:
-            return find_total(self.facts, model, contributions, self.asked)
-        if model.lists_contributions or OF_VERSIONS not in self.models.read_by(model):
+        if contributions := model.contributions_to(name):
+            return find_total(self.facts, model, contributions, self.as_of)
+        parents = {parent.name for parent in self.models.parents(model)}
+        if model.contributions is not None or OF_VERSIONS not in parents:
             raise BuildError(
                 f"this build does not say which facts make {name}: list them in {model.name}.sql with the "
                 "macro 'deltas', then run 'churn build'"
             )
-        return find_profile(self.facts, model, name, self.asked)
+        return find_profile(self.facts, model, name, self.as_of)
 
 
-def with_parts(catalog: Catalog, feature: str) -> list[str]:
+def with_operands(catalog: Catalog, feature: str) -> list[str]:
     """``feature`` and all that its formula uses, directly or not."""
-    found: list[str] = []
-    waiting = [feature]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.append(name)
-            waiting += operands_of(catalog, name)
-    return found
+    names = [feature]
+    for name in names:
+        names += [operand for operand in operands_of(catalog, name) if operand not in names]
+    return names
 
 
 def need_items(catalog: Catalog, models: Models, names: list[str]) -> bool:
@@ -126,11 +125,5 @@ def need_items(catalog: Catalog, models: Models, names: list[str]) -> bool:
         models.needs_items(model, part)
         for feature in stored
         for model in [models.named(feature.view)]
-        for part in model.contributions(feature.name)
+        for part in model.contributions_to(feature.name)
     )
-
-
-def published(build: Path, customer: str, asked: datetime, names: list[str]) -> dict[str, Any]:
-    """What the build says of every feature in ``names``."""
-    rows = pa.table({"customer_id": [customer], "event_timestamp": pa.array([asked], pa.timestamp("us"))})
-    return {**point_in_time(build, rows, features=names).to_pylist()[0]}

@@ -98,7 +98,7 @@ def test_a_receipt_as_printed(hand: Path) -> None:
         ),
         (
             ("recent", "days_since_last_order"),
-            ["The value moves with the instant asked about", "exact until 2024-05-15T00:00:00Z data clock:"],
+            ["The value moves with the as-of instant", "exact until 2024-05-15T00:00:00Z data clock:"],
         ),
         (
             ("late", "orders_30d", "--as-of", "2022-12-31"),
