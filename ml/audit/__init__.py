@@ -1,4 +1,4 @@
-"""Proof that the contract holds on the data at hand: one check a module, asked in turn by ``run``."""
+"""Proof that the contract holds on the data at hand: one module for each check; ``all_checks`` runs them."""
 
 from ml.audit.findings import Breach, Finding
 

@@ -4,9 +4,9 @@ The tables ``limits`` (customer_id, until, draw) and a copy of the raw rows come
 each raw table goes out. Every row obeys the contract: nothing but time can keep it from a feature.
 
     new          happened after the instant
-    late         happened at or before it, told after it
-    corrections  of what was known by then, told after it: other amounts, losses, resolutions and scores, some
-                 of which claim to have happened before it; and deletions
+    late         happened at or before it, recorded after it
+    corrections  of what was known by then, recorded after it: other amounts, losses, resolutions and scores,
+                 some of which claim to have happened before it; and deletions
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from ml.ingest.batch import relation_of, rows_of
 from ml.ingest.contract import ORDER_ITEMS as ORDER_LINES
 from ml.ingest.contract import TABLES, Table
 
-# A third is told a microsecond after the instant. Half the customers get new facts alone, so that their
+# A third is recorded a microsecond after the instant. Half the customers get new facts alone, so that their
 # labels may not move either.
 POISONED = """
 create or replace temp table poisoned as
@@ -34,7 +34,7 @@ select
 from (select * replace ((draw // 2)::bigint as draw) from limits) as halved
 """
 
-# What some corrections say: the row was deleted, at the instant, when it was told, or as it was.
+# When a corrected row was deleted: at the instant, when recorded, or as it was before.
 DELETED = """case hash({key}) // 64 % 4 when 0 then until when 1 then recorded_at else deleted_at end"""
 
 ORDERS = """
@@ -152,7 +152,7 @@ inner join poisoned using (customer_id)
 where is_corrected
 """
 
-# Only where an earlier version is known: the earliest one tells, as the contract has it, what never changes.
+# Only where an earlier version is known: by the contract the earliest one gives what does not change.
 CUSTOMERS = """
 select
     known.* replace (

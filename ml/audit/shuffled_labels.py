@@ -1,4 +1,4 @@
-"""Shuffled labels must score at chance: what a model learns of labels that mean nothing, it was shown.
+"""Shuffled labels must score at chance: what a model learns from labels that mean nothing has leaked.
 
 Labels change places within each cut-off, a quick model that can learn rows by heart is fitted on the
 training part, and judged by AUC on the validation part. Rows that are in both parts show at once.
@@ -89,8 +89,8 @@ def numbers(table: pa.Table, names: tuple[str, ...], train: pa.Table) -> Floats:
     inputs, _ = choose_inputs(train, names)
     frame = make_frame(table, inputs)
     columns = [
-        pd.factorize(frame[each.name])[0] if each.kind == TEXT else frame[each.name].to_numpy()
-        for each in inputs
+        pd.factorize(frame[column.name])[0] if column.kind == TEXT else frame[column.name].to_numpy()
+        for column in inputs
     ]
     return np.column_stack(columns).astype(np.float64)
 
@@ -103,9 +103,9 @@ def shuffled(
 ) -> NDArray[np.int64]:
     """Labels that changed places within their cut-off; a row that is there twice keeps one label."""
     first_seen = np.unique(identity, return_index=True)[1]
-    labels, places = churned[first_seen].copy(), cutoffs[first_seen]
-    for cutoff in np.unique(places):
-        there = np.flatnonzero(places == cutoff)
+    labels, own_cutoffs = churned[first_seen].copy(), cutoffs[first_seen]
+    for cutoff in np.unique(own_cutoffs):
+        there = np.flatnonzero(own_cutoffs == cutoff)
         labels[there] = labels[draw.permutation(there)]
     return labels[identity]
 

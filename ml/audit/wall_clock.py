@@ -1,7 +1,7 @@
 """The wall clock, which no feature or label may read.
 
-Compiled models come in; those that ask for the present instant go out. And the other way round: what a
-scratch database is to answer when it is asked.
+Compiled models come in; those that read the present instant go out. The other way round, a scratch database
+is made that returns a chosen instant as the present one.
 """
 
 import json
@@ -31,24 +31,24 @@ DAYS = ("current_date", "today")
 
 
 def clock_readers(build: Path) -> dict[str, str]:
-    """Models and macros of the project that ask for the present instant, and the word they do so with."""
+    """Models and macros of the project that read the present instant, and the word they do so with."""
     manifest = json.loads((build / "manifest.json").read_text(encoding="utf-8"))
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     packages = {node["package_name"] for node in models}
-    macros = [one for one in manifest["macros"].values() if one["package_name"] in packages]
+    macros = [macro for macro in manifest["macros"].values() if macro["package_name"] in packages]
     words = {node["name"]: clock_word(node.get("compiled_code") or "", node["raw_code"]) for node in models}
     words |= {macro["name"]: clock_word("", macro["macro_sql"]) for macro in macros}
     return {name: word for name, word in words.items() if word}
 
 
 def clock_word(compiled: str, raw: str) -> str | None:
-    """The first word that asks for the present instant, in SQL or in Jinja, if any."""
+    """The first word that reads the present instant, in SQL or in Jinja, if any."""
     match = READS_CLOCK.search(NOTES_AND_TEXTS.sub(" ", compiled)) or JINJA_READS_CLOCK.search(raw)
     return match[0] if match else None
 
 
 def set_wall_clock(file: Path, instant: datetime) -> None:
-    """Make a database in which SQL is told ``instant`` when it asks for the present one."""
+    """Make a database in which SQL reads ``instant`` as the present one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     answers = {
         **dict.fromkeys(INSTANTS, f"timestamptz '{instant}+00'"),

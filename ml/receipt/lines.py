@@ -33,7 +33,7 @@ class Line:
     occurred : dict
         Its own instants, by column: when it was ordered, cancelled, resolved, ...
     known_at : datetime, optional
-        From when the company held this version.
+        From when the company knew this version.
     amount : Any
         What it adds; for an extreme or a version, its value.
     starts_at, ends_at : datetime, optional
