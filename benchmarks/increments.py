@@ -29,7 +29,7 @@ from ml.common.progress import Progress
 from ml.demos.shop import write_shop
 from ml.home.build_manifest import read_build_manifest
 from ml.home.layout import Home
-from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, TABLES
+from ml.ingest.declaration import parent_of, raw_tables
 
 RESULTS = ROOT / "benchmarks" / "increments.json"
 PAGE = ROOT / "docs" / "increments.md"
@@ -151,15 +151,13 @@ def write_day(folder: Path, customers: int) -> None:
     write_shop(folder / "before" / "raw", customers=customers, as_of=DAY_BEGINS)
     write_shop(folder / "after" / "raw", customers=customers, as_of=DAY_ENDS)
     (folder / "day").mkdir(exist_ok=True)
-    for table in TABLES:
+    for table in raw_tables():
         rows = f"from '{folder / 'after' / 'raw' / table.name}.parquet'"
-        if table is ORDER_ITEMS:
-            rows += f" semi join '{folder / 'day' / 'orders'}.parquet' using (order_id)"
-            rows += f" anti join '{folder / 'before' / 'raw' / 'orders'}.parquet' using (order_id)"
+        if parent := parent_of(table):
+            for join, part in (("semi", "day"), ("anti", "before/raw")):
+                rows += f" {join} join '{folder / part / parent.name}.parquet' using ({parent.key[0]})"
         else:
-            told = f"coalesce({table.version}, {table.occurred})"
-            known = told if table is CUSTOMERS else f"greatest({table.occurred}, {told})"
-            rows += f" where {known} > timestamp '{DAY_BEGINS}'"
+            rows += f" where {table.known_at} > timestamp '{DAY_BEGINS}'"
         duckdb.sql(f"copy ({rows}) to '{folder / 'day' / table.name}.parquet' (format parquet)")
 
 

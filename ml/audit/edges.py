@@ -18,7 +18,8 @@ from ml.common.instants import format_instant
 from ml.common.sql import literal, quoted
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, parquet
-from ml.ingest.contract import TABLES, Table
+from ml.ingest.contract import Table
+from ml.ingest.declaration import raw_tables
 from ml.warehouse.dbt import run_dbt, variables
 
 MICROSECOND, HALF_A_DAY = timedelta(microseconds=1), timedelta(hours=12)
@@ -136,7 +137,7 @@ def write_load(folder: Path, world: World, clock: datetime) -> None:
         "sessions": [{"session_id": "last", "customer_id": next(iter(world)), "started_at": clock}],
     }
     with duckdb.connect() as connection:
-        for table in TABLES:
+        for table in raw_tables():
             write_table(connection, folder, table, rows.get(table.name, []))
 
 

@@ -14,10 +14,9 @@ from pathlib import Path
 import duckdb
 
 from ml.common.sql import literal
-from ml.ingest import contract
 from ml.ingest.batch import relation_of, rows_of
-from ml.ingest.contract import ORDER_ITEMS as ORDER_LINES
-from ml.ingest.contract import TABLES, Table
+from ml.ingest.contract import Table
+from ml.ingest.declaration import parent_of, raw_tables
 
 # A third is recorded a microsecond after the instant. Half the customers get new facts alone, so that their
 # labels may not move either.
@@ -212,9 +211,9 @@ def add_poison(connection: duckdb.DuckDBPyConnection, load: Path) -> int:
     """Add the poison for ``limits`` to a copy of the raw rows; how many rows."""
     connection.execute(POISONED)
     rows = 0
-    for table in TABLES:
+    for table in raw_tables():
         find_known(connection, table, load)
-        if table is ORDER_LINES:
+        if parent_of(table):
             connection.execute(WRITTEN_ORDERS.format(rows=relation_of(load / "orders")))
         written = connection.execute(writing(table, load / table.name / "poison.parquet")).fetchall()
         rows += written[0][0]
@@ -224,9 +223,10 @@ def add_poison(connection: duckdb.DuckDBPyConnection, load: Path) -> int:
 def find_known(connection: duckdb.DuckDBPyConnection, table: Table, load: Path) -> None:
     """Make the table ``known``: what there was of each thing at its customer's instant."""
     rows, names = rows_of(table, load / table.name), table.names
-    if table is ORDER_LINES:
-        orders = rows_of(contract.ORDERS, load / "orders")
-        rows = LINES.format(items=rows, orders=orders, version_order=contract.ORDERS.version_order)
+    if orders := parent_of(table):
+        rows = LINES.format(
+            items=rows, orders=rows_of(orders, load / orders.name), version_order=orders.version_order
+        )
         names = (*names, "customer_id")
     words = {
         "columns": ", ".join(f"source.{name}" for name in names),

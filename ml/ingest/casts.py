@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR, instant_of_text, parse_offset
 from ml.common.sql import literal
-from ml.ingest.contract import SCORE_RANGE, Kind
+from ml.ingest.contract import Column, Kind
 from ml.ingest.markers import is_missing
 from ml.ingest.physical import FLOATS, INT96, is_number, is_text, text_of
 
@@ -104,13 +104,6 @@ def as_whole(value: str, sql_type: str, zone: str) -> str:
     return f"case when {exact} = trunc({exact}) and {fits} then try_cast({exact} as bigint) end"
 
 
-def as_score(value: str, sql_type: str, zone: str) -> str:
-    """A whole number in the range of scores."""
-    whole = as_whole(value, sql_type, zone)
-    low, high = SCORE_RANGE
-    return f"case when {whole} between {low} and {high} then {whole} end"
-
-
 def as_flag(value: str, sql_type: str, zone: str) -> str:
     """True or false, in the usual spellings."""
     text = f"lower(trim({text_of(value, sql_type)}))"
@@ -123,11 +116,14 @@ READERS: dict[Kind, Callable[[str, str, str], str]] = {
     Kind.DATE: as_date,
     Kind.AMOUNT: as_amount,
     Kind.WHOLE: as_whole,
-    Kind.SCORE: as_score,
     Kind.FLAG: as_flag,
 }
 
 
-def read_as(kind: Kind, value: str, sql_type: str, zone: str) -> str:
-    """The expression that reads ``value``, of ``sql_type`` in the source, as ``kind``."""
-    return f"({READERS[kind](value, sql_type, zone)})::{kind.sql_type}"
+def read_as(column: Column, value: str, sql_type: str, zone: str) -> str:
+    """The expression that reads ``value``, of ``sql_type`` in the source, as ``column`` is declared."""
+    read = f"({READERS[column.kind](value, sql_type, zone)})::{column.kind.sql_type}"
+    if column.range is None:
+        return read
+    low, high = column.range
+    return f"case when {read} between {low:.15g} and {high:.15g} then {read} end"

@@ -101,7 +101,7 @@ def typed_columns(part: Part, columns: list[Column], zone: str) -> list[str]:
     """The contract's columns in the contract's types, null where a value cannot be read."""
     types = {column: part.columns[column.name][1] for column in columns}
     return [
-        f"{read_as(column.kind, f'raw_{column.name}', sql_type, zone)} as {column.name}"
+        f"{read_as(column, f'raw_{column.name}', sql_type, zone)} as {column.name}"
         for column, sql_type in types.items()
     ]
 
@@ -123,7 +123,7 @@ def faults(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[
             unless = f" and {DELETED} is null" if deletes and column.name not in table.key else ""
             yield f"raw_{column.name} is null{unless}", f"{column.name} is missing"
         unread = f"raw_{column.name} is not null and {column.name} is null"
-        yield unread, f"{column.name} {column.kind.value}"
+        yield unread, column.complaint
     yield from faults_of_time(table, columns, rules)
     if table.reference:
         yield "is_unknown", table.reference.reason

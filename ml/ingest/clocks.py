@@ -13,7 +13,8 @@ import duckdb
 
 from ml.common.instants import format_instant, parse_instant
 from ml.ingest.batch import relation_of
-from ml.ingest.contract import ORDERS, TABLES, Table
+from ml.ingest.contract import Table
+from ml.ingest.declaration import raw_table, raw_tables
 
 ONE_DAY = timedelta(days=1)
 Clocks = dict[str, str | None]
@@ -40,20 +41,14 @@ FEWEST_DELAYS = 100
 
 def table_clocks(load: Path, connection: duckdb.DuckDBPyConnection) -> Clocks:
     """The clock of each table that tells when its rows became known; None of one without rows."""
-    return {table.name: clock_of_table(load, table, connection) for table in TABLES if table.occurred}
+    return {table.name: clock_of_table(load, table, connection) for table in raw_tables() if table.occurred}
 
 
 def clock_of_table(load: Path, table: Table, connection: duckdb.DuckDBPyConnection) -> str | None:
     """The largest instant at which a key of ``table`` first became known."""
-    words = {"known_at": known_at(table), "rows": relation_of(load / table.name), "key": table.key[0]}
+    words = {"known_at": table.known_at, "rows": relation_of(load / table.name), "key": table.key[0]}
     clock = connection.execute(CLOCK.format(**words)).fetchall()[0][0]
     return format_instant(clock) if clock else None
-
-
-def known_at(table: Table) -> str:
-    """Since when a row of ``table`` was known, as SQL."""
-    recorded = f"coalesce({table.version}, {table.occurred})"
-    return recorded if table.name == "customers" else f"greatest({table.occurred}, {recorded})"
 
 
 def arrival_of_orders(
@@ -65,8 +60,9 @@ def arrival_of_orders(
     """
     if clock is None:
         return None
-    words = {"known_at": known_at(ORDERS), "occurred": ORDERS.occurred, "version": ORDERS.version}
-    query = DELAYS.format(rows=relation_of(load / ORDERS.name), key=ORDERS.key[0], **words)
+    orders = raw_table("orders")
+    words = {"known_at": orders.known_at, "occurred": orders.occurred, "version": orders.version}
+    query = DELAYS.format(rows=relation_of(load / orders.name), key=orders.key[0], **words)
     parameters = {"clock": parse_instant(clock)}
     count, share, days = connection.execute(query, parameters).fetchall()[0]
     if count < FEWEST_DELAYS:

@@ -1,6 +1,7 @@
-"""The contract of the raw tables, as data: names, types, keys and what must hold between them.
+"""What a declared raw table is: names, types, keys, clocks, and what must hold between its rows.
 
-``checks`` turns it into SQL, ``sources`` looks for its tables, ``load`` writes its columns in this order.
+``declaration`` reads it from the dbt project's ``sources.yml``; ``checks`` turns it into SQL, ``sources``
+looks for its tables, ``load`` writes its columns in this order.
 """
 
 from dataclasses import dataclass
@@ -8,14 +9,13 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """How a raw value is read; the value is what a rejected row is told."""
+    """How a raw value is read; the value is what a rejected row says."""
 
     TEXT = "is not text"
     INSTANT = "is not an instant"
     DATE = "is not a date"
     AMOUNT = "is not a number"
     WHOLE = "is not a whole number"
-    SCORE = "is not a whole number from 1 to 5"
     FLAG = "is not true or false"
 
     @property
@@ -30,11 +30,9 @@ SQL_TYPES = {
     Kind.DATE: "DATE",
     Kind.AMOUNT: "DECIMAL(18,4)",
     Kind.WHOLE: "BIGINT",
-    Kind.SCORE: "BIGINT",
     Kind.FLAG: "BOOLEAN",
 }
 
-SCORE_RANGE = (1, 5)
 DELETED = "deleted_at"
 # before every instant that a row can have
 FIRST = "timestamp '1800-01-01'"
@@ -42,20 +40,54 @@ FIRST = "timestamp '1800-01-01'"
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a raw table; a required one is in the source and never null."""
+    """One column of a raw table.
+
+    Parameters
+    ----------
+    name : str
+    kind : Kind
+    required : bool
+        Whether the source must have it, and no row may leave it empty.
+    range : (float, float), optional
+        The smallest and the largest number it may be.
+    personal : bool
+        Whether it is personal data, which no receipt shows.
+    counts_from : tuple of str
+        Instants of the row: the value is known from the first of them that is there, else with the row.
+    """
 
     name: str
     kind: Kind
     required: bool = False
+    range: tuple[float, float] | None = None
+    personal: bool = False
+    counts_from: tuple[str, ...] = ()
+
+    @property
+    def complaint(self) -> str:
+        """What a row is rejected for whose value cannot be read."""
+        if self.range is None:
+            return f"{self.name} {self.kind.value}"
+        low, high = self.range
+        return f"{self.name} {self.kind.value} from {low:.15g} to {high:.15g}"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """``column`` names a row that must be known in ``table``, else the row is rejected for ``reason``."""
+    """``column`` names a row that must be known in ``table``, of which it is the key."""
 
     column: str
     table: str
-    reason: str
+
+    @property
+    def subject(self) -> str:
+        """What is referred to, in words: ``order`` of ``order_id``."""
+        return self.column.removesuffix("_id").replace("_", " ")
+
+    @property
+    def reason(self) -> str:
+        """What a row is rejected for that names none."""
+        return f"unknown {self.subject}"
 
 
 @dataclass(frozen=True)
@@ -69,8 +101,12 @@ class Table:
         In the order of the raw layer.
     key : tuple of str
         What tells one subject from another; a subject may have several versions.
-    occurred, version : str, optional
-        When the thing happened, and when the company's systems held this version of it.
+    version : str
+        When the company's systems recorded this version of it.
+    customer : str, optional
+        The column that names the customer; None where another table that is referred to does.
+    occurred : str, optional
+        When the thing happened.
     fixed : tuple of str
         Columns no version may change.
     ordered : tuple of (str, str)
@@ -83,8 +119,9 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    version: str
+    customer: str | None = None
     occurred: str | None = None
-    version: str | None = None
     fixed: tuple[str, ...] = ()
     ordered: tuple[tuple[str, str], ...] = ()
     reference: Reference | None = None
@@ -95,8 +132,32 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
+    def is_of_customers(self) -> bool:
+        """Whether a row describes a customer, from ``version`` on; else it is a fact that occurred."""
+        return self.reference is None
+
+    @property
     def instants(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.kind is Kind.INSTANT)
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The columns of personal data."""
+        return frozenset(column.name for column in self.columns if column.personal)
+
+    @property
+    def happenings(self) -> tuple[str, ...]:
+        """SQL of each instant at which something happens to a row; that of a value stands for the first of
+        the instants from which it counts."""
+        values = {column.counts_from[0]: column for column in self.columns if column.counts_from}
+        return tuple(
+            f"case when {values[name].name} is not null "
+            f"then coalesce({', '.join(values[name].counts_from)}, {self.known_at}) end"
+            if name in values
+            else name
+            for name in (self.occurred, *(later for later, _ in self.ordered))
+            if name
+        )
 
     @property
     def content(self) -> tuple[str, ...]:
@@ -113,111 +174,10 @@ class Table:
         """SQL of the instant that orders the versions of one key; a row without any comes first."""
         return f"coalesce({', '.join([*filter(None, (self.version, self.occurred)), FIRST])})"
 
-
-OF_A_CUSTOMER = Reference("customer_id", "customers", "unknown customer")
-OF_AN_ORDER = Reference("order_id", "orders", "unknown order")
-
-CUSTOMERS = Table(
-    name="customers",
-    key=("customer_id",),
-    occurred="registered_at",
-    version="updated_at",
-    required=True,
-    columns=(
-        Column("customer_id", Kind.TEXT, required=True),
-        Column("registered_at", Kind.INSTANT, required=True),
-        Column("birth_date", Kind.DATE),
-        Column("gender", Kind.TEXT),
-        Column("city", Kind.TEXT),
-        Column("country", Kind.TEXT),
-        Column("email", Kind.TEXT),
-        Column("acquisition_channel", Kind.TEXT),
-        Column("email_verified", Kind.FLAG),
-        Column("phone_verified", Kind.FLAG),
-        Column("updated_at", Kind.INSTANT),
-        Column("deleted_at", Kind.INSTANT),
-    ),
-)
-
-ORDERS = Table(
-    name="orders",
-    key=("order_id",),
-    occurred="ordered_at",
-    version="loaded_at",
-    fixed=("customer_id", "ordered_at"),
-    ordered=(("cancelled_at", "ordered_at"), ("returned_at", "ordered_at")),
-    reference=OF_A_CUSTOMER,
-    required=True,
-    columns=(
-        Column("order_id", Kind.TEXT, required=True),
-        Column("customer_id", Kind.TEXT, required=True),
-        Column("ordered_at", Kind.INSTANT, required=True),
-        Column("total_amount", Kind.AMOUNT, required=True),
-        Column("discount_amount", Kind.AMOUNT),
-        Column("payment_method", Kind.TEXT),
-        Column("channel", Kind.TEXT),
-        Column("cancelled_at", Kind.INSTANT),
-        Column("returned_at", Kind.INSTANT),
-        Column("loaded_at", Kind.INSTANT),
-        Column("deleted_at", Kind.INSTANT),
-    ),
-)
-
-ORDER_ITEMS = Table(
-    name="order_items",
-    key=("order_id", "line_number"),
-    version="loaded_at",
-    reference=OF_AN_ORDER,
-    columns=(
-        Column("order_id", Kind.TEXT, required=True),
-        Column("line_number", Kind.WHOLE, required=True),
-        Column("product_id", Kind.TEXT, required=True),
-        Column("category", Kind.TEXT),
-        Column("quantity", Kind.AMOUNT, required=True),
-        Column("unit_price", Kind.AMOUNT, required=True),
-        Column("loaded_at", Kind.INSTANT),
-        Column("deleted_at", Kind.INSTANT),
-    ),
-)
-
-SUPPORT_TICKETS = Table(
-    name="support_tickets",
-    key=("ticket_id",),
-    occurred="opened_at",
-    version="loaded_at",
-    fixed=("customer_id", "opened_at"),
-    ordered=(("resolved_at", "opened_at"), ("rated_at", "opened_at")),
-    reference=OF_A_CUSTOMER,
-    columns=(
-        Column("ticket_id", Kind.TEXT, required=True),
-        Column("customer_id", Kind.TEXT, required=True),
-        Column("opened_at", Kind.INSTANT, required=True),
-        Column("category", Kind.TEXT),
-        Column("channel", Kind.TEXT),
-        Column("resolved_at", Kind.INSTANT),
-        Column("satisfaction_score", Kind.SCORE),
-        Column("rated_at", Kind.INSTANT),
-        Column("loaded_at", Kind.INSTANT),
-        Column("deleted_at", Kind.INSTANT),
-    ),
-)
-
-SESSIONS = Table(
-    name="sessions",
-    key=("session_id",),
-    occurred="started_at",
-    version="loaded_at",
-    fixed=("customer_id", "started_at"),
-    reference=OF_A_CUSTOMER,
-    columns=(
-        Column("session_id", Kind.TEXT, required=True),
-        Column("customer_id", Kind.TEXT, required=True),
-        Column("started_at", Kind.INSTANT, required=True),
-        Column("duration_seconds", Kind.AMOUNT),
-        Column("page_views", Kind.WHOLE),
-        Column("loaded_at", Kind.INSTANT),
-        Column("deleted_at", Kind.INSTANT),
-    ),
-)
-
-TABLES = (CUSTOMERS, ORDERS, ORDER_ITEMS, SUPPORT_TICKETS, SESSIONS)
+    @property
+    def known_at(self) -> str:
+        """SQL of the instant since when what a row says is known; of a table without a customer, beside
+        that of the row it refers to."""
+        if self.is_of_customers or not self.occurred:
+            return self.version_order
+        return f"greatest({self.occurred}, {self.version_order})"

@@ -13,7 +13,8 @@ import duckdb
 from ml.common.errors import SourceError, UsageError
 from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Part, match_columns, reading
-from ml.ingest.contract import TABLES, Table
+from ml.ingest.contract import Table
+from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import looks_like
 
 SCHEMAS = {"duckdb": "main", "sqlite": "main", "postgresql": "public"}
@@ -106,7 +107,7 @@ def attach(connection: duckdb.DuckDBPyConnection, address: Address) -> tuple[dic
             [ATTACHED],
         ).fetchall()
     names = [name for schema, name in rows if schema == address.schema]
-    found = {table.name: only_one(address, table.name, names) for table in TABLES}
+    found = {table.name: only_one(address, table.name, names) for table in raw_tables()}
     others = [*near_misses(names), *elsewhere(address, rows)]
     if not any(found.values()):
         said = f": it holds {', '.join(others)}" if others else ""
@@ -132,14 +133,14 @@ def only_one(address: Address, name: str, names: list[str]) -> str | None:
 
 def near_misses(names: list[str]) -> list[str]:
     """Tables that look like a raw table under another name."""
-    known = {table.name for table in TABLES}
+    known = {table.name for table in raw_tables()}
     near = {name: looks_like(name, inside=False) for name in names if name.lower() not in known}
     return [f"{name} (perhaps the table {table}: name it so)" for name, table in near.items() if table]
 
 
 def elsewhere(address: Address, rows: list[tuple[str, str]]) -> list[str]:
     """Tables that bear a raw table's name in another schema."""
-    known = {table.name for table in TABLES}
+    known = {table.name for table in raw_tables()}
     return [
         f"{schema}.{name} (in another schema: ?schema={schema})"
         for schema, name in rows

@@ -3,7 +3,7 @@
 import difflib
 import re
 
-from ml.ingest.contract import TABLES
+from ml.ingest.declaration import raw_tables
 
 PACKINGS = (".gz", ".zst")
 CSV = tuple(ending + packing for ending in (".csv", ".tsv") for packing in ("", *PACKINGS))
@@ -59,7 +59,7 @@ def stem_of(name: str) -> str:
 
 def table_of(name: str, is_folder: bool) -> str | None:
     """The raw table whose name a file or folder bears, in any capitals."""
-    names = {table.name for table in TABLES}
+    names = {table.name for table in raw_tables()}
     bare = name.lower()
     if is_folder and not any(bare.endswith(ending) for ending in KNOWN_ENDINGS):
         return bare if bare in names else None
@@ -70,7 +70,7 @@ def table_of(name: str, is_folder: bool) -> str | None:
 def looks_like(name: str, inside: bool = True) -> str | None:
     """The raw table that ``name`` nearly bears: ``order.csv``, ``Orders 2024.csv``; inside: ``my_orders``."""
     letters = re.sub("[^a-z]", "", stem_of(name))
-    bare = {table.name.replace("_", ""): table.name for table in TABLES}
+    bare = {table.name.replace("_", ""): table.name for table in raw_tables()}
     within = [word for word in bare if word in letters or (letters in word and len(letters) >= SHORTEST_HINT)]
     near = difflib.get_close_matches(letters, bare, 1, ALIKE) or sorted(within, key=len)[-1:] * inside
     return bare[near[0]] if near else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.common.errors import SourceError, UsageError
-from ml.ingest.contract import TABLES
+from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import READABLE, format_of, is_own, looks_like, remedy_of, table_of
 from ml.ingest.table_formats import refuse_logs
 from ml.ingest.tree import Entry, list_folder, walk
@@ -75,7 +75,7 @@ def metadata_of(tops: list[Entry]) -> list[Entry]:
 
 def table_names() -> list[str]:
     """The raw tables, those first that others refer to."""
-    return [table.name for table in TABLES]
+    return [table.name for table in raw_tables()]
 
 
 def check_folder(root: Path) -> None:

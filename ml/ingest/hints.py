@@ -8,7 +8,7 @@ from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR
 from ml.ingest.contract import Kind
 
 INSTANTS = (Kind.INSTANT, Kind.DATE)
-NUMBERS = (Kind.AMOUNT, Kind.WHOLE, Kind.SCORE)
+NUMBERS = (Kind.AMOUNT, Kind.WHOLE)
 FLAGS = (Kind.FLAG,)
 TYPED = (*INSTANTS, *NUMBERS, *FLAGS)
 # Day 0 of spreadsheets, which take 1900 for a leap year.

@@ -20,8 +20,8 @@ from ml.home.leases import finish_removals, remove
 from ml.ingest.batch import rows_of
 from ml.ingest.change_log import note_on_change_log
 from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
-from ml.ingest.contract import TABLES
 from ml.ingest.dates import note_on_dates
+from ml.ingest.declaration import raw_tables
 from ml.ingest.examples import example_text, find_examples
 from ml.ingest.manifest import Counts, make_record, read_record, write_record
 from ml.ingest.rejected import count_reasons, count_waiting, write_rejected
@@ -209,13 +209,13 @@ def earlier_record(load: Load, filled: Filled) -> dict[str, Any] | None:
 
 def notes_on_waiting(filled: Filled) -> list[str]:
     """How many of the rows that waited are in now."""
-    notes = (note_on(table, filled.again[table.name]) for table in TABLES)
+    notes = (note_on(table, filled.again[table.name]) for table in raw_tables())
     return [note for note in notes if note]
 
 
 def notes_on_change_logs(filled: Filled) -> list[str]:
     """Columns that mark rows as deleted: how they are read, or that they are not."""
-    notes = (note_on_change_log(table.name, filled.parts[table.name]) for table in TABLES)
+    notes = (note_on_change_log(table.name, filled.parts[table.name]) for table in raw_tables())
     return [note for note in notes if note]
 
 
@@ -225,7 +225,7 @@ def notes_on_dates(load: Load) -> list[str]:
         note_on_dates(
             load.connection, table, load.folder / table.name / f"{load.name}.parquet", load.rules.zone
         )
-        for table in TABLES
+        for table in raw_tables()
     )
     return [note for note in notes if note]
 
@@ -233,7 +233,7 @@ def notes_on_dates(load: Load) -> list[str]:
 def find_spans(load: Load) -> dict[str, dict[str, str]]:
     """The column, and its first and last instant among the rows accepted in this ingest, of each table."""
     spans = {}
-    for table in TABLES:
+    for table in raw_tables():
         file = load.folder / table.name / f"{load.name}.parquet"
         if table.occurred and file.exists():
             query = f"select min({table.occurred}), max({table.occurred}) from {parquet([file])}"
@@ -261,7 +261,7 @@ def newest_instant(load: Load) -> datetime | None:
     Ends that were announced count once they have come, in rows of earlier ingests too.
     """
     clocks: list[datetime | None] = []
-    for table in TABLES:
+    for table in raw_tables():
         ends = [name for name in table.instants if name in table.ends]
         others = [name for name in table.instants if name not in table.ends]
         file = load.folder / table.name / f"{load.name}.parquet"

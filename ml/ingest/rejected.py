@@ -11,7 +11,7 @@ import duckdb
 from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Part
 from ml.ingest.checks import FAULT
-from ml.ingest.contract import TABLES
+from ml.ingest.declaration import raw_tables
 from ml.ingest.deletions import NOTHING_TO_DELETE
 from ml.ingest.physical import FLOATS, is_number, shown
 
@@ -83,7 +83,9 @@ def count_reasons(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def count_waiting(connection: duckdb.DuckDBPyConnection, name: str) -> int:
     """Rejected rows of a table that lack nothing but the row they refer to or delete."""
-    unknown = next((table.reference.reason for table in TABLES if table.name == name and table.reference), "")
+    unknown = next(
+        (table.reference.reason for table in raw_tables() if table.name == name and table.reference), ""
+    )
     query = 'select count(*) from rejected where "table" = ? and reason in (?, ?)'
     return int(connection.execute(query, [name, unknown, NOTHING_TO_DELETE]).fetchall()[0][0])
 

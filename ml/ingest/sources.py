@@ -9,9 +9,10 @@ import duckdb
 
 from ml.common.errors import SourceError
 from ml.ingest.batch import Part, plural
-from ml.ingest.contract import TABLES, Table
+from ml.ingest.contract import Table
 from ml.ingest.csv_files import stage_csv
 from ml.ingest.databases import Address, attach, parse_url, stage_database
+from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import format_of
 from ml.ingest.folders import Listing, list_tables, shortened
 from ml.ingest.parquet_files import stage_parquet
@@ -121,6 +122,6 @@ def open_source(source: str | PathLike[str], connection: duckdb.DuckDBPyConnecti
 
 def require_tables(source: Source) -> None:
     """SourceError unless every required table is there."""
-    missing = [table.name for table in TABLES if table.required and table.name not in source.names]
+    missing = [table.name for table in raw_tables() if table.required and table.name not in source.names]
     if missing:
         raise SourceError(f"{source.label} lacks the required {plural('table', missing)}")

@@ -16,8 +16,9 @@ from ml.common.sql import literal, parquet, quoted
 from ml.ingest.batch import Part, rows_of
 from ml.ingest.change_log import with_deletions
 from ml.ingest.checks import FAULT, check_part, create_read_table
-from ml.ingest.contract import TABLES, Table
+from ml.ingest.contract import Table
 from ml.ingest.dates import RECORDED, has_only_dates, known_at_day_end, may_be_dates
+from ml.ingest.declaration import raw_tables
 from ml.ingest.deletions import complete_deletions
 from ml.ingest.duplicates import refuse_copies
 from ml.ingest.manifest import Counts
@@ -61,13 +62,13 @@ class Filled:
 def fill(load: Load, found: Source, progress: Progress) -> Filled:
     """Read, check and write every table, those first that others refer to."""
     load.connection.execute(CREATE)
-    with progress.bar("Reading", 2 * len(TABLES)) as bar:
+    with progress.bar("Reading", 2 * len(raw_tables())) as bar:
         parts = stage(load, found, bar)
-        for table in TABLES:
+        for table in raw_tables():
             for note in misspelt(table, parts[table.name]):
                 progress.say(note)
-        filled = {table.name: fill_table(load, table, parts[table.name], bar) for table in TABLES}
-        markers = [marker for table in TABLES for marker in count_markers(load.connection, table)]
+        filled = {table.name: fill_table(load, table, parts[table.name], bar) for table in raw_tables()}
+        markers = [marker for table in raw_tables() for marker in count_markers(load.connection, table)]
         counts = {name: counted for name, (counted, _) in filled.items()}
         return Filled(counts, parts, markers, {name: again for name, (_, again) in filled.items()})
 
@@ -82,7 +83,7 @@ def stage(load: Load, found: Source, bar: Bar) -> dict[str, list[Part]]:
     """
     parts: dict[str, list[Part]] = {}
     load.connection.begin()
-    for table in TABLES:
+    for table in raw_tables():
         bar.step(f"Reading {table.name}")
         delivered = found.parts(load.connection, table, load.work)
         parts[table.name] = [with_deletions(load.connection, part) for part in delivered]

@@ -16,7 +16,8 @@ from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
 from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import with_columns
-from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, ORDERS, TABLES, Table
+from ml.ingest.contract import Table
+from ml.ingest.declaration import parent_of, raw_tables
 from ml.ingest.manifest import read_record
 
 TOUCHED_SHARE_MAX = 0.5
@@ -36,22 +37,23 @@ select {subject}, {known_at} as known_at
 from (from new where {recorded_at} > {split_at} union all (from maybe_copies except from earlier))
 """
 
-# Items count from when their order was first known, or later where they say when they were loaded. Those of a
-# new order come with it; only the others can be copies, or change history.
-FRESH_ITEMS = """
-create temp table fresh_order_items as
+# Rows without a customer (items of orders) count from when the row they refer to was first known, or later where
+# they say when they were recorded. Those of a new row come with it; only the others can be copies, or change
+# history.
+FRESH_BELOW = """
+create temp table fresh_{name} as
 with
-new_orders as (select order_id from fresh_orders anti join {old_orders} using (order_id)),
-maybe_copies as (select {columns} from {new} anti join new_orders using (order_id)),
+new_parents as (select {reference} from fresh_{parent} anti join {old_parents} using ({reference})),
+maybe_copies as (select {columns} from {new} anti join new_parents using ({reference})),
 earlier as (select {columns} from {old} semi join maybe_copies using ({key})),
 fresh as (from maybe_copies except from earlier),
-orders as (
-    select order_id, customer_id, min({known_at}) as order_known_at
-    from {orders} semi join fresh using (order_id)
+parents as (
+    select {reference}, customer_id, min({parent_known_at}) as parent_known_at
+    from {parents} semi join fresh using ({reference})
     group by all
 )
-select order_id, customer_id, min(greatest(order_known_at, fresh.loaded_at)) as known_at
-from fresh join orders using (order_id)
+select {reference}, customer_id, min(greatest(parent_known_at, fresh.{version})) as known_at
+from fresh join parents using ({reference})
 group by all
 """
 
@@ -196,26 +198,30 @@ def find_touched(
     Customers with an end that the build before knew as announced are among them.
     """
     split = instant_literal(manifest["split_at"])
-    for table in TABLES:
+    # a table without a customer reads the fresh rows of the one it refers to, which come first
+    for table in sorted(raw_tables(), key=lambda table: table.customer is None):
         words = {
             "name": table.name,
             "columns": ", ".join(table.names),
             "key": ", ".join(table.key),
             "subject": ", ".join(dict.fromkeys((*table.key, "customer_id"))),
             "recorded_at": table.version_order,
-            "known_at": known_at(table),
+            "known_at": table.known_at,
             "split_at": split,
             "new": rows_of(load, table, later),
             "old": rows_of(load, table, earlier),
         }
-        if table is ORDER_ITEMS:
+        if parent := parent_of(table):
             words |= {
-                "known_at": known_at(ORDERS),
-                "old_orders": rows_of(load, ORDERS, earlier),
-                "orders": rows_of(load, ORDERS, [*earlier, *later]),
+                "parent": parent.name,
+                "reference": parent.key[0],
+                "parent_known_at": parent.known_at,
+                "version": table.version,
+                "old_parents": rows_of(load, parent, earlier),
+                "parents": rows_of(load, parent, [*earlier, *later]),
             }
-        connection.execute((FRESH_ITEMS if table is ORDER_ITEMS else FRESH).format(**words))
-    fresh = [f"select customer_id, known_at from fresh_{table.name}" for table in TABLES]
+        connection.execute((FRESH if table.customer else FRESH_BELOW).format(**words))
+    fresh = [f"select customer_id, known_at from fresh_{table.name}" for table in raw_tables()]
     fresh += announced(load, [*earlier, *later], instant_literal(manifest["data_clock"]))
     words = {
         "fresh": " union all ".join(fresh),
@@ -233,20 +239,15 @@ def instant_literal(instant: str) -> str:
 def announced(load: Path, ingests: list[str], data_clock: str) -> list[str]:
     """Queries for the customers with an announced end, and when it comes."""
     queries = []
-    for table in TABLES:
+    for table in raw_tables():
         rows = rows_of(load, table, ingests)
-        if "customer_id" not in table.names:
-            customers = f"(select distinct order_id, customer_id from {rows_of(load, ORDERS, ingests)})"
-            rows = f"{rows} join {customers} using (order_id)"
+        if parent := parent_of(table):
+            customers = (
+                f"(select distinct {parent.key[0]}, customer_id from {rows_of(load, parent, ingests)})"
+            )
+            rows = f"{rows} join {customers} using ({parent.key[0]})"
         queries += [ANNOUNCED.format(end=end, rows=rows, data_clock=data_clock) for end in table.ends]
     return queries
-
-
-def known_at(table: Table) -> str:
-    """Since when what a row of ``table`` says is known; of items, beside their order's."""
-    if table is CUSTOMERS or not table.occurred:
-        return table.version_order
-    return f"greatest({table.occurred}, {table.version_order})"
 
 
 def rows_of(load: Path, table: Table, ingests: list[str]) -> str:

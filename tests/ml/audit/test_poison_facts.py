@@ -8,7 +8,7 @@ import pytest
 
 from ml.audit.poison_facts import add_poison
 from ml.ingest import ingest
-from ml.ingest.contract import TABLES
+from ml.ingest.declaration import raw_tables
 from tests.reference.worlds import Row, random_world, write_world
 
 UNTIL = datetime(2023, 6, 1)
@@ -102,7 +102,7 @@ def test_only_customers_known_by_then_get_another_profile(load: Path) -> None:
 
 
 def test_an_ingest_would_accept_it(load: Path, tmp_path: Path) -> None:
-    for table in TABLES:
+    for table in raw_tables():
         columns = ", ".join(table.names)
         rows = f"select {columns} from read_parquet('{load}/{table.name}/*.parquet', union_by_name = true)"
         duckdb.sql(f"copy ({rows}) to '{tmp_path}/{table.name}.parquet' (format parquet)")

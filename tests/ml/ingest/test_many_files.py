@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.ingest import ingest
-from ml.ingest.contract import SESSIONS
 from ml.ingest.csv_files import stage_csv
+from ml.ingest.declaration import raw_table
 from ml.ingest.parquet_files import stage_parquet
 from tests.ml.ingest.worlds import read_table
 
@@ -53,9 +53,9 @@ def test_three_hundred_files_need_no_more_queries_than_two(tmp_path, write):
         files = {str(path.relative_to(root)): path for path in sorted(folder.iterdir())}
         counting: Any = Counting()
         if write is write_csv:
-            parts = stage_csv(counting, SESSIONS, files, "sessions", tmp_path)
+            parts = stage_csv(counting, raw_table("sessions"), files, "sessions", tmp_path)
         else:
-            parts = stage_parquet(counting, SESSIONS, root, files, "sessions")
+            parts = stage_parquet(counting, raw_table("sessions"), root, files, "sessions")
         queries[number] = counting.queries
         rows = counting.connection.execute(f'select "__file", "__row" from {parts[0].relation}').fetchall()
         assert (len(parts), set(rows)) == (1, {(label, 1) for label in files})

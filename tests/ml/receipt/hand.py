@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ml.ingest.contract import TABLES
+from ml.ingest.declaration import raw_tables
 from ml.receipt import receipt
 from ml.receipt.as_json import as_dict
 from tests.reference.by_hand import day, item, order, session, ticket
@@ -75,10 +75,10 @@ CUSTOMERS = [
 
 def hand_world() -> World:
     """All of them in one world."""
-    world: World = {table.name: [] for table in TABLES}
+    world: World = {table.name: [] for table in raw_tables()}
     for who, rows in PEOPLE.items():
         for row in rows:
-            kind = next(table.name for table in reversed(TABLES) if {*table.key} <= {*row})
+            kind = next(table.name for table in reversed(raw_tables()) if {*table.key} <= {*row})
             world[kind].append(of(who, row))
     world["customers"] = CUSTOMERS
     return world

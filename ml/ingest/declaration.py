@@ -1,0 +1,284 @@
+"""The raw tables as the dbt project declares them, in ``models/staging/sources.yml``.
+
+Comes in: the source ``raw``, each table with its columns and, under ``meta``, what docs/raw-data.md explains.
+Goes out: the ``Table``s in the order of the file, or an error that names the line and the remedy.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from annotated_types import MinLen
+
+from ml.common.paths import ROOT
+from ml.common.yaml_settings import Says, is_printable, read_settings, read_yaml, wrong
+from ml.ingest.contract import DELETED, Column, Kind, Reference, Table
+
+SOURCES = Path("models", "staging", "sources.yml")
+SOURCE = "raw"
+# What the ingest itself writes beside the tables it reads.
+WRITTEN_BY_INGEST = frozenset({"rejected_rows"})
+KINDS = {
+    "varchar": Kind.TEXT,
+    "timestamp": Kind.INSTANT,
+    "date": Kind.DATE,
+    "decimal(18,4)": Kind.AMOUNT,
+    "bigint": Kind.WHOLE,
+    "boolean": Kind.FLAG,
+}
+
+Name = Annotated[str, is_printable, Says("the name of a column")]
+Names = Annotated[tuple[str, ...], MinLen(1), Says("a list of one or more columns")]
+Pairs = Annotated[dict[str, str], Says("a mapping of columns")]
+Range = Annotated[tuple[float, float], Says("a list of the smallest and the largest number")]
+Flag = Annotated[bool, Says("true or false")]
+
+
+@dataclass(frozen=True)
+class TableMeta:
+    """What may stand under ``meta`` of a table."""
+
+    key: Names
+    recorded_at: Name
+    customer_key: Name | None = None
+    occurred_at: Name | None = None
+    later_instants: Pairs = None  # type: ignore[assignment]
+    references: Pairs = None  # type: ignore[assignment]
+    fixed: Names = ()
+    optional: Flag = False
+
+
+@dataclass(frozen=True)
+class ColumnMeta:
+    """What may stand under ``meta`` of a column."""
+
+    required: Flag = False
+    range: Range | None = None
+    personal: Flag = False
+    counts_from: Names = ()
+
+
+def raw_tables(project: Path | None = None) -> tuple[Table, ...]:
+    """The declared raw tables of a dbt project, this one's by default.
+
+    Raises
+    ------
+    ProblemError
+        A declaration is not usable; the message names file and line.
+    """
+    file = (project or ROOT / "dbt_project") / SOURCES
+    return parsed(file, file.stat().st_mtime_ns if file.exists() else 0)
+
+
+def raw_table(name: str) -> Table:
+    """The declared table called ``name``."""
+    return next(table for table in raw_tables() if table.name == name)
+
+
+def parent_of(table: Table) -> Table | None:
+    """The table whose rows name the customers of ``table``, where it does not do so itself."""
+    return raw_table(table.reference.table) if table.reference and not table.customer else None
+
+
+def customers_table() -> Table:
+    """The table whose rows describe the customers."""
+    return next(table for table in raw_tables() if table.is_of_customers)
+
+
+@lru_cache(maxsize=4)
+def parsed(file: Path, _written: int) -> tuple[Table, ...]:
+    """The tables declared in ``file``, read once for as long as it stays the same."""
+    nodes = [node for node in table_nodes(read_yaml(file)) if name_of(node) not in WRITTEN_BY_INGEST]
+    tables = [Declaration(str(file), node).table() for node in nodes]
+    by_name = {table.name: table for table in tables}
+    for node, table in zip(nodes, tables, strict=True):
+        Declaration(str(file), node).check_reference(table, by_name)
+    of_customers = [table for table in tables if table.is_of_customers]
+    if len(of_customers) != 1:
+        found = ", ".join(table.name for table in of_customers) or "none"
+        raise wrong(
+            str(file),
+            nodes[0] if nodes else yaml.ScalarNode("", ""),
+            f"one table describes the customers, and has no references; here it is {found}",
+            "add references to the others",
+        )
+    return tuple(tables)
+
+
+def table_nodes(root: yaml.Node | None) -> list[yaml.Node]:
+    """The nodes of the tables of the source ``raw``."""
+    for source in items(child(root, "sources")):
+        if name_of(source) == SOURCE:
+            return items(child(source, "tables"))
+    return []
+
+
+def child(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    """What stands under ``key``, if anything does."""
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((value for name, value in node.value if name.value == key), None)
+
+
+def items(node: yaml.Node | None) -> list[yaml.Node]:
+    """The entries of a list; none where there is no list."""
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def name_of(node: yaml.Node) -> str:
+    """What stands under ``name``."""
+    name = child(node, "name")
+    return str(name.value) if name is not None else ""
+
+
+def meta_of(node: yaml.Node) -> yaml.Node | None:
+    """``meta``, under ``config`` or beside it."""
+    return child(child(node, "config"), "meta") or child(node, "meta")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One table's entry in a file."""
+
+    file: str
+    node: yaml.Node
+
+    def table(self) -> Table:
+        """The table that the entry declares; what it refers to is checked later."""
+        meta = meta_of(self.node)
+        if meta is None:
+            raise wrong(
+                self.file,
+                self.node,
+                f"the table {name_of(self.node)} declares no meta",
+                "add meta with key, recorded_at and what else docs/raw-data.md names",
+            )
+        stated, _ = read_settings(as_lists(meta), TableMeta, self.file, f"{name_of(self.node)}.")
+        for name in ("key", "recorded_at"):
+            if name not in stated:
+                raise wrong(self.file, meta, f"{name_of(self.node)} declares no {name}", f"add {name}")
+        declared = TableMeta(**stated)
+        columns = tuple(self.columns(declared))
+        self.check_columns(declared, columns, meta)
+        references = tuple((declared.references or {}).items())
+        if len(references) > 1:
+            raise wrong(self.file, meta, "references names two tables", "name the one it belongs to")
+        return Table(
+            name=name_of(self.node),
+            columns=columns,
+            key=declared.key,
+            version=declared.recorded_at,
+            customer=declared.customer_key,
+            occurred=declared.occurred_at,
+            fixed=tuple(
+                dict.fromkeys(
+                    [
+                        *filter(None, (declared.customer_key, declared.occurred_at) if references else ()),
+                        *declared.fixed,
+                    ]
+                )
+            ),
+            ordered=tuple((declared.later_instants or {}).items()),
+            reference=Reference(*references[0]) if references else None,
+            required=not declared.optional,
+        )
+
+    def columns(self, declared: TableMeta) -> Iterator[Column]:
+        """The declared columns, and ``deleted_at``, which may stand in any table."""
+        required = {*declared.key, declared.customer_key, declared.occurred_at}
+        names = set()
+        for node in items(child(self.node, "columns")):
+            name, type_node = name_of(node), child(node, "data_type")
+            written = "" if type_node is None else str(type_node.value)
+            kind = KINDS.get(written.lower().replace(" ", ""))
+            if kind is None:
+                raise wrong(
+                    self.file,
+                    type_node or node,
+                    f"{name_of(self.node)}.{name} has the data_type {written or 'of nothing'}",
+                    f"it must be one of {', '.join(KINDS)}",
+                )
+            meta, _ = read_settings(meta_of(node), ColumnMeta, self.file, f"{name_of(self.node)}.{name}.")
+            names.add(name)
+            yield Column(name, kind, **{"required": name in required, **meta})
+        if DELETED not in names:
+            yield Column(DELETED, Kind.INSTANT)
+
+    def check_columns(self, declared: TableMeta, columns: tuple[Column, ...], meta: yaml.Node) -> None:
+        """Every column that ``meta`` names is declared, and its instants are instants."""
+        kinds = {column.name: column.kind for column in columns}
+        pairs = (declared.later_instants or {}).items()
+        instants = [declared.recorded_at, declared.occurred_at, *(name for pair in pairs for name in pair)]
+        others = [*declared.key, declared.customer_key, *declared.fixed, *(declared.references or {})]
+        for name in filter(None, [*instants, *others]):
+            if name not in kinds:
+                near = get_close_matches(name, kinds, 1)
+                remedy = f"did you mean {near[0]}?" if near else f"declared are {', '.join(kinds)}"
+                raise wrong(
+                    self.file, line_of(meta, name), f"{name_of(self.node)} has no column {name}", remedy
+                )
+            if name in instants and kinds[name] is not Kind.INSTANT:
+                remedy = "declare its data_type timestamp"
+                raise wrong(
+                    self.file,
+                    line_of(meta, name),
+                    f"{name_of(self.node)}.{name} is no instant",
+                    remedy,
+                )
+
+    def check_reference(self, table: Table, by_name: dict[str, Table]) -> None:
+        """What the table refers to is declared, with that key, and leads to a customer."""
+        if table.reference is None:
+            return
+        node = meta_of(self.node) or self.node
+        other = by_name.get(table.reference.table)
+        at = line_of(node, table.reference.column)
+        if other is None:
+            known = ", ".join(name for name in by_name if name != table.name)
+            raise wrong(
+                self.file,
+                at,
+                f"{table.name} refers to {table.reference.table}, which is not declared",
+                f"declared are {known}",
+            )
+        if other.key != (table.reference.column,):
+            raise wrong(
+                self.file,
+                at,
+                f"{table.reference.column} of {table.name} is not the key of {other.name}",
+                f"refer to it by {', '.join(other.key)}",
+            )
+        if table.customer is None and other.customer is None:
+            raise wrong(
+                self.file,
+                at,
+                f"neither {table.name} nor {other.name} names the customer",
+                "declare the customer_key of one of them",
+            )
+
+
+def line_of(node: yaml.Node, text: str) -> yaml.Node:
+    """The first node below ``node`` that is ``text``; else itself."""
+    if isinstance(node, yaml.ScalarNode):
+        return node
+    parts: list[Any] = node.value
+    flat = [each for part in parts for each in (part if isinstance(part, tuple) else (part,))]
+    found = (line_of(each, text) for each in flat)
+    return next((each for each in found if each.value == text), node)
+
+
+def as_lists(meta: yaml.Node) -> yaml.Node:
+    """``key: order_id`` as ``key: [order_id]``, and so for ``fixed``."""
+    if not isinstance(meta, yaml.MappingNode):
+        return meta
+    pairs = [
+        (key, yaml.SequenceNode("tag:yaml.org,2002:seq", [value], value.start_mark))
+        if key.value in ("key", "fixed") and isinstance(value, yaml.ScalarNode)
+        else (key, value)
+        for key, value in meta.value
+    ]
+    return yaml.MappingNode(meta.tag, pairs, meta.start_mark, meta.end_mark)
