@@ -8,7 +8,7 @@ import duckdb
 from ml.common.sql import literal
 from ml.ingest.batch import Part
 from ml.ingest.contract import Kind, Table
-from ml.ingest.declaration import raw_tables
+from ml.ingest.declaration import raw_table
 from ml.ingest.hints import hint_about
 
 # A line of a message has room for this much of a value.
@@ -47,7 +47,7 @@ def find_example(
 ) -> dict[str, Any]:
     """An example of one reason."""
     table_name, _, reason = name.partition(": ")
-    table = next(table for table in raw_tables() if table.name == table_name)
+    table = raw_table(table_name)
     column = column_of(table, reason)
     split = f"list_contains(string_split(reason, {literal(BETWEEN_REASONS)}), {literal(reason)})"
     words = {

@@ -11,7 +11,7 @@ import duckdb
 from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Part
 from ml.ingest.checks import FAULT
-from ml.ingest.declaration import raw_tables
+from ml.ingest.declaration import raw_table
 from ml.ingest.deletions import NOTHING_TO_DELETE
 from ml.ingest.physical import FLOATS, is_number, shown
 
@@ -83,9 +83,8 @@ def count_reasons(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def count_waiting(connection: duckdb.DuckDBPyConnection, name: str) -> int:
     """Rejected rows of a table that lack nothing but the row they refer to or delete."""
-    unknown = next(
-        (table.reference.reason for table in raw_tables() if table.name == name and table.reference), ""
-    )
+    reference = raw_table(name).reference
+    unknown = reference.reason if reference else ""
     query = 'select count(*) from rejected where "table" = ? and reason in (?, ?)'
     return int(connection.execute(query, [name, unknown, NOTHING_TO_DELETE]).fetchall()[0][0])
 

@@ -37,9 +37,9 @@ select {subject}, {known_at} as known_at
 from (from new where {recorded_at} > {split_at} union all (from maybe_copies except from earlier))
 """
 
-# Rows without a customer (items of orders) count from when the row they refer to was first known, or later where
-# they say when they were recorded. Those of a new row come with it; only the others can be copies, or change
-# history.
+# Rows without a customer (items of orders) count from when the row they refer to was first known, or later
+# where they say when they were recorded. Those of a new row come with it; only the others can be copies, or
+# change history.
 FRESH_BELOW = """
 create temp table fresh_{name} as
 with
@@ -242,10 +242,8 @@ def announced(load: Path, ingests: list[str], data_clock: str) -> list[str]:
     for table in raw_tables():
         rows = rows_of(load, table, ingests)
         if parent := parent_of(table):
-            customers = (
-                f"(select distinct {parent.key[0]}, customer_id from {rows_of(load, parent, ingests)})"
-            )
-            rows = f"{rows} join {customers} using ({parent.key[0]})"
+            key, of_parents = parent.key[0], rows_of(load, parent, ingests)
+            rows = f"{rows} join (select distinct {key}, customer_id from {of_parents}) using ({key})"
         queries += [ANNOUNCED.format(end=end, rows=rows, data_clock=data_clock) for end in table.ends]
     return queries
 
