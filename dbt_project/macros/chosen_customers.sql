@@ -10,10 +10,11 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# the same for a row that names an order #}
-{% macro only_selected_orders(order_id, orders) -%}
+{# the same for a row that refers to one of another raw table, which names the customer #}
+{% macro only_selected_rows_of(parent, rows) -%}
+    {%- set key = parent.key[0] -%}
     {%- if var("only_customers") is none -%} true
-    {%- else -%} {{ order_id }} in (select order_id from {{ orders }} where {{ only_selected_customers("customer_id") }})
+    {%- else -%} {{ key }} in (select {{ key }} from {{ rows }} where {{ only_selected_customers(parent.customer_key) }})
     {%- endif -%}
 {%- endmacro %}
 

@@ -7,11 +7,18 @@
 {% macro require_raw_tables() %}
     {%- if execute -%}
         {%- set folder = raw_folder() | trim -%}
-        {%- set pattern = folder | replace("'", "''") | replace("[", "[[]") | replace("*", "[*]") | replace("?", "[?]") -%}
-        {%- set files = run_query("select count(*) from glob('" ~ pattern ~ "/customers/*.parquet')") -%}
-        {%- if files.columns[0].values()[0] == 0 -%}
+        {%- set missing = [] -%}
+        {%- for table in declared_tables() -%}
+            {%- set files = run_query("select count(*) from glob('" ~ exact_name(folder) ~ "/" ~ table.name ~ "/*.parquet')") -%}
+            {%- if files.columns[0].values()[0] == 0 -%} {%- do missing.append(table.name) -%} {%- endif -%}
+        {%- endfor -%}
+        {%- if missing | length == declared_tables() | length -%}
             {%- do exceptions.raise_compiler_error(
                 "there are no raw tables in " ~ folder ~ ": run 'churn ingest PATH' first, or set CHURN_HOME to the home that has them"
+            ) -%}
+        {%- elif missing -%}
+            {%- do exceptions.raise_compiler_error(
+                "sources.yml declares " ~ missing | join(", ") ~ ", which the load in " ~ folder ~ " does not have: run 'churn ingest PATH' again"
             ) -%}
         {%- endif -%}
     {%- endif -%}

@@ -36,6 +36,7 @@ known_facts as (
         customer_id,
         known_at
     from {{ ref("stg_sessions") }}
+    {{ or_other_known_facts() }}
 
 ),
 

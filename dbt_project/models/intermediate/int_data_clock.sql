@@ -30,6 +30,7 @@ known_facts as (
     from {{ ref("stg_support_tickets") }}
     union all
     select greatest(known_at, {{ if_come("withdrawn_at") }}) from {{ ref("stg_sessions") }}
+    {{ or_other_known_instants() }}
 
 ),
 

@@ -1,12 +1,12 @@
 {# every fact of the raw table that was known in time is there, and none that is not in the raw table #}
 {% test accounts_for_raw_rows(model, raw_table, key) %}
-    {%- set occurred_at = {"orders": "ordered_at", "support_tickets": "opened_at", "sessions": "started_at"}[raw_table] -%}
+    {%- set table = declared_table(raw_table) if execute else {} -%}
     with
 
     raw_keys as (
 
         select distinct {{ key }} from {{ source("raw", raw_table) }}
-        where {{ is_known(known_at(occurred_at, "loaded_at")) }} and {{ only_selected_customers("customer_id") }}
+        where {{ is_known(known_at(table.occurred_at, table.recorded_at)) }} and {{ only_selected_customers("customer_id") }}
 
     ),
 
