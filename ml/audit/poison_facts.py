@@ -4,21 +4,22 @@ The tables ``limits`` (customer_id, until, draw) and a copy of the raw rows come
 each raw table goes out. Every row obeys the contract: nothing but time can keep it from a feature.
 
     new          happened after the instant
-    late         happened at or before it, recorded after it
-    corrections  of what was known by then, recorded after it: other amounts, losses, resolutions and scores,
-                 some of which claim to have happened before it; and deletions
+    late         happened at or before it, told after it
+    corrections  of what was known by then, told after it: other amounts, losses, resolutions and scores, some
+                 of which claim to have happened before it; and deletions
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 
 from ml.common.sql import literal
 from ml.ingest.batch import relation_of, rows_of
-from ml.ingest.contract import Table
+from ml.ingest.contract import Column, Kind, Table
 from ml.ingest.declaration import parent_of, raw_tables
 
-# A third is recorded a microsecond after the instant. Half the customers get new facts alone, so that their
+# A third is told a microsecond after the instant. Half the customers get new facts alone, so that their
 # labels may not move either.
 POISONED = """
 create or replace temp table poisoned as
@@ -33,145 +34,43 @@ select
 from (select * replace ((draw // 2)::bigint as draw) from limits) as halved
 """
 
-# When a corrected row was deleted: at the instant, when recorded, or as it was before.
+# What some corrections say: the row was deleted, at the instant, when it was told, or as it was.
 DELETED = """case hash({key}) // 64 % 4 when 0 then until when 1 then recorded_at else deleted_at end"""
 
-ORDERS = """
-select
-    'poison new ' || customer_id as order_id, customer_id, recorded_at as ordered_at,
-    99999999 as total_amount, 88888888 as discount_amount,
-    case when draw // 3 % 3 = 0 then recorded_at + interval '1 hour' end as cancelled_at,
-    case when draw // 3 % 4 = 0 then recorded_at + interval '2 hours' end as returned_at,
-    case when draw % 2 = 0 then recorded_at end as loaded_at
-from poisoned
-union all by name
-select
-    'poison late ' || customer_id as order_id, customer_id, until - back as ordered_at,
-    77777777 as total_amount, 66666666 as discount_amount,
-    case when draw // 3 % 3 = 0 then until end as cancelled_at,
-    case when draw // 3 % 4 = 0 then until - back end as returned_at,
-    recorded_at as loaded_at
-from poisoned
-where is_corrected
-union all by name
-select
-    known.* replace (
-        55555555 as total_amount, 44444444 as discount_amount, recorded_at as loaded_at,
-        case hash(order_id) % 5
-            when 0 then null when 1 then until when 2 then greatest(ordered_at, until - interval '10 days')
-            when 3 then recorded_at else cancelled_at
-        end as cancelled_at,
-        case hash(order_id) // 8 % 5
-            when 0 then null when 1 then until when 2 then ordered_at when 3 then recorded_at else returned_at
-        end as returned_at,
-        {deleted} as deleted_at
-    )
-from known
-inner join poisoned using (customer_id)
-where is_corrected
-"""
-
-ORDER_ITEMS = """
-select
-    order_id, line.number as line_number, 'poison' as product_id, 'poison ' || line.number as category,
-    1000000 as quantity, 1000 as unit_price
-from poisoned_orders, (select unnest([1, 2]) as number) as line
-union all by name
-select
-    known.* exclude (customer_id) replace (
-        'poison' as product_id, 'poison correction' as category, 1000000 as quantity,
-        recorded_at as loaded_at, {deleted} as deleted_at
-    )
-from known
-inner join poisoned using (customer_id)
-where is_corrected
-union all by name
-select
-    order_id, 1000000 + hash(line_number) % 1000000 as line_number, 'poison' as product_id,
-    'poison late line' as category, 1000000 as quantity, 1000 as unit_price, recorded_at as loaded_at
-from known
-inner join poisoned using (customer_id)
-where is_corrected
-"""
-
-SUPPORT_TICKETS = """
-select
-    'poison new ' || customer_id as ticket_id, customer_id, recorded_at as opened_at,
-    case when draw // 3 % 2 = 0 then recorded_at + interval '3 hours' end as resolved_at,
-    1 as satisfaction_score,
-    case when draw // 3 % 3 = 0 then recorded_at + interval '4 hours' end as rated_at,
-    case when draw % 2 = 0 then recorded_at end as loaded_at
-from poisoned
-union all by name
-select
-    'poison late ' || customer_id as ticket_id, customer_id, until - back as opened_at,
-    case when draw // 3 % 3 > 0 then until end as resolved_at,
-    1 as satisfaction_score,
-    case when draw // 3 % 2 = 0 then until end as rated_at,
-    recorded_at as loaded_at
-from poisoned
-where is_corrected
-union all by name
-select
-    known.* replace (
-        1 as satisfaction_score, recorded_at as loaded_at,
-        case hash(ticket_id) % 5
-            when 0 then null when 1 then until when 2 then opened_at when 3 then recorded_at else resolved_at
-        end as resolved_at,
-        case hash(ticket_id) // 8 % 4
-            when 0 then null when 1 then until when 2 then recorded_at else rated_at
-        end as rated_at,
-        {deleted} as deleted_at
-    )
-from known
-inner join poisoned using (customer_id)
-where is_corrected
-"""
-
-SESSIONS = """
-select
-    'poison new ' || customer_id as session_id, customer_id, recorded_at as started_at,
-    900000 as duration_seconds, 1000000000 as page_views,
-    case when draw % 2 = 0 then recorded_at end as loaded_at
-from poisoned
-union all by name
-select
-    'poison late ' || customer_id as session_id, customer_id, until - back as started_at,
-    900000 as duration_seconds, 1000000000 as page_views, recorded_at as loaded_at
-from poisoned
-where is_corrected
-union all by name
-select
-    known.* replace (
-        1000000000 as page_views, 900000 as duration_seconds, recorded_at as loaded_at,
-        {deleted} as deleted_at
-    )
-from known
-inner join poisoned using (customer_id)
-where is_corrected
-"""
-
-# Only where an earlier version is known: by the contract the earliest one gives what does not change.
-CUSTOMERS = """
-select
-    known.* replace (
-        'poison' as gender, 'poison' as city, 'poison' as country, 'poison' as acquisition_channel,
-        not coalesce(email_verified, false) as email_verified,
-        not coalesce(phone_verified, false) as phone_verified,
-        date '1901-01-01' as birth_date, registered_at - interval '400 days' as registered_at,
-        recorded_at as updated_at, case when is_corrected then {deleted} else deleted_at end as deleted_at
-    )
-from known
-inner join poisoned using (customer_id)
-"""
-
-FACTS = {
-    "customers": CUSTOMERS,
-    "orders": ORDERS,
-    "order_items": ORDER_ITEMS,
-    "support_tickets": SUPPORT_TICKETS,
-    "sessions": SESSIONS,
+# What a fact says that no feature may ever count.
+ABSURD = {
+    Kind.TEXT: "'poison'",
+    Kind.DATE: "date '1901-01-01'",
+    Kind.AMOUNT: "99999999",
+    Kind.WHOLE: "1000000000",
+    Kind.FLAG: "true",
 }
+NEW = """
+select {new}
+from poisoned
+union all by name
+select {late}
+from poisoned
+where is_corrected
+"""
+# Two rows of each new fact that a row without a customer refers to, and one late row of each known one.
+NEW_BELOW = """
+select {new}
+from poisoned_parents, (select unnest([1, 2]) as number) as line
+union all by name
+select {late}
+from known
+inner join poisoned using (customer_id)
+where is_corrected
+"""
+# The corrections of customers count only where an earlier version is known: the earliest one says what never
+# changes.
+CORRECTIONS = """
+select known.* {without} replace ({replaced})
+from known
+inner join poisoned using (customer_id)
+where {condition}
+"""
 
 # The version of each thing that was the latest one known at the customer's instant.
 KNOWN = """
@@ -201,9 +100,9 @@ copy (
     from (select {nothing} where false union all by name {facts}) as facts
 ) to {file} (format parquet)
 """
-WRITTEN_ORDERS = """
-create or replace temp table poisoned_orders as
-select order_id from {rows} where starts_with(order_id, 'poison ')
+WRITTEN_PARENTS = """
+create or replace temp table poisoned_parents as
+select {key} from {rows} where starts_with({key}, 'poison ')
 """
 
 
@@ -213,8 +112,9 @@ def add_poison(connection: duckdb.DuckDBPyConnection, load: Path) -> int:
     rows = 0
     for table in raw_tables():
         find_known(connection, table, load)
-        if parent_of(table):
-            connection.execute(WRITTEN_ORDERS.format(rows=relation_of(load / "orders")))
+        if parent := parent_of(table):
+            rows_of_parent = relation_of(load / parent.name)
+            connection.execute(WRITTEN_PARENTS.format(key=parent.key[0], rows=rows_of_parent))
         written = connection.execute(writing(table, load / table.name / "poison.parquet")).fetchall()
         rows += written[0][0]
     return rows
@@ -238,6 +138,86 @@ def find_known(connection: duckdb.DuckDBPyConnection, table: Table, load: Path) 
     connection.execute(KNOWN.format(**words))
 
 
+def facts_of(table: Table) -> str:
+    """The query for the poison of one table, as it is declared."""
+    corrections = corrections_of(table)
+    if table.is_of_customers:
+        return corrections
+    new = NEW_BELOW if parent_of(table) else NEW
+    words = {which: ", ".join(new_columns(table, which)) for which in ("new", "late")}
+    return f"{new.format(**words)} union all by name {corrections}"
+
+
+def absurd(column: Column) -> str:
+    """A value of the column that is out of all proportion, and in its range."""
+    return ABSURD[column.kind] if column.range is None else f"{column.range[1]:.15g}"
+
+
+def new_columns(table: Table, which: str) -> Iterator[str]:
+    """The columns of rows that nobody knew of at the instant: ``new`` ones, or ``late`` ones."""
+    parent, kinds = parent_of(table), {column.name: column.kind for column in table.columns}
+    for column in table.columns:
+        name = column.name
+        if parent and name in (parent.key[0], *table.key):
+            yield f"{key_below(name, kinds[name], parent.key[0], which)} as {name}"
+        elif name in table.key:
+            yield f"'poison {which} ' || customer_id as {name}"
+        elif name == table.customer:
+            yield name
+        elif column.kind is not Kind.INSTANT:
+            yield f"{absurd(column)} as {name}"
+    if which == "late":
+        yield f"recorded_at as {table.version}"
+    if parent:
+        return
+    happened = "recorded_at" if which == "new" else "until - back"
+    yield f"{happened} as {table.occurred}"
+    if which == "new":
+        yield f"case when draw % 2 = 0 then recorded_at end as {table.version}"
+    for number, (later, follows) in enumerate(table.ordered):
+        if follows == table.occurred:
+            ends = (f"recorded_at + interval '{number + 1} hours'", "until - back" if number % 2 else "until")
+            yield f"case when draw // 3 % {3 + number} = 0 then {ends[which == 'late']} end as {later}"
+
+
+def key_below(name: str, kind: Kind, reference: str, which: str) -> str:
+    """A part of the key of a row that refers to another: a number, or a text, that no row has."""
+    if name == reference:
+        return name
+    if kind is Kind.WHOLE:
+        return "line.number" if which == "new" else f"1000000 + hash({name}) % 1000000"
+    return f"'poison ' || line.number || {reference}" if which == "new" else f"'poison late ' || {name}"
+
+
+def corrections_of(table: Table) -> str:
+    """The query for rows that say something else of what was known, after the instant."""
+    key, parent = ", ".join(table.key), parent_of(table)
+    deleted = DELETED.format(key=key)
+    if table.is_of_customers:
+        deleted = f"case when is_corrected then {deleted} else deleted_at end"
+    replaced = {table.version: "recorded_at", "deleted_at": deleted}
+    fixed = {*table.key, *table.fixed, table.customer, parent and parent.key[0]}
+    for column in table.columns:
+        if column.kind is Kind.FLAG:
+            replaced[column.name] = f"not coalesce({column.name}, false)"
+        elif column.name not in fixed and column.kind is not Kind.INSTANT:
+            replaced[column.name] = absurd(column)
+    if table.is_of_customers and table.occurred:
+        replaced[table.occurred] = f"{table.occurred} - interval '400 days'"
+    for number, (later, follows) in enumerate(table.ordered):
+        if follows == table.occurred:
+            earlier = follows if number % 2 else f"greatest({follows}, until - interval '10 days')"
+            replaced[later] = (
+                f"case hash({key}) // {8**number} % 5 when 0 then null when 1 then until "
+                f"when 2 then {earlier} when 3 then recorded_at else {later} end"
+            )
+    return CORRECTIONS.format(
+        without="exclude (customer_id)" if parent else "",
+        replaced=", ".join(f"{value} as {name}" for name, value in replaced.items()),
+        condition="true" if table.is_of_customers else "is_corrected",
+    )
+
+
 def writing(table: Table, file: Path) -> str:
     """The statement that writes the poison of one table, in the contract's types."""
     return WRITE.format(
@@ -245,6 +225,6 @@ def writing(table: Table, file: Path) -> str:
             f"{column.name}::{column.kind.sql_type} as {column.name}" for column in table.columns
         ),
         nothing=", ".join(f"null::{column.kind.sql_type} as {column.name}" for column in table.columns),
-        facts=FACTS[table.name].replace("{deleted}", DELETED.format(key=", ".join(table.key))),
+        facts=facts_of(table),
         file=literal(file),
     )

@@ -236,7 +236,7 @@ class Declaration:
             return
         node = meta_of(self.node) or self.node
         other = by_name.get(table.reference.table)
-        at = line_of(node, table.reference.column)
+        at = line_of(child(node, "references") or node, table.reference.column)
         if other is None:
             known = ", ".join(name for name in by_name if name != table.name)
             raise wrong(
