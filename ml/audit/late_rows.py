@@ -18,8 +18,8 @@ from ml.common.instants import format_instant
 from ml.common.sql import literal, parquet
 from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import relation_of, with_columns
-from ml.ingest.clocks import known_at
-from ml.ingest.contract import ORDERS, TABLES, Table
+from ml.ingest.contract import Table
+from ml.ingest.declaration import raw_table, raw_tables
 from ml.ingest.manifest import RECORD, read_record
 
 NAMED = 3
@@ -72,7 +72,7 @@ def rows_without_clock(audit: Audit) -> tuple[str, ...]:
         return ()
     sentences = []
     with duckdb.connect() as connection:
-        for table in (table for table in TABLES if table.occurred):
+        for table in (table for table in raw_tables() if table.occurred):
             rows = relation_of(audit.load / table.name)
             query = COUNTS.format(key=table.key[0], version=table.version, rows=rows)
             without, total = connection.execute(query).fetchall()[0]
@@ -99,7 +99,7 @@ def late_rows(
         return ()
     connection.execute(MOVED, {"customers": sorted(customers)})
     breaches: list[Breach] = []
-    for table in TABLES:
+    for table in raw_tables():
         before, now = files_before(audit, load, table), files_in(audit.load, table)
         if before and before != now:
             sides = [facts(audit.load, table, files, until) for files in (before, now)]
@@ -135,9 +135,9 @@ def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> s
     ]
     return (FACTS if table.occurred else ITEMS).format(
         rows=with_columns(table, parquet(files, "union_by_name = true")),
-        orders=relation_of(load / ORDERS.name),
-        known_at=known_at(table),
-        order_known_at=known_at(ORDERS),
+        orders=relation_of(load / raw_table("orders").name),
+        known_at=table.known_at,
+        order_known_at=raw_table("orders").known_at,
         recorded_at=f"source.{table.version}",
         until=moment,
         content=", ".join(content),

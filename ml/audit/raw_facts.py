@@ -9,20 +9,10 @@ from pathlib import Path
 from ml.audit.findings import Audit
 from ml.common.errors import NotReadyError
 from ml.ingest.batch import relation_of
-from ml.ingest.clocks import known_at
-from ml.ingest.contract import ORDERS, SESSIONS, SUPPORT_TICKETS
+from ml.ingest.contract import Table
+from ml.ingest.declaration import raw_tables
 from ml.ingest.manifest import RECORD
 
-# All that happens to a row, by when it happened; a rating without an instant of its own counts from another.
-EVENTS = {
-    ORDERS: ("ordered_at", "cancelled_at", "returned_at"),
-    SUPPORT_TICKETS: (
-        "opened_at",
-        "resolved_at",
-        "case when satisfaction_score is not null then coalesce(rated_at, resolved_at, {known}) end",
-    ),
-    SESSIONS: ("started_at",),
-}
 REGISTRATIONS = """
 select customer_id, arg_min(registered_at, coalesce(updated_at, registered_at)) as known_at
 from {customers}
@@ -45,11 +35,16 @@ def check_load(audit: Audit) -> None:
         )
 
 
+def fact_tables() -> list[Table]:
+    """The tables whose rows happened to a customer."""
+    return [table for table in raw_tables() if table.occurred and not table.is_of_customers]
+
+
 def facts(load: Path) -> str:
     """A query for customer_id and known_at of every raw row: when something of a customer became known."""
     queries = [
-        f"select customer_id, {known_at(table)} as known_at from {relation_of(load / table.name)}"
-        for table in EVENTS
+        f"select customer_id, {table.known_at} as known_at from {relation_of(load / table.name)}"
+        for table in fact_tables()
     ]
     registrations = REGISTRATIONS.format(customers=relation_of(load / "customers"))
     return " union all ".join([registrations, *queries])
@@ -58,8 +53,7 @@ def facts(load: Path) -> str:
 def events(load: Path) -> str:
     """A query for customer_id and happened_at of all that ever happened, in any version of any row."""
     return " union all ".join(
-        f"select customer_id, {instant.format(known=known_at(table))} as happened_at "
-        f"from {relation_of(load / table.name)}"
-        for table, instants in EVENTS.items()
-        for instant in instants
+        f"select customer_id, {instant} as happened_at from {relation_of(load / table.name)}"
+        for table in fact_tables()
+        for instant in table.happenings
     )

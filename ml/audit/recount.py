@@ -17,8 +17,7 @@ from ml.common.instants import format_instant
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, parquet, read_cutoffs
 from ml.ingest.batch import relation_of, rows_of
-from ml.ingest.clocks import known_at
-from ml.ingest.contract import CUSTOMERS, ORDERS
+from ml.ingest.declaration import customers_table, raw_table
 
 MOST_CUSTOMERS = 50_000
 FIRST_MONDAY = datetime(1970, 1, 5)
@@ -134,13 +133,15 @@ def recount(
     dict
         ``customers`` chosen, ``all_customers``, ``labels`` recounted, ``at_an_edge`` among them.
     """
-    orders, clock, problem = rows_of(ORDERS, audit.load / "orders"), audit.clock, audit.problem
+    orders, clock, problem = rows_of(raw_table("orders"), audit.load / "orders"), audit.clock, audit.problem
     customers = draw_customers(connection, orders, MOST_CUSTOMERS, str(audit.seed))
-    connection.execute(VERSIONS.format(orders=orders, known_at=known_at(ORDERS)), {"clock": clock})
+    connection.execute(
+        VERSIONS.format(orders=orders, known_at=raw_table("orders").known_at), {"clock": clock}
+    )
     connection.execute("create temp table cutoffs (cutoff timestamp)")
     for cutoff in cutoffs:
         connection.execute("insert into cutoffs values (?)", [cutoff])
-    connection.execute(ABSENT.format(customers=rows_of(CUSTOMERS, audit.load / "customers")))
+    connection.execute(ABSENT.format(customers=rows_of(customers_table(), audit.load / "customers")))
     connection.execute(POPULATION.format(active=problem.active_within_days))
     connection.execute(KEPT, {"clock": clock})
     connection.execute(RECOUNTED.format(horizon=problem.horizon_days))
@@ -155,7 +156,7 @@ def recount(
 
 def delivered_orders(connection: duckdb.DuckDBPyConnection, audit: Audit) -> datetime | None:
     """Until when orders were delivered: to the end of the newest one's day, at most to the data clock."""
-    query = DELIVERED.format(orders=relation_of(audit.load / "orders"), known_at=known_at(ORDERS))
+    query = DELIVERED.format(orders=relation_of(audit.load / "orders"), known_at=raw_table("orders").known_at)
     end_of_day: datetime | None = one(connection, query)
     return end_of_day and min(end_of_day, audit.clock)
 

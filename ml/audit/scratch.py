@@ -18,7 +18,7 @@ from ml.common.instants import parse_instant
 from ml.common.sql import literal
 from ml.features.labels import parquet
 from ml.ingest.batch import relation_of
-from ml.ingest.contract import TABLES
+from ml.ingest.declaration import raw_tables
 from ml.ingest.manifest import RECORD
 from ml.warehouse.dbt import CATALOG, project_hash, run_dbt, variables
 
@@ -45,7 +45,7 @@ def check_repeatable(audit: Audit) -> None:
 def copy_raw(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Write the raw rows of the customers in ``chosen`` to ``folder``, laid out as a load."""
     orders = relation_of(audit.load / "orders")
-    for table in TABLES:
+    for table in raw_tables():
         (folder / table.name).mkdir(parents=True)
         of_chosen = OF_CHOSEN if "customer_id" in table.names else OF_CHOSEN_ORDERS.format(orders=orders)
         query = f"select * from {relation_of(audit.load / table.name)} {of_chosen}"

@@ -14,7 +14,7 @@ import duckdb
 from ml.common.errors import BuildError, NotReadyError, SourceError, UsageError
 from ml.common.sql import parquet
 from ml.ingest.batch import with_columns
-from ml.ingest.contract import ORDER_ITEMS, TABLES
+from ml.ingest.declaration import raw_table
 from ml.receipt.models import Model, Models
 
 QUALIFIED = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
@@ -113,9 +113,9 @@ class CustomerTables:
         if name in self.made:
             return name
         self.made.add(name)
-        contract = next(one for one in TABLES if one.name == table)
+        contract = raw_table(table)
         condition, values = OF_CUSTOMER, {"customer": self.customer}
-        if table == ORDER_ITEMS.name:
+        if table == raw_table("order_items").name:
             self.raw("orders")
             condition, values = OF_ORDERS if self.with_items else "false", {}
         sql = f"""

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from ml.ingest.contract import ORDER_ITEMS, ORDERS, Table
+from ml.ingest.contract import Table
+from ml.ingest.declaration import raw_table
 from ml.receipt.customer_tables import CustomerTables, Row
 from ml.receipt.edges import DELETED, LEFT, REPLACED, WITHDRAWN
 from ml.receipt.lines import Line
@@ -47,7 +48,7 @@ class Facts:
     def read_versions_of_items(self) -> dict[str, list[Version]]:
         """The versions of the items of every order."""
         by_order: dict[str, list[Version]] = {}
-        for (order_id, *_), version in self.versions(ORDER_ITEMS).items():
+        for (order_id, *_), version in self.versions(raw_table("order_items")).items():
             by_order.setdefault(order_id, []).append(version)
         return by_order
 
@@ -75,8 +76,8 @@ class Facts:
         if table is None:
             return with_interval(self.first_item(part, row), part, row)
         version = self.versions(table)[*(row[name] for name in table.key), row["version_number"]]
-        if table is ORDER_ITEMS:
-            order = self.versions(ORDERS)[row["order_id"], row["order_version_number"]].line()
+        if table is raw_table("order_items"):
+            order = self.versions(raw_table("orders"))[row["order_id"], row["order_version_number"]].line()
             item = replace(version.line(), occurred=order.occurred, known_at=row["known_at"], below=(order,))
             return with_interval(item, part, row, version)
         line = with_interval(version.line(), part, row, version)
@@ -92,7 +93,7 @@ class Facts:
             return Line(part.facts, {}, label=part.facts.replace("_", " "))
         item, order = next(
             (item.line(), order.line())
-            for (order_id, _), order in self.versions(ORDERS).items()
+            for (order_id, _), order in self.versions(raw_table("orders")).items()
             if order.staged["is_appearance"]
             for item in self.versions_of_items().get(order_id, ())
             if item.staged["category"] == row["category"]

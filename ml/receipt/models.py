@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.common.errors import BuildError
-from ml.ingest.contract import ORDERS
+from ml.ingest.declaration import raw_table
 
 # The CTE in which the macro ``deltas`` lists the contributions, one JSON object a line.
 CONTRIBUTIONS = re.compile(r",\s*\w+ as \(\s*/\* contributions\n(?P<listed>.*?)\*/", re.DOTALL)
@@ -100,7 +100,8 @@ class Models:
     def needs_items(self, model: Model, part: Contribution) -> bool:
         """Whether a contribution may depend on the items of orders: an order's own columns do not."""
         names = {parent.name for parent in self.behind(model, part.facts)}
-        return not (names <= {"int_order_facts"} and {*WORD.findall(part.amount)} <= {*ORDERS.names})
+        own = {*raw_table("orders").names}
+        return not (names <= {"int_order_facts"} and {*WORD.findall(part.amount)} <= own)
 
 
 def read_models(build: Path) -> Models:

@@ -7,7 +7,7 @@ version, from registration on. Which is which follows from the model that has th
 from dataclasses import replace
 from datetime import datetime
 
-from ml.ingest.contract import CUSTOMERS
+from ml.ingest.declaration import customers_table
 from ml.receipt.customer_tables import Row
 from ml.receipt.edges import DELETED, NEAREST, REPLACED, WITHDRAWN, outside_of
 from ml.receipt.facts import Facts
@@ -21,7 +21,7 @@ NOT_THE_EARLIEST = "not the earliest version"
 
 def find_profile(facts: Facts, model: Model, column: str, as_of: datetime) -> Findings:
     """Which version gives ``column`` at ``as_of``."""
-    versions = facts.versions(CUSTOMERS)
+    versions = facts.versions(customers_table())
     everything = [versions[name].line() for name in sorted(versions)]
     if column in facts.tables.columns(OF_VERSIONS):
         lines, others = attribute_lines(everything, known_versions(facts, column), column), []

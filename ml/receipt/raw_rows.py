@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ml.ingest.clocks import known_at
-from ml.ingest.contract import CUSTOMERS, ORDER_ITEMS, TABLES, Table
+from ml.ingest.contract import Table
+from ml.ingest.declaration import raw_tables
 from ml.receipt.customer_tables import CustomerTables, Row
 from ml.receipt.lines import Line, Origin
 
-PERSONAL = ("email",)
 # A raw row belongs to the latest version recorded by then: the first row of a version brings it, the others
 # repeat it.
 ROWS_OF_VERSIONS = """
@@ -47,9 +46,9 @@ class Version:
             staged["version_number"] if staged.get("has_clock", True) else None,
             tuple(Origin(row["_load"], row["_file"], row["_row"]) for row in self.rows),
             {name: staged[name] for name in instants if staged.get(name)},
-            None if table is ORDER_ITEMS else staged["known_at"],
+            None if table.customer is None else staged["known_at"],
             amount=staged.get("quantity"),
-            raw={name: self.rows[0][name] for name in table.names if name not in PERSONAL},
+            raw={name: self.rows[0][name] for name in table.names if name not in table.personal},
         )
 
 
@@ -58,7 +57,9 @@ def table_of(columns: set[str]) -> Table | None:
     if "version_number" not in columns:
         return None
     tables = [
-        table for table in TABLES if table.version and {*table.key} <= columns and table is not CUSTOMERS
+        table
+        for table in raw_tables()
+        if table.version and {*table.key} <= columns and not table.is_of_customers
     ]
     return max(tables, key=lambda table: len(table.key), default=None)
 
@@ -70,10 +71,10 @@ def read_versions(tables: CustomerTables, table: Table, clock: datetime) -> dict
     clock than their versions', all are there.
     """
     staging, recorded_at = tables.model(f"stg_{table.name}"), table.version_order
-    has_facts = table.occurred is not None and table is not CUSTOMERS
+    has_facts = table.occurred is not None and not table.is_of_customers
     is_known, parameters = "true", Row()
-    if table is not CUSTOMERS:
-        is_known = f"{known_at(table) if has_facts else recorded_at} <= $clock"
+    if not table.is_of_customers:
+        is_known = f"{table.known_at if has_facts else recorded_at} <= $clock"
         parameters = {"clock": clock}
     sql = ROWS_OF_VERSIONS.format(
         raw=tables.raw(table.name),

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ml.ingest.contract import ORDER_ITEMS
+from ml.ingest.declaration import raw_table
 from ml.receipt.lines import Entry, Line
 
 MOST_ROWS = 50
@@ -83,7 +83,7 @@ class Tables:
         """What belongs to a line: the items of an order with their quantities, or the order of an item."""
         rows: list[Row] = []
         for one in line.below:
-            if one.table != ORDER_ITEMS.name:
+            if one.table != raw_table("order_items").name:
                 rows.append((self.origin(one), f"  in {one.subject}"))
                 continue
             category = f" ({one.raw['category']})" if one.raw["category"] else ""
