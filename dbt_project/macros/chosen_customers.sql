@@ -46,3 +46,10 @@
 {% macro duckdb__parquet_rows(path) -%}
     read_parquet('{{ exact_name(path) }}', hive_partitioning = false)
 {%- endmacro %}
+
+{# the same for a row that names an order #}
+{% macro only_selected_orders(order_id, orders) -%}
+    {%- if var("only_customers") is none -%} true
+    {%- else -%} {{ order_id }} in (select order_id from {{ orders }} where {{ only_selected_customers("customer_id") }})
+    {%- endif -%}
+{%- endmacro %}
