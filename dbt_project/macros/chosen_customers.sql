@@ -10,11 +10,10 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# the same for a row that refers to one of another raw table, which names the customer #}
-{% macro only_selected_rows_of(parent, rows) -%}
-    {%- set key = parent.key[0] -%}
+{# the same for a row that refers by its key to another raw table, which names the customer #}
+{% macro only_selected_rows_of(key, rows) -%}
     {%- if var("only_customers") is none -%} true
-    {%- else -%} {{ key }} in (select {{ key }} from {{ rows }} where {{ only_selected_customers(parent.customer_key) }})
+    {%- else -%} {{ key }} in (select {{ key }} from {{ rows }} where {{ only_selected_customers("customer_id") }})
     {%- endif -%}
 {%- endmacro %}
 
@@ -45,11 +44,4 @@
 
 {% macro duckdb__parquet_rows(path) -%}
     read_parquet('{{ exact_name(path) }}', hive_partitioning = false)
-{%- endmacro %}
-
-{# the same for a row that names an order #}
-{% macro only_selected_orders(order_id, orders) -%}
-    {%- if var("only_customers") is none -%} true
-    {%- else -%} {{ order_id }} in (select order_id from {{ orders }} where {{ only_selected_customers("customer_id") }})
-    {%- endif -%}
 {%- endmacro %}

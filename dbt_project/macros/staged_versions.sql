@@ -69,38 +69,7 @@ known_parts as (
 
 ),
 {% endif %}
-copies_marked as (
-
-    select
-        *,
-        {{ repeats_previous(content + ["deleted_at"], "versions") }} as is_copy
-    from {{ "known_parts" if table.counts_from else "source" }}
-    window versions as (partition by {{ key }} order by recorded_at)
-
-),
-
-versions_spanned as (
-
-    select
-        *,
-        {{ version_span(key, "known_at", "recorded_at") }}
-    from copies_marked
-    where not is_copy
-
-),
-
-withdrawals_marked as (
-    {{ withdrawals_marked("versions_spanned") }}
-),
-
-versions_present as (
-
-    select
-        *,
-        {{ presence(key, "recorded_at") }}
-    from withdrawals_marked
-
-)
+{{ version_steps("known_parts" if table.counts_from else "source", key, "recorded_at", content) }}
 
 select
     {% for column in table.columns if column != table.recorded_at and column not in replaced -%}
@@ -143,10 +112,6 @@ from versions_present
     {%- for column in table.key -%}
         {%- do same_key.append("source." ~ column ~ " = dated." ~ column) -%}
     {%- endfor -%}
-    {%- set content = [] -%}
-    {%- for column in columns + ["deleted_at"] if column not in table.key -%}
-        {%- do content.append("source." ~ column) -%}
-    {%- endfor -%}
 with
 
 source as (
@@ -157,7 +122,7 @@ source as (
         {{ if_known("deleted_at") }} as deleted_at,
         coalesce({{ table.recorded_at }}, {{ always() }}) as known_at
     from {{ raw_rows }}
-    where {{ only_selected_rows_of(parent, parents) }}
+    where {{ only_selected_rows_of(parent.key[0], parents) }}
 
 ),
 
@@ -177,40 +142,15 @@ rows_without_a_clock as (
 
 ),
 
-copies_marked as (
+rows_known as (
 
-    select
-        source.*,
-        {{ repeats_previous(content, "versions") }} as is_copy
-    from source
+    select source.* from source
     inner join rows_with_a_clock as dated on {{ same_key | join(" and ") }}
     where {{ is_known("source.known_at") }}
-    window versions as (partition by source.{{ table.key | join(", source.") }} order by source.known_at)
 
 ),
 
-versions_spanned as (
-
-    select
-        *,
-        {{ version_span(key, "known_at", "known_at") }}
-    from copies_marked
-    where not is_copy
-
-),
-
-withdrawals_marked as (
-    {{ withdrawals_marked("versions_spanned") }}
-),
-
-versions_present as (
-
-    select
-        *,
-        {{ earliest(["next_known_at", "withdrawn_at"]) }} as superseded_at
-    from withdrawals_marked
-
-)
+{{ version_steps("rows_known", key, "known_at", columns | reject("in", table.key) | list) }}
 
 select
     {{ columns | join(",\n    ") }},

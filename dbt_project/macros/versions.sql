@@ -40,3 +40,43 @@
             partition by {{ key }} order by {{ recorded_at }} rows between current row and unbounded following
         ) as present_until
 {%- endmacro %}
+
+{#
+    The steps from the known rows of a table to its versions, for the middle of a with: copies left out, each version
+    with the time for which it holds. rows is a step with known_at and deleted_at, recorded_at the column that orders the
+    versions of a key, content the columns in which copies agree. The last step is versions_present.
+#}
+{% macro version_steps(rows, key, recorded_at, content) -%}
+copies_marked as (
+
+    select
+        *,
+        {{ repeats_previous(content + ["deleted_at"], "versions") }} as is_copy
+    from {{ rows }}
+    window versions as (partition by {{ key }} order by {{ recorded_at }})
+
+),
+
+versions_spanned as (
+
+    select
+        *,
+        {{ version_span(key, "known_at", recorded_at) }}
+    from copies_marked
+    where not is_copy
+
+),
+
+withdrawals_marked as (
+    {{ withdrawals_marked("versions_spanned") }}
+),
+
+versions_present as (
+
+    select
+        *,
+        {{ presence(key, recorded_at) }}
+    from withdrawals_marked
+
+)
+{%- endmacro %}

@@ -19,7 +19,7 @@ from ml.common.sql import literal, parquet
 from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import relation_of, with_columns
 from ml.ingest.contract import Table
-from ml.ingest.declaration import raw_table, raw_tables
+from ml.ingest.declaration import parent_of, raw_tables
 from ml.ingest.manifest import RECORD, read_record
 
 NAMED = 3
@@ -35,19 +35,19 @@ from {rows} as source
 semi join moved using (customer_id)
 where {known_at} <= {until}
 """
-# An item is known with its order, or later where it says so.
-ITEMS = """
+# A row without a customer is known with the one it refers to, or later where it says so.
+FACTS_BELOW = """
 select
-    orders.customer_id, greatest(orders.known_at, {recorded_at}) as known_at, {recorded_at} as recorded_at,
+    parents.customer_id, greatest(parents.known_at, {recorded_at}) as known_at, {recorded_at} as recorded_at,
     hash({content}) as content, _file, _row
 from {rows} as source
 inner join (
-    select order_id, min(customer_id) as customer_id, min({order_known_at}) as known_at
-    from {orders}
+    select {key}, min(customer_id) as customer_id, min({parent_known_at}) as known_at
+    from {parents}
     semi join moved using (customer_id)
-    group by order_id
-) as orders using (order_id)
-where greatest(orders.known_at, {recorded_at}) <= {until}
+    group by {key}
+) as parents using ({key})
+where greatest(parents.known_at, {recorded_at}) <= {until}
 """
 ON_ONE_SIDE = """
 select customer_id, known_at, recorded_at is not null, _file, _row
@@ -125,7 +125,7 @@ def files_before(audit: Audit, load: str, table: Table) -> list[Path]:
 
 
 def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> str:
-    """The query for the rows of one table that count at ``until``; items take their orders from ``load``."""
+    """The query for the rows of one table that count at ``until``; ``load`` names their customers."""
     moment = f"timestamp {literal(until)}"
     # An instant of something that happens to the row later counts once it has come: before, it is no news.
     later = {*table.instants} - {table.occurred, table.version}
@@ -133,15 +133,18 @@ def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> s
         f"case when source.{name} <= {moment} then source.{name} end" if name in later else f"source.{name}"
         for name in table.names
     ]
-    return (FACTS if table.occurred else ITEMS).format(
-        rows=with_columns(table, parquet(files, "union_by_name = true")),
-        orders=relation_of(load / raw_table("orders").name),
-        known_at=table.known_at,
-        order_known_at=raw_table("orders").known_at,
-        recorded_at=f"source.{table.version}",
-        until=moment,
-        content=", ".join(content),
-    )
+    words = {
+        "rows": with_columns(table, parquet(files, "union_by_name = true")),
+        "recorded_at": f"source.{table.version}",
+        "until": moment,
+        "content": ", ".join(content),
+    }
+    if parent := parent_of(table):
+        parents = relation_of(load / parent.name)
+        return FACTS_BELOW.format(
+            **words, key=parent.key[0], parents=parents, parent_known_at=parent.known_at
+        )
+    return FACTS.format(**words, known_at=table.known_at)
 
 
 def breaches_in(

@@ -18,13 +18,13 @@ from ml.common.instants import parse_instant
 from ml.common.sql import literal
 from ml.features.labels import parquet
 from ml.ingest.batch import relation_of
-from ml.ingest.declaration import raw_tables
+from ml.ingest.declaration import parent_of, raw_tables
 from ml.ingest.manifest import RECORD
 from ml.warehouse.dbt import CATALOG, project_hash, run_dbt, variables
 
 OF_CHOSEN = "semi join chosen using (customer_id)"
-OF_CHOSEN_ORDERS = (
-    "semi join (select order_id from {orders} semi join chosen using (customer_id)) using (order_id)"
+OF_CHOSEN_PARENTS = (
+    "semi join (select {key} from {parents} semi join chosen using (customer_id)) using ({key})"
 )
 
 
@@ -44,10 +44,12 @@ def check_repeatable(audit: Audit) -> None:
 
 def copy_raw(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Write the raw rows of the customers in ``chosen`` to ``folder``, laid out as a load."""
-    orders = relation_of(audit.load / "orders")
     for table in raw_tables():
         (folder / table.name).mkdir(parents=True)
-        of_chosen = OF_CHOSEN if "customer_id" in table.names else OF_CHOSEN_ORDERS.format(orders=orders)
+        of_chosen = OF_CHOSEN
+        if parent := parent_of(table):
+            parents = relation_of(audit.load / parent.name)
+            of_chosen = OF_CHOSEN_PARENTS.format(key=parent.key[0], parents=parents)
         query = f"select * from {relation_of(audit.load / table.name)} {of_chosen}"
         target = literal(folder / table.name / "raw.parquet")
         connection.execute(f"copy ({query}) to {target} (format parquet)")

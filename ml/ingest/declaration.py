@@ -1,7 +1,7 @@
 """The raw tables as the dbt project declares them, in ``models/staging/sources.yml``.
 
-Comes in: the source ``raw``, each table with its columns and, under ``meta``, what docs/raw-data.md explains.
-Goes out: the ``Table``s in the order of the file, or an error that names the line and the remedy.
+Comes in: the source ``raw``, each table with its columns and, under ``meta``, what docs/own-tables.md
+explains. Goes out: the ``Table``s in the order of the file, or an error that names line and remedy.
 """
 
 from collections.abc import Iterator
@@ -93,10 +93,11 @@ def customers_table() -> Table:
 def parsed(file: Path, _written: int) -> tuple[Table, ...]:
     """The tables declared in ``file``, read once for as long as it stays the same."""
     nodes = [node for node in table_nodes(read_yaml(file)) if name_of(node) not in WRITTEN_BY_INGEST]
-    tables = [Declaration(str(file), node).table() for node in nodes]
+    declarations = [Declaration(str(file), node) for node in nodes]
+    tables = [declaration.table() for declaration in declarations]
     by_name = {table.name: table for table in tables}
-    for node, table in zip(nodes, tables, strict=True):
-        Declaration(str(file), node).check_reference(table, by_name)
+    for declaration, table in zip(declarations, tables, strict=True):
+        declaration.check_reference(table, by_name)
     of_customers = [table for table in tables if table.is_of_customers]
     if len(of_customers) != 1:
         found = ", ".join(table.name for table in of_customers) or "none"
@@ -155,7 +156,7 @@ class Declaration:
                 self.file,
                 self.node,
                 f"the table {name_of(self.node)} declares no meta",
-                "add meta with key, recorded_at and what else docs/raw-data.md names",
+                "add meta with key, recorded_at and what else docs/own-tables.md names",
             )
         stated, _ = read_settings(as_lists(meta), TableMeta, self.file, f"{name_of(self.node)}.")
         for name in ("key", "recorded_at"):

@@ -14,7 +14,7 @@ import duckdb
 from ml.common.errors import BuildError, NotReadyError, SourceError, UsageError
 from ml.common.sql import parquet
 from ml.ingest.batch import with_columns
-from ml.ingest.declaration import raw_table
+from ml.ingest.declaration import parent_of, raw_table
 from ml.receipt.models import Model, Models
 
 QUALIFIED = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
@@ -23,7 +23,6 @@ CHOSEN_CUSTOMERS = re.compile(r"read_parquet\('(?:[^']|'')*'(?:, hive_partitioni
 # How alike two ids must be, by Jaro-Winkler, to suggest the one for the other.
 ALIKE = 0.85
 OF_CUSTOMER = "customer_id = $customer"
-OF_ORDERS = "order_id in (select order_id from receipt.orders)"
 Row = dict[str, Any]
 
 
@@ -115,9 +114,9 @@ class CustomerTables:
         self.made.add(name)
         contract = raw_table(table)
         condition, values = OF_CUSTOMER, {"customer": self.customer}
-        if table == raw_table("order_items").name:
-            self.raw("orders")
-            condition, values = OF_ORDERS if self.with_items else "false", {}
+        if parent := parent_of(contract):
+            key, parents = parent.key[0], self.raw(parent.name)
+            condition, values = f"{key} in (select {key} from {parents})" if self.with_items else "false", {}
         sql = f"""
             create table {name} as
             select {", ".join(contract.names)}, _file, _row, parse_filename(filename, true) as _load

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from ml.ingest.contract import Table
-from ml.ingest.declaration import raw_table
+from ml.ingest.declaration import parent_of, raw_table
 from ml.receipt.customer_tables import CustomerTables, Row
 from ml.receipt.edges import DELETED, LEFT, REPLACED, WITHDRAWN
 from ml.receipt.lines import Line
@@ -76,9 +76,10 @@ class Facts:
         if table is None:
             return with_interval(self.first_item(part, row), part, row)
         version = self.versions(table)[*(row[name] for name in table.key), row["version_number"]]
-        if table is raw_table("order_items"):
-            order = self.versions(raw_table("orders"))[row["order_id"], row["order_version_number"]].line()
-            item = replace(version.line(), occurred=order.occurred, known_at=row["known_at"], below=(order,))
+        if (parent := parent_of(table)) and table.reference:
+            number = row[f"{table.reference.subject}_version_number"]
+            above = self.versions(parent)[row[parent.key[0]], number].line()
+            item = replace(version.line(), occurred=above.occurred, known_at=row["known_at"], below=(above,))
             return with_interval(item, part, row, version)
         line = with_interval(version.line(), part, row, version)
         if "quantity" in WORD.findall(part.amount):

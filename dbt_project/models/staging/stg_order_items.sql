@@ -13,7 +13,7 @@ source as (
         {{ if_known("deleted_at") }} as deleted_at,
         coalesce(loaded_at, {{ always() }}) as known_at
     from {{ source("raw", "order_items") }}
-    where {{ only_selected_orders("order_id", source("raw", "orders")) }}
+    where {{ only_selected_rows_of("order_id", source("raw", "orders")) }}
 
 ),
 
@@ -37,43 +37,16 @@ lines_of_their_order as (
 
 ),
 
-copies_marked as (
+known_lines as (
 
-    select
-        source.*,
-        {{ repeats_previous(
-            ["source.product_id", "source.category", "source.quantity", "source.unit_price", "source.deleted_at"], "versions"
-        ) }} as is_copy
-    from source
+    select source.* from source
     inner join lines_with_a_clock as dated
         on source.order_id = dated.order_id and source.line_number = dated.line_number
     where {{ is_known("source.known_at") }}
-    window versions as (partition by source.order_id, source.line_number order by source.known_at)
 
 ),
 
-versions_spanned as (
-
-    select
-        *,
-        {{ version_span("order_id, line_number", "known_at", "known_at") }}
-    from copies_marked
-    where not is_copy
-
-),
-
-withdrawals_marked as (
-    {{ withdrawals_marked("versions_spanned") }}
-),
-
-versions_present as (
-
-    select
-        *,
-        {{ earliest(["next_known_at", "withdrawn_at"]) }} as superseded_at
-    from withdrawals_marked
-
-)
+{{ version_steps("known_lines", "order_id, line_number", "known_at", ["product_id", "category", "quantity", "unit_price"]) }}
 
 select
     order_id,

@@ -20,40 +20,10 @@ source as (
 
 ),
 
-copies_marked as (
-
-    select
-        *,
-        {{ repeats_previous(
-            ["payment_method", "channel", "total_amount", "discount_amount", "cancelled_at", "returned_at", "deleted_at"], "versions"
-        ) }} as is_copy
-    from source
-    window versions as (partition by order_id order by recorded_at)
-
-),
-
-versions_spanned as (
-
-    select
-        *,
-        {{ version_span("order_id", "known_at", "recorded_at") }}
-    from copies_marked
-    where not is_copy
-
-),
-
-withdrawals_marked as (
-    {{ withdrawals_marked("versions_spanned") }}
-),
-
-versions_present as (
-
-    select
-        *,
-        {{ presence("order_id", "recorded_at") }}
-    from withdrawals_marked
-
-)
+{{ version_steps(
+    "source", "order_id", "recorded_at",
+    ["payment_method", "channel", "total_amount", "discount_amount", "cancelled_at", "returned_at"]
+) }}
 
 select
     order_id,

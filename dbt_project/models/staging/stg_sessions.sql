@@ -16,38 +16,7 @@ source as (
 
 ),
 
-copies_marked as (
-
-    select
-        *,
-        {{ repeats_previous(["duration_seconds", "page_views", "deleted_at"], "versions") }} as is_copy
-    from source
-    window versions as (partition by session_id order by recorded_at)
-
-),
-
-versions_spanned as (
-
-    select
-        *,
-        {{ version_span("session_id", "known_at", "recorded_at") }}
-    from copies_marked
-    where not is_copy
-
-),
-
-withdrawals_marked as (
-    {{ withdrawals_marked("versions_spanned") }}
-),
-
-versions_present as (
-
-    select
-        *,
-        {{ presence("session_id", "recorded_at") }}
-    from withdrawals_marked
-
-)
+{{ version_steps("source", "session_id", "recorded_at", ["duration_seconds", "page_views"]) }}
 
 select
     session_id,

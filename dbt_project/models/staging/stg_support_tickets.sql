@@ -39,39 +39,10 @@ known_parts as (
 
 ),
 
-copies_marked as (
-
-    select
-        *,
-        {{ repeats_previous(["category", "channel", "satisfaction_score", "resolved_at", "rated_at", "deleted_at"], "versions") }}
-            as is_copy
-    from known_parts
-    window versions as (partition by ticket_id order by recorded_at)
-
-),
-
-versions_spanned as (
-
-    select
-        *,
-        {{ version_span("ticket_id", "known_at", "recorded_at") }}
-    from copies_marked
-    where not is_copy
-
-),
-
-withdrawals_marked as (
-    {{ withdrawals_marked("versions_spanned") }}
-),
-
-versions_present as (
-
-    select
-        *,
-        {{ presence("ticket_id", "recorded_at") }}
-    from withdrawals_marked
-
-)
+{{ version_steps(
+    "known_parts", "ticket_id", "recorded_at",
+    ["category", "channel", "satisfaction_score", "resolved_at", "rated_at"]
+) }}
 
 select
     ticket_id,
