@@ -60,9 +60,9 @@ def online_file(home: Path | None = None) -> Path:
     return feast_path(settings()["online_store"].get("path", "online_store.db"), home)
 
 
-def is_own_online_store(stated: dict[str, Any]) -> bool:
-    """Whether the settings name this repository's online store, and not one of Feast's such as Redis."""
-    return str(stated["online_store"]["type"]).startswith(("ml.featurestore.", "feature_repo."))
+def is_own_plugin(class_path: str | None) -> bool:
+    """Whether settings name a class of this project, by its present or former path."""
+    return str(class_path).startswith(("ml.featurestore.", "feature_repo."))
 
 
 def registry_file(home: Path | None = None) -> Path:

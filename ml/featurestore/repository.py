@@ -11,7 +11,7 @@ from feast import FeatureStore, RepoConfig
 from ml.common.paths import (
     SETTINGS,
     churn_home,
-    is_own_online_store,
+    is_own_plugin,
     online_file,
     published_build,
     registry_file,
@@ -26,7 +26,7 @@ def repo_config(home: Path) -> RepoConfig:
     """The settings, for ``home``."""
     stated = settings()
     stated["registry"]["path"] = str(registry_file(home))
-    if is_own_online_store(stated):
+    if is_own_plugin(stated["online_store"]["type"]):
         stated["online_store"]["path"] = str(online_file(home))
     return RepoConfig(**stated, repo_path=SETTINGS.parent)
 

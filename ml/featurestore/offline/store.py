@@ -30,7 +30,7 @@ from feast.utils import compute_non_entity_date_range
 
 from ml.common.disk import whole_file
 from ml.common.errors import FeatureError, RowsError
-from ml.common.paths import store_path
+from ml.common.paths import is_own_plugin, store_path
 from ml.common.warnings_filter import silence_known_warnings
 from ml.featurestore.offline.historical_job import Joined, PointInTimeJob, Wanted
 from ml.featurestore.offline.source_job import SourceJob
@@ -58,7 +58,7 @@ class BuildOfflineStore(OfflineStore):
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Check a source; ``feast apply`` does so before it reads the registry, so here it waits its turn."""
-        if str(config.registry.registry_store_type).startswith("feature_repo."):
+        if is_own_plugin(config.registry.registry_store_type):
             take_turn(store_path(config.registry.path, config.repo_path).parent)
         super().validate_data_source(config, data_source)
 
