@@ -39,8 +39,8 @@ def entry_as_dict(entry: Entry, clock: datetime) -> dict[str, Any]:
         "formula": entry.formula,
         "rows": [line_as_dict(line) for line in findings.counted],
         "outside": [
-            {"edge": one.edge, "why": one.why, "at": one.at, **line_as_dict(one.line)}
-            for one in findings.outside
+            {"edge": outside.edge, "why": outside.why, "at": outside.at, **line_as_dict(outside.line)}
+            for outside in findings.outside
         ],
         "parts": [entry_as_dict(part, clock) for part in entry.parts],
     }
@@ -67,5 +67,5 @@ def line_as_dict(line: Line) -> dict[str, Any]:
         "until_because": line.end or None,
         "amount": line.amount,
         "raw": line.raw,
-        "rows": [line_as_dict(below) for below in line.below],
+        "rows": [line_as_dict(inner) for inner in line.below],
     }

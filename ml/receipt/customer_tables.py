@@ -20,9 +20,9 @@ from ml.receipt.models import Model, Models
 QUALIFIED = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
 # An increment selects the customers that a file names; a receipt selects its own.
 CHOSEN_CUSTOMERS = re.compile(r"read_parquet\('(?:[^']|'')*'(?:, hive_partitioning = false)?\)")
-# How alike two ids must be, by Jaro-Winkler, to suggest the one for the other.
-ALIKE = 0.85
-OF_CUSTOMER = "customer_id = $customer"
+# The Jaro-Winkler similarity from which one id is suggested for another: one mistyped letter of ten is 0.9.
+SIMILARITY_MIN = 0.85
+BY_CUSTOMER = "customer_id = $customer"
 Row = dict[str, Any]
 
 
@@ -52,7 +52,7 @@ class CustomerTables:
                 "'churn build' to build from the rows that are there, then ask again"
             )
         self.models, self.load, self.customer, self.with_items = models, load, customer, with_items
-        self.made: set[str] = set()
+        self.table_names: set[str] = set()
         self.connection = duckdb.connect()
         self.connection.execute("set TimeZone = 'UTC'")
         self.connection.execute("create schema receipt")
@@ -89,38 +89,40 @@ class CustomerTables:
             ) from error
 
     def check_customer(self) -> None:
-        """UsageError unless the customer is among the raw customers."""
+        """Raise a UsageError unless the customer is among the raw customers."""
         if self.rows(f"from {self.raw('customers')} limit 1"):
             return
         sql = f"""
             select customer_id
-            from (select distinct customer_id from {self.everyone("customers")})
-            where jaro_winkler_similarity(lower(customer_id), lower($customer)) > {ALIKE}
+            from (select distinct customer_id from {self.all_rows("customers")})
+            where jaro_winkler_similarity(lower(customer_id), lower($customer)) > {SIMILARITY_MIN}
             order by jaro_winkler_similarity(lower(customer_id), lower($customer)) desc, customer_id
             limit 1
         """
-        near = [f": did you mean {row['customer_id']}?" for row in self.rows(sql, customer=self.customer)]
-        raise UsageError(f"there is no customer {self.customer!r}{''.join(near)}")
+        suggestion = [
+            f": did you mean {row['customer_id']}?" for row in self.rows(sql, customer=self.customer)
+        ]
+        raise UsageError(f"there is no customer {self.customer!r}{''.join(suggestion)}")
 
-    def everyone(self, table: str, *options: str) -> str:
+    def all_rows(self, table: str, *options: str) -> str:
         """All rows of one raw table, for a ``from`` clause."""
         return parquet(sorted((self.load / table).glob("*.parquet")), "union_by_name = true", *options)
 
     def raw(self, table: str) -> str:
         """Make this customer's rows of a raw table, unless they are there; its name in SQL."""
         name = f"receipt.{table}"
-        if name in self.made:
+        if name in self.table_names:
             return name
-        self.made.add(name)
+        self.table_names.add(name)
         contract = raw_table(table)
-        condition, values = OF_CUSTOMER, {"customer": self.customer}
+        condition, values = BY_CUSTOMER, {"customer": self.customer}
         if parent := parent_of(contract):
             key, parents = parent.key[0], self.raw(parent.name)
             condition, values = f"{key} in (select {key} from {parents})" if self.with_items else "false", {}
         sql = f"""
             create table {name} as
             select {", ".join(contract.names)}, _file, _row, parse_filename(filename, true) as _load
-            from {with_columns(contract, self.everyone(table, "filename = true"))}
+            from {with_columns(contract, self.all_rows(table, "filename = true"))}
             where {condition}
         """
         try:
@@ -138,13 +140,13 @@ class CustomerTables:
 
     def make(self, model: Model) -> str:
         """Make a model from this customer's rows, unless it is there; its table in SQL."""
-        if model.name not in self.made:
-            self.made.add(model.name)
+        if model.name not in self.table_names:
+            self.table_names.add(model.name)
             for parent in self.models.parents(model):
                 self.make(parent)
             sql = model.sql
-            for table, everyone in self.models.sources(model):
-                sql = sql.replace(everyone, self.raw(table))
+            for table, relation in self.models.sources(model):
+                sql = sql.replace(relation, self.raw(table))
             sql = CHOSEN_CUSTOMERS.sub("receipt.chosen", sql)
             self.make_schema(model.table)
             self.fetched(f"create table {model.table} as ({sql})")
@@ -153,8 +155,8 @@ class CustomerTables:
     def make_schema(self, table: str) -> None:
         """Attach the database that the qualified name of a table begins with, and make its schema."""
         names = QUALIFIED.fullmatch(table)
-        if names and names[1] not in self.made:
-            self.made.add(names[1])
+        if names and names[1] not in self.table_names:
+            self.table_names.add(names[1])
             self.connection.execute(f"attach ':memory:' as {names[1]}")
             self.connection.execute(f"create schema if not exists {names[1]}.{names[2]}")
 

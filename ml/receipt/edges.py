@@ -9,6 +9,7 @@ from ml.receipt.lines import Line, Outside
 LEFT, REPLACED, WITHDRAWN = "left the window", "replaced", "withdrawn"
 TO_COME, NEVER, OF_ANOTHER_KIND = "to come", "never counted", "of another kind"
 DELETED = "deleted"
+# Two rows over each edge show on which side the limit lies; more would hide the rows that count.
 NEAREST = 2
 
 
@@ -43,19 +44,19 @@ def outside_of(lines: Iterable[Line], others: Iterable[Line], as_of: datetime, f
     ]
     counted = {line.name for line in lines if line.counts_at(as_of)}
     return [
-        one
+        entry
         for edge in (LEFT, REPLACED, WITHDRAWN, NEVER, OF_ANOTHER_KIND, TO_COME)
-        for one in nearest([one for one in outside if one.edge == edge], as_of, counted)
+        for entry in nearest([entry for entry in outside if entry.edge == edge], as_of, counted)
     ]
 
 
 def nearest(outside: list[Outside], as_of: datetime, counted: set[tuple[Any, ...]]) -> list[Outside]:
     """The nearest of those over one edge, and the version before each that counts."""
-    ordered = sorted(outside, key=lambda one: abs(one.at - as_of) if one.at else as_of - datetime.min)
+    ordered = sorted(outside, key=lambda entry: abs(entry.at - as_of) if entry.at else as_of - datetime.min)
     return [
-        one
-        for number, one in enumerate(ordered)
-        if number < NEAREST or (one.edge == REPLACED and one.line.next_name in counted)
+        entry
+        for number, entry in enumerate(ordered)
+        if number < NEAREST or (entry.edge == REPLACED and entry.line.next_name in counted)
     ]
 
 

@@ -13,7 +13,7 @@ from ml.ingest.contract import Table
 from ml.ingest.declaration import parent_of, raw_table
 from ml.receipt.customer_tables import CustomerTables, Row
 from ml.receipt.edges import DELETED, LEFT, REPLACED, WITHDRAWN
-from ml.receipt.lines import Line
+from ml.receipt.lines import Line, by_time
 from ml.receipt.models import WORD, Contribution, Model
 from ml.receipt.raw_rows import Version, read_versions, table_of
 
@@ -55,7 +55,8 @@ class Facts:
     def behind(self, model: Model, parts: list[Contribution]) -> tuple[list[Line], list[Line]]:
         """Every fact that a feature made of ``parts`` counts at some instant, or would but for its end.
 
-        Then the other versions of the same kind of subject, which it does not count at all.
+        Then the other versions of the same kind of subject, which it does not count at all. Both are sorted
+        by instant and key.
         """
         lines: list[Line] = []
         tables: set[Table] = set()
@@ -63,13 +64,15 @@ class Facts:
             columns = COLUMNS.format(
                 amount=part.amount, type=part.type, starts=part.starts, ends=part.ends or "null"
             )
-            names, rows = self.tables.facts(model, part.facts, columns)
-            table = table_of(names)
+            columns_of_facts, rows = self.tables.facts(model, part.facts, columns)
+            table = table_of(columns_of_facts)
             tables |= {table} if table else set()
             lines += [self.line(part, row, table) for row in rows]
-        named = {line.name for line in lines}
+        names = {line.name for line in lines}
         others = [version.line() for table in tables for version in self.versions(table).values()]
-        return lines, [line for line in others if line.name not in named]
+        others = [line for line in others if line.name not in names]
+        # DuckDB returns rows in any order; sorted, a receipt with ties is the same every time.
+        return sorted(lines, key=by_time), sorted(others, key=by_time)
 
     def line(self, part: Contribution, row: Row, table: Table | None) -> Line:
         """One fact."""
@@ -78,8 +81,10 @@ class Facts:
         version = self.versions(table)[*(row[name] for name in table.key), row["version_number"]]
         if (parent := parent_of(table)) and table.reference:
             number = row[f"{table.reference.subject}_version_number"]
-            above = self.versions(parent)[row[parent.key[0]], number].line()
-            item = replace(version.line(), occurred=above.occurred, known_at=row["known_at"], below=(above,))
+            parent_line = self.versions(parent)[row[parent.key[0]], number].line()
+            item = replace(
+                version.line(), occurred=parent_line.occurred, known_at=row["known_at"], below=(parent_line,)
+            )
             return with_interval(item, part, row, version)
         line = with_interval(version.line(), part, row, version)
         if "quantity" in WORD.findall(part.amount):
@@ -113,7 +118,7 @@ def with_interval(line: Line, part: Contribution, row: Row, version: Version | N
         amount=row[AMOUNT],
         starts_at=starts,
         ends_at=ends,
-        start="known" if starts == line.known_at else line.happened(starts) or "counted",
+        start="known" if starts == line.known_at else line.event_at(starts) or "counted",
         end=end,
         edge=edge,
     )
@@ -124,9 +129,9 @@ def end_of(line: Line, part: Contribution, row: Row, version: Version | None) ->
     staged = version.staged if version else {}
     ends, (anchor, days) = row[ENDS], part.window or ("", 0)
     if anchor in row and row[anchor] and row[anchor] + timedelta(days=days) == ends:
-        return LEFT, f"{days} days since {line.happened(row[anchor]) or anchor.removesuffix('_at')}"
+        return LEFT, f"{days} days since {line.event_at(row[anchor]) or anchor.removesuffix('_at')}"
     if ends in (staged.get("withdrawn_at"), row.get("present_until")):
         return WITHDRAWN, DELETED
     if ends == staged.get("superseded_at"):
         return REPLACED, f"replaced by version {(line.version or 0) + 1}"
-    return WITHDRAWN, line.happened(ends) or "withdrawn"
+    return WITHDRAWN, line.event_at(ends) or "withdrawn"

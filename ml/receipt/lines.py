@@ -100,7 +100,7 @@ class Line:
     def has_ended(self, instant: datetime) -> bool:
         return self.ends_at is not None and self.ends_at <= instant
 
-    def happened(self, instant: datetime) -> str:
+    def event_at(self, instant: datetime) -> str:
         """What happened to the subject at ``instant``, in a word; empty if nothing did."""
         names = [name for name, when in self.occurred.items() if when == instant]
         return names[0].removesuffix("_at") if names else ""
@@ -178,11 +178,11 @@ class Entry:
     @property
     def matches(self) -> bool:
         """Whether the raw rows come to the published value, here and in every part."""
-        return same(self.findings.value, self.published) and all(part.matches for part in self.parts)
+        return is_equal(self.findings.value, self.published) and all(part.matches for part in self.parts)
 
-    def wrong(self) -> "Entry":
+    def first_mismatch(self) -> "Entry":
         """The entry, this or a part's, in which the two values first differ."""
-        return next((part.wrong() for part in self.parts if not part.matches), self)
+        return next((part.first_mismatch() for part in self.parts if not part.matches), self)
 
 
 @dataclass(frozen=True)
@@ -220,16 +220,23 @@ class Receipt:
 
     def breach(self) -> str:
         """What is wrong where the two values differ, in a sentence."""
-        wrong = self.entry.wrong()
+        entry = self.entry.first_mismatch()
         return (
-            f"{self.build_id} says {wrong.published} for {wrong.feature.name} of {self.customer_id}, but the "
-            f"raw rows of {self.load_id} come to {wrong.findings.value}: a file of one of them was changed; "
+            f"{self.build_id} says {entry.published} for {entry.feature.name} of {self.customer_id}, but the "
+            f"raw rows of {self.load_id} come to {entry.findings.value}: a file of one of them was changed; "
             "run 'churn build --full-refresh', then 'churn audit'"
         )
 
 
-def same(value: Any, published: Any) -> bool:
+def by_time(line: Line) -> tuple[Any, ...]:
+    """The sort key of lines: when the fact occurred, was known and starts to count, then its key."""
+    instants = (min(line.occurred.values(), default=None), line.known_at, line.starts_at, line.ends_at)
+    return (*(instant or datetime.min for instant in instants), str(line.name))
+
+
+def is_equal(value: Any, published: Any) -> bool:
     """Equal; fractions of on-demand features up to rounding."""
+    # numpy and DuckDB may add in another order: 1e-12 is a thousand times the rounding of a double.
     if isinstance(value, float) and isinstance(published, float):
         return abs(value - published) <= 1e-12 * abs(published)
     return bool(value == published) and (value is None) == (published is None)

@@ -114,13 +114,13 @@ def read_models(build: Path) -> Models:
     """
     path = build / "manifest.json"
     try:
-        return parsed(path, path.stat().st_mtime_ns)
+        return read_manifest(path, path.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError) as error:
         raise BuildError(f"{path} cannot be read as a file of dbt's: run 'churn build' again") from error
 
 
 @lru_cache(maxsize=4)
-def parsed(path: Path, _written: int) -> Models:
+def read_manifest(path: Path, _written: int) -> Models:
     """The models in a manifest, read once for as long as it stays the same."""
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     nodes = {id_: node for id_, node in manifest["nodes"].items() if node["resource_type"] == "model"}

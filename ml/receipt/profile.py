@@ -22,11 +22,14 @@ NOT_THE_EARLIEST = "not the earliest version"
 def find_profile(facts: Facts, model: Model, column: str, as_of: datetime) -> Findings:
     """Which version gives ``column`` at ``as_of``."""
     versions = facts.versions(customers_table())
-    everything = [versions[name].line() for name in sorted(versions)]
+    versions_in_order = [versions[name].line() for name in sorted(versions)]
     if column in facts.tables.columns(OF_VERSIONS):
-        lines, others = attribute_lines(everything, known_versions(facts, column), column), []
+        lines, others = attribute_lines(versions_in_order, known_versions(facts, column), column), []
     else:
-        lines, others = constant_lines(everything[0], known_versions(facts), column), everything[1:]
+        lines, others = (
+            constant_lines(versions_in_order[0], known_versions(facts), column),
+            versions_in_order[1:],
+        )
     counted = tuple(line for line in lines if line.counts_at(as_of))
     outside = outside_of(lines, [], as_of, "")
     outside += [Outside(NOT_THE_EARLIEST, NOT_THE_EARLIEST, line.known_at, line) for line in others[:NEAREST]]
@@ -53,9 +56,9 @@ def attribute_lines(versions: list[Line], known: dict[int | None, Row], column: 
         if withdrawn_at := known[line.version]["withdrawn_at"]:
             lines[number] = replace(line, ends_at=withdrawn_at, end=DELETED, edge=WITHDRAWN)
         elif number + 1 < len(lines):
-            after = lines[number + 1]
-            end = f"replaced by version {after.version}"
-            lines[number] = replace(line, ends_at=after.known_at, end=end, edge=REPLACED)
+            next_line = lines[number + 1]
+            end = f"replaced by version {next_line.version}"
+            lines[number] = replace(line, ends_at=next_line.known_at, end=end, edge=REPLACED)
     return lines
 
 

@@ -93,4 +93,4 @@ def read_versions(tables: CustomerTables, table: Table, clock: datetime) -> dict
     for row in tables.rows(sql, **parameters):
         rows.setdefault(name_of(row), []).append(row)
     staged = {name_of(row): row for row in tables.rows(f"from {staging}")}
-    return {name: Version(table, staged[name], tuple(brought)) for name, brought in rows.items()}
+    return {name: Version(table, staged[name], tuple(raw_rows)) for name, raw_rows in rows.items()}

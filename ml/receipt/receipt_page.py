@@ -14,7 +14,7 @@ from rich.table import Table
 from ml.common.instants import format_instant
 from ml.featurestore.formulas import ASKED_AT
 from ml.receipt.lines import Change, Entry, Findings, Receipt
-from ml.receipt.tables import Tables, shown, text_of
+from ml.receipt.tables import Tables, text_of, value_text
 
 NAME = re.compile(r"[a-z_]\w*", re.IGNORECASE)
 INDENT = (0, 0, 0, 2)
@@ -38,7 +38,7 @@ class Page:
     def print(self) -> None:
         """Everything, from the value to whether the rows come to it."""
         receipt, entry = self.receipt, self.receipt.entry
-        value, as_of = shown(entry, entry.published), format_instant(receipt.as_of)
+        value, as_of = value_text(entry, entry.published), format_instant(receipt.as_of)
         self.say(f"{entry.feature.name} of {receipt.customer_id} at {as_of}: {value}")
         self.say(entry.feature.description)
         if receipt.first_known_at is None:
@@ -50,19 +50,19 @@ class Page:
             self.say(
                 f"Nothing about {receipt.customer_id} was known before {first}, so every feature is null."
             )
-        entries = list(once_each(entry))
-        for one in entries:
-            if one.formula is not None:
-                self.print_formula(one, one.formula)
-        for one in entries:
-            if one.formula is None:
-                self.print_rows(one)
+        entries = list(breadth_first(entry))
+        for part in entries:
+            if part.formula is not None:
+                self.print_formula(part, part.formula)
+        for part in entries:
+            if part.formula is None:
+                self.print_rows(part)
         self.say()
         if entry.findings.moves:
             self.say("The value moves with the as-of instant; what it is made from:")
         self.print_grid(self.spans(entry.findings))
         if receipt.matches:
-            value = shown(entry, entry.findings.value)
+            value = value_text(entry, entry.findings.value)
             self.say(f"{receipt.build_id} says {value}, and so do the rows of {receipt.load_id}: they match.")
         else:
             self.say(f"MISMATCH: {receipt.breach()}.")
@@ -70,18 +70,18 @@ class Page:
     def print_formula(self, entry: Entry, formula: str) -> None:
         """A formula, with its parts' values put in."""
         formula = " ".join(formula.split())
-        values = {part.feature.name: shown(part, part.findings.value) for part in entry.parts}
+        values = {part.feature.name: value_text(part, part.findings.value) for part in entry.parts}
         values[ASKED_AT] = text_of(self.receipt.as_of)
-        filled = NAME.sub(lambda word: values.get(word[0], word[0]), formula)
-        result = shown(entry, entry.findings.value)
+        with_values = NAME.sub(lambda word: values.get(word[0], word[0]), formula)
+        result = value_text(entry, entry.findings.value)
         self.say()
-        self.print_grid([(entry.feature.name, f"= {formula}"), ("", f"= {filled}"), ("", f"= {result}")])
+        self.print_grid([(entry.feature.name, f"= {formula}"), ("", f"= {with_values}"), ("", f"= {result}")])
 
     def print_rows(self, entry: Entry) -> None:
         """The rows of one stored feature, those that make it and those beside them."""
         self.say()
         if entry is not self.receipt.entry:
-            self.say(f"{entry.feature.name}: {shown(entry, entry.published)}")
+            self.say(f"{entry.feature.name}: {value_text(entry, entry.published)}")
             self.print_grid(self.spans(entry.findings))
         if entry.findings.counted:
             self.say("Rows that make it:")
@@ -103,25 +103,25 @@ class Page:
         clock, until = self.receipt.data_clock, findings.until
         rows: list[tuple[str, ...]] = []
         if findings.since:
-            rows.append(("holds since", *described(findings.since)))
+            rows.append(("holds since", *change_cells(findings.since)))
         if until and until.instant <= clock:
-            return [*rows, ("exact until", *described(until))]
+            return [*rows, ("exact until", *change_cells(until))]
         limit = "data clock: what becomes known later is not in it"
         rows.append(("exact until", format_instant(clock), limit))
-        return [*rows, ("next change", *described(until))] if until else rows
+        return [*rows, ("next change", *change_cells(until))] if until else rows
 
 
-def described(change: Change) -> tuple[str, str]:
+def change_cells(change: Change) -> tuple[str, str]:
     return format_instant(change.instant), change.because
 
 
-def once_each(entry: Entry) -> Iterator[Entry]:
+def breadth_first(entry: Entry) -> Iterator[Entry]:
     """The entry and all its parts, each once, breadth first."""
-    seen: set[str] = set()
-    waiting = [entry]
-    while waiting:
-        one = waiting.pop(0)
-        if one.feature.name not in seen:
-            seen.add(one.feature.name)
-            waiting += one.parts
-            yield one
+    names: set[str] = set()
+    queue = [entry]
+    while queue:
+        part = queue.pop(0)
+        if part.feature.name not in names:
+            names.add(part.feature.name)
+            queue += part.parts
+            yield part

@@ -12,6 +12,7 @@ from rich.table import Table
 from ml.ingest.declaration import raw_table
 from ml.receipt.lines import Entry, Line
 
+# What a person reads on a screen or two; --json has every row.
 MOST_ROWS = 50
 # Blanks between columns.
 WIDE, NARROW = 2, 1
@@ -46,15 +47,19 @@ class Tables:
         if more > 0:
             rows.append(("", f"and {more:,} earlier rows (--json has all)"))
         if entry.findings.kind == "total":
-            rows.append(("", "total", "", "", "", shown(entry, entry.findings.value)))
+            rows.append(("", "total", "", "", "", value_text(entry, entry.findings.value)))
         return table_of(rows, "Counts until" + (f"\n{usual}" if usual else ""), entry, self.width)
 
     def outside(self, entry: Entry) -> Table:
         """The nearest rows that do not count, in order of time."""
         rows = []
-        for one in sorted(entry.findings.outside, key=lambda one: one.at or datetime.min):
-            reason = one.why + (f"\n{instant_near(one.at, self.as_of)}" if one.at else "")
-            rows.append(self.row(entry, one.line, reason))
+        for line_outside in sorted(
+            entry.findings.outside, key=lambda line_outside: line_outside.at or datetime.min
+        ):
+            reason = line_outside.why + (
+                f"\n{instant_near(line_outside.at, self.as_of)}" if line_outside.at else ""
+            )
+            rows.append(self.row(entry, line_outside.line, reason))
         return table_of(rows, "Why not", entry, self.width)
 
     def row(self, entry: Entry, line: Line, why: str) -> Row:
@@ -67,7 +72,7 @@ class Tables:
         if line.known_at is not None:
             later = span_text(line.known_at - min(line.occurred.values(), default=line.known_at))
             known = instant_near(line.known_at, self.as_of) + (f" +{later}" if later else "")
-        amount = shown(entry, line.amount) if line.starts_at else ""
+        amount = value_text(entry, line.amount) if line.starts_at else ""
         return self.origin(line), line.subject, "\n".join(occurred), known, why, amount
 
     def origin(self, line: Line) -> str:
@@ -82,13 +87,13 @@ class Tables:
     def below(self, line: Line) -> list[Row]:
         """What belongs to a line: the items of an order with their quantities, or the order of an item."""
         rows: list[Row] = []
-        for one in line.below:
-            if one.table != raw_table("order_items").name:
-                rows.append((self.origin(one), f"  in {one.subject}"))
+        for item in line.below:
+            if item.table != raw_table("order_items").name:
+                rows.append((self.origin(item), f"  in {item.subject}"))
                 continue
-            category = f" ({one.raw['category']})" if one.raw["category"] else ""
-            what = f"  of which line {one.key['line_number']}{category}"
-            rows.append((self.origin(one), what, "", "", "", f"({text_of(one.amount)})"))
+            category = f" ({item.raw['category']})" if item.raw["category"] else ""
+            what = f"  of which line {item.key['line_number']}{category}"
+            rows.append((self.origin(item), what, "", "", "", f"({text_of(item.amount)})"))
         return rows
 
     def end(self, line: Line, usual: str) -> str:
@@ -107,8 +112,8 @@ def table_of(rows: list[Row], why: str, entry: Entry, width: int) -> Table:
     unbroken = sum(longest_parts([titles, *rows], str.splitlines))
     gap = WIDE if unbroken + WIDE * len(titles) <= width else NARROW
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
-    for title, least in zip(titles, longest, strict=True):
-        table.add_column(title, overflow="fold", min_width=least if has_room else None)
+    for title, min_width in zip(titles, longest, strict=True):
+        table.add_column(title, overflow="fold", min_width=min_width if has_room else None)
     table.columns[-1].justify = "right"
     for row in rows:
         table.add_row(*row)
@@ -121,7 +126,7 @@ def longest_parts(rows: list[Row], parts_of: Callable[[str], list[str]]) -> list
     return [max((len(part) for cell in column for part in parts_of(cell)), default=0) for column in columns]
 
 
-def shown(entry: Entry, value: Any) -> str:
+def value_text(entry: Entry, value: Any) -> str:
     """A value of the entry's feature; money with its cents."""
     is_money = isinstance(value, Decimal) and entry.feature.meta.get("unit") == "money"
     return text_of(value, 2 if is_money else 0)

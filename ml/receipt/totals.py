@@ -9,7 +9,8 @@ from ml.receipt.facts import Facts
 from ml.receipt.lines import Change, Findings, Line
 from ml.receipt.models import Contribution, Model
 
-NAMED = 2
+# A change is explained by its first two reasons; more would not fit into a line of the receipt.
+REASONS_MAX = 2
 FIRST_KNOWN = "first known fact of the customer"
 KINDS = {"total": "total", "min": "earliest", "max": "latest"}
 # Each change of a value, and the value from then on.
@@ -25,7 +26,7 @@ def find_total(facts: Facts, model: Model, parts: list[Contribution], as_of: dat
     combine = COMBINE[kind]
     lines, others = facts.behind(model, parts)
     since, until = changes_around(steps_of(lines, first_known, start, combine), as_of)
-    counted = sorted((line for line in lines if line.counts_at(as_of)), key=by_time)
+    counted = [line for line in lines if line.counts_at(as_of)]
     exists = first_known is not None and first_known <= as_of
     amounts = [line.amount for line in counted if line.amount is not None]
     value = combine(start, amounts) if exists else None
@@ -49,11 +50,6 @@ def latest_of(value: Any, amounts: list[Any]) -> Any:
 
 
 COMBINE: dict[str, Combine] = {"total": sum_of, "min": earliest_of, "max": latest_of}
-
-
-def by_time(line: Line) -> tuple[Any, ...]:
-    """Lines in the order in which things happened."""
-    return (min(line.occurred.values(), default=datetime.min), line.known_at or datetime.min, str(line.name))
 
 
 def steps_of(lines: Iterable[Line], first_known: datetime | None, start: Any, combine: Combine) -> list[Step]:
@@ -82,8 +78,8 @@ def steps_of(lines: Iterable[Line], first_known: datetime | None, start: Any, co
             value = combine(value, [line.amount for _, line in changes[instant]])
         if not steps or steps[-1][1] != value:
             reasons = [reason for reason, _ in changes[instant]] or [FIRST_KNOWN]
-            more = f" and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
-            steps.append((Change(instant, "; ".join(reasons[:NAMED]) + more), value))
+            more = f" and {len(reasons) - REASONS_MAX} more" if len(reasons) > REASONS_MAX else ""
+            steps.append((Change(instant, "; ".join(reasons[:REASONS_MAX]) + more), value))
     return steps
 
 

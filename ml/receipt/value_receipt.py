@@ -85,7 +85,7 @@ class Reader:
     ) -> None:
         self.catalog, self.models, self.facts, self.as_of = catalog, models, facts, as_of
         self.published = published
-        self.features = {one.name: one for one in catalog.features}
+        self.features = {feature.name: feature for feature in catalog.features}
         self.entry = cache(self.read_entry)
 
     def read_entry(self, name: str) -> Entry:

@@ -61,15 +61,21 @@ PEOPLE: dict[str, list[Row]] = {
     ],
     "visiting": [session(1, at=10, page_views=3), session(1, at=10, page_views=5, loaded_at=day(11))],
     "recent": [order(1, at=490)],
+    "tied": [
+        *(order(number, at=10) for number in (1, 2, 3)),
+        *(ticket(number, at=10) for number in (1, 2)),
+        *(order(number, at=200) for number in (4, 5, 6)),
+    ],
     "moving": [],
     "-5": [],
 }
 CUSTOMERS = [
-    *(person(who) for who in PEOPLE if who != "moving"),
+    *(person(who) for who in PEOPLE if who not in ("moving", "tied")),
     person("moving", city="Oslo", birth_date=day(-9000).date(), updated_at=day(2)),
     person("moving", city="Rome", birth_date=day(-8000).date(), updated_at=day(30)),
     person("moving", city=None, updated_at=day(50)),
     person("clock", registered_at=CLOCK),
+    person("tied"),
 ]
 
 

@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from ml.featurestore.catalog import read_catalog
+from ml.home.layout import Home
+from ml.receipt import receipt
+from ml.receipt.as_json import as_dict
+from ml.receipt.customer_tables import CustomerTables
 from tests.ml.receipt.hand import CLOCK, asked, places
 from tests.reference.by_hand import day
 
@@ -234,3 +239,20 @@ def test_a_change_after_the_data_clock_is_told_but_not_sworn_to(hand: Path) -> N
     found = asked(hand, "recent", "orders_30d")
     assert (found["published"], found["until"], found["exact_until"]) == (1, day(520), CLOCK)
     assert found["until_because"] == "order recent-o1: 30 days since ordered"
+
+
+def test_ties_come_in_one_order_whatever_the_order_of_the_rows(
+    hand: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = [feature.name for feature in read_catalog(Home.at(hand).current_build()).features]
+    receipts = {feature: as_dict(receipt("tied", feature, as_of=day(20), home=hand)) for feature in features}
+    fetched = CustomerTables.fetched
+
+    def reversed_rows(tables: CustomerTables, sql: str, values: Any = None) -> Any:
+        columns, rows = fetched(tables, sql, values)
+        return columns, rows if "order by" in sql.rsplit("\nselect ")[-1] else rows[::-1]
+
+    monkeypatch.setattr(CustomerTables, "fetched", reversed_rows)
+
+    for feature in features:
+        assert as_dict(receipt("tied", feature, as_of=day(20), home=hand)) == receipts[feature]
