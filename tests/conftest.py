@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_dbt import warm_dbt
 from tests.worlds import Built, built, shared_folder
 
 
@@ -15,6 +16,13 @@ def no_server_of_others() -> None:
     """Models of tests are recorded in the homes of tests, whatever the environment names."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Builds of tests do not import dbt anew."""
+    with warm_dbt(tmp_path_factory.mktemp("dbt")):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

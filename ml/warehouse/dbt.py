@@ -134,15 +134,7 @@ def follow(command: list[str], environment: dict[str, str], progress: Progress) 
     failed: list[str] = []
     with (
         progress.bar("building", total=100) as bar,
-        subprocess.Popen(
-            command,
-            env=environment,
-            cwd=CODE,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process,
+        start_dbt(command, environment) as process,
     ):
         assert process.stdout is not None
         for line in process.stdout:
@@ -155,6 +147,19 @@ def follow(command: list[str], environment: dict[str, str], progress: Progress) 
                 bar.set_to(event["done"], event["total"], event["node"])
     if process.returncode != 0:
         raise BuildError(failure_sentence(failed or [word for word in last_words if word][-3:]))
+
+
+def start_dbt(command: list[str], environment: dict[str, str]) -> "subprocess.Popen[str]":
+    """Start dbt's process; it ends when its standard input is closed."""
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=CODE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def read_event(line: str) -> dict[str, Any] | None:
