@@ -21,7 +21,7 @@ from ml.receipt import receipt
 from ml.warehouse import build, increment
 from ml.warehouse.materialize import materialize
 from tests.dbt_project.hand_run import Hand
-from tests.ml.warehouse.test_increment import in_time
+from tests.ml.warehouse.extracts import in_time
 from tests.reference.worlds import latest_instant, random_world, write_world
 
 # DuckDB would take the last folder for a column of every row below it.

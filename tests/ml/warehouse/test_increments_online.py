@@ -17,7 +17,7 @@ from ml.home.build_manifest import data_clock
 from ml.home.layout import Home
 from ml.warehouse import build, increment
 from ml.warehouse.materialize import materialize
-from tests.ml.warehouse.test_increment import add, at_random
+from tests.ml.warehouse.extracts import add, at_random
 from tests.reference.worlds import random_world
 
 VIEWS = ("engagement", "orders", "profile", "support")
