@@ -13,6 +13,7 @@ import duckdb
 from ml.common.paths import ROOT
 from ml.ingest import ingest
 from tests.reference.worlds import World, write_world
+from tests.warm_dbt import run_dbt_program
 
 FEATURES = (
     "feat_customer_engagement",
@@ -46,16 +47,22 @@ class Hand:
         return self.home / "dbt" / "output"
 
     def dbt(
-        self, *arguments: str, output: Path | None = None, **variables: Any
-    ) -> subprocess.CompletedProcess:
-        """Run dbt with ``arguments`` and ``variables``, Parquet files going to ``output`` if it is given."""
+        self, *arguments: str, output: Path | None = None, forked: bool = True, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run dbt with ``arguments`` and ``variables``, Parquet files going to ``output`` if it is given.
+
+        ``forked`` from the process of tests that has imported dbt, or as the program in the environment.
+        """
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CHURN_")}
         environment |= {"CHURN_HOME": str(self.home), "DBT_TARGET_PATH": str(self.target)}
         environment |= {"DBT_LOG_PATH": str(self.folder / "logs")}
         environment |= {"CHURN_OUTPUT": str(output)} if output else {}
-        command = [str(Path(sys.executable).with_name("dbt")), *arguments, "--vars", json.dumps(variables)]
+        words, project = [*arguments, "--vars", json.dumps(variables)], ROOT / "dbt_project"
+        if forked:
+            return run_dbt_program(words, environment, project)
+        command = [str(Path(sys.executable).with_name("dbt")), *words]
         return subprocess.run(
-            command, env=environment, cwd=ROOT / "dbt_project", capture_output=True, text=True, check=False
+            command, env=environment, cwd=project, capture_output=True, text=True, check=False
         )
 
     def results(self) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ def hand(tmp_path_factory: pytest.TempPathFactory) -> Hand:
 
 
 def test_without_raw_tables_there_is_one_sentence(tmp_path: Path) -> None:
-    ran = Hand(tmp_path).dbt("build")
+    ran = Hand(tmp_path).dbt("build", forked=False)
     assert ran.returncode != 0
     assert (
         f"there are no raw tables in {tmp_path}/home/raw/current: run 'churn ingest PATH' first, or set "
@@ -33,14 +33,14 @@ def test_without_raw_tables_there_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_new_output_folder_is_made(hand: Hand, tmp_path: Path) -> None:
     output = tmp_path / "not" / "there" / "yet"
-    ran = hand.dbt("build", "--exclude-resource-type", "test", output=output)
+    ran = hand.dbt("build", "--exclude-resource-type", "test", output=output, forked=False)
     assert ran.returncode == 0, ran.stdout
     assert {path.name for path in (output / "features").iterdir()} == set(FEATURES)
     assert {path.name for path in (output / "labels").iterdir()} == set(LABELS)
 
 
 def test_the_age_of_each_source_is_that_of_its_newest_fact(hand: Hand) -> None:
-    ran = hand.dbt("source", "freshness")
+    ran = hand.dbt("source", "freshness", forked=False)
     assert ran.returncode == 0, ran.stdout
     found = json.loads((hand.target / "sources.json").read_text())["results"]
     newest = {each["unique_id"].split(".")[-1]: each.get("max_loaded_at") for each in found}
