@@ -25,7 +25,8 @@ from tests.ml.ended_world import LAST_RETURN, START, write_ended_world
 from tests.worlds import Built
 
 ATTRIBUTES = ["gender", "city", "country", "acquisition_channel", "email_verified", "phone_verified"]
-QUICK = replace(Problem(), tuning=Tuning(trials=0), training_rows_max=2000)
+NAMES = ("prior", "recency_rule", "logistic_regression")
+QUICK = replace(Problem(), candidates=NAMES, tuning=Tuning(trials=0), training_rows_max=2000)
 
 
 def undated(home: Path) -> list[str]:
