@@ -9,7 +9,7 @@ READY := .venv/.ready
 export CHURN_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types sql imports docs docs-site bench chaos clean
+.PHONY: help setup demo test test-all check lint types sql imports docs docs-site bench chaos clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -34,10 +34,13 @@ demo: $(READY) ## From raw tables to scores and pages (DEMO=complete-journey or 
 	$(BIN)/churn explore
 	$(BIN)/churn report
 
-test: $(READY) ## Run the tests, file by file, on two cores.
+test: $(READY) ## Run the tests, file by file, on two cores; slow ones only where what they test has changed.
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --changed
+
+test-all: $(READY) ## Run every test.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 15
 
-check: lint types sql imports test ## All that CI checks.
+check: lint types sql imports test-all ## All that CI checks.
 
 lint: $(READY) ## Style and layout of the Python.
 	$(BIN)/ruff check .

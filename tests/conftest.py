@@ -7,8 +7,30 @@ from pathlib import Path
 
 import pytest
 
+from tests import changed
 from tests.warm_dbt import warm_dbt
 from tests.worlds import Built, built, shared_folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--changed", action="store_true", help="leave out slow tests of what has not changed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", changed.MARKER)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if not config.getoption("changed"):
+        return None
+    return "slow tests of what has not changed are left out: 'make test-all' runs them"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("changed"):
+        run, left_out = changed.split_items(items, changed.changed_files())
+        items[:] = run
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from ml.home.layout import ROOT, Home
 from ml.home.problem_file import remember_problem
 from ml.model.store import read_manifest
 from tests.worlds import Built
+
+pytestmark = pytest.mark.subjects("docs/own-labels.md", "docs/own-models.md", "ml/train", "ml/features")
 
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SMALL = """

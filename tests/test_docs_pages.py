@@ -55,6 +55,7 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text()) < 10_000
 
 
+@pytest.mark.subjects("docs/tutorial.md", "ml/cli", "ml/demos")
 def test_the_tutorial_runs_and_shows_what_comes_out(tmp_path: Path) -> None:
     blocks = BLOCK.findall((DOCS / "tutorial.md").read_text())
     shown = [text for language, text in blocks if language == "text"]

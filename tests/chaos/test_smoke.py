@@ -18,6 +18,8 @@ from tests.chaos.states import Damage, State, load_digest, read_state
 from tests.chaos.stories import Story, Unharmed, unharmed
 from tests.reference.worlds import random_world, write_world
 
+pytestmark = pytest.mark.subjects("ml/home", "ml/ingest", "ml/warehouse", "ml/featurestore")
+
 REPLACE_ALL = Story("ingest", "one", ("ingest", "two"))
 
 

@@ -20,6 +20,8 @@ from tests.reference.asked import asked_rows
 from tests.reference.by_hand import customer, day, item, order, session, ticket, world
 from tests.worlds import Built
 
+pytestmark = pytest.mark.subjects("dbt_project")
+
 STAGED = ("stg_customers", "stg_order_items", "stg_orders", "stg_sessions", "stg_support_tickets")
 FACTS = ("int_order_facts", "int_order_line_facts", "int_session_facts", "int_ticket_facts")
 IN_BETWEEN = (*FACTS, "int_customer_categories", "int_customer_versions", "int_customers", "int_cutoffs")

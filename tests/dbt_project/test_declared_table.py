@@ -26,6 +26,10 @@ from ml.config.project import write_project
 from tests.reference.random_facts import END, some_delay, some_instant
 from tests.reference.worlds import random_world, write_world
 
+pytestmark = pytest.mark.subjects(
+    "dbt_project", "ml/ingest", "ml/warehouse", "ml/audit", "docs/own-tables.md"
+)
+
 PAGE = ROOT / "docs" / "own-tables.md"
 BLOCK = re.compile(r"^```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WINDOWS = (7, 30, 90, 365)

@@ -13,6 +13,8 @@ from ml.warehouse import build
 from tests.dbt_project.hand_run import FEATURES, LABELS, Hand, ingested
 from tests.reference.by_hand import customer, day, order, world
 
+pytestmark = pytest.mark.subjects("dbt_project", "ml/warehouse")
+
 TINY = world(customer(), customer(city="Ulm", updated_at=day(50)), order(1, 10), order(2, 40))
 
 

@@ -8,6 +8,8 @@ import pytest
 from tests.dbt_project.hand_run import FEATURES, LABELS, ingested, rows_of
 from tests.reference.worlds import random_world
 
+pytestmark = pytest.mark.subjects("dbt_project")
+
 CUSTOMERS = 45
 ORDERS = "compiled/tidemark/models/marts/features/feat_customer_orders.sql"
 FAST = "lag(customer_number) over ()"

@@ -10,6 +10,8 @@ import pytest
 from tests.ml.ingest.worlds import write_folder
 from tests.worlds import Built, built
 
+pytestmark = pytest.mark.subjects("dbt_project")
+
 # The largest value of DECIMAL(18,4), and a placeholder of thirteen nines.
 LARGEST, NINES = Decimal("99999999999999.9999"), Decimal(9_999_999_999_999)
 START = datetime(2024, 2, 1)

@@ -15,6 +15,8 @@ from tests.reference.compare import compare
 from tests.reference.worlds import random_world
 from tests.worlds import Built
 
+pytestmark = pytest.mark.subjects("dbt_project", "ml/featurestore")
+
 WINDOWS = (7, 14, 30, 90, 365)
 NEW = {"orders_14d", "spend_14d", "tickets_14d", "sessions_14d", "average_order_value_14d"}
 

@@ -10,6 +10,8 @@ from ml.warehouse import build
 from tests.ml.audit.planted import Fault, planted
 from tests.worlds import Built
 
+pytestmark = pytest.mark.subjects("ml/audit", "dbt_project")
+
 CHECKS = ("poison", "replay")
 SECONDS = 40
 ORDERS = "models/marts/features/feat_customer_orders.sql"

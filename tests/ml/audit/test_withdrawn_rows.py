@@ -11,6 +11,8 @@ from ml.warehouse import build
 from tests.ml.audit.planted import Fault, planted
 from tests.worlds import Built
 
+pytestmark = pytest.mark.subjects("ml/audit", "dbt_project")
+
 SECONDS = 40
 # A deletion counts from when the row was deleted, though nobody knew it yet.
 DELETED_TOO_EARLY = Fault(

@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from ml.cli import main
 from ml.cli.demo import STEPS
 
+pytestmark = pytest.mark.subjects("ml/cli", "ml/demos")
+
 
 def test_every_step_is_called_in_order_with_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[list[str]] = []

@@ -10,6 +10,8 @@ import pytest
 from ml.common.paths import CODE, is_project, project_root
 from ml.config.project import FILES
 
+pytestmark = pytest.mark.subjects("pyproject.toml", "ml/common/paths.py", "ml/cli")
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -32,6 +32,8 @@ from ml.home.test_set_log import EVIDENCE, VERDICT, read_looks
 from ml.model.store import read_model
 from tests.ml.conftest import PROBLEM, Workshop
 
+pytestmark = pytest.mark.subjects("ml/evaluate", "ml/metrics", "ml/decision")
+
 Trained = tuple[Path, dict[str, Any]]
 
 

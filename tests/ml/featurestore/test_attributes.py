@@ -24,6 +24,8 @@ from ml.warehouse import build
 from tests.ml.ended_world import LAST_RETURN, START, write_ended_world
 from tests.worlds import Built
 
+pytestmark = pytest.mark.subjects("ml/featurestore", "ml/features")
+
 ATTRIBUTES = ["gender", "city", "country", "acquisition_channel", "email_verified", "phone_verified"]
 NAMES = ("prior", "recency_rule", "logistic_regression")
 QUICK = replace(Problem(), candidates=NAMES, tuning=Tuning(trials=0), training_rows_max=2000)

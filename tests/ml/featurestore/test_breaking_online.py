@@ -28,6 +28,8 @@ from tests.ml.featurestore.asking import offline, online
 from tests.ml.featurestore.small_build import ORDER_ROWS, write_build
 from tests.ml.featurestore.test_online_layout import customer, opened, pushed_orders, view_of
 
+pytestmark = pytest.mark.subjects("ml/featurestore/online", "ml/home")
+
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)
 LONG_AGO = datetime(2015, 5, 20)
 EVERYBODY = ["ann", "nil", "old"]

@@ -42,6 +42,8 @@ from tests.ml.featurestore.feast_worlds import (
 )
 from tests.ml.featurestore.small_build import ORDER_ROWS
 
+pytestmark = pytest.mark.subjects("ml/featurestore", "feature_repo")
+
 ORDERS = ["orders:orders", "orders:spend", "orders:last_word", "orders:last_at"]
 ODD = ["it's", "[a]", "k=v", "what*?", "a b#c", "customer_id=nobody"]
 NUMBERS = View(

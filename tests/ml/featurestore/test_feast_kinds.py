@@ -26,6 +26,8 @@ from tests.ml.featurestore.plain_worlds import (
 )
 from tests.ml.featurestore.test_feast_shapes import AT, A, B, on_demand, registry_of, rows, stream_view
 
+pytestmark = pytest.mark.subjects("ml/featurestore", "feature_repo")
+
 UNTIL = NOON.replace(tzinfo=UTC)
 
 

@@ -46,6 +46,8 @@ from tests.ml.featurestore.feast_worlds import (
     random_world,
 )
 
+pytestmark = pytest.mark.subjects("ml/featurestore", "feature_repo")
+
 ORDERS = [f"orders:{name}" for name in ("orders", "spend", "last_word", "last_at")]
 VISITS = ["visits:visits", "visits:guide"]
 

@@ -43,6 +43,8 @@ from tests.ml.featurestore.plain_worlds import (
     write,
 )
 
+pytestmark = pytest.mark.subjects("ml/featurestore", "feature_repo")
+
 A, B = {"who": "a"}, {"who": "b"}
 AT = NOON - timedelta(hours=1)
 

@@ -24,6 +24,8 @@ from tests.ml.featurestore.plain_worlds import (
     write,
 )
 
+pytestmark = pytest.mark.subjects("ml/featurestore", "feature_repo")
+
 MINUTE, MICRO = timedelta(minutes=1), timedelta(microseconds=1)
 A, B = {"who": "a"}, {"who": "b"}
 NAN = float("nan")

@@ -31,6 +31,8 @@ from tests.ml.featurestore.plain_worlds import (
     write,
 )
 
+pytestmark = pytest.mark.subjects("ml/featurestore", "feature_repo")
+
 MINUTE, MICRO = timedelta(minutes=1), timedelta(microseconds=1)
 FEATURES = {"n": Int64, "x": Float64, "word": String, "many": Array(Int64)}
 WHO, SHOPS = ["a", "b", "Ü", "10", "9"], [1, 2, 10]

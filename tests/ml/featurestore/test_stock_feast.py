@@ -41,6 +41,8 @@ from tests.ml.featurestore.feast_worlds import (
     question,
 )
 
+pytestmark = pytest.mark.subjects("ml/featurestore", "feature_repo")
+
 OLD = datetime(2015, 6, 6, tzinfo=UTC)
 
 

@@ -18,6 +18,8 @@ from tests.ml.featurestore.small_build import ORDER_ROWS, write_build
 from tests.ml.warehouse.test_materialize import CLOCK, EVERYBODY
 from tests.worlds import Built
 
+pytestmark = pytest.mark.subjects("ml/home", "ml/warehouse", "ml/ingest")
+
 DAMAGES = {
     "cut off": '{"build_id": "build-0',
     "of another kind": "[]",

@@ -24,6 +24,8 @@ from tests.dbt_project.hand_run import Hand
 from tests.ml.warehouse.extracts import in_time
 from tests.reference.worlds import latest_instant, random_world, write_world
 
+pytestmark = pytest.mark.subjects("ml/home", "ml/warehouse", "ml/common")
+
 # DuckDB would take the last folder for a column of every row below it.
 PLAIN, ODD = "plain", "it's [a] k=v* {b} %7e/customer_id=nobody"
 WORLD = random_world(3, customers=25)

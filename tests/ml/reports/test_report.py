@@ -24,6 +24,8 @@ from ml.train import train
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import relabel, write_build
 
+pytestmark = pytest.mark.subjects("ml/reports", "ml/page", "ml/evaluate")
+
 FEW = replace(
     PROBLEM,
     candidates=("prior", "recency_rule", "logistic_regression", "decision_tree"),

@@ -29,6 +29,8 @@ from ml.tracking.server import hushed, record_place
 from ml.warehouse.rollback import let_record_follow
 from tests.ml.conftest import Workshop
 
+pytestmark = pytest.mark.subjects("ml/tracking")
+
 VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_HTTP_REQUEST_TIMEOUT")
 MANIFEST: dict[str, Any] = {
     "model_version": "model-000001",

@@ -23,6 +23,8 @@ from ml.train.repeat import changed, differences, repeat, trials_of
 from ml.train.tuning import remembered_in
 from tests.ml.synthetic_build import write_build
 
+pytestmark = pytest.mark.subjects("ml/tracking", "ml/train")
+
 NAMES = ("prior", "recency_rule", "logistic_regression", "xgboost")
 PROBLEM = replace(
     Problem(), candidates=NAMES, tuning=Tuning(trials=2), training_rows_max=1500, metric="roc_auc"

@@ -14,6 +14,8 @@ from ml.train.folds import Asked, Fold
 from ml.train.refit import refit_all
 from tests.ml.conftest import PROBLEM, Workshop
 
+pytestmark = pytest.mark.subjects("ml/train", "ml/evaluate")
+
 NAMES = ("logistic_regression", "xgboost", "lightgbm", "hist_gradient_boosting")
 TREES = {"xgboost": "n_estimators", "lightgbm": "n_estimators", "hist_gradient_boosting": "max_iter"}
 

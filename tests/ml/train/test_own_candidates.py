@@ -22,6 +22,8 @@ from ml.train import train
 from ml.train.repeat import repeat
 from tests.ml.synthetic_build import write_build
 
+pytestmark = pytest.mark.subjects("ml/train", "ml/model")
+
 MODULE = """
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_selector, make_column_transformer

@@ -15,6 +15,8 @@ from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import write_build
 from tests.worlds import Built
 
+pytestmark = pytest.mark.subjects("ml/train", "ml/model")
+
 OFF = "sensitive: off unless the problem names it under use_sensitive"
 
 

@@ -21,6 +21,8 @@ from ml.train.repeat import repeat
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import write_build
 
+pytestmark = pytest.mark.subjects("ml/train", "ml/model")
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:

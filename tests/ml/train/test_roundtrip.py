@@ -8,6 +8,8 @@ from ml.config.problem import CANDIDATES
 from tests.ml.conftest import Workshop
 from tests.ml.roundtrip import COLUMNS, SAME, results
 
+pytestmark = pytest.mark.subjects("ml/train", "ml/model")
+
 CONSTANT = f"left out (always the same in training), {SAME}"
 EXPECTED = {
     "all null": f"left out (always null in training), {SAME}",

@@ -29,6 +29,8 @@ from tests.ml.audit.given import given
 from tests.ml.synthetic_build import CLOCK, simulate_orders, write_build
 from tests.worlds import Built
 
+pytestmark = pytest.mark.subjects("ml/train", "ml/features")
+
 NAMES = ("prior", "recency_rule", "logistic_regression", "decision_tree")
 PROBLEM = replace(Problem(), candidates=NAMES, tuning=Tuning(trials=0), training_rows_max=1500)
 FILE = f"candidates: [{', '.join(NAMES)}]\ntuning: {{trials: 0}}\ntraining_rows_max: 1500\n"

@@ -14,6 +14,8 @@ from ml.warehouse import build, increment
 from tests.ml.warehouse.same import differing
 from tests.reference.worlds import write_world
 
+pytestmark = pytest.mark.subjects("dbt_project", "ml/warehouse")
+
 FIRST_INGEST, SECOND_INGEST = datetime(2024, 3, 1, 12), datetime(2024, 4, 1, 12)
 CANCELLED, RESOLVED, DELETED = datetime(2024, 3, 20), datetime(2024, 3, 15), datetime(2024, 3, 25)
 

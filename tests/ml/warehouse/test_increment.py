@@ -14,6 +14,8 @@ from tests.ml.warehouse.same import differing, misplaced, moved
 from tests.reference.withdrawn import withdrawn_world
 from tests.reference.worlds import random_world, write_world
 
+pytestmark = pytest.mark.subjects("dbt_project", "ml/warehouse", "ml/ingest")
+
 CLOCK = datetime(2024, 6, 1)
 
 

@@ -21,6 +21,8 @@ from tests.ml.warehouse.extracts import add, folder_of
 from tests.ml.warehouse.same import TABLES, differing
 from tests.reference.worlds import random_world, write_world
 
+pytestmark = pytest.mark.subjects("dbt_project", "ml/warehouse", "ml/ingest")
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:

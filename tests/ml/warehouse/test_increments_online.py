@@ -20,6 +20,8 @@ from ml.warehouse.materialize import materialize
 from tests.ml.warehouse.extracts import add, at_random
 from tests.reference.worlds import random_world
 
+pytestmark = pytest.mark.subjects("ml/warehouse", "ml/featurestore/online")
+
 VIEWS = ("engagement", "orders", "profile", "support")
 LATER = timedelta(days=45)
 
