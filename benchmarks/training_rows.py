@@ -13,8 +13,8 @@ from ml.common.sampling import in_first_half
 from ml.config.problem import Problem
 from ml.model.inputs import NUMBER, TEXT, Input
 from ml.train.candidates import Candidate, candidates
-from ml.train.fitting import Rows, fit
-from ml.train.folds import Asked, Fold, earlier_folds
+from ml.train.fitting import PreparedRows, fit
+from ml.train.folds import Fold, LabelledRows, earlier_folds
 from ml.train.refit import refit_all
 from ml.train.trials import try_all
 
@@ -26,7 +26,7 @@ GAP = timedelta(days=30)
 BOOSTED, EVERY = "boosted", "every"
 
 
-def made_rows(rows: int, features: int, seed: int = 1) -> Asked:
+def made_rows(rows: int, features: int, seed: int = 1) -> LabelledRows:
     """Rows of so many features: a history of orders, a text, and numbers of which every fifth has nulls."""
     random = np.random.default_rng(seed)
     placed = random.integers(1, 40, rows).astype(np.float64)
@@ -47,10 +47,10 @@ def made_rows(rows: int, features: int, seed: int = 1) -> Asked:
     customers = max(1, rows // CUTOFFS)
     names = np.array([f"c{number}" for number in range(customers)], dtype=object)
     at = np.datetime64("2023-01-02", "us") + WEEK * np.sort(np.arange(rows) % CUTOFFS)
-    return Asked(frame, churned, names[np.arange(rows) % customers], at)
+    return LabelledRows(frame, churned, names[np.arange(rows) % customers], at)
 
 
-def inputs_of(asked: Asked) -> list[Input]:
+def inputs_of(asked: LabelledRows) -> list[Input]:
     """The inputs of made-up rows."""
     return [
         Input(name, TEXT if name == "city" else NUMBER, "", 0.0, len(CITIES) if name == "city" else 0)
@@ -58,7 +58,7 @@ def inputs_of(asked: Asked) -> list[Input]:
     ]
 
 
-def boosted(asked: Asked) -> dict[str, float]:
+def boosted(asked: LabelledRows) -> dict[str, float]:
     """Preparation and both fits of the boosted candidates, seconds each."""
     found = {}
     problem = Problem()
@@ -70,15 +70,15 @@ def boosted(asked: Asked) -> dict[str, float]:
     return found
 
 
-def fit_alone(candidate: Candidate, asked: Asked) -> None:
+def fit_alone(candidate: Candidate, asked: LabelledRows) -> None:
     """As the last fold does."""
     churned = asked.churned.astype(int)
     preparation = candidate.pipeline.named_steps["prepare"]
     values = preparation.fit_transform(asked.frame, churned)
-    fit(candidate, preparation, Rows(values, churned, asked.at, GAP))
+    fit(candidate, preparation, PreparedRows(values, churned, asked.at, GAP))
 
 
-def every(asked: Asked) -> dict[str, float]:
+def every(asked: LabelledRows) -> dict[str, float]:
     """The whole candidate set with its usual settings, in three folds and anew; seconds by candidate."""
     last = np.unique(asked.at)[-CUTOFFS // 5]
     later = asked.take(asked.at >= last)

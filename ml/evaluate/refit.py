@@ -24,10 +24,10 @@ from ml.train.candidates import (
     WORTH_THREADS,
     Candidate,
     has_order_history,
-    made,
+    make_candidate,
     use_threads,
 )
-from ml.train.folds import Asked, Fold
+from ml.train.folds import Fold, LabelledRows
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
 SAME_TREES = 0.5
@@ -117,9 +117,9 @@ def refitted(model: ChurnModel, inputs: Sequence[Input], part: Part, parts: Part
     if candidate is None:
         return None
     gap = model.problem.gap
-    fold = Fold(Asked.of(part, inputs), Asked.of(parts.selection, inputs), gap)
+    fold = Fold(LabelledRows.of(part, inputs), LabelledRows.of(parts.selection, inputs), gap)
     pipeline, asked = fold.trial(candidate, stopping=len(part.table) < SAME_TREES * rows_tried(model, part))
-    held_out = Asked.of(parts.calibration, inputs)
+    held_out = LabelledRows.of(parts.calibration, inputs)
     raw = raw_probability(pipeline, held_out.frame)
     calibration = calibrate(held_out.churned, raw, model.problem.calibration, held_out.customers)
     return calibration.apply(asked)
@@ -142,11 +142,11 @@ def recipe(model: ChurnModel, inputs: Sequence[Input], part: Part) -> Candidate 
     if model.kind == REGISTERED or (model.kind == "repeat_purchase" and not has_order_history(inputs)):
         return None
     try:
-        candidate = made(model.kind, inputs, model.problem, rows)
+        candidate = make_candidate(model.kind, inputs, model.problem, rows)
     except ModelError:
         return None
     use_threads(candidate.pipeline, THREADS if rows >= WORTH_THREADS else 1)
-    whole = made(model.kind, inputs, model.problem, rows_tried(model, part))
+    whole = make_candidate(model.kind, inputs, model.problem, rows_tried(model, part))
     usual, usual_now = whole.model.get_params(), candidate.model.get_params()
     return candidate.with_settings(scaled(model.facts.get("settings", {}), usual, usual_now))
 

@@ -1,18 +1,22 @@
 """Training: labelled rows -> candidates -> calibrated champion, saved with its evidence.
 
-parts       the rows to fit, choose, calibrate and judge on
-suspects    inputs that tell the label too well to be honest
-candidates  the models that compete
-anew        each candidate once more, from training and selection rows
-choice      the best, or a simpler one as good
-verdict     the test part, touched once
-run         the steps in their order
+training           the steps in their order
+permitted          the features a model may read
+leakage_suspects   inputs that alone order the labels too well
+candidates         the models that compete
+folds, trials      each candidate fitted and validated in time
+tuning             better settings of the promising candidates
+refit              each candidate once more, from training and selection rows
+choice             the best candidate, or a simpler one that is as good
+test_part          the evidence on the test part, evaluated once
+promotion          whether the new model replaces the champion
+readback           the saved model in a fresh process
 """
 
 import os
 
-# Threads that wait shall sleep: where they spin, training beside other work takes several times as long.
-# Read when the first library with OpenMP is loaded.
+# Waiting threads sleep: where they spin instead, training beside other processes takes several times as long.
+# Set here because the first library with OpenMP reads it when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from ml.train.training import train

@@ -1,7 +1,7 @@
 """The models that compete, from the simplest to the least simple; each is one scikit-learn pipeline.
 
-Their settings suit a few ten thousand rows of a few thousand customers: a customer's rows are nearly alike,
-so that what few of them say does not hold for others. ``ml.train.tuning`` looks for better ones.
+Their settings suit a few ten thousand rows of a few thousand customers. A customer's rows are nearly alike,
+so trees are small and leaves large. ``ml.train.tuning`` searches for better settings.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,10 +32,10 @@ from ml.train.own_candidates import own_pipeline
 BASELINE = "recency_rule"
 THREADS = 2
 WORTH_THREADS = 20_000  # rows; with fewer, starting threads takes longer than they save
-LEAF_SHARE, FEWEST_IN_LEAF, MOST_IN_LEAF = 100, 20, 2_000  # a leaf holds one in a hundred rows at least
-TREES = 150
+LEAF_SHARE, FEWEST_IN_LEAF, MOST_IN_LEAF = 100, 20, 2_000  # a leaf has one in a hundred rows at least
+TREES = 150  # of a booster that has too few rows to learn when to stop
 HESSIAN_A_ROW = 0.2  # p (1 - p) of a churn rate between 0.3 and 0.7: XGBoost bounds leaves by its sum
-SAMPLE_TO_BOOST, INPUTS_TO_BOOST = 0.6, 0.4
+SAMPLE_TO_BOOST, INPUTS_TO_BOOST = 0.6, 0.4  # shares of the rows and of the columns that a tree sees
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Candidate:
     pipeline : Pipeline
         Steps ``prepare`` and ``model``.
     preparation : str
-        Candidates with the same word share their prepared columns.
+        Candidates with the same preparation share their prepared columns.
     balanced : bool
-        Both classes weigh the same in learning; calibration undoes what that does to the level.
+        Both classes weigh the same in fitting; calibration corrects the level afterwards.
     """
 
     name: str
@@ -65,32 +65,30 @@ class Candidate:
     def with_settings(self, settings: Mapping[str, Any]) -> "Candidate":
         """The same candidate, unfitted, with other settings of its model; ``balanced`` is one of them."""
         pipeline = clone(self.pipeline)
-        rest = {name: value for name, value in settings.items() if name != "balanced"}
-        pipeline.named_steps["model"].set_params(**rest)
+        of_model = {name: value for name, value in settings.items() if name != "balanced"}
+        pipeline.named_steps["model"].set_params(**of_model)
         return replace(self, pipeline=pipeline, balanced=bool(settings.get("balanced", self.balanced)))
 
 
 def candidates(inputs: Sequence[Input], problem: Problem, rows: int) -> list[Candidate]:
-    """The problem's candidates for so many training rows, unfitted, from the simplest on.
+    """The problem's candidates for ``rows`` training rows, unfitted, the simplest first.
 
-    The prior and the recency rule, against which the others are measured, are always among them; the
-    repeat-purchase model only where its features are inputs. The user's own candidates come last.
+    The prior and the recency rule are always among them as baselines; the repeat-purchase model only where
+    its features are inputs. The user's own candidates come last.
     """
-    wanted = {PRIOR, BASELINE, *problem.candidates}
+    shipped = {PRIOR, BASELINE, *problem.candidates}
     if not has_order_history(inputs):
-        wanted.discard("repeat_purchase")
-    names = [name for name in MAKERS if name in wanted] + [
-        name for name in problem.candidates if is_own(name)
-    ]
-    return [made(name, inputs, problem, rows) for name in names]
+        shipped.discard("repeat_purchase")
+    own = [name for name in problem.candidates if is_own(name)]
+    names = [*(name for name in RECIPES if name in shipped), *own]
+    return [make_candidate(name, inputs, problem, rows) for name in names]
 
 
-def made(name: str, inputs: Sequence[Input], problem: Problem, rows: int) -> Candidate:
-    """One candidate."""
-    if is_own(name):  # shares its preparation with no other
+def make_candidate(name: str, inputs: Sequence[Input], problem: Problem, rows: int) -> Candidate:
+    if is_own(name):  # shares its preparation with no other candidate
         preparation, pipeline = name, own_pipeline(name, inputs, problem)
     else:
-        preparation, model = MAKERS[name]
+        preparation, model = RECIPES[name]
         pipeline = Pipeline(
             [("prepare", PREPARATIONS[preparation](inputs, problem)), ("model", model(problem, rows))]
         )
@@ -102,26 +100,26 @@ def threads_for(rows: int) -> int:
     return THREADS if rows >= WORTH_THREADS else 1
 
 
-def needed(names: Iterable[str], problem: Problem) -> set[str]:
-    """Features that rules and derived columns read, which stay when another one is the same."""
-    there = list(names)
-    streams, totals = find_streams(there), find_totals(there)
-    found = {*problem.baseline, *ORDER_HISTORY, *(streams.columns if streams else ())}
-    return found | ({"tenure_days"} if totals else set())
+def required_features(names: Iterable[str], problem: Problem) -> set[str]:
+    """Features that the recency rule and derived columns read; they stay even if another has equal values."""
+    names = list(names)
+    streams, totals = find_streams(names), find_totals(names)
+    required = {*problem.baseline, *ORDER_HISTORY, *(streams.columns if streams else ())}
+    return required | ({"tenure_days"} if totals else set())
 
 
-def numbers_of(inputs: Iterable[Input]) -> list[str]:
-    return [each.name for each in inputs if each.kind == NUMBER]
+def number_names(inputs: Iterable[Input]) -> list[str]:
+    return [feature.name for feature in inputs if feature.kind == NUMBER]
 
 
 def has_order_history(inputs: Iterable[Input]) -> bool:
-    """Whether the inputs that the repeat-purchase model reads are there."""
-    return set(ORDER_HISTORY) <= set(numbers_of(inputs))
+    """Whether the inputs of the repeat-purchase model are there."""
+    return set(ORDER_HISTORY) <= set(number_names(inputs))
 
 
 def lateness(inputs: Sequence[Input], problem: Problem) -> Any:
     """The columns of the recency rule; ModelError if no feature of ``problem.baseline`` is a number input."""
-    numbers = numbers_of(inputs)
+    numbers = number_names(inputs)
     names = [name for name in problem.baseline if name in numbers]
     if not names:
         raise ModelError(
@@ -133,7 +131,7 @@ def lateness(inputs: Sequence[Input], problem: Problem) -> Any:
 
 PREPARATIONS: dict[str, Callable[[Sequence[Input], Problem], Any]] = {
     # The prior reads nothing, but scikit-learn needs a column.
-    "nothing": lambda inputs, problem: only([*numbers_of(inputs), inputs[0].name][:1]),
+    "nothing": lambda inputs, problem: only([*number_names(inputs), inputs[0].name][:1]),
     "lateness": lateness,
     "order_history": lambda inputs, problem: only(ORDER_HISTORY),
     "linear": lambda inputs, problem: for_linear(inputs, problem.horizon_days),
@@ -141,14 +139,14 @@ PREPARATIONS: dict[str, Callable[[Sequence[Input], Problem], Any]] = {
 }
 
 
-def in_leaf(rows: int) -> int:
+def least_rows_in_leaf(rows: int) -> int:
     return min(max(rows // LEAF_SHARE, FEWEST_IN_LEAF), MOST_IN_LEAF)
 
 
 def random_forest(problem: Problem, rows: int) -> RandomForestClassifier:
     return RandomForestClassifier(
         n_estimators=80,
-        min_samples_leaf=max(FEWEST_IN_LEAF, in_leaf(rows) // 4),
+        min_samples_leaf=max(FEWEST_IN_LEAF, least_rows_in_leaf(rows) // 4),
         max_features=0.2,
         max_samples=0.3,
         random_state=problem.seed,
@@ -160,7 +158,7 @@ def hist_gradient_boosting(problem: Problem, rows: int) -> HistGradientBoostingC
         max_iter=TREES,
         learning_rate=0.05,
         max_leaf_nodes=8,
-        min_samples_leaf=in_leaf(rows),
+        min_samples_leaf=least_rows_in_leaf(rows),
         max_features=INPUTS_TO_BOOST,
         l2_regularization=20.0,
         early_stopping=False,
@@ -173,7 +171,7 @@ def xgboost(problem: Problem, rows: int) -> XGBClassifier:
         n_estimators=TREES,
         learning_rate=0.05,
         max_depth=3,
-        min_child_weight=HESSIAN_A_ROW * in_leaf(rows),
+        min_child_weight=HESSIAN_A_ROW * least_rows_in_leaf(rows),
         subsample=SAMPLE_TO_BOOST,
         colsample_bytree=INPUTS_TO_BOOST,
         reg_lambda=20.0,
@@ -187,7 +185,7 @@ def lightgbm(problem: Problem, rows: int) -> LGBMClassifier:
         n_estimators=TREES,
         learning_rate=0.05,
         num_leaves=8,
-        min_child_samples=in_leaf(rows),
+        min_child_samples=least_rows_in_leaf(rows),
         subsample=SAMPLE_TO_BOOST,
         subsample_freq=1,
         colsample_bytree=INPUTS_TO_BOOST,
@@ -199,7 +197,7 @@ def lightgbm(problem: Problem, rows: int) -> LGBMClassifier:
     )
 
 
-MAKERS: dict[str, tuple[str, Callable[[Problem, int], Any]]] = {
+RECIPES: dict[str, tuple[str, Callable[[Problem, int], Any]]] = {
     PRIOR: ("nothing", lambda problem, rows: DummyClassifier(strategy="prior")),
     BASELINE: ("lateness", lambda problem, rows: RecencyRule()),
     "repeat_purchase": ("order_history", lambda problem, rows: RepeatPurchase(problem.horizon_days)),
@@ -211,7 +209,7 @@ MAKERS: dict[str, tuple[str, Callable[[Problem, int], Any]]] = {
         "trees",
         # One tree that fits on a page.
         lambda problem, rows: DecisionTreeClassifier(
-            max_depth=5, min_samples_leaf=in_leaf(rows), random_state=problem.seed
+            max_depth=5, min_samples_leaf=least_rows_in_leaf(rows), random_state=problem.seed
         ),
     ),
     "random_forest": ("trees", random_forest),
@@ -222,9 +220,9 @@ MAKERS: dict[str, tuple[str, Callable[[Problem, int], Any]]] = {
 
 
 def use_threads(pipeline: Pipeline, threads: int) -> None:
-    """Let tree models use so many threads.
+    """Let a tree model use ``threads``.
 
-    To score it is always one: then trees are added up in one order, and a score is the same on every run.
+    Scoring uses one: trees are then added up in one order, so a score is the same on every run.
     """
     if "n_jobs" in pipeline.named_steps["model"].get_params() and not isinstance(
         pipeline.named_steps["model"], LogisticRegression

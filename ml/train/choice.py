@@ -15,15 +15,15 @@ from ml.config.problem import Problem
 from ml.model.calibration import Calibration, calibrate
 from ml.model.churn_model import raw_probability
 from ml.train.candidates import Candidate
-from ml.train.folds import Asked, Fold
+from ml.train.folds import Fold, LabelledRows
 from ml.train.trials import Trial, simplest_as_good
 
-TIMED_RUNS = 15  # the shortest one counts: other work on the machine can only add to the time
+TIMED_RUNS = 15  # the shortest counts, as other work on the machine can only add to the time
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A fitted candidate with its calibration, and the milliseconds it takes to score one customer."""
+class FittedCandidate:
+    """A candidate with a fitted pipeline, its calibration, and the milliseconds to score one customer."""
 
     candidate: Candidate
     calibration: Calibration
@@ -41,7 +41,9 @@ class Contender:
     ----------
     candidate : str
     value : float
-        The problem's metric, averaged over the folds; ``by_fold`` has each.
+        The problem's metric, averaged over the folds.
+    by_fold : list of float
+        The metric in each fold.
     standard_error_to_best : float
         Of the paired difference to the best.
     milliseconds : float
@@ -66,53 +68,60 @@ class Choice:
     table: Sequence[Contender]
 
 
-def fitted(candidate: Candidate, held_out: Asked, raw: Floats, how: str) -> Fitted:
-    """Calibrate a fitted candidate by its probabilities ``raw`` of held-out rows, and time it on one row."""
+def calibrate_and_time(
+    candidate: Candidate, held_out: LabelledRows, raw: Floats, how: str
+) -> FittedCandidate:
+    """Calibrate a candidate by its probabilities ``raw`` of the held-out rows, and time it on one row."""
     calibration = calibrate(held_out.churned, raw, how, held_out.customers)
     row, times = held_out.frame[:1], []
     for _ in range(TIMED_RUNS):
         start = time.process_time()
         raw_probability(candidate.pipeline, row)
         times.append(time.process_time() - start)
-    return Fitted(candidate, calibration, min(times) * 1000)
+    return FittedCandidate(candidate, calibration, min(times) * 1000)
+
+
+def milliseconds_by_name(candidates: Sequence[FittedCandidate]) -> dict[str, float]:
+    return {fitted.candidate.name: fitted.milliseconds for fitted in candidates}
 
 
 def choose(
     trials: Sequence[Trial], milliseconds: Mapping[str, float], folds: Sequence[Fold], problem: Problem
 ) -> Choice:
-    """Choose among candidates given from the simplest on.
+    """Choose the champion.
 
     Parameters
     ----------
     trials : sequence of Trial
+        The simplest candidate first.
     milliseconds : mapping
         Candidate name to the time of one score.
     folds : sequence of Fold
-        Those of the trials.
+        The folds of the trials.
 
     Raises
     ------
     ModelError
-        None is fast enough.
+        No candidate is fast enough.
     """
     limit = problem.constraints.latency_ms
-    quick = [trial.candidate.name for trial in trials if milliseconds[trial.candidate.name] <= limit]
-    if not quick:
+    eligible = [trial.candidate.name for trial in trials if milliseconds[trial.candidate.name] <= limit]
+    if not eligible:
         raise ModelError(
             f"no candidate scores one customer within {limit} ms: raise constraints.latency_ms in the "
             "problem, or train on a faster machine"
         )
-    ranked = simplest_as_good(trials, folds, problem, quick)
+    ranking = simplest_as_good(trials, folds, problem, eligible)
     table = [
         Contender(
             candidate=name,
-            value=ranked.means[name],
-            by_fold=ranked.by_fold[name],
-            standard_error_to_best=ranked.errors[name],
+            value=ranking.means[name],
+            by_fold=ranking.by_fold[name],
+            standard_error_to_best=ranking.errors[name],
             milliseconds=round(milliseconds[name], 2),
-            best=name == ranked.best,
-            champion=name == ranked.chosen,
+            best=name == ranking.best,
+            champion=name == ranking.chosen,
         )
-        for name in ranked.means
+        for name in ranking.means
     ]
-    return Choice(ranked.chosen, table)
+    return Choice(ranking.chosen, table)

@@ -1,4 +1,4 @@
-"""Fit one candidate: boosters learn when to stop from a later part of their own rows, then learn from all."""
+"""Fit one candidate: boosters learn when to stop from the later part of their rows, then learn from all."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from xgboost import XGBClassifier
 
 from ml.train.candidates import Candidate, threads_for, use_threads
 
-LATER_SHARE = 0.2
+LATER_SHARE = 0.2  # of the cut-offs: they decide when to stop
 MOST_TREES, FEWEST_TREES = 500, 20
-PATIENCE = 25
-WORTH_STOPPING = 500
+PATIENCE = 25  # trees without improvement on the later rows
+WORTH_STOPPING = 500  # rows, of the earlier and of the later ones; with fewer the settings decide
 Instants = NDArray[np.datetime64]
 
 
 @dataclass(frozen=True)
-class Rows:
+class PreparedRows:
     """Prepared rows to learn from.
 
     Parameters
@@ -44,15 +44,15 @@ class Rows:
     at: Instants
     gap: timedelta
 
-    def take(self, rows: NDArray[np.bool_]) -> "Rows":
-        return Rows(self.values[rows], self.churned[rows], self.at[rows], self.gap)
+    def take(self, rows: NDArray[np.bool_]) -> "PreparedRows":
+        return PreparedRows(self.values[rows], self.churned[rows], self.at[rows], self.gap)
 
     @property
     def classes(self) -> int:
         return len(np.unique(self.churned))
 
 
-def fit(candidate: Candidate, preparation: Any, rows: Rows, *, stopping: bool = True) -> Pipeline:
+def fit(candidate: Candidate, preparation: Any, rows: PreparedRows, *, stopping: bool = True) -> Pipeline:
     """A fitted pipeline of a fitted preparation and the candidate's model, ready to score.
 
     Parameters
@@ -65,19 +65,20 @@ def fit(candidate: Candidate, preparation: Any, rows: Rows, *, stopping: bool = 
     stopper = STOPPERS.get(type(model))
     with threadpool_limits(threads_for(len(rows.churned))):
         if stopping and stopper and (parts := earlier_and_later(rows)):
-            set_trees(model, stopper(clone(model), *parts, weights(candidate, parts[0])))
-        given = weights(candidate, rows)
-        model.fit(rows.values, rows.churned, **({} if given is None else {"sample_weight": given}))
+            set_trees(model, stopper(clone(model), *parts, row_weights(candidate, parts[0])))
+        weight = row_weights(candidate, rows)
+        # Some models take no sample_weight, so none is passed where all rows weigh the same.
+        model.fit(rows.values, rows.churned, **({} if weight is None else {"sample_weight": weight}))
     use_threads(pipeline, 1)
     return pipeline
 
 
-def weights(candidate: Candidate, rows: Rows) -> NDArray[np.float64] | None:
+def row_weights(candidate: Candidate, rows: PreparedRows) -> NDArray[np.float64] | None:
     """Row weights under which both classes weigh the same; None where all rows do."""
     return compute_sample_weight("balanced", rows.churned) if candidate.balanced else None
 
 
-def earlier_and_later(rows: Rows) -> tuple[Rows, Rows] | None:
+def earlier_and_later(rows: PreparedRows) -> tuple[PreparedRows, PreparedRows] | None:
     """The rows of the last cut-offs, and those whose labels were settled before; None where too few."""
     cutoffs = np.unique(rows.at)
     begins = cutoffs[-max(1, round(LATER_SHARE * len(cutoffs)))]
@@ -87,14 +88,14 @@ def earlier_and_later(rows: Rows) -> tuple[Rows, Rows] | None:
     return (earlier, later) if enough and earlier.classes == later.classes == 2 else None
 
 
-def stop_xgboost(model: Any, earlier: Rows, later: Rows, weight: Any) -> int:
+def stop_xgboost(model: Any, earlier: PreparedRows, later: PreparedRows, weight: Any) -> int:
     model.set_params(n_estimators=MOST_TREES, early_stopping_rounds=PATIENCE)
-    asked = [(later.values, later.churned)]
-    model.fit(earlier.values, earlier.churned, sample_weight=weight, eval_set=asked, verbose=False)
+    eval_set = [(later.values, later.churned)]
+    model.fit(earlier.values, earlier.churned, sample_weight=weight, eval_set=eval_set, verbose=False)
     return int(model.best_iteration) + 1
 
 
-def stop_lightgbm(model: Any, earlier: Rows, later: Rows, weight: Any) -> int:
+def stop_lightgbm(model: Any, earlier: PreparedRows, later: PreparedRows, weight: Any) -> int:
     model.set_params(n_estimators=MOST_TREES)
     model.fit(
         earlier.values,
@@ -107,14 +108,14 @@ def stop_lightgbm(model: Any, earlier: Rows, later: Rows, weight: Any) -> int:
     return int(model.best_iteration_)
 
 
-def stop_hist_gradient_boosting(model: Any, earlier: Rows, later: Rows, weight: Any) -> int:
+def stop_hist_gradient_boosting(model: Any, earlier: PreparedRows, later: PreparedRows, weight: Any) -> int:
     model.set_params(max_iter=MOST_TREES, early_stopping=True, n_iter_no_change=PATIENCE, tol=0.0)
-    asked = {"X_val": later.values, "y_val": later.churned}
-    model.fit(earlier.values, earlier.churned, sample_weight=weight, **asked)
+    validation = {"X_val": later.values, "y_val": later.churned}
+    model.fit(earlier.values, earlier.churned, sample_weight=weight, **validation)
     return int(np.argmax(model.validation_score_[1:])) + 1
 
 
-STOPPERS: dict[type, Callable[[Any, Rows, Rows, Any], int]] = {
+STOPPERS: dict[type, Callable[[Any, PreparedRows, PreparedRows, Any], int]] = {
     XGBClassifier: stop_xgboost,
     LGBMClassifier: stop_lightgbm,
     HistGradientBoostingClassifier: stop_hist_gradient_boosting,
@@ -122,6 +123,5 @@ STOPPERS: dict[type, Callable[[Any, Rows, Rows, Any], int]] = {
 
 
 def set_trees(model: Any, trees: int) -> None:
-    """Let a booster grow so many."""
     name = "max_iter" if isinstance(model, HistGradientBoostingClassifier) else "n_estimators"
     model.set_params(**{name: max(trees, FEWEST_TREES)})

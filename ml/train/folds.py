@@ -1,7 +1,7 @@
-"""Repeated trials in time: learn from earlier cut-offs, be asked about later ones, with the gap between.
+"""Folds in time: a candidate is fitted on earlier cut-offs and scores later ones, with the gap between.
 
-The last fold learns from the whole training part and is asked about the selection rows. Up to two earlier
-ones lie within the training part; its last cut-offs are asked about, then those before them.
+The last fold fits on the whole training part and validates on the selection rows. Up to two earlier folds lie
+within the training part: one validates on its last cut-offs, the other on those before them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,14 +21,14 @@ from ml.config.problem import Problem
 from ml.features.parts import Part, Parts
 from ml.model.inputs import Input, make_frame
 from ml.train.candidates import Candidate
-from ml.train.fitting import Instants, Rows, fit
+from ml.train.fitting import Instants, PreparedRows, fit
 
-EARLIER_FOLDS = 2
-LEAST_SHARE = 0.25
+EARLIER_FOLDS = 2  # each costs one more fit of every candidate
+LEAST_SHARE = 0.25  # of the training cut-offs: a fold that would fit on fewer is left out
 
 
 @dataclass(frozen=True)
-class Asked:
+class LabelledRows:
     """Labelled rows as a model reads them.
 
     Parameters
@@ -36,7 +36,7 @@ class Asked:
     frame : DataFrame of shape (rows, inputs)
     churned : array of shape (rows,)
     customers, at : arrays of shape (rows,)
-        Whose row it is, and its cut-off.
+        The customer and the cut-off of each row.
     """
 
     frame: pd.DataFrame
@@ -45,19 +45,20 @@ class Asked:
     at: Instants
 
     @classmethod
-    def of(cls, part: Part, inputs: Sequence[Input]) -> "Asked":
+    def of(cls, part: Part, inputs: Sequence[Input]) -> "LabelledRows":
         at = part.table.column("event_timestamp").to_numpy().astype("datetime64[us]")
         return cls(make_frame(part.table, inputs), part.churned, part.customers, at)
 
-    def take(self, rows: NDArray[np.bool_]) -> "Asked":
-        chosen = self.frame[rows].reset_index(drop=True)
-        return Asked(chosen, self.churned[rows], self.customers[rows], self.at[rows])
+    def take(self, rows: NDArray[np.bool_]) -> "LabelledRows":
+        frame = self.frame[rows].reset_index(drop=True)
+        return LabelledRows(frame, self.churned[rows], self.customers[rows], self.at[rows])
 
-    def and_then(self, later: "Asked") -> "Asked":
-        """These rows, then those."""
+    def append(self, later: "LabelledRows") -> "LabelledRows":
         frame = pd.concat([self.frame, later.frame], ignore_index=True)
         names = ("churned", "customers", "at")
-        return Asked(frame, *(np.concatenate([getattr(self, name), getattr(later, name)]) for name in names))
+        return LabelledRows(
+            frame, *(np.concatenate([getattr(self, name), getattr(later, name)]) for name in names)
+        )
 
     @property
     def classes(self) -> int:
@@ -66,43 +67,46 @@ class Asked:
 
 @dataclass
 class Fold:
-    """Rows to learn from and later rows to be asked about.
+    """Rows to fit on and later rows to validate on.
 
-    What a preparation makes of them is kept until ``forget``, for the next candidate that shares it.
+    The prepared rows stay in memory until ``clear_cache``, for the next candidate with the same preparation.
     """
 
-    learn: Asked
-    ask: Asked
+    train: LabelledRows
+    validation: LabelledRows
     gap: timedelta
     last: bool = False
-    kept: dict[str, tuple[Any, NDArray[Any], NDArray[Any]]] = field(default_factory=dict, repr=False)
+    cache: dict[str, tuple[Any, NDArray[Any], NDArray[Any]]] = field(default_factory=dict, repr=False)
 
     def facts(self) -> dict[str, Any]:
-        """Its cut-offs and rows, for the record."""
-        return {name: span_of(rows) for name, rows in (("learned", self.learn), ("asked", self.ask))}
+        """Its cut-offs and rows, as ``model.json`` has them."""
+        return {"learned": span_of(self.train), "asked": span_of(self.validation)}
 
-    def prepared(self, candidate: Candidate) -> tuple[Any, NDArray[Any], NDArray[Any]]:
-        """The preparation, fitted on the rows to learn from, those rows, and the others."""
-        if candidate.preparation not in self.kept:
-            step = clone(candidate.pipeline.named_steps["prepare"])
-            values = step.fit_transform(self.learn.frame, self.learn.churned.astype(int))
-            self.kept[candidate.preparation] = (step, np.asarray(values), step.transform(self.ask.frame))
-        return self.kept[candidate.preparation]
+    def prepare(self, candidate: Candidate) -> tuple[Any, NDArray[Any], NDArray[Any]]:
+        """The preparation, fitted on the training rows, and the prepared training and validation rows."""
+        if candidate.preparation not in self.cache:
+            preparation = clone(candidate.pipeline.named_steps["prepare"])
+            train = preparation.fit_transform(self.train.frame, self.train.churned.astype(int))
+            validation = preparation.transform(self.validation.frame)
+            self.cache[candidate.preparation] = (preparation, np.asarray(train), validation)
+        return self.cache[candidate.preparation]
 
-    def forget(self) -> None:
-        """Let the prepared rows go."""
-        self.kept.clear()
+    def clear_cache(self) -> None:
+        self.cache.clear()
 
     def trial(self, candidate: Candidate, *, stopping: bool = True) -> tuple[Pipeline, Floats]:
-        """The fitted pipeline, and its raw probability of each row it is asked about."""
-        step, values, asked = self.prepared(candidate)
-        rows = Rows(values, self.learn.churned.astype(int), self.learn.at, self.gap)
-        pipeline = fit(candidate, step, rows, stopping=stopping)
-        return pipeline, pipeline.named_steps["model"].predict_proba(asked)[:, 1].astype(np.float64)
+        """The fitted pipeline, and its raw probability of each validation row."""
+        preparation, train, validation = self.prepare(candidate)
+        pipeline = fit(candidate, preparation, self.prepared_rows(train), stopping=stopping)
+        return pipeline, pipeline.named_steps["model"].predict_proba(validation)[:, 1].astype(np.float64)
+
+    def prepared_rows(self, values: NDArray[Any]) -> PreparedRows:
+        """The training rows with ``values`` as their prepared columns."""
+        return PreparedRows(values, self.train.churned.astype(int), self.train.at, self.gap)
 
 
-def span_of(rows: Asked) -> dict[str, Any]:
-    """How many rows and cut-offs, from when to when."""
+def span_of(rows: LabelledRows) -> dict[str, Any]:
+    """Number of rows and cut-offs, and the first and the last cut-off."""
     cutoffs = np.unique(rows.at).astype(object)
     first, last = format_instant(cutoffs[0]), format_instant(cutoffs[-1])
     return {"rows": len(rows.churned), "cutoffs": len(cutoffs), "first": first, "last": last}
@@ -110,26 +114,27 @@ def span_of(rows: Asked) -> dict[str, Any]:
 
 def make_folds(parts: Parts, inputs: Sequence[Input], problem: Problem) -> list[Fold]:
     """The folds from the earliest to the last; only the last where the training part is short."""
-    train = Asked.of(parts.train, inputs)
-    gap = problem.gap
-    earlier = list(earlier_folds(train, len(parts.split.validation), gap))
-    return [*earlier[::-1], Fold(train, Asked.of(parts.selection, inputs), gap, last=True)]
+    train, selection = (LabelledRows.of(part, inputs) for part in (parts.train, parts.selection))
+    earlier = list(earlier_folds(train, len(parts.split.validation), problem.gap))
+    return [*earlier[::-1], Fold(train, selection, problem.gap, last=True)]
 
 
-def earlier_folds(train: Asked, most: int, gap: timedelta) -> Iterator[Fold]:
-    """Folds within the training rows, the latest first, each with a quarter of the cut-offs to learn from."""
+def earlier_folds(train: LabelledRows, most: int, gap: timedelta) -> Iterator[Fold]:
+    """Folds within the training rows, the latest first; each fits on a quarter of the cut-offs at least.
+
+    ``most`` is the greatest number of cut-offs that a fold validates on.
+    """
     cutoffs = np.unique(train.at)
-    width = max(1, min(most, len(cutoffs) // 4))
+    width = max(1, min(most, len(cutoffs) // 4))  # so that two folds leave half of the cut-offs before them
     for number in range(1, EARLIER_FOLDS + 1):
         if len(cutoffs) < (number * width) + LEAST_SHARE * len(cutoffs):
             return
         begins = cutoffs[-number * width]
         ends = cutoffs[-(number - 1) * width] if number > 1 else None
         settled = train.at + np.timedelta64(gap) <= begins
-        known = len(np.unique(train.at[settled]))
-        if known < max(1, LEAST_SHARE * len(cutoffs)):
+        if len(np.unique(train.at[settled])) < max(1, LEAST_SHARE * len(cutoffs)):
             return
-        asked = (train.at >= begins) & (True if ends is None else train.at < ends)
-        fold = Fold(train.take(settled), train.take(asked), gap)
-        if fold.learn.classes == fold.ask.classes == 2:
+        validation = (train.at >= begins) & (True if ends is None else train.at < ends)
+        fold = Fold(train.take(settled), train.take(validation), gap)
+        if fold.train.classes == fold.validation.classes == 2:
             yield fold

@@ -1,6 +1,6 @@
-"""Inputs that alone tell the label too well: named when a model is trained, and kept in its manifest.
+"""Leakage suspects: inputs that alone order the labels too well; training lists them in the model's manifest.
 
-The same measure and limit as ``churn explore`` and ``churn audit`` use, on the training rows.
+The measure and the limit are those of ``churn explore`` and ``churn audit``, on the training rows.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from ml.metrics.single_feature_auc import LIMIT, halves, of_column
 from ml.model.inputs import Input
 
 
-def suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -> list[dict[str, Any]]:
-    """Each input whose own ROC-AUC on these rows is above ``LIMIT``: feature, roc_auc; the worst first.
+def find_leakage_suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -> list[dict[str, Any]]:
+    """Each input whose own ROC-AUC on these rows is above ``LIMIT``: feature, roc_auc; the greatest first.
 
     Parameters
     ----------
@@ -21,10 +21,11 @@ def suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -> list[dict[s
         customer_id, event_timestamp, churned, then features.
     inputs : sequence of Input
     seed : int
-        Of the halves of customers, for texts.
+        Of the halves of customers, by which the AUC of a text is measured.
     """
     churned, half = table.column("churned").to_numpy() == 1, halves(table.column("customer_id"), seed)
     as_of = table.column("event_timestamp")
-    aucs = {each.name: of_column(table.column(each.name), as_of, churned, half) for each in inputs}
-    found = [{"feature": name, "roc_auc": auc} for name, auc in aucs.items() if auc > LIMIT]
-    return sorted(found, key=lambda each: (-each["roc_auc"], each["feature"]))
+    names = [feature.name for feature in inputs]
+    aucs = {name: of_column(table.column(name), as_of, churned, half) for name in names}
+    suspects = [{"feature": name, "roc_auc": auc} for name, auc in aucs.items() if auc > LIMIT]
+    return sorted(suspects, key=lambda suspect: (-suspect["roc_auc"], suspect["feature"]))

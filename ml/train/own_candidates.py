@@ -26,10 +26,10 @@ def own_pipeline(name: str, inputs: Sequence[Input], problem: Problem) -> Pipeli
     Raises
     ------
     ProblemError
-        The module or the function is not there, fails, or returns no unfitted classifier with
+        The module or the function is missing or fails, or the function returns no unfitted classifier with
         ``predict_proba``.
     """
-    estimator = make_estimator(name, factory(name, problem), problem)
+    estimator = make_estimator(name, import_factory(name, problem), problem)
     if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
         steps = [("frame", training_frame(inputs)), *estimator.steps[:-1]]
         return Pipeline([("prepare", Pipeline(steps)), ("model", estimator.steps[-1][1])])
@@ -40,37 +40,37 @@ def own_pipeline(name: str, inputs: Sequence[Input], problem: Problem) -> Pipeli
     return Pipeline([("prepare", prepare), ("model", estimator)])
 
 
-def factory(name: str, problem: Problem) -> Callable[..., Any]:
+def import_factory(name: str, problem: Problem) -> Callable[..., Any]:
     find_modules_in(problem.folder)
     module, _, attribute = name.partition(":")
     try:
         function = getattr(import_module(module), attribute, None)
     except ModuleNotFoundError as error:
         where = f" or in {problem.folder}" if problem.folder else ""
-        raise refused(
+        raise candidate_error(
             name,
             f"there is no module {error.name}: install its package, or put it beside the problem file{where}",
         ) from error
     except Exception as error:
-        raise refused(name, f"the module {module} cannot be imported ({one_line(error)})") from error
+        raise candidate_error(name, f"the module {module} cannot be imported ({one_line(error)})") from error
     if not callable(function):
-        raise refused(name, f"the module {module} has no function {attribute}")
+        raise candidate_error(name, f"the module {module} has no function {attribute}")
     return function
 
 
-def make_estimator(name: str, make: Callable[..., Any], problem: Problem) -> Any:
-    """The result of the function, which is called with the problem's seed if it has such a parameter."""
+def make_estimator(name: str, factory: Callable[..., Any], problem: Problem) -> Any:
+    """The result of the factory, which gets the problem's seed if it has a parameter ``seed``."""
     try:
-        takes_seed = "seed" in inspect.signature(make).parameters
-        estimator = make(seed=problem.seed) if takes_seed else make()
+        takes_seed = "seed" in inspect.signature(factory).parameters
+        estimator = factory(seed=problem.seed) if takes_seed else factory()
     except Exception as error:
-        raise refused(
+        raise candidate_error(
             name, f"the function fails ({one_line(error)}): it is called without arguments, or with seed"
         ) from error
     # scikit-learn's is_classifier asks for tags, which only an estimator with parameters has.
     is_estimator = hasattr(estimator, "get_params") and is_classifier(estimator)
     if not (is_estimator and hasattr(estimator, "predict_proba")):
-        raise refused(
+        raise candidate_error(
             name,
             f"the function returns {type(estimator).__name__}: return an unfitted scikit-learn classifier "
             "with predict_proba, or a Pipeline that ends with one",
@@ -78,7 +78,7 @@ def make_estimator(name: str, make: Callable[..., Any], problem: Problem) -> Any
     return clone(estimator)
 
 
-def refused(name: str, why: str) -> ProblemError:
+def candidate_error(name: str, why: str) -> ProblemError:
     return ProblemError(f"candidates: {name}: {why}")
 
 

@@ -1,6 +1,6 @@
 """Promotion: a new model replaces the champion only when it is better on the same later rows.
 
-The champion scores the new model's test rows of cut-offs after all that it learned from.
+Both score the new model's test rows at cut-offs after those that the champion learned from.
 "Better" is a difference in the problem's metric whose paired interval, resampled by customer, excludes zero.
 """
 
@@ -25,7 +25,7 @@ from ml.warehouse.current_model import other_question, settings_changed
 
 BETTER, ALWAYS = "better", "always"
 RULES = (BETTER, ALWAYS)
-# Settings of what a probability leads to: a change asks for a model that follows it, if that is no worse.
+# Settings of what follows from a probability: where one changed, a model that is no worse is promoted.
 ON_DECIDING = ("threshold", "bands", "constraints", "costs", "capacity")
 
 
@@ -37,7 +37,7 @@ class Decision:
     ----------
     promoted : bool
     why : str
-        One clause for people.
+        The reason, one clause.
     against : str, optional
         The present champion.
     metric : str, optional
@@ -45,7 +45,7 @@ class Decision:
     difference : mapping, optional
         New model minus champion: ``value``, ``low``, ``high``.
     better : bool, optional
-        Whether the interval says better (True), worse (False) or neither (None).
+        Whether the new model is better (True), worse (False) or neither (None).
     rows, cutoffs : int, optional
         The size of the comparison.
     """
@@ -72,9 +72,9 @@ def decide(build: Path, model: ChurnModel, test: Part, rule: str = BETTER) -> De
     model : ChurnModel
         With ``service_hash`` and ``definitions`` among its facts.
     test : Part
-        Its test rows.
+        The test rows of ``model``.
     rule : str
-        ``better``, or ``always`` to promote whatever the comparison says.
+        ``better``, or ``always`` to promote whatever the result of the comparison.
     """
     champion = present_champion(build)
     if not isinstance(champion, ChurnModel):
@@ -92,7 +92,7 @@ def decide(build: Path, model: ChurnModel, test: Part, rule: str = BETTER) -> De
 
 
 def present_champion(build: Path) -> ChurnModel | Decision:
-    """The champion of ``build``; the decision where there is none that could stay."""
+    """The champion of ``build``; where there is none or it is damaged, the decision to promote."""
     try:
         folder = model_of(build)
     except NotReadyError:
@@ -104,7 +104,7 @@ def present_champion(build: Path) -> ChurnModel | Decision:
 
 
 def replacement_reason(champion: ChurnModel, model: ChurnModel) -> str | None:
-    """Why the champion must be replaced however good the new model is, if so."""
+    """Why the new model must replace the champion however good it is; None where it must not."""
     if changed_inputs(champion.facts, model.facts):
         return f"{champion.version} was trained on other features"
     if ("labels" in champion.facts) != ("labels" in model.facts):
@@ -116,38 +116,38 @@ def replacement_reason(champion: ChurnModel, model: ChurnModel) -> str | None:
 
 
 def compare(champion: ChurnModel, model: ChurnModel, test: Part) -> Decision:
-    """Both on the rows that neither learned from."""
-    fair = later_rows(champion, test)
-    if fair is None:
+    """Compare both models on rows that neither learned from."""
+    later = later_rows(champion, test)
+    if later is None:
         why = f"{champion.version} learned from these cut-offs, so the two cannot be compared"
         return Decision(False, why, champion.version)
-    metric, churned = model.problem.metric, fair.churned
+    metric, churned = model.problem.metric, later.churned
     probabilities = {
-        name: each.probability(each.frame(fair.table))
-        for name, each in (("champion", champion), ("model", model))
+        "champion": champion.probability(champion.frame(later.table)),
+        "model": model.probability(model.frame(later.table)),
     }
     costs, seed = model.problem.costs, model.problem.seed
-    drawn = bootstrap(churned, probabilities, fair.customers, seed, costs=costs, names=[metric])
+    replicates = bootstrap(churned, probabilities, later.customers, seed, costs=costs, names=[metric])
     old, new = (
         measure(churned, probability, costs=costs, names=[metric])[metric][0]
         for probability in probabilities.values()
     )
-    difference = with_interval(new - old, drawn["model"][metric] - drawn["champion"][metric])
-    better = verdict(difference, metric)
+    difference = with_interval(new - old, replicates["model"][metric] - replicates["champion"][metric])
+    better = is_better(difference, metric)
     return Decision(
         promoted=better is True,
-        why=sentence(champion.version, metric, difference, better),
+        why=comparison_sentence(champion.version, metric, difference, better),
         against=champion.version,
         metric=metric,
         difference=difference,
         better=better,
-        rows=len(fair.table),
-        cutoffs=pc.count_distinct(fair.table.column("event_timestamp")).as_py(),
+        rows=len(later.table),
+        cutoffs=pc.count_distinct(later.table.column("event_timestamp")).as_py(),
     )
 
 
 def later_rows(champion: ChurnModel, test: Part) -> Part | None:
-    """The test rows at and after the champion's own first test cut-off; None where they cannot tell."""
+    """The test rows at and after the champion's own first test cut-off; None without both classes."""
     first = champion.facts.get("split", {}).get("test", {}).get("first")
     if first is None:
         return None
@@ -157,14 +157,16 @@ def later_rows(champion: ChurnModel, test: Part) -> Part | None:
     return Part(test.name, rows) if both else None
 
 
-def verdict(difference: Mapping[str, float], metric: str) -> bool | None:
-    """Better, worse, or neither when the interval includes zero."""
+def is_better(difference: Mapping[str, float], metric: str) -> bool | None:
+    """Whether the new model is better (True) or worse (False); None where the interval includes zero."""
     if difference["low"] <= 0 <= difference["high"]:
         return None
     return (difference["high"] < 0) == (metric in LOWER_IS_BETTER)
 
 
-def sentence(champion: str, metric: str, difference: Mapping[str, float], better: bool | None) -> str:
+def comparison_sentence(
+    champion: str, metric: str, difference: Mapping[str, float], better: bool | None
+) -> str:
     word = {True: "better than", False: "worse than", None: "not told apart from"}[better]
     interval = f"95 % interval {difference['low']:+.4f} to {difference['high']:+.4f}"
     return f"{metric} {difference['value']:+.4f}, {interval}: {word} {champion}"

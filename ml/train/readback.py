@@ -1,7 +1,4 @@
-"""Read back: a saved model is loaded in a fresh process and must score as the one in memory does.
-
-Training calls it before a model is filed.
-"""
+"""Read back: before a model is filed, a fresh process loads it and must score as the one in memory does."""
 
 import os
 import subprocess
@@ -22,7 +19,7 @@ from ml.model.churn_model import ChurnModel
 from ml.model.own import REGISTERED
 from ml.model.store import read_model
 
-MOST_ROWS = 1_000  # spread over all test cut-offs; the slowest kind answers them in about a second
+MOST_ROWS = 1_000  # spread over all test cut-offs; the slowest kind scores them in about a second
 SECONDS = 600  # far longer than the slowest kind takes
 ROWS, ANSWERS = "rows.parquet", "answers.parquet"
 
@@ -33,28 +30,28 @@ def check_reads_back(model: ChurnModel, folder: Path, build: Path, test: pa.Tabl
     Parameters
     ----------
     model : ChurnModel
-        As it was fitted.
+        The fitted model in memory.
     folder : Path
-        Where it was saved.
+        The saved model.
     build : Path
-        The build whose catalog words the reasons.
+        Its catalog has the wording of the reasons.
     test : Table
         Rows with their features; at most 1,000 are compared, every value to the last bit.
 
     Raises
     ------
     ModelError
-        The files cannot be loaded, or answer otherwise.
+        The files cannot be loaded, or give other results.
     """
-    rows = test.select([each.name for each in model.inputs])
+    rows = test.select([feature.name for feature in model.inputs])
     rows = rows.take(pa.array(evenly_spaced(len(rows), MOST_ROWS)))
-    with tempfile.TemporaryDirectory() as place:
-        pq.write_table(rows, Path(place) / ROWS)
-        if fault := run_fresh(folder, build, Path(place)):
-            raise refused(model, folder, f"cannot be loaded again: {fault}")
-        loaded = pq.read_table(Path(place) / ANSWERS)
+    with tempfile.TemporaryDirectory() as scratch:
+        pq.write_table(rows, Path(scratch) / ROWS)
+        if error := run_fresh(folder, build, Path(scratch)):
+            raise readback_error(model, folder, f"cannot be loaded again: {error}")
+        loaded = pq.read_table(Path(scratch) / ANSWERS)
     if difference := first_difference(answers(model, rows, build), loaded):
-        raise refused(model, folder, f"gives other {difference} when it is loaded again")
+        raise readback_error(model, folder, f"gives other {difference} when it is loaded again")
 
 
 def answers(model: ChurnModel, rows: pa.Table, build: Path) -> pa.Table:
@@ -75,25 +72,25 @@ def answers(model: ChurnModel, rows: pa.Table, build: Path) -> pa.Table:
     )
 
 
-def first_difference(expected: pa.Table, found: pa.Table) -> str | None:
+def first_difference(expected: pa.Table, loaded: pa.Table) -> str | None:
     """The first column that differs, and on how many rows."""
     for name in expected.column_names:
-        before, after = expected[name].to_pylist(), found[name].to_pylist()
+        before, after = expected[name].to_pylist(), loaded[name].to_pylist()
         differing = sum(one != other for one, other in zip(before, after, strict=True))
         if differing:
             return f"{name} on {differing:,} of {len(before):,} test rows"
     return None
 
 
-def run_fresh(folder: Path, build: Path, place: Path) -> str | None:
-    """Score the rows in ``place`` in a process of its own; the error, if there is one."""
-    command = [sys.executable, "-m", "ml.train.readback", *map(str, (folder, build, place))]
+def run_fresh(folder: Path, build: Path, scratch: Path) -> str | None:
+    """Score the rows in ``scratch`` in a process of its own; the error, if there is one."""
+    command = [sys.executable, "-m", "ml.train.readback", *map(str, (folder, build, scratch))]
     paths = os.pathsep.join([str(CODE), *filter(None, sys.path)])
     try:
-        ended = subprocess.run(
+        process = subprocess.run(
             command,
             env=os.environ | {"PYTHONPATH": paths},
-            cwd=place,
+            cwd=scratch,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -102,28 +99,29 @@ def run_fresh(folder: Path, build: Path, place: Path) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return f"no answer within {SECONDS} seconds"
-    last = next(reversed(ended.stderr.strip().splitlines()), f"the process ended with {ended.returncode}")
-    return last if ended.returncode else None
+    if not process.returncode:
+        return None
+    return next(reversed(process.stderr.strip().splitlines()), f"the process ended with {process.returncode}")
 
 
-def refused(model: ChurnModel, folder: Path, what: str) -> ModelError:
+def readback_error(model: ChurnModel, folder: Path, what: str) -> ModelError:
     name = folder.name.removesuffix(".unfinished")
-    sentence = f"{name} ({model.kind}) {what}; it was not filed and the champion stays as it was"
+    message = f"{name} ({model.kind}) {what}; it was not filed and the champion stays as it was"
     if model.kind == REGISTERED:
-        return ModelError(sentence)
+        return ModelError(message)
     return ModelError(
-        f"{sentence}: leave {model.kind} out of 'candidates' in the problem, then run 'churn train' again"
+        f"{message}: leave {model.kind} out of 'candidates' in the problem, then run 'churn train' again"
     )
 
 
-def main(folder: Path, build: Path, place: Path) -> int:
+def main(folder: Path, build: Path, scratch: Path) -> int:
     """The fresh process: load, score, write; one sentence on standard error when that fails."""
     try:
-        scored = answers(read_model(folder), pq.read_table(place / ROWS), build)
+        table = answers(read_model(folder), pq.read_table(scratch / ROWS), build)
     except TidemarkError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    pq.write_table(scored, place / ANSWERS)
+    pq.write_table(table, scratch / ANSWERS)
     return 0
 
 

@@ -1,29 +1,29 @@
-"""Refit: after the choice every candidate learns from the selection rows as well.
+"""Refit: every candidate learns once more, from the training and the selection rows together.
 
-Each learns with its settings from all rows of the last fold: more customers at later cut-offs. Boosters grow
-as many trees as they stopped at. The calibration rows stay unseen until they calibrate the refitted model.
+The refit adds customers at later cut-offs and keeps the settings; boosters grow as many trees as they stopped
+at. The calibration rows stay unseen until they calibrate the refitted candidate.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ml.train.choice import Fitted, fitted
-from ml.train.folds import Asked, Fold
+from ml.train.choice import FittedCandidate, calibrate_and_time
+from ml.train.folds import Fold, LabelledRows
 from ml.train.trials import Trial
 from ml.train.tuning import settings_of
 
 
 def refit_all(
-    trials: Sequence[Trial], last: Fold, held_out: Asked, how: str, step: Callable[[str], None]
-) -> list[Fitted]:
-    """Each candidate as it will be judged.
+    trials: Sequence[Trial], last: Fold, held_out: LabelledRows, how: str, step: Callable[[str], None]
+) -> list[FittedCandidate]:
+    """Each candidate, refitted and calibrated.
 
     Parameters
     ----------
     trials : sequence of Trial
-        Their pipelines are those of the last fold.
+        With the pipelines of the last fold.
     last : Fold
-    held_out : Asked
+    held_out : LabelledRows
         The calibration rows.
     how : str
         The problem's calibration.
@@ -33,14 +33,14 @@ def refit_all(
     Returns
     -------
     list of Fitted
-        In the order of ``trials``, calibrated.
+        In the order of ``trials``.
     """
-    whole = replace(last, learn=last.learn.and_then(last.ask), ask=held_out, kept={})
-    ready = []
+    whole = replace(last, train=last.train.append(last.validation), validation=held_out, cache={})
+    refitted = []
     for trial in trials:
         step(f"fitting {trial.candidate.name} anew")
         settings = settings_of(trial.candidate, trial.pipeline.named_steps["model"])
         candidate = trial.candidate.with_settings(settings)
         pipeline, raw = whole.trial(candidate, stopping=False)
-        ready.append(fitted(replace(candidate, pipeline=pipeline), held_out, raw, how))
-    return ready
+        refitted.append(calibrate_and_time(replace(candidate, pipeline=pipeline), held_out, raw, how))
+    return refitted

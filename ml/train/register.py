@@ -1,4 +1,4 @@
-"""A pipeline that was fitted elsewhere, calibrated, judged and filed as a model like any other."""
+"""Register a pipeline that was fitted elsewhere: calibrated, evaluated and filed like a trained model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,28 +27,29 @@ from ml.model.own import REGISTERED, training_frame
 from ml.tracking.mirror import record
 from ml.tracking.server import record_place
 from ml.train.candidates import Candidate, candidates
-from ml.train.choice import choose, fitted
-from ml.train.folds import Asked, Fold
+from ml.train.choice import Choice, calibrate_and_time, choose, milliseconds_by_name
+from ml.train.folds import Fold, LabelledRows
 from ml.train.permitted import excluded_features
 from ml.train.promotion import BETTER
 from ml.train.refit import refit_all
-from ml.train.training import Learned, finish, make_champion, origin
-from ml.train.trials import Trial, calibrated, try_all
+from ml.train.training import TrainingRun, judge_and_file, make_champion, provenance
+from ml.train.trials import Trial, cross_calibrate, try_all
 
 FITTED_OUTSIDE = "registered; fitted outside: the test part may have been seen"
 
 
 @dataclass(frozen=True)
 class Registered:
-    """What became of a registered pipeline.
+    """The model that a registered pipeline became.
 
     Parameters
     ----------
     model_version : str
-        The folder it is filed under, such as ``model-000002``.
+        The name of its folder, such as ``model-000002``.
     promoted : bool
         Whether it is the champion now, by the rule of ``churn train``.
     why : str
+        The reason.
     metrics : dict
         Metric to ``value``, ``low``, ``high`` on the test part.
     threshold : float
@@ -71,20 +72,20 @@ def register(
     tracking: str | None = None,
     progress: Progress = SILENT,
 ) -> Registered:
-    """Calibrate, judge and file a fitted scikit-learn classifier that reads columns of ``ml.training_set``.
+    """Calibrate, evaluate and file a fitted scikit-learn classifier of columns of ``ml.training_set``.
 
-    It is calibrated on the calibration half of the validation part, judged on the test part beside the prior,
-    the recency rule and the champion, loaded again in a fresh process, and promoted by the rule of ``train``.
+    It is calibrated on the calibration part, evaluated on the test part beside the prior, the recency rule
+    and the champion, loaded again in a fresh process, and promoted by the rule of ``train``.
 
     Parameters
     ----------
     pipeline : estimator
         With ``predict_proba``, fitted on a frame of ``ml.training_set`` (``feature_names_in_`` names its
-        columns) with 1 for who churned.
+        columns), with 1 for customers who churned.
     home : path or Home, optional
     problem : Problem or path, optional
     labels : path, Table or DataFrame, optional
-        Rows of one's own that it was fitted for, instead of the build's labels.
+        Labelled rows of the user's own that it was fitted on, instead of the build's labels.
     promotion : str
         ``better`` or ``always``, as for ``train``.
     tracking : str, optional
@@ -95,29 +96,30 @@ def register(
     UsageError
         It is not fitted, has no ``predict_proba``, or reads what the build does not have.
     ModelError
-        It cannot be saved without pickle, or answers otherwise when loaded again.
+        It cannot be saved without pickle, or gives other results when loaded again.
     NotReadyError
         There is no build.
     """
     check_estimator(pipeline)
-    house = Home.at(home)
-    record_place(house, tracking)
-    stated = problem_for(house, problem, progress)
-    with house.writing("train"), house.reading() as build:
-        own = None if labels is None else read_labels(labels, build, stated)
-        parts, catalog = read_parts(build, stated, own), read_catalog(build)
-        closed = undated_features(build, catalog) | excluded_features(catalog, stated)
-        inputs = inputs_of(pipeline, parts.train.table, catalog, closed)
-        learned = judged_beside_baselines(pipeline, inputs, parts, catalog, stated)
-        facts = origin(build, catalog, parts, {}) | learned.model.facts | {"registered": FITTED_OUTSIDE}
-        said = finish(replace(learned, model=replace(learned.model, facts=facts)), house, build, promotion)
-        record(house, tracking=tracking, progress=progress)
+    home = Home.at(home)
+    record_place(home, tracking)
+    problem = problem_for(home, problem, progress)
+    with home.writing("train"), home.reading() as build:
+        own = None if labels is None else read_labels(labels, build, problem)
+        parts, catalog = read_parts(build, problem, own), read_catalog(build)
+        excluded = undated_features(build, catalog) | excluded_features(catalog, problem)
+        inputs = inputs_of(pipeline, parts.train.table, catalog, excluded)
+        training = calibrate_beside_baselines(pipeline, inputs, parts, catalog, problem)
+        facts = provenance(build, catalog, parts, {}) | training.model.facts | {"registered": FITTED_OUTSIDE}
+        training = replace(training, model=replace(training.model, facts=facts))
+        result = judge_and_file(training, home, build, promotion)
+        record(home, tracking=tracking, progress=progress)
     return Registered(
-        said["model_version"],
-        said["promotion"]["promoted"],
-        said["promotion"]["why"],
-        said["test"]["candidates"][REGISTERED],
-        said["threshold"],
+        result["model_version"],
+        result["promotion"]["promoted"],
+        result["promotion"]["why"],
+        result["test"]["candidates"][REGISTERED],
+        result["threshold"],
     )
 
 
@@ -141,19 +143,18 @@ def check_estimator(pipeline: Any) -> None:
         )
 
 
-def inputs_of(pipeline: Any, table: pa.Table, catalog: Catalog, closed: Mapping[str, str]) -> list[Input]:
-    """The columns that the pipeline reads, in its order; ``closed`` has those no model may read, and why."""
+def inputs_of(pipeline: Any, table: pa.Table, catalog: Catalog, excluded: Mapping[str, str]) -> list[Input]:
+    """The columns that the pipeline reads, in its order; ``excluded`` has the reason of each it may not."""
     names = [str(name) for name in pipeline.feature_names_in_]
     unknown = [name for name in names if name not in catalog.feature_names]
     if unknown:
         raise UsageError(f"the build has no feature {', '.join(unknown)}: fit on columns of ml.training_set")
-    if refused := [f"{name} ({closed[name]})" for name in names if name in closed]:
-        raise UsageError(f"no model may read {', '.join(refused)}: fit on columns of ml.training_set")
+    if forbidden := [f"{name} ({excluded[name]})" for name in names if name in excluded]:
+        raise UsageError(f"no model may read {', '.join(forbidden)}: fit on columns of ml.training_set")
     return [input_of(table, name) for name in names]
 
 
 def input_of(table: pa.Table, name: str) -> Input:
-    """One of its columns."""
     type_ = table.schema.field(name).type
     kind = kind_of(type_)
     if kind is None:
@@ -164,36 +165,33 @@ def input_of(table: pa.Table, name: str) -> Input:
     return Input(name, kind, str(type_), typical(values), len(pd.unique(values)) if kind == TEXT else 0)
 
 
-def judged_beside_baselines(
+def calibrate_beside_baselines(
     pipeline: Any, inputs: Sequence[Input], parts: Parts, catalog: Catalog, problem: Problem
-) -> Learned:
+) -> TrainingRun:
     """The pipeline with its calibration and threshold, beside the prior and the recency rule."""
-    numbers = [name for name in problem.baseline if name in catalog.feature_names]
-    more = [
-        input_of(parts.train.table, name) for name in numbers if name not in {each.name for each in inputs}
-    ]
-    everything = [*inputs, *more]
-    train, selection = (Asked.of(part, everything) for part in (parts.train, parts.selection))
+    names = {feature.name for feature in inputs}
+    of_baseline = [name for name in problem.baseline if name in catalog.feature_names and name not in names]
+    all_inputs = [*inputs, *(input_of(parts.train.table, name) for name in of_baseline)]
+    train, selection = (LabelledRows.of(part, all_inputs) for part in (parts.train, parts.selection))
     fold = Fold(train, selection, problem.gap, last=True)
-    held_out = Asked.of(parts.calibration, everything)
-    baselines = candidates(everything, replace(problem, candidates=()), len(parts.train.table))
-    trials = try_all(baselines, [fold], problem.seed, quietly)
+    held_out = LabelledRows.of(parts.calibration, all_inputs)
+    baselines = candidates(all_inputs, replace(problem, candidates=()), len(parts.train.table))
+    trials = try_all(baselines, [fold], problem.seed, no_progress)
     wrapped = Pipeline([("prepare", training_frame(inputs)), ("model", pipeline)])
     own = Candidate(REGISTERED, wrapped, REGISTERED)
-    raw = calibrated(fold.ask, raw_probability(wrapped, fold.ask.frame), problem.seed)
-    ready = [
-        *refit_all(trials, fold, held_out, problem.calibration, quietly),
-        fitted(own, held_out, raw_probability(wrapped, held_out.frame), problem.calibration),
+    raw = cross_calibrate(fold.validation, raw_probability(wrapped, fold.validation.frame), problem.seed)
+    fitted = [
+        *refit_all(trials, fold, held_out, problem.calibration, no_progress),
+        calibrate_and_time(own, held_out, raw_probability(wrapped, held_out.frame), problem.calibration),
     ]
     trials = [*trials, Trial(own, (raw,), wrapped)]
-    times = {each.candidate.name: each.milliseconds for each in ready}
-    choice = choose(trials, times, [fold], problem)
+    choice = choose(trials, milliseconds_by_name(fitted), [fold], problem)
     table = [replace(row, champion=row.candidate == REGISTERED) for row in choice.table]
-    champion = make_champion(ready, replace(choice, champion=REGISTERED, table=table), parts, inputs, problem)
+    champion = make_champion(fitted, Choice(REGISTERED, table), parts, inputs, problem)
     facts = {name: value for name, value in champion.facts.items() if name != "learned"}
     facts |= {"folds": [fold.facts()], "tuning": [], "suspects": [], "undated": []}
-    return Learned(replace(champion, facts=facts), ready, parts, everything)
+    return TrainingRun(replace(champion, facts=facts), fitted, parts, all_inputs)
 
 
-def quietly(title: str) -> None:
-    """The baselines are trained in a moment: no progress to show."""
+def no_progress(title: str) -> None:
+    """The baselines are fitted in a moment."""

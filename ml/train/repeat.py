@@ -1,6 +1,6 @@
 """Repeat: train a model once more as its manifest says, and compare the evidence to the last bit.
 
-The second training uses the same rows, problem and seed, and a search that starts empty; nothing of it is
+The second training uses the same rows, problem and seed, and a search that starts empty; its model is not
 stored. The result names each difference, and the libraries and code that changed since.
 """
 
@@ -27,8 +27,9 @@ from ml.model.own import REGISTERED
 from ml.model.store import TEST, manifest_of, read_manifest
 from ml.tracking.code import code_version
 from ml.train.test_part import test_table
-from ml.train.training import learn
+from ml.train.training import run_training
 
+# Time taken depends on the machine, and the test-set log on how often it was read.
 NOT_OF_THE_RUN = ("milliseconds", "seconds", "cut_short", "looks")
 NOT_COMPARED = ("model_version", "promotion", "code", "versions", "files", "card", "record", "types")
 
@@ -36,7 +37,7 @@ NOT_COMPARED = ("model_version", "promotion", "code", "versions", "files", "card
 def repeat(
     model: str, *, home: "str | Path | Home | None" = None, progress: Progress = SILENT
 ) -> dict[str, Any]:
-    """Train ``model`` once more from its record and compare.
+    """Train ``model`` once more from its manifest and compare.
 
     Parameters
     ----------
@@ -57,47 +58,52 @@ def repeat(
     ModelError
         Its files were changed.
     NotReadyError
-        The build it was trained on is no longer kept.
+        The build it was trained on has been removed.
     """
-    house = Home.at(home)
-    folder = folder_of(house, model)
+    home = Home.at(home)
+    folder = folder_of(home, model)
     manifest = read_manifest(folder)
     if manifest["kind"] == REGISTERED:
         raise UsageError(f"{model} was registered, not trained here: there is no training to repeat")
-    with kept_build(house, manifest) as build, tempfile.TemporaryDirectory() as scratch:
+    with lease_build(home, manifest) as build, tempfile.TemporaryDirectory() as scratch:
         with progress.bar("reading rows", 3) as bar:
             own = labels_of_model(folder, manifest)
             problem = replace(from_values(manifest["problem"]), seed=manifest["seed"])
-            learned = learn(build, problem, Path(scratch), bar, trials_of(manifest), own)
-        probabilities = learned.test_probabilities()
-        evidence = learned.judge(probabilities)
-        again = plain(manifest_of(learned.model) | {"champion": learned.model.kind, "test": evidence})
-        rows = test_table(learned.parts.test, probabilities)
-    known = {name: value for name, value in manifest.items() if name not in NOT_COMPARED}
-    values = list(differences(known, {name: again.get(name) for name in known}))
+            training = run_training(build, problem, Path(scratch), bar, trials_of(manifest), own)
+        probabilities = training.test_probabilities()
+        evidence = training.judge(probabilities)
+        facts = manifest_of(training.model) | {"champion": training.model.kind, "test": evidence}
+        again = json.loads(json.dumps(facts))  # lists for tuples, strings for keys, as in the manifest
+        rows = test_table(training.parts.test, probabilities)
+    recorded = {name: value for name, value in manifest.items() if name not in NOT_COMPARED}
+    values = list(differences(recorded, {name: again.get(name) for name in recorded}))
     cells = list(differing_columns(pq.read_table(folder / TEST), rows))
     return {
         "model_version": model,
         "build_id": manifest["build_id"],
         "seed": manifest["seed"],
         "same": not values and not cells,
-        "compared": {"values": leaves(known), "probabilities": rows.num_rows * (rows.num_columns - 3)},
+        "compared": {
+            "values": count_values(recorded),
+            "probabilities": rows.num_rows
+            * (rows.num_columns - 3),  # three columns are the row's key and label
+        },
         "differences": cells + values,
-        "changed": changed(manifest),
+        "changed": changed_versions(manifest),
     }
 
 
 def folder_of(home: Home, model: str) -> Path:
     folders = {folder.name: folder for folder in numbered(home.models, "model")}
     if model not in folders:
-        there = ", ".join(folders) or "none has been trained yet"
-        raise UsageError(f"there is no model {model} to repeat: {there}")
+        models = ", ".join(folders) or "none has been trained yet"
+        raise UsageError(f"there is no model {model} to repeat: {models}")
     return folders[model]
 
 
 @contextmanager
-def kept_build(home: Home, manifest: Mapping[str, Any]) -> Iterator[Path]:
-    """The build that the model was trained on, with a lease that keeps it from being removed."""
+def lease_build(home: Home, manifest: Mapping[str, Any]) -> Iterator[Path]:
+    """The build that the model was trained on, which is not removed until the end."""
     for build in home.kept_builds():
         if build.name == manifest["build_id"]:
             with lease(build) as leased:
@@ -111,13 +117,8 @@ def kept_build(home: Home, manifest: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def trials_of(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """How many settings of each candidate had been tried when the time was over."""
-    return {each["candidate"]: each["trials"] for each in manifest.get("tuning", [])}
-
-
-def plain(values: Any) -> Any:
-    """The values as JSON gives them back: lists for tuples, strings for keys."""
-    return json.loads(json.dumps(values))
+    """How many settings of each candidate were tried, whatever the time allowed."""
+    return {search["candidate"]: search["trials"] for search in manifest.get("tuning", [])}
 
 
 def differences(recorded: Any, now: Any, where: str = "") -> Iterator[str]:
@@ -126,16 +127,17 @@ def differences(recorded: Any, now: Any, where: str = "") -> Iterator[str]:
             if name not in NOT_OF_THE_RUN:
                 yield from differences(recorded.get(name), now.get(name), f"{where}.{name}".lstrip("."))
     elif isinstance(recorded, list) and isinstance(now, list) and len(recorded) == len(now):
-        for place, pair in enumerate(zip(recorded, now, strict=True)):
-            yield from differences(*pair, f"{where}[{place}]")
+        for index, pair in enumerate(zip(recorded, now, strict=True)):
+            yield from differences(*pair, f"{where}[{index}]")
     elif recorded != now:
         yield f"{where} was {json.dumps(recorded)}, is {json.dumps(now)}"
 
 
-def leaves(values: Any) -> int:
+def count_values(values: Any) -> int:
+    """How many single values ``differences`` compares."""
     if isinstance(values, Mapping):
-        return sum(leaves(value) for name, value in values.items() if name not in NOT_OF_THE_RUN)
-    return sum(map(leaves, values)) if isinstance(values, list) else 1
+        return sum(count_values(value) for name, value in values.items() if name not in NOT_OF_THE_RUN)
+    return sum(map(count_values, values)) if isinstance(values, list) else 1
 
 
 def differing_columns(recorded: pa.Table, now: pa.Table) -> Iterator[str]:
@@ -147,10 +149,10 @@ def differing_columns(recorded: pa.Table, now: pa.Table) -> Iterator[str]:
         return
     for name in now.column_names:
         if not recorded.column(name).equals(now.column(name).cast(recorded.column(name).type)):
-            yield f"{name}: {how_far(recorded.column(name), now.column(name))}"
+            yield f"{name}: {column_difference(recorded.column(name), now.column(name))}"
 
 
-def how_far(recorded: pa.ChunkedArray, now: pa.ChunkedArray) -> str:
+def column_difference(recorded: pa.ChunkedArray, now: pa.ChunkedArray) -> str:
     before, after = recorded.to_numpy(), now.to_numpy()
     sentence = f"{int(np.sum(before != after)):,} of {len(after):,} test rows differ"
     if not np.issubdtype(after.dtype, np.floating):
@@ -158,7 +160,7 @@ def how_far(recorded: pa.ChunkedArray, now: pa.ChunkedArray) -> str:
     return f"{sentence}, by {np.max(np.abs(before - after)):.3g} at most"
 
 
-def changed(manifest: Mapping[str, Any]) -> dict[str, list[str | None]]:
+def changed_versions(manifest: Mapping[str, Any]) -> dict[str, list[str | None]]:
     """Libraries and code that differ: the version recorded, and the present one."""
     changes: dict[str, list[str | None]] = {}
     for name, old in manifest.get("versions", {}).items():

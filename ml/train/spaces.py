@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-GRID_STEPS = 3
+GRID_STEPS = 3  # values of each setting
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,19 @@ class Between:
     log: bool = True
 
     def steps(self) -> list[float]:
-        """A few values from end to end."""
+        """``GRID_STEPS`` values from ``low`` to ``high``."""
         shares = [step / (GRID_STEPS - 1) for step in range(GRID_STEPS)]
         if self.log:
-            found = [self.low * (self.high / self.low) ** share for share in shares]
+            values = [self.low * (self.high / self.low) ** share for share in shares]
         else:
-            found = [self.low + (self.high - self.low) * share for share in shares]
-        inside = [min(max(each, self.low), self.high) for each in found]
-        return sorted({round(each) for each in inside}) if self.whole else inside
+            values = [self.low + (self.high - self.low) * share for share in shares]
+        values = [min(max(value, self.low), self.high) for value in values]  # against rounding errors
+        return sorted({round(value) for value in values}) if self.whole else values
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """Any of these."""
+    """One of ``values``."""
 
     values: tuple[Any, ...]
 
@@ -39,8 +39,7 @@ class OneOf:
 
 Space: TypeAlias = Mapping[str, Between | OneOf]
 
-WEIGHTS: Space = {"balanced": OneOf((False, True))}
-"""Whether both classes weigh the same in learning."""
+WEIGHTS: Space = {"balanced": OneOf((False, True))}  # whether both classes weigh the same in fitting
 
 SPACES: Mapping[str, Space] = {
     "logistic_regression": {"C": Between(1e-4, 10.0), **WEIGHTS},

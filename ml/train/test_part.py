@@ -1,4 +1,4 @@
-"""The test part, touched once: every candidate's metrics with intervals, champion against recency."""
+"""The test part, evaluated once: every candidate's metrics with intervals, champion against recency rule."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ def judge(
     seed: int,
     costs: Costs | None = None,
 ) -> dict[str, Any]:
-    """The evidence on held-out rows.
+    """The evidence on the test part.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def judge(
     seed : int
         Of the replicates.
     costs : Costs, optional
-        For the profit; the default costs if not given.
+        For the profit; by default ``Costs()``.
 
     Returns
     -------
@@ -50,11 +50,11 @@ def judge(
     values = {
         name: measure(part.churned, probability, costs=costs) for name, probability in probabilities.items()
     }
-    drawn = bootstrap(part.churned, probabilities, part.customers, seed, costs=costs)
+    replicates = bootstrap(part.churned, probabilities, part.customers, seed, costs=costs)
     return part.facts() | {
         "candidates": {
             name: {
-                metric: with_interval(values[name][metric][0], drawn[name][metric], metric)
+                metric: with_interval(values[name][metric][0], replicates[name][metric], metric)
                 for metric in METRIC_NAMES
             }
             for name in probabilities
@@ -62,7 +62,7 @@ def judge(
         f"champion_minus_{BASELINE}": {
             metric: with_interval(
                 values[champion][metric][0] - values[BASELINE][metric][0],
-                drawn[champion][metric] - drawn[BASELINE][metric],
+                replicates[champion][metric] - replicates[BASELINE][metric],
             )
             for metric in COMPARED
         },
@@ -70,26 +70,26 @@ def judge(
     }
 
 
-def decision_facts(churned: Floats, decided: Any, costs: Costs) -> dict[str, float | None]:
-    """Share flagged, recall, precision (null when none is flagged), profit, and what bounds it.
+def decision_facts(churned: Floats, flagged: Any, costs: Costs) -> dict[str, float | None]:
+    """Share flagged, recall, precision (null when none is flagged) and profit of the flagged customers.
 
     ``profit_of_everyone`` is that of contacting all, ``break_even`` the probability from which a contact
     pays, null where none does.
     """
-    least = break_even(costs)
-    hits, flagged = float(churned[decided].sum()), int(np.sum(decided))
+    hits, number = float(churned[flagged].sum()), int(np.sum(flagged))
+    limit = break_even(costs)
     return {
-        "listed_share": flagged / len(churned),
+        "listed_share": number / len(churned),
         "recall": hits / float(churned.sum()),
-        "precision": hits / flagged if flagged else None,
-        "profit": profit_of(churned, decided, costs),
+        "precision": hits / number if number else None,
+        "profit": profit_of(churned, flagged, costs),
         "profit_of_everyone": profit_of(churned, np.ones(len(churned), bool), costs),
-        "break_even": least if np.isfinite(least) else None,
+        "break_even": limit if np.isfinite(limit) else None,
     }
 
 
 def test_table(part: Part, probabilities: Mapping[str, Floats]) -> pa.Table:
-    """Every candidate's probability for every test row, kept beside the model."""
+    """Every candidate's probability for every test row, stored beside the model."""
     table = part.table.select(["customer_id", "event_timestamp", "churned"])
     for name, probability in probabilities.items():
         table = table.append_column(name, pa.array(probability))

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from sklearn.pipeline import Pipeline
 
 from ml.common.arrays import Floats
 from ml.common.disk import sync_folder
@@ -35,10 +34,10 @@ from ml.tracking.code import code_version
 from ml.tracking.fingerprint import fingerprint
 from ml.tracking.mirror import record
 from ml.tracking.server import record_place
-from ml.train.candidates import Candidate, candidates, needed
-from ml.train.choice import Choice, Fitted, choose
-from ml.train.folds import Asked, Fold, make_folds
-from ml.train.leakage_suspects import suspects
+from ml.train.candidates import Candidate, candidates, required_features
+from ml.train.choice import Choice, FittedCandidate, choose, milliseconds_by_name
+from ml.train.folds import Fold, LabelledRows, make_folds
+from ml.train.leakage_suspects import find_leakage_suspects
 from ml.train.permitted import excluded_features
 from ml.train.promotion import BETTER, decide, promote
 from ml.train.readback import check_reads_back
@@ -48,7 +47,7 @@ from ml.train.test_part import judge, test_table
 from ml.train.trials import try_all
 from ml.train.tuning import MOST_TUNED, settings_of, tune_promising
 
-BACKGROUND_ROWS = 10  # reasons take 2 x 10 x (inputs + 1) scores a row
+BACKGROUND_ROWS = 10  # the reasons of one row take 2 x 10 x (inputs + 1) scores
 LIBRARIES = (
     "lightgbm",
     "numpy",
@@ -78,7 +77,7 @@ def train(
     ----------
     home : path or Home, optional
     problem : Problem or path, optional
-        A path is remembered by the home; without one, the path given before, else ``problem.yml`` of the
+        The home remembers a path for later; by default the path it remembers, else ``problem.yml`` of the
         project.
     labels : path, Table or DataFrame, optional
         Rows of customer_id, event_timestamp and label instead of the build's labels (docs/own-labels.md).
@@ -94,52 +93,55 @@ def train(
     Returns
     -------
     dict
-        What ``model.json`` says of where the model comes from and how good it is, whether it was promoted
-        (``promotion``), and where it was recorded (``record``).
+        What ``model.json`` has on the model's origin and test figures, whether it was promoted
+        (``promotion``), and where it was tracked (``record``).
 
     Raises
     ------
     NotReadyError
         There is no build, it is for another problem, or it has too few cut-offs.
     UsageError
-        The labels cannot be used; the sentence names the first row that cannot.
+        The labels cannot be used; the message names the first such row.
     ModelError
-        The rows cannot teach a model.
+        No model can be trained on the rows.
     BusyError
         Another process writes to this home.
     """
-    house = Home.at(home)
-    record_place(house, tracking)
-    stated = problem_for(house, problem, progress)
+    home = Home.at(home)
+    record_place(home, tracking)
+    source, problem = problem, problem_for(home, problem, progress)
     if seed is not None:
-        stated = replace(stated, seed=seed)
-    with house.writing("train"), house.reading() as build, progress.bar("reading rows", 3) as bar:
-        own = None if labels is None else read_labels(labels, build, stated)
+        problem = replace(problem, seed=seed)
+    with home.writing("train"), home.reading() as build, progress.bar("reading rows", 3) as bar:
+        own = None if labels is None else read_labels(labels, build, problem)
         for note in own.notes() if own else ():
             progress.say(note)
-        learned = learn(build, stated, house.root, bar, own=own)
+        training = run_training(build, problem, home.root, bar, own=own)
         bar.step("judging")
-        result = finish(learned, house, build, promotion)
+        result = judge_and_file(training, home, build, promotion)
         if result["looks"]["sentence"]:
             progress.say(f"note: {result['looks']['sentence']}")
-        remember_problem(house, problem)
+        remember_problem(home, source)
         bar.step("recording")
-        return result | {"record": record(house, tracking=tracking, progress=progress)}
+        return result | {"record": record(home, tracking=tracking, progress=progress)}
 
 
 @dataclass(frozen=True)
-class Learned:
-    """A model that has not been judged yet, and those it was chosen from, which read ``inputs``."""
+class TrainingRun:
+    """A model that is not evaluated on the test part yet, and the candidates it was chosen from.
+
+    ``inputs`` are those of the candidates; a registered model may read fewer.
+    """
 
     model: ChurnModel
-    ready: Sequence[Fitted]
+    candidates: Sequence[FittedCandidate]
     parts: Parts
     inputs: Sequence[Input]
 
     def test_probabilities(self) -> dict[str, Floats]:
         """Every candidate's probability of every test row."""
         frame = make_frame(self.parts.test.table, self.inputs)
-        return {each.candidate.name: each.probability(frame) for each in self.ready}
+        return {fitted.candidate.name: fitted.probability(frame) for fitted in self.candidates}
 
     def judge(self, probabilities: Mapping[str, Floats]) -> dict[str, Any]:
         """The evidence of the test part."""
@@ -148,74 +150,81 @@ class Learned:
         return judge(self.parts.test, probabilities, model.kind, model.threshold, seed, costs)
 
 
-def learn(
+def run_training(
     build: Path,
     problem: Problem,
-    place: Path,
+    folder: Path,
     bar: Bar,
-    tried: Mapping[str, int] | None = None,
+    trials_of: Mapping[str, int] | None = None,
     own: OwnLabels | None = None,
-) -> Learned:
+) -> TrainingRun:
     """From the rows of a build to a chosen, calibrated model with its threshold.
 
     Parameters
     ----------
-    place : Path
-        The folder that remembers searches for better settings.
-    tried : mapping, optional
-        Candidate name to how many settings are tried, however long it takes; by default as the problem says.
+    folder : Path
+        Where the file of the searches for better settings is kept.
+    trials_of : mapping, optional
+        Candidate name to the number of its tuning trials, without a limit of time; by default the problem's.
     own : OwnLabels, optional
         Instead of the build's labels.
     """
     parts = read_parts(build, problem, own)
     catalog = read_catalog(build)
     undated = undated_features(build, catalog)
-    closed = undated | excluded_features(catalog, problem)
-    names = [name for name in catalog.feature_names if name not in closed]
-    inputs, left_out = choose_inputs(parts.train.table, names, needed(names, problem))
-    suspected = suspects(parts.train.table, inputs, problem.seed)
+    excluded = undated | excluded_features(catalog, problem)
+    names = [name for name in catalog.feature_names if name not in excluded]
+    inputs, left_out = choose_inputs(parts.train.table, names, required_features(names, problem))
+    suspects = find_leakage_suspects(parts.train.table, inputs, problem.seed)
     inputs, folds, unselected = select(inputs, make_folds(parts, inputs, problem), problem, bar.step)
     contenders = candidates(inputs, problem, len(parts.train.table))
-    bar.set_to(0, work(contenders, folds, problem))
+    bar.set_to(0, count_steps(contenders, folds, problem))
     trials = try_all(contenders, folds, problem.seed, bar.step)
-    trials, tuned = tune_promising(trials, folds, problem, place, bar.step, tried)
-    held_out = Asked.of(parts.calibration, inputs)
-    ready = refit_all(trials, folds[-1], held_out, problem.calibration, bar.step)
+    trials, searches = tune_promising(trials, folds, problem, folder, bar.step, trials_of)
+    held_out = LabelledRows.of(parts.calibration, inputs)
+    refitted = refit_all(trials, folds[-1], held_out, problem.calibration, bar.step)
     bar.step("choosing")
-    choice = choose(trials, {each.candidate.name: each.milliseconds for each in ready}, folds, problem)
-    model = make_champion(ready, choice, parts, inputs, problem)
-    facts = origin(build, catalog, parts, closed | left_out | unselected) | model.facts
-    facts |= {"folds": [fold.facts() for fold in folds], "tuning": [each.as_dict() for each in tuned]}
-    facts |= {"suspects": suspected, "undated": list(undated)}
-    return Learned(replace(model, facts=facts), ready, parts, inputs)
+    choice = choose(trials, milliseconds_by_name(refitted), folds, problem)
+    model = make_champion(refitted, choice, parts, inputs, problem)
+    facts = provenance(build, catalog, parts, excluded | left_out | unselected) | model.facts
+    facts |= {"folds": [fold.facts() for fold in folds], "tuning": [asdict(search) for search in searches]}
+    facts |= {"suspects": suspects, "undated": list(undated)}
+    return TrainingRun(replace(model, facts=facts), refitted, parts, inputs)
 
 
-def work(contenders: Sequence[Candidate], folds: Sequence[Fold], problem: Problem) -> int:
+def count_steps(contenders: Sequence[Candidate], folds: Sequence[Fold], problem: Problem) -> int:
     """About how many steps training takes, for the progress bar."""
     searches = MOST_TUNED * (problem.tuning.trials + len(folds)) if len(folds) > 1 else 0
     return len(contenders) * (len(folds) + 1) + searches + 3
 
 
 def make_champion(
-    ready: Sequence[Fitted], choice: Choice, parts: Parts, inputs: Sequence[Input], problem: Problem
+    candidates: Sequence[FittedCandidate],
+    choice: Choice,
+    parts: Parts,
+    inputs: Sequence[Input],
+    problem: Problem,
 ) -> ChurnModel:
-    """The chosen candidate with its threshold."""
-    chosen = next(each for each in ready if each.candidate.name == choice.champion)
+    """The chosen candidate with its threshold, and with the means or rows that its reasons start from."""
+    chosen = next(fitted for fitted in candidates if fitted.candidate.name == choice.champion)
     probability = chosen.probability(make_frame(parts.calibration.table, inputs))
     threshold, met = choose_threshold(parts.calibration.churned, probability, problem, parts.population)
     learned = learned_rows(parts)
     frame = make_frame(learned.table, inputs)
-    background = None
+    pipeline, background, means = chosen.candidate.pipeline, None, np.empty(0)
     if is_own(choice.champion):
         background = frame.iloc[evenly_spaced(len(frame), BACKGROUND_ROWS)].reset_index(drop=True)
+    else:
+        prepared = pd.DataFrame(pipeline.named_steps["prepare"].transform(frame))
+        means = prepared.mean().fillna(0.0).to_numpy(dtype=np.float64)
     return ChurnModel(
         kind=choice.champion,
-        pipeline=chosen.candidate.pipeline,
+        pipeline=pipeline,
         inputs=tuple(inputs),
         calibration=chosen.calibration,
         threshold=threshold,
         problem=problem,
-        prepared_means=means_of(chosen.candidate.pipeline, frame) if background is None else np.empty(0),
+        prepared_means=means,
         background=background,
         facts={
             "threshold_rule_met": met,
@@ -227,13 +236,8 @@ def make_champion(
     )
 
 
-def means_of(pipeline: Pipeline, frame: pd.DataFrame) -> Floats:
-    prepared = pipeline.named_steps["prepare"].transform(frame)
-    return pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(dtype=np.float64)
-
-
-def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]) -> dict[str, Any]:
-    """Where the model comes from."""
+def provenance(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]) -> dict[str, Any]:
+    """What ``model.json`` has on the build, features, rows, code and libraries of a training."""
     manifest = read_build_manifest(build)
     types = {field.name: str(field.type) for field in parts.train.table.schema}
     labels = {"labels": asdict(parts.own.facts)} if parts.own else {}
@@ -254,11 +258,11 @@ def origin(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]
     }
 
 
-def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[str, Any]:
-    """Judge on the test part, write and read back beside the older models, then let it go with the build."""
-    model, parts = learned.model, learned.parts
-    probabilities = learned.test_probabilities()
-    evidence = learned.judge(probabilities)
+def judge_and_file(training: TrainingRun, home: Home, build: Path, promotion: str) -> dict[str, Any]:
+    """Evaluate on the test part, write the model and read it back, then promote it or make it challenger."""
+    model, parts = training.model, training.parts
+    probabilities = training.test_probabilities()
+    evidence = training.judge(probabilities)
     decision = decide(build, model, parts.test, promotion)
     home.models.mkdir(parents=True, exist_ok=True)
     discard_unfinished(home.models)
@@ -274,7 +278,7 @@ def finish(learned: Learned, home: Home, build: Path, promotion: str) -> dict[st
     write_model(model, unfinished)
     check_reads_back(model, unfinished, build, parts.test.table)
     sync_tree(unfinished)
-    # Logged before the model is filed: a run that is killed in between has seen the figures.
+    # Logged before the model is filed: a run that is killed in between has shown the figures already.
     looks = record_look(home, facts, VERDICT)
     unfinished.rename(home.models / name)
     sync_folder(home.models)

@@ -1,6 +1,6 @@
-"""The labelled rows as a training set for one's own estimators: features, labels, groups and parts in memory.
+"""The labelled rows as a training set for the user's own estimators: features, labels, groups and parts.
 
-The rows and parts are those of ``churn dataset``; the features are those a model of the product may read.
+The rows and parts are those of ``churn dataset``; the features are those that ``churn train`` may use.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ml.config.problem import Problem
 from ml.features.labels import check_same_problem, labelled_rows, split_labels
 from ml.features.own_labels import LabelSource, read_labels
 from ml.featurestore.attributes import undated_features
-from ml.featurestore.catalog import Catalog, read_catalog
+from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
@@ -39,7 +39,7 @@ class TrainingSet:
         Numbers, money and flags as float64 (null is NaN in pandas), texts as categories (dictionaries in
         Arrow), instants as they are.
     y : Series or ChunkedArray of shape (rows,)
-        1 for who churned, else 0, int8.
+        1 if the customer churned, else 0; int8.
     groups : Series or ChunkedArray of shape (rows,)
         The customer of each row, for ``GroupKFold`` and the like.
     split : Series or ChunkedArray of shape (rows,)
@@ -70,15 +70,15 @@ class TrainingSet:
         >>> training_set().part("train", "validation")  # doctest: +SKIP
         """
         if isinstance(self.X, pd.DataFrame):
-            chosen: Any = self.split.isin(names)
-            taken = {each: getattr(self, each)[chosen] for each in ROWS}
+            mask: Any = self.split.isin(names)
+            rows = {name: getattr(self, name)[mask] for name in ROW_FIELDS}
         else:
-            chosen = pa.array([name in names for name in self.split.to_pylist()], pa.bool_())
-            taken = {each: getattr(self, each).filter(chosen) for each in ROWS}
-        return replace(self, **taken)
+            mask = pa.array([name in names for name in self.split.to_pylist()], pa.bool_())
+            rows = {name: getattr(self, name).filter(mask) for name in ROW_FIELDS}
+        return replace(self, **rows)
 
 
-ROWS = ("X", "y", "groups", "split", "event_timestamp")
+ROW_FIELDS = ("X", "y", "groups", "split", "event_timestamp")
 
 
 def training_set(
@@ -90,7 +90,7 @@ def training_set(
     every_feature: bool = False,
     progress: Progress = SILENT,
 ) -> TrainingSet:
-    """The labelled rows of the current build, or of one's own labels, for one's own estimators.
+    """The labelled rows of the current build, or of the user's own labels, for the user's own estimators.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ def training_set(
     format : str
         ``pandas`` or ``arrow``.
     every_feature : bool
-        Also what no model of the product reads: sensitive and excluded features, attributes without a clock,
-        instants, and features that are always the same or null in the training part.
+        Also the features that ``churn train`` leaves out: sensitive and excluded ones, attributes without a
+        clock, instants, and features that are constant or null in the training part.
     progress : Progress
 
     Returns
@@ -125,41 +125,39 @@ def training_set(
     """
     if format not in (PANDAS, ARROW):
         raise UsageError(f"format {format!r} is unknown: use {PANDAS} or {ARROW}")
-    house = Home.at(home)
-    asked = problem_for(house, problem, progress)
-    with house.reading() as build:
-        check_same_problem(build, asked)
-        own = None if labels is None else read_labels(labels, build, asked)
-        for sentence in own.notes() if own else ():
-            progress.say(sentence)
+    home = Home.at(home)
+    problem = problem_for(home, problem, progress)
+    with home.reading() as build:
+        check_same_problem(build, problem)
+        own = None if labels is None else read_labels(labels, build, problem)
+        for note in own.notes() if own else ():
+            progress.say(note)
         table = own.table if own else None
-        rows = labelled_rows(build, split_labels(build, asked, table), table)
+        rows = labelled_rows(build, split_labels(build, problem, table), table)
         catalog = read_catalog(build)
-        left_out = {} if every_feature else closed(build, catalog, asked)
+        left_out: dict[str, str] = {}
+        if not every_feature:
+            left_out = undated_features(build, catalog) | excluded_features(catalog, problem)
         names = [name for name in catalog.feature_names if name not in left_out]
-        found = point_in_time(build, rows, features=names)
+        rows = point_in_time(build, rows, features=names)
     if not every_feature:
-        train = found.filter(pc.equal(found.column("split"), "train"))
-        left_out |= {name: reason for name in names if (reason := useless(train.column(name), name))}
-    kept = [name for name in names if name not in left_out]
+        train = rows.filter(pc.equal(rows.column("split"), "train"))
+        left_out |= {name: reason for name in names if (reason := unusable(train.column(name), name))}
+    names = [name for name in names if name not in left_out]
     reasons = {name: left_out[name] for name in catalog.feature_names if name in left_out}
-    return as_set(found, kept, reasons, format)
+    return as_training_set(rows, names, reasons, format)
 
 
-def closed(build: Path, catalog: Catalog, problem: Problem) -> dict[str, str]:
-    """Features that no model of the product may read, with the reason."""
-    return undated_features(build, catalog) | excluded_features(catalog, problem)
-
-
-def useless(column: pa.ChunkedArray, name: str) -> str | None:
+def unusable(column: pa.ChunkedArray, name: str) -> str | None:
     """Why no model can learn from a column of the training rows, if so."""
     kind = kind_of(column.type)
     return OF_TIME if kind is None else nothing_to_learn(column_values(column, name, kind))
 
 
-def as_set(rows: pa.Table, names: Sequence[str], left_out: dict[str, str], format: str) -> TrainingSet:
-    """The columns by their use."""
-    features = pa.table({name: estimable(rows.column(name)) for name in names})
+def as_training_set(
+    rows: pa.Table, names: Sequence[str], left_out: dict[str, str], format: str
+) -> TrainingSet:
+    features = pa.table({name: as_estimator_column(rows.column(name)) for name in names})
     columns = {
         "y": rows.column("churned").cast(pa.int8()),
         "groups": rows.column("customer_id"),
@@ -172,7 +170,7 @@ def as_set(rows: pa.Table, names: Sequence[str], left_out: dict[str, str], forma
     return TrainingSet(features.to_pandas(), **series, left_out=left_out)
 
 
-def estimable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def as_estimator_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Numbers and flags as float64, texts as dictionaries, instants as they are."""
     kind = kind_of(column.type)
     if kind == FLAG:

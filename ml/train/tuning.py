@@ -1,7 +1,7 @@
 """Better settings of the promising candidates, searched by Optuna within the training part.
 
-Only the earlier folds are looked at, so that the selection rows judge what comes out. Each trial draws from a
-seed of its own, so that a search that was interrupted goes on where it stopped and ends where it would have.
+A search uses only the earlier folds, so that the selection rows judge its result. Each trial has a seed of
+its own, so that an interrupted search continues where it stopped and ends with the same result.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -24,30 +24,30 @@ from ml.config.problem import Problem
 from ml.train.candidates import Candidate
 from ml.train.folds import Fold
 from ml.train.spaces import SPACES, Between
-from ml.train.trials import Trial, calibrated, sign, try_all, value, values
+from ml.train.trials import Trial, cross_calibrate, metric_by_fold, metric_value, sign, try_all
 
 FILE = "tuning.db"
 MOST_TUNED = 2  # candidates; a search of a third hardly ever made it the champion
 STARTING_TRIALS = 4  # at random, before the Parzen estimators have something to learn from
-SETTLED = ("COMPLETE", "PRUNED")
+ENDED = ("COMPLETE", "PRUNED")
 LIBRARIES = ("lightgbm", "optuna", "scikit-learn", "xgboost-cpu")
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """What a search found.
+class SearchResult:
+    """The outcome of a search.
 
     Parameters
     ----------
     candidate : str
     trials, pruned : int
-        How many settings were tried, and how many of them given up after a fold.
+        How many settings were tried, and how many of these trials were stopped after a fold.
     cut_short : bool
-        The seconds were over before the trials were.
+        The time limit ended the search before its last trial.
     before, after : float
-        The metric over the earlier folds with the usual settings, and with the best.
+        The mean metric of the earlier folds with the usual settings, and with the best.
     settings : dict
-        What is changed; nothing where nothing better was found.
+        The changed settings; empty where the usual ones are the best.
     """
 
     candidate: str
@@ -58,55 +58,55 @@ class Tuned:
     after: float
     settings: dict[str, Any]
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def tune_promising(
     trials: Sequence[Trial],
     folds: Sequence[Fold],
     problem: Problem,
-    place: Path,
+    folder: Path,
     step: Callable[[str], None],
-    tried: Mapping[str, int] | None = None,
-) -> tuple[list[Trial], list[Tuned]]:
-    """The trials, those of the promising candidates with better settings, and what the searches found.
+    trials_of: Mapping[str, int] | None = None,
+) -> tuple[list[Trial], list[SearchResult]]:
+    """The trials, where a search was successful with the better settings, and the results of the searches.
 
     Parameters
     ----------
     trials : sequence of Trial
         With the usual settings, in ``folds``.
-    place : Path
-        The folder of the file that remembers searches.
+    folder : Path
+        Where the file of all searches is kept.
     step : callable
         Called with the title of each step.
-    tried : mapping, optional
-        Candidate name to how many settings are tried, however long it takes; by default as the problem says.
+    trials_of : mapping, optional
+        Candidate name to the number of its trials, without a limit of time; by default the problem's.
     """
+    by_name = {trial.candidate.name: trial for trial in trials}
     names = promising(trials, folds, problem)
-    found: dict[str, Tuned] = {}
-    ends = time.monotonic() + (problem.tuning.seconds if tried is None else math.inf)
+    results: dict[str, SearchResult] = {}
+    deadline = time.monotonic() + (problem.tuning.seconds if trials_of is None else math.inf)
     for index, name in enumerate(names):
-        left = (ends - time.monotonic()) / (len(names) - index)
-        trial = next(each for each in trials if each.candidate.name == name)
-        budget = problem.tuning if tried is None else replace(problem.tuning, trials=tried.get(name, 0))
-        search = Search(trial, folds[:-1], replace(problem, tuning=budget), place / FILE)
-        with remembered_in(place / FILE):
-            found[name] = search.run(time.monotonic() + left, step)
+        # What one search leaves of the time is shared by those after it.
+        seconds = (deadline - time.monotonic()) / (len(names) - index)
+        tuning = problem.tuning
+        if trials_of is not None:
+            tuning = replace(tuning, trials=trials_of.get(name, 0))
+        search = Search(by_name[name], folds[:-1], replace(problem, tuning=tuning), folder / FILE)
+        with storage_errors(folder / FILE):
+            results[name] = search.run(time.monotonic() + seconds, step)
     for fold in folds[:-1]:
-        fold.forget()
+        fold.clear_cache()
     better = [
-        trial.candidate.with_settings(found[trial.candidate.name].settings)
-        for trial in trials
-        if trial.candidate.name in found and found[trial.candidate.name].settings
+        trial.candidate.with_settings(results[name].settings)
+        for name, trial in by_name.items()
+        if name in results and results[name].settings
     ]
-    again = {trial.candidate.name: trial for trial in try_all(better, folds, problem.seed, step)}
-    return [again.get(trial.candidate.name, trial) for trial in trials], list(found.values())
+    by_name |= {trial.candidate.name: trial for trial in try_all(better, folds, problem.seed, step)}
+    return list(by_name.values()), list(results.values())
 
 
 @contextmanager
-def remembered_in(file: Path) -> Iterator[None]:
-    """Turn an error of the file that remembers searches into one sentence."""
+def storage_errors(file: Path) -> Iterator[None]:
+    """Turn an error of the file of searches into one sentence."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -126,15 +126,11 @@ def promising(trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem) 
     if len(folds) < 2 or not problem.tuning.trials:
         return []
     means = {
-        trial.candidate.name: sign(problem) * before(trial, folds, problem)
+        trial.candidate.name: sign(problem) * float(np.mean(metric_by_fold(trial, folds, problem)[:-1]))
         for trial in trials
         if trial.candidate.name in SPACES
     }
     return sorted(means, key=lambda name: -means[name])[:MOST_TUNED]
-
-
-def before(trial: Trial, folds: Sequence[Fold], problem: Problem) -> float:
-    return float(np.mean(values(trial, folds, problem)[:-1]))
 
 
 class Search:
@@ -145,35 +141,35 @@ class Search:
     trial : Trial
         With the usual settings.
     folds : sequence of Fold
-        The earlier ones.
+        The earlier folds.
     problem : Problem
     file : Path
-        An SQLite file, made if missing, that remembers every trial.
+        An SQLite file of all trials, made if missing.
     """
 
     def __init__(self, trial: Trial, folds: Sequence[Fold], problem: Problem, file: Path) -> None:
         self.candidate = trial.candidate
         self.folds, self.problem = folds, problem
-        pairs = zip(folds, trial.probabilities, strict=False)
-        self.before = float(np.mean([value(fold.ask, probability, problem) for fold, probability in pairs]))
+        pairs = zip(folds, trial.probabilities, strict=False)  # the trial has the last fold too
+        self.before = float(
+            np.mean([metric_value(fold.validation, probability, problem) for fold, probability in pairs])
+        )
         self.file = file
 
-    def run(self, deadline: float, step: Callable[[str], None]) -> Tuned:
+    def run(self, deadline: float, step: Callable[[str], None]) -> SearchResult:
         """Try settings until there were enough trials or the deadline, by the monotonic clock, has passed."""
-        study = self.study()
+        study = self.open_study()
         number = self.problem.tuning.trials
         if self.problem.tuning.search == "grid":
-            number = min(
-                number, math.prod(len(each.steps()) for each in SPACES[self.candidate.name].values())
-            )
-        done = settled(study)
+            number = min(number, len(grid(self.candidate.name)))
+        done = ended_trials(study)
         while len(done) < number and time.monotonic() < deadline:
             step(f"tuning {self.candidate.name}, trial {len(done) + 1} of {number}")
-            self.one_trial(study, len(done))
-            done = settled(study)
-        return self.outcome(done[:number], cut_short=len(done) < number and time.monotonic() >= deadline)
+            self.run_trial(study, len(done))
+            done = ended_trials(study)
+        return self.result(done[:number], cut_short=len(done) < number and time.monotonic() >= deadline)
 
-    def study(self) -> Any:
+    def open_study(self) -> Any:
         """The study of this search; trials that a killed process left unfinished count as failed."""
         import optuna
 
@@ -189,60 +185,60 @@ class Search:
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         return study
 
-    def one_trial(self, study: Any, number: int) -> None:
-        """Try one setting in fold after fold; give it up where half of the others were better by then."""
+    def run_trial(self, study: Any, number: int) -> None:
+        """Try one setting in fold after fold; stop where half of the other trials were better by then."""
         import optuna
 
         study.sampler = sampler(self.problem, number)
         if self.problem.tuning.search == "grid":
-            study.enqueue_trial(point_of_grid(self.candidate.name, self.problem.seed, number))
+            points = grid(self.candidate.name)
+            order = np.random.default_rng(self.problem.seed).permutation(len(points))
+            study.enqueue_trial(points[order[number]])
         trial = study.ask()
-        settings = drawn(trial, self.candidate.name)
-        candidate = self.candidate.with_settings(settings)
+        candidate = self.candidate.with_settings(suggest_settings(trial, self.candidate.name))
         scores: list[float] = []
         for index, fold in enumerate(self.folds):
             _, raw = fold.trial(candidate)
-            probability = calibrated(fold.ask, raw, self.problem.seed)
-            scores.append(sign(self.problem) * value(fold.ask, probability, self.problem))
+            probability = cross_calibrate(fold.validation, raw, self.problem.seed)
+            scores.append(sign(self.problem) * metric_value(fold.validation, probability, self.problem))
             trial.report(float(np.mean(scores)), index)
             if index + 1 < len(self.folds) and trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 return
         study.tell(trial, float(np.mean(scores)))
 
-    def outcome(self, done: Sequence[Any], *, cut_short: bool) -> Tuned:
-        """The best of the trials, if it beats the usual settings."""
-        whole = [trial for trial in done if trial.state.name == "COMPLETE"]
-        best = max(whole, key=lambda trial: trial.value, default=None)
-        nothing = Tuned(
-            self.candidate.name, len(done), len(done) - len(whole), cut_short, self.before, self.before, {}
-        )
+    def result(self, done: Sequence[Any], *, cut_short: bool) -> SearchResult:
+        """The best of the trials, if it is better than the usual settings."""
+        complete = [trial for trial in done if trial.state.name == "COMPLETE"]
+        best = max(complete, key=lambda trial: trial.value, default=None)
+        pruned = len(done) - len(complete)
+        usual = SearchResult(self.candidate.name, len(done), pruned, cut_short, self.before, self.before, {})
         if best is None or best.value <= sign(self.problem) * self.before:
-            return nothing
-        return replace(nothing, after=sign(self.problem) * best.value, settings=dict(best.params))
+            return usual
+        return replace(usual, after=sign(self.problem) * best.value, settings=dict(best.params))
 
     def fingerprint(self) -> str:
-        """What a search depends on: rows, problem, usual settings, libraries."""
+        """A hash of all that a search depends on: rows, problem, usual settings, libraries."""
         digest = hashlib.sha256()
         for fold in self.folds:
-            _, earlier, later = fold.prepared(self.candidate)
-            for array in (earlier, later, fold.learn.churned, fold.ask.churned):
+            _, train, validation = fold.prepare(self.candidate)
+            for array in (train, validation, fold.train.churned, fold.validation.churned):
                 digest.update(np.ascontiguousarray(array).tobytes())
-        stated = self.problem.as_dict()
-        stated["tuning"] = self.problem.tuning.search
+        # Without the limits on trials and time: a search with more of either continues the same study.
+        problem = self.problem.as_dict() | {"tuning": self.problem.tuning.search}
         usual = {name: str(setting) for name, setting in self.candidate.model.get_params().items()}
         libraries = {name: version(name) for name in LIBRARIES}
-        digest.update(json.dumps([stated, usual, libraries], sort_keys=True, default=str).encode())
+        digest.update(json.dumps([problem, usual, libraries], sort_keys=True, default=str).encode())
         return digest.hexdigest()[:16]
 
 
-def settled(study: Any) -> list[Any]:
-    """The trials that came to an end, by number."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in SETTLED]
+def ended_trials(study: Any) -> list[Any]:
+    """The complete and the pruned trials, by number."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in ENDED]
 
 
 def sampler(problem: Problem, number: int) -> Any:
-    """Where one trial's settings come from; seeded by its number."""
+    """The source of one trial's settings; seeded by its number."""
     from optuna.samplers import RandomSampler, TPESampler
 
     seed = problem.seed + number
@@ -253,27 +249,27 @@ def sampler(problem: Problem, number: int) -> Any:
         return TPESampler(seed=seed, n_startup_trials=STARTING_TRIALS, multivariate=True)
 
 
-def point_of_grid(name: str, seed: int, number: int) -> dict[str, Any]:
-    """One of all combinations of a few steps of each setting, in an order that the seed shuffles."""
-    every = list(product(*(each.steps() for each in SPACES[name].values())))
-    place = np.random.default_rng(seed).permutation(len(every))[number]
-    return dict(zip(SPACES[name], every[place], strict=True))
+def grid(name: str) -> list[dict[str, Any]]:
+    """All combinations of a few steps of each setting."""
+    combinations = product(*(limits.steps() for limits in SPACES[name].values()))
+    return [dict(zip(SPACES[name], point, strict=True)) for point in combinations]
 
 
-def drawn(trial: Any, name: str) -> dict[str, Any]:
-    """One setting of each kind."""
-    return {
-        key: trial.suggest_categorical(key, list(each.values))
-        if not isinstance(each, Between)
-        else trial.suggest_int(key, int(each.low), int(each.high), log=each.log)
-        if each.whole
-        else trial.suggest_float(key, each.low, each.high, log=each.log)
-        for key, each in SPACES[name].items()
-    }
+def suggest_settings(trial: Any, name: str) -> dict[str, Any]:
+    """One value of each setting."""
+    settings: dict[str, Any] = {}
+    for key, limits in SPACES[name].items():
+        if not isinstance(limits, Between):
+            settings[key] = trial.suggest_categorical(key, list(limits.values))
+        elif limits.whole:
+            settings[key] = trial.suggest_int(key, int(limits.low), int(limits.high), log=limits.log)
+        else:
+            settings[key] = trial.suggest_float(key, limits.low, limits.high, log=limits.log)
+    return settings
 
 
 def settings_of(candidate: Candidate, fitted_model: Any) -> dict[str, Any]:
-    """What makes the same model again: the settings that can be tuned, and how many trees were grown."""
+    """The settings that make the same model again: those that can be tuned, and the number of trees."""
     if candidate.name not in SPACES:
         return {}
     settings = fitted_model.get_params()

@@ -10,7 +10,7 @@ from ml.config.problem import Problem, Tuning
 from ml.features.parts import Parts
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input
-from ml.train.choice import Fitted
+from ml.train.choice import FittedCandidate
 from ml.train.folds import Fold
 from ml.train.trials import Trial
 from tests.ml.synthetic_build import write_build
@@ -27,7 +27,7 @@ class Workshop:
     inputs: list[Input]
     folds: list[Fold]
     trials: list[Trial]
-    ready: list[Fitted]
+    ready: list[FittedCandidate]
 
     def champion(self, name: str) -> ChurnModel:
         """The model that ``name`` would be as champion."""
@@ -42,8 +42,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     from ml.features.parts import read_parts
     from ml.featurestore.catalog import read_catalog
     from ml.model.inputs import choose_inputs
-    from ml.train.candidates import candidates, needed
-    from ml.train.folds import Asked, make_folds
+    from ml.train.candidates import candidates, required_features
+    from ml.train.folds import LabelledRows, make_folds
     from ml.train.refit import refit_all
     from ml.train.trials import try_all
 
@@ -51,11 +51,11 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     build = write_build(home)
     parts = read_parts(build, PROBLEM)
     names = read_catalog(build).feature_names
-    inputs, _ = choose_inputs(parts.train.table, names, needed(names, PROBLEM))
+    inputs, _ = choose_inputs(parts.train.table, names, required_features(names, PROBLEM))
     contenders = candidates(inputs, PROBLEM, len(parts.train.table))
     folds = make_folds(parts, inputs, PROBLEM)[-1:]
     trials = try_all(contenders, folds, PROBLEM.seed, lambda title: None)
-    held_out = Asked.of(parts.calibration, inputs)
+    held_out = LabelledRows.of(parts.calibration, inputs)
     ready = refit_all(trials, folds[-1], held_out, PROBLEM.calibration, lambda title: None)
     return Workshop(home, parts, inputs, folds, trials, ready)
 

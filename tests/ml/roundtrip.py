@@ -24,8 +24,8 @@ from ml.model.calibration import calibrate
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input, choose_inputs
 from ml.model.store import read_model, write_model
-from ml.train.candidates import made, needed
-from ml.train.folds import Asked, Fold
+from ml.train.candidates import make_candidate, required_features
+from ml.train.folds import Fold, LabelledRows
 from ml.train.readback import answers, check_reads_back, first_difference
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import write_build
@@ -140,13 +140,13 @@ def rows_of(build: Path, column: Column) -> Rows:
         replaced(part.table, column, random) for part in (parts.train, parts.selection, parts.calibration)
     ]
     names = read_catalog(build).feature_names
-    inputs, left_out = choose_inputs(pa.concat_tables(tables[:2]), names, needed(names, PROBLEM))
+    inputs, left_out = choose_inputs(pa.concat_tables(tables[:2]), names, required_features(names, PROBLEM))
     learn, ask = tables[0], tables[2]
     if column.unknown_in_fold:
         place = learn.column_names.index(column.feature)
         learn = learn.set_column(place, column.feature, pa.nulls(len(learn), learn.schema.field(place).type))
-    held_out = Asked.of(Part("calibration", ask), inputs)
-    fold = Fold(Asked.of(Part("train", learn), inputs), held_out, timedelta(days=30))
+    held_out = LabelledRows.of(Part("calibration", ask), inputs)
+    fold = Fold(LabelledRows.of(Part("train", learn), inputs), held_out, timedelta(days=30))
     return Rows(build, inputs, left_out, fold, replaced(parts.test.table.slice(0, ASKED), column, random))
 
 
@@ -157,16 +157,16 @@ def replaced(table: pa.Table, column: Column, random: np.random.Generator) -> pa
 
 def fitted(kind: str, rows: Rows) -> ChurnModel:
     """One candidate, fitted and calibrated."""
-    candidate = made(kind, rows.inputs, PROBLEM, len(rows.fold.learn.churned))
+    candidate = make_candidate(kind, rows.inputs, PROBLEM, len(rows.fold.train.churned))
     if kind in GROWN_BY:
         candidate = candidate.with_settings({GROWN_BY[kind]: TREES})
     pipeline, raw = rows.fold.trial(candidate)
-    prepared = pipeline.named_steps["prepare"].transform(rows.fold.learn.frame)
+    prepared = pipeline.named_steps["prepare"].transform(rows.fold.train.frame)
     return ChurnModel(
         kind=kind,
         pipeline=pipeline,
         inputs=tuple(rows.inputs),
-        calibration=calibrate(rows.fold.ask.churned, raw),
+        calibration=calibrate(rows.fold.validation.churned, raw),
         threshold=0.3,
         problem=PROBLEM,
         prepared_means=pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(dtype=np.float64),

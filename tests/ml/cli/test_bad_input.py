@@ -17,7 +17,7 @@ from ml.features.parts import read_parts
 from ml.home.layout import Home
 from ml.model.store import read_model
 from ml.train import train
-from ml.train.folds import Asked, make_folds
+from ml.train.folds import LabelledRows, make_folds
 from tests.ml.synthetic_build import relabel, write_build
 
 NAMES = ("prior", "recency_rule", "logistic_regression")
@@ -69,7 +69,7 @@ def test_a_fold_of_one_class_is_left_out(tmp_path: Path) -> None:
     relabel(build, "case when event_timestamp < timestamp '2023-04-20' then 0 else churned end")
     folds = folds_of(build)
     assert len(folds) < 3
-    assert all(rows.classes == 2 for fold in folds for rows in (fold.learn, fold.ask))
+    assert all(rows.classes == 2 for fold in folds for rows in (fold.train, fold.validation))
     assert train(home=tmp_path, problem=SMALL)["champion"] in NAMES
 
 
@@ -92,7 +92,9 @@ def test_a_feature_that_is_null_at_first_or_always_is_no_obstacle(tmp_path: Path
     assert told["left_out"]["email_verified"] == "always null in training"
     assert len(told["folds"]) == 3
     build = Home.at(tmp_path).current_build()
-    rows = Asked.of(read_parts(build, SMALL).train, read_model(Home.at(tmp_path).current_model()).inputs)
+    rows = LabelledRows.of(
+        read_parts(build, SMALL).train, read_model(Home.at(tmp_path).current_model()).inputs
+    )
     assert rows.frame["orders_90d"].notna().all()
 
 

@@ -36,7 +36,8 @@ def test_training_audit_and_exploration_give_the_same(home: Path, monkeypatch: p
     monkeypatch.setattr(leakage_suspects, "LIMIT", 0.0)
     inputs, _ = choose_inputs(table, catalog.feature_names)
     by_training = {
-        each["feature"]: each["roc_auc"] for each in leakage_suspects.suspects(table, inputs, SEED)
+        each["feature"]: each["roc_auc"]
+        for each in leakage_suspects.find_leakage_suspects(table, inputs, SEED)
     }
     assert {"city", "email_verified", "orders_90d"} <= by_training.keys()
     assert by_training == {name: by_audit[name] for name in by_training}

@@ -16,7 +16,7 @@ from ml.features.parts import Part
 from ml.home.layout import Home, challenger_of, model_of, publish, publish_build, set_challenger, set_model
 from ml.model.churn_model import ChurnModel
 from ml.model.store import write_model
-from ml.train.promotion import Decision, decide, later_rows, promote, verdict
+from ml.train.promotion import Decision, decide, is_better, later_rows, promote
 from tests.ml.conftest import Workshop
 
 HASH = "f" * 64
@@ -105,7 +105,7 @@ def test_a_small_gain_within_chance_is_not_enough(workshop: Workshop, build: Pat
 def test_what_an_interval_says_depends_on_the_metric(
     metric: str, low: float, high: float, better: bool | None
 ) -> None:
-    assert verdict({"value": (low + high) / 2, "low": low, "high": high}, metric) is better
+    assert is_better({"value": (low + high) / 2, "low": low, "high": high}, metric) is better
 
 
 def test_only_cut_offs_after_all_the_champion_learned_from_count(workshop: Workshop, build: Path) -> None:

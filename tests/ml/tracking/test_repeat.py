@@ -19,8 +19,8 @@ from ml.common.errors import ModelError, NotReadyError, TidemarkError, UsageErro
 from ml.config.problem import Problem, Tuning
 from ml.model.store import manifest_hash
 from ml.train import train
-from ml.train.repeat import changed, differences, repeat, trials_of
-from ml.train.tuning import remembered_in
+from ml.train.repeat import changed_versions, differences, repeat, trials_of
+from ml.train.tuning import storage_errors
 from tests.ml.synthetic_build import write_build
 
 pytestmark = pytest.mark.subjects("ml/tracking", "ml/train")
@@ -123,7 +123,7 @@ def test_libraries_and_code_that_changed_since_are_told(made: Path) -> None:
     manifest = json.loads((made / "models" / MODEL / "model.json").read_text())
     manifest["versions"] |= {"numpy": "1.0.0", "no-such-library": "2.0"}
     manifest["code"]["source"] = "0" * 64
-    found = changed(manifest)
+    found = changed_versions(manifest)
     assert found["numpy"][0] == "1.0.0"
     assert found["no-such-library"] == ["2.0", None]
     assert found["code"][0] == "source 000000000000"
@@ -142,7 +142,7 @@ def test_a_file_of_searches_that_cannot_be_used_is_one_sentence(tmp_path: Path) 
     file = tmp_path / "tuning.db"
     file.write_text("no database" * 100)
     said = r"tuning\.db, which .* cannot be used \(file is not a database\)"
-    with pytest.raises(TidemarkError, match=said), remembered_in(file):
+    with pytest.raises(TidemarkError, match=said), storage_errors(file):
         optuna.create_study(storage=f"sqlite:///{file}")
 
 

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from ml.common.arrays import Floats
 from ml.features.parts import learned_rows
 from ml.model.churn_model import raw_probability
-from ml.train.folds import Asked, Fold
+from ml.train.folds import Fold, LabelledRows
 from ml.train.refit import refit_all
 from tests.ml.conftest import PROBLEM, Workshop
 
@@ -20,32 +20,36 @@ NAMES = ("logistic_regression", "xgboost", "lightgbm", "hist_gradient_boosting")
 TREES = {"xgboost": "n_estimators", "lightgbm": "n_estimators", "hist_gradient_boosting": "max_iter"}
 
 
-def said(workshop: Workshop, name: str, fold: Fold, held_out: Asked) -> Floats:
+def said(workshop: Workshop, name: str, fold: Fold, held_out: LabelledRows) -> Floats:
     """What a candidate that refitted says of the test rows, before calibration."""
     trials = [each for each in workshop.trials if each.candidate.name == name]
     (ready,) = refit_all(trials, fold, held_out, PROBLEM.calibration, lambda title: None)
-    return raw_probability(ready.candidate.pipeline, Asked.of(workshop.parts.test, workshop.inputs).frame)
+    return raw_probability(
+        ready.candidate.pipeline, LabelledRows.of(workshop.parts.test, workshop.inputs).frame
+    )
 
 
-def turned(rows: Asked) -> Asked:
+def turned(rows: LabelledRows) -> LabelledRows:
     """The same rows with every label the other way round."""
     return replace(rows, churned=1 - rows.churned)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_selection_rows_teach_and_calibration_rows_do_not(workshop: Workshop, name: str) -> None:
-    last, held_out = workshop.folds[-1], Asked.of(workshop.parts.calibration, workshop.inputs)
+    last, held_out = workshop.folds[-1], LabelledRows.of(workshop.parts.calibration, workshop.inputs)
     usual = said(workshop, name, last, held_out)
     assert np.array_equal(said(workshop, name, last, turned(held_out)), usual)
-    assert not np.array_equal(said(workshop, name, replace(last, ask=turned(last.ask)), held_out), usual)
+    assert not np.array_equal(
+        said(workshop, name, replace(last, validation=turned(last.validation)), held_out), usual
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_a_plain_fit_of_both_parts_with_the_settings_that_were_tried(
     workshop: Workshop, name: str
 ) -> None:
-    rows = Asked.of(learned_rows(workshop.parts), workshop.inputs)
-    test = Asked.of(workshop.parts.test, workshop.inputs).frame
+    rows = LabelledRows.of(learned_rows(workshop.parts), workshop.inputs)
+    test = LabelledRows.of(workshop.parts.test, workshop.inputs).frame
     trial = next(each for each in workshop.trials if each.candidate.name == name)
     settings: dict[str, Any] = {}
     if name in TREES:

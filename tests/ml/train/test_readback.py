@@ -16,9 +16,9 @@ from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home, set_model
 from ml.model.churn_model import ChurnModel
 from ml.model.store import manifest_hash, write_model
-from ml.train import training as run
+from ml.train import training as module
 from ml.train.readback import MOST_ROWS, check_reads_back, first_difference
-from ml.train.training import Learned, finish, origin
+from ml.train.training import TrainingRun, judge_and_file, provenance
 from tests.ml.conftest import Workshop
 from tests.ml.synthetic_build import write_build
 
@@ -78,13 +78,13 @@ def test_a_model_that_does_not_read_back_is_not_filed(
     champion = home.models / "model-000001"
     champion.mkdir(parents=True)
     model = workshop.champion("xgboost")
-    facts = origin(build, read_catalog(build), workshop.parts, {}) | model.facts
-    learned = Learned(replace(model, facts=facts), workshop.ready, workshop.parts, workshop.inputs)
+    facts = provenance(build, read_catalog(build), workshop.parts, {}) | model.facts
+    training = TrainingRun(replace(model, facts=facts), workshop.ready, workshop.parts, workshop.inputs)
     write_model(replace(model, facts=facts), champion)
     set_model(build, champion)
-    monkeypatch.setattr(run, "write_model", lambda model, folder: write_model(moved(model), folder))
+    monkeypatch.setattr(module, "write_model", lambda model, folder: write_model(moved(model), folder))
     with pytest.raises(ModelError, match=r"^model-000002 \(xgboost\) gives other scores .* champion stays"):
-        finish(learned, home, build, "always")
+        judge_and_file(training, home, build, "always")
     assert home.current_model() == champion
     assert [path.name for path in home.models.glob("model-*") if path.suffix != ".unfinished"] == [
         "model-000001"

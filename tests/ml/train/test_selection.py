@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ml.model.inputs import Input
-from ml.train.folds import Asked, Fold
+from ml.train.folds import Fold, LabelledRows
 from ml.train.selection import select
 from tests.ml.conftest import PROBLEM
 
@@ -16,14 +16,14 @@ NAMES = ["telling", "days_since_last_order", *(f"noise_{number}" for number in r
 INPUTS = [Input(name, "number", "double", 0.0) for name in NAMES]
 
 
-def rows(seed: int, start: str) -> Asked:
+def rows(seed: int, start: str) -> LabelledRows:
     """Churn follows two inputs; eight are noise."""
     random = np.random.default_rng(seed)
     values = random.normal(size=(4000, len(NAMES)))
     churned = (1.5 * values[:, 0] + values[:, 1] + random.logistic(size=4000) > 0).astype(float)
     customers = np.array([f"c{number % 1000}" for number in range(4000)], dtype=object)
     at = np.full(4000, np.datetime64(start, "us"))
-    return Asked(pd.DataFrame(values, columns=NAMES), churned, customers, at)
+    return LabelledRows(pd.DataFrame(values, columns=NAMES), churned, customers, at)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_noise_goes_and_what_tells_stays(folds: list[Fold], how: str) -> None:
     assert len(left_out) >= 4
     assert set(left_out) == set(NAMES) - set(names)
     assert set(left_out.values()) == {f"not needed, says {how}"}
-    assert [list(fold.learn.frame.columns) for fold in narrowed] == [names, names]
+    assert [list(fold.train.frame.columns) for fold in narrowed] == [names, names]
 
 
 def test_none_leaves_all(folds: list[Fold]) -> None:

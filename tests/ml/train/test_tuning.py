@@ -10,7 +10,7 @@ from ml.config.problem import Problem, Tuning
 from ml.train.folds import Fold, make_folds
 from ml.train.spaces import SPACES, Between
 from ml.train.trials import Trial, try_all
-from ml.train.tuning import Search, Tuned, promising, tune_promising
+from ml.train.tuning import Search, SearchResult, promising, tune_promising
 from tests.ml.conftest import PROBLEM, Workshop
 
 SEARCHED = replace(PROBLEM, tuning=Tuning(trials=4, seconds=600))
@@ -24,12 +24,12 @@ def folds(workshop: Workshop) -> list[Fold]:
 
 @pytest.fixture(scope="module")
 def trials(workshop: Workshop, folds: list[Fold]) -> list[Trial]:
-    wanted = [each.candidate for each in workshop.trials if each.candidate.name in ("prior", *TUNABLE)]
-    return try_all(wanted, folds, PROBLEM.seed, lambda title: None)
+    candidates = [each.candidate for each in workshop.trials if each.candidate.name in ("prior", *TUNABLE)]
+    return try_all(candidates, folds, PROBLEM.seed, lambda title: None)
 
 
-def searched(trials: list[Trial], folds: list[Fold], problem: Problem, place: Path) -> list[Tuned]:
-    return tune_promising(trials, folds, problem, place, lambda title: None)[1]
+def searched(trials: list[Trial], folds: list[Fold], problem: Problem, folder: Path) -> list[SearchResult]:
+    return tune_promising(trials, folds, problem, folder, lambda title: None)[1]
 
 
 def test_only_the_tunable_are_promising_the_best_first(trials: list[Trial], folds: list[Fold]) -> None:
@@ -46,12 +46,12 @@ def test_the_same_seed_finds_the_same_and_no_worse_than_usual(
         (tmp_path / name).mkdir()
     first, second = (searched(trials, folds, SEARCHED, tmp_path / name) for name in ("first", "second"))
     assert first == second
-    for found in first:
-        assert (found.trials, found.cut_short) == (4, False)
-        assert found.after <= found.before
-        assert bool(found.settings) == (found.after < found.before)
-        for key, value in found.settings.items():
-            limits = SPACES[found.candidate][key]
+    for result in first:
+        assert (result.trials, result.cut_short) == (4, False)
+        assert result.after <= result.before
+        assert bool(result.settings) == (result.after < result.before)
+        for key, value in result.settings.items():
+            limits = SPACES[result.candidate][key]
             assert not isinstance(limits, Between) or limits.low <= value <= limits.high
 
 
@@ -62,36 +62,36 @@ def test_an_interrupted_search_ends_where_it_would_have(
         (tmp_path / name).mkdir()
     whole = searched(trials, folds, SEARCHED, tmp_path / "whole")
     searched(trials, folds, replace(SEARCHED, tuning=Tuning(trials=2, seconds=600)), tmp_path / "parts")
-    told: list[str] = []
-    found = tune_promising(trials, folds, SEARCHED, tmp_path / "parts", told.append)[1]
-    assert found == whole
-    assert sum(title.startswith("tuning") for title in told) == 2 * 2
+    titles: list[str] = []
+    result = tune_promising(trials, folds, SEARCHED, tmp_path / "parts", titles.append)[1]
+    assert result == whole
+    assert sum(title.startswith("tuning") for title in titles) == 2 * 2
 
 
 def test_a_search_out_of_time_says_so(trials: list[Trial], folds: list[Fold], tmp_path: Path) -> None:
     trial = next(each for each in trials if each.candidate.name == "decision_tree")
-    found = Search(trial, folds[:-1], SEARCHED, tmp_path / "tuning.db").run(0.0, lambda title: None)
-    assert (found.trials, found.cut_short, found.settings) == (0, True, {})
+    result = Search(trial, folds[:-1], SEARCHED, tmp_path / "tuning.db").run(0.0, lambda title: None)
+    assert (result.trials, result.cut_short, result.settings) == (0, True, {})
 
 
 def test_the_selection_rows_are_not_looked_at(trials: list[Trial], folds: list[Fold], tmp_path: Path) -> None:
     """With the last fold's labels turned round the search finds the same."""
     (tmp_path / "turned").mkdir()
     last = folds[-1]
-    turned = replace(last, ask=replace(last.ask, churned=1 - last.ask.churned), kept={})
-    found = searched(trials, [*folds[:-1], turned], SEARCHED, tmp_path / "turned")
-    assert found == searched(trials, folds, SEARCHED, tmp_path)
+    turned = replace(last, validation=replace(last.validation, churned=1 - last.validation.churned), cache={})
+    result = searched(trials, [*folds[:-1], turned], SEARCHED, tmp_path / "turned")
+    assert result == searched(trials, folds, SEARCHED, tmp_path)
 
 
 @pytest.mark.parametrize("search", ["random", "grid"])
 def test_other_ways_to_search(trials: list[Trial], folds: list[Fold], tmp_path: Path, search: str) -> None:
     problem = replace(SEARCHED, tuning=Tuning(trials=8, seconds=600, search=search))
     regression = [each for each in trials if each.candidate.name == "logistic_regression"]
-    (found,) = searched(regression, folds, problem, tmp_path)
-    assert found.trials == (6 if search == "grid" else 8)
-    if search == "grid" and found.settings:
+    (result,) = searched(regression, folds, problem, tmp_path)
+    assert result.trials == (6 if search == "grid" else 8)
+    if search == "grid" and result.settings:
         steps = SPACES["logistic_regression"]["C"].steps()
-        assert min(abs(np.log(found.settings["C"] / step)) for step in steps) < 1e-9
+        assert min(abs(np.log(result.settings["C"] / step)) for step in steps) < 1e-9
 
 
 def test_the_steps_of_a_grid() -> None:
