@@ -1,9 +1,9 @@
-"""From probabilities to what a retention team does: whom to contact, what it earns, which action to take.
+"""From probabilities to decisions: the customers to contact, the profit, the recommended actions.
 
-lists            running totals of the list that each threshold closes
-profit           what a list earns, threshold by threshold
-maximum_profit   the measures of the churn literature: MPC, EMPC
-threshold        the threshold by the problem's rule
-contacts         whom to contact, exactly as many as the capacity
-actions          the recommended action of each risk band
+threshold_totals   churners and customers from each threshold on
+profit             the profit of contacting customers
+maximum_profit     the measure of the churn literature: EMPC
+threshold          the threshold by the problem's rule
+contacts           the customers to contact, at most as many as the capacity
+actions            the recommended action of each risk band
 """

@@ -1,4 +1,4 @@
-"""What to do with a customer of each risk band: a small file in the team's own words, no code."""
+"""The recommended action for customers of each risk band: a small file in the team's own words, no code."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ Action = Annotated[str, is_printable, Says("a line of text saying what to do, in
 
 @dataclass(frozen=True)
 class Actions:
-    """What to do with the customers of each band."""
+    """The recommended action of each band."""
 
     low: Action
     medium: Action
@@ -35,7 +35,7 @@ def read_actions(name: str) -> dict[str, str]:
     Raises
     ------
     ProblemError
-        The file is missing, or says nothing for a band, or something else.
+        The file is missing, lacks a band, or has another entry.
     """
     file = ROOT / Path(name)
     if not file.is_file():
@@ -48,7 +48,7 @@ def read_actions(name: str) -> dict[str, str]:
     return {band: actions[band].strip() for band in BANDS}
 
 
-def recommended(bands: NDArray[Any], actions: dict[str, str]) -> NDArray[Any]:
+def recommended_actions(bands: NDArray[Any], actions: dict[str, str]) -> NDArray[Any]:
     """The action of each row's band, same shape."""
     names, codes = np.unique(bands, return_inverse=True)
     return np.array([actions[name] for name in names], dtype=object)[codes]

@@ -1,8 +1,8 @@
-"""Whom to contact: as the decision says, and where the problem's rule counts contacts, exactly so many.
+"""The customers to contact: those the threshold flags, or by rank where the problem's rule has a capacity.
 
-The threshold was set on earlier customers, so a later list that it closes is a little longer or shorter than
-the capacity. A list of everyone is therefore cut by rank: equal probabilities by customer, so that the same
-scores always give the same list.
+The threshold was chosen on earlier customers, so it flags a few more or fewer later ones than the capacity.
+Customers are therefore counted by rank, equal probabilities by customer_id, so that equal scores always give
+the same customers.
 """
 
 import math
@@ -18,17 +18,17 @@ BY_CAPACITY = ("capacity", "profit")
 
 
 def to_contact(
-    probability: Floats, customers: Sequence[str], decided: NDArray[np.bool_], problem: Problem
+    probability: Floats, customers: Sequence[str], flagged: NDArray[np.bool_], problem: Problem
 ) -> NDArray[np.bool_]:
-    """Whether each customer of a whole list is contacted, same shape.
+    """Whether each customer of the whole population is contacted, same shape.
 
-    With the rule ``capacity`` those of the highest probabilities, as many as can be contacted; with
-    ``profit`` no more than that of those who are decided on; with any other rule all of these.
+    With the rule ``capacity`` as many as can be contacted, the highest probabilities first; with ``profit``
+    the flagged ones among these; with any other rule all who are flagged.
     """
     rule = problem.threshold.rule
     if rule not in BY_CAPACITY or problem.contacts is None:
-        return decided
-    places = np.lexsort((np.asarray(customers, dtype=object), -probability))
-    first = np.zeros(len(places), dtype=bool)
-    first[places[: math.floor(problem.contacts)]] = True
-    return first if rule == "capacity" else first & decided
+        return flagged
+    ranked = np.lexsort((np.asarray(customers, dtype=object), -probability))
+    within_capacity = np.zeros(len(ranked), dtype=bool)
+    within_capacity[ranked[: math.floor(problem.contacts)]] = True
+    return within_capacity if rule == "capacity" else within_capacity & flagged

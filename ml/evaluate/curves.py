@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.common.arrays import Floats
-from ml.decision.lists import Lists
 from ml.decision.profit import profit
+from ml.decision.threshold_totals import ThresholdTotals
 from ml.evaluate.measured import Rows
 
 MOST_POINTS = 200
@@ -18,36 +18,36 @@ Points = dict[str, list[float]]
 
 def curves(rows: Rows, probabilities: Mapping[str, Floats], champion: str) -> dict[str, Any]:
     """Every curve of every candidate; see CURVES in ``ml.evaluate.evidence``."""
-    lists = {name: Lists.of(rows.churned, given) for name, given in probabilities.items()}
+    totals = {name: ThresholdTotals.of(rows.churned, given) for name, given in probabilities.items()}
     return {
-        "roc": {name: roc(each) for name, each in lists.items()},
-        "precision_recall": {name: precision_recall(each) for name, each in lists.items()},
+        "roc": {name: roc(each) for name, each in totals.items()},
+        "precision_recall": {name: precision_recall(each) for name, each in totals.items()},
         "reliability": {name: reliability(rows, given) for name, given in probabilities.items()},
-        "gain": {name: gain(each) for name, each in lists.items()},
-        "lift": {name: lift(each) for name, each in lists.items()},
+        "gain": {name: gain(each) for name, each in totals.items()},
+        "lift": {name: lift(each) for name, each in totals.items()},
         "profit": profit_points(rows, probabilities[champion]),
     }
 
 
-def roc(lists: Lists) -> Points:
+def roc(totals: ThresholdTotals) -> Points:
     """Recall against the share of stayers listed."""
-    misses = lists.listed - lists.hits
-    return points(false_alarms=from_zero(misses / misses[-1]), recall=from_zero(lists.recall))
+    misses = totals.flagged - totals.hits
+    return points(false_alarms=from_zero(misses / misses[-1]), recall=from_zero(totals.recall))
 
 
-def precision_recall(lists: Lists) -> Points:
+def precision_recall(totals: ThresholdTotals) -> Points:
     """Precision against recall."""
-    return points(recall=lists.recall, precision=lists.precision)
+    return points(recall=totals.recall, precision=totals.precision)
 
 
-def gain(lists: Lists) -> Points:
+def gain(totals: ThresholdTotals) -> Points:
     """Share of churners found against share listed; a tie is one straight step."""
-    return points(listed=from_zero(lists.share), found=from_zero(lists.recall))
+    return points(flagged=from_zero(totals.share), found=from_zero(totals.recall))
 
 
-def lift(lists: Lists) -> Points:
+def lift(totals: ThresholdTotals) -> Points:
     """Churn rate of the list over that of all."""
-    return points(listed=lists.share, lift=lists.recall / lists.share)
+    return points(flagged=totals.share, lift=totals.recall / totals.share)
 
 
 def reliability(rows: Rows, probability: Floats, groups: int = GROUPS) -> Points:
@@ -87,17 +87,17 @@ def group_levels(sizes: NDArray[np.intp], groups: int) -> NDArray[np.intp]:
 
 def profit_points(rows: Rows, probability: Floats) -> Points:
     """What contacting everyone from each threshold on earns, all rows together, with its interval."""
-    lists = Lists.of(rows.churned, probability)
-    kept = thinned(len(lists.levels))
-    costs, levels = rows.problem.costs, lists.levels[kept]
+    totals = ThresholdTotals.of(rows.churned, probability)
+    kept = thinned(len(totals.thresholds))
+    costs, levels = rows.problem.costs, totals.thresholds[kept]
     order = np.argsort(-probability, kind="stable")
-    ends = lists.listed[kept].astype(int) - 1
+    ends = totals.flagged[kept].astype(int) - 1
     drawn = np.concatenate([drawn_profit(rows, weights, order, ends) for weights in rows.weights()])
     low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
     return {
         "threshold": levels.tolist(),
-        "listed": lists.share[kept].tolist(),
-        "profit": profit(lists.hits[kept], lists.listed[kept], costs).tolist(),
+        "listed": totals.share[kept].tolist(),
+        "profit": profit(totals.hits[kept], totals.flagged[kept], costs).tolist(),
         "low": low.tolist(),
         "high": high.tolist(),
     }

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ml.common.arrays import Flags, Floats
 from ml.explore.columns import FLAG, TEXT, Column
 from ml.explore.precision import interval, standard_error
-from ml.metrics.single_feature_auc import area, either_way, rates_of_texts
+from ml.metrics.single_feature_auc import rates_of_texts, roc_auc, unsigned_auc
 from ml.page.figures import plain
 
 BINS = 30
@@ -48,7 +48,7 @@ def shape_of(
     two = bool(churned.any() and not churned.all())
     judged = ~half if column.kind == TEXT else np.ones(len(churned), bool)
     told = what_it_tells(column, churned, half) if two else None
-    auc = None if told is None else either_way(area(told, churned[judged]))
+    auc = None if told is None else unsigned_auc(told, churned[judged])
     who = np.arange(len(churned)) if customers is None else customers
     return {
         "name": column.name,
@@ -84,7 +84,7 @@ def what_it_tells(column: Column, churned: Flags, half: Flags) -> Floats:
     """
     if column.kind != TEXT:
         filled = [np.where(np.isnan(column.numbers), end, column.numbers) for end in (-np.inf, np.inf)]
-        return max(filled, key=lambda values: either_way(area(values, churned)))
+        return max(filled, key=lambda values: unsigned_auc(values, churned))
     return rates_of_texts(column.texts, churned, half)
 
 
@@ -93,7 +93,7 @@ def rising(column: Column, churned: Flags) -> bool | None:
     known = ~column.missing
     if column.kind == TEXT or not known.any():
         return None
-    return area(column.numbers[known], churned[known]) >= 0.5
+    return roc_auc(column.numbers[known], churned[known]) >= 0.5
 
 
 def numbers_of(finite: Floats) -> dict[str, float]:

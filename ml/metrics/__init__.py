@@ -1,1 +1,1 @@
-"""How good probabilities are, and how well one feature ranks alone."""
+"""Metrics of probabilities with their intervals, and the ROC-AUC of a single feature."""

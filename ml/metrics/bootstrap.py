@@ -1,7 +1,7 @@
 """Intervals of metrics by a bootstrap of customers.
 
-A replicate draws customers, not rows: a customer's rows at neighbouring cut-offs are nearly the same row and
-would make every interval too narrow.
+A replicate draws customers, not rows: the rows of a customer at neighbouring cut-offs are nearly equal, so
+drawing rows would make every interval too narrow.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +14,8 @@ from ml.common.arrays import Floats
 from ml.config.problem import Costs
 from ml.metrics.scores import METRIC_NAMES, measure
 
-NOISE_ADDS = frozenset({"ece"})
-REPLICATES = 200
+BIASED_UPWARDS = frozenset({"ece"})  # sampling noise only adds to it
+REPLICATES = 200  # a 95 % interval has five of them on either side
 CELLS_AT_ONCE = 4_000_000  # weights in memory at one time, of all samples together
 
 
@@ -28,13 +28,13 @@ def customer_weights(
 ) -> Iterator[list[Floats]]:
     """Row weights of a bootstrap by customer: for some replicates at a time, those of each sample of rows.
 
-    A customer who is drawn is drawn in every sample. A replicate in which a class has no weight in a sample
-    cannot be measured there, so that all rows of the sample weigh one.
+    A customer has the same weight in every sample. In a replicate without weight on one class of a sample no
+    metric is defined, so all rows of the sample weigh one.
 
     Parameters
     ----------
     customers, churned : sequence of arrays of shape (rows of the sample,)
-        For each sample, whose row it is and its label.
+        For each sample, the customer and the label of each row.
 
     Yields
     ------
@@ -50,11 +50,14 @@ def customer_weights(
             np.bincount(generator.integers(number, size=number), minlength=number)
             for _ in range(min(at_once, replicates - start))
         ]
-        drawn = np.stack(counts).astype(np.float64)
-        yield [usable(drawn[:, rows], labels) for rows, labels in zip(of_sample, churned, strict=True)]
+        weights = np.stack(counts).astype(np.float64)
+        yield [
+            with_both_classes(weights[:, rows], labels)
+            for rows, labels in zip(of_sample, churned, strict=True)
+        ]
 
 
-def usable(weights: Floats, churned: Floats) -> Floats:
+def with_both_classes(weights: Floats, churned: Floats) -> Floats:
     """The weights, with ones in the replicates that lack a class."""
     hits = weights @ churned
     weights[(hits == 0) | (hits == weights.sum(axis=1))] = 1.0
@@ -82,19 +85,19 @@ def bootstrap(
         for name, probability in probabilities.items():
             slices[name].append(measure(churned, probability, weights, costs=costs, names=names))
     return {
-        name: {metric: np.concatenate([part[metric] for part in parts]) for metric in names}
-        for name, parts in slices.items()
+        name: {metric: np.concatenate([values[metric] for values in of_name]) for metric in names}
+        for name, of_name in slices.items()
     }
 
 
 def with_interval(value: float, replicates: Floats, metric: str = "") -> dict[str, float]:
     """A value with the middle 95 % of its bootstrap replicates.
 
-    Chance can only add to a calibration error, in the value and once more in every replicate. What it adds
-    there is taken off the value, and the interval is mirrored at the value (basic bootstrap; Davison and
-    Hinkley, 1997); neither is below 0.
+    Sampling noise only adds to a calibration error, in the value and once more in every replicate. The mean
+    addition of the replicates is subtracted from the value, and the interval is mirrored at the value (basic
+    bootstrap; Davison and Hinkley, 1997); neither is below 0.
     """
-    if metric in NOISE_ADDS:
+    if metric in BIASED_UPWARDS:
         value, replicates = 2 * value - float(replicates.mean()), 2 * value - replicates
         value, replicates = max(value, 0.0), np.maximum(replicates, 0.0)
     low, high = np.quantile(replicates, (0.025, 0.975))

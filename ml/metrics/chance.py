@@ -1,12 +1,12 @@
-"""Whether a model ranks better than chance: one verdict, which training, scores, pages and doctor follow."""
+"""Whether a model ranks better than chance: one rule for training, scores, pages and doctor."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from ml.common.errors import ModelError
 
-PRIOR = "prior"  # the candidate that gives everybody the churn rate
-CHANCE = 0.5  # ROC-AUC of an order drawn at random
+PRIOR = "prior"  # the candidate that gives every customer the churn rate
+CHANCE = 0.5  # ROC-AUC of a random order
 NO_BETTER_THAN_CHANCE = "no model ranks better than chance; do not use these scores"
 
 
@@ -23,6 +23,6 @@ def ranks_better_than_chance(facts: Mapping[str, Any]) -> bool:
 
 
 def check_better_than_chance(facts: Mapping[str, Any]) -> None:
-    """ModelError where scores of this model would mean nothing."""
+    """ModelError if the model does not rank better than chance."""
     if not ranks_better_than_chance(facts):
         raise ModelError(f"{facts['model_version']}: {NO_BETTER_THAN_CHANCE} ('churn evaluate' shows why)")

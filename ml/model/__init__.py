@@ -1,1 +1,1 @@
-"""A churn model: its inputs, its estimators, its calibration, and the files it is kept in."""
+"""A churn model: its inputs, estimators, calibration and files."""

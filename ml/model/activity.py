@@ -1,7 +1,7 @@
-"""When a customer was last seen at all: what several streams of events say together.
+"""Activity: recency and frequency over several streams of events together.
 
-Someone who leaves stops ordering, visiting and writing at the same time. One stream alone must be silent for
-long before it says so; all of them together say it sooner.
+A customer who leaves stops ordering, visiting and writing at the same time. One stream alone must be silent
+for long before that is a sign of churn; all streams together show it sooner.
 """
 
 import re
@@ -15,7 +15,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ml.common.arrays import Floats
-from ml.model.repeat_purchase import Habits, Histories, chance_of_purchase, learn_habits, with_nulls_kept
+from ml.model.repeat_purchase import (
+    Histories,
+    Parameters,
+    fit_parameters,
+    log_odds_or_null,
+    purchase_probability,
+)
 
 TENURE = "tenure_days"
 SILENCE = re.compile(r"days_since_last_(\w+)")
@@ -24,12 +30,12 @@ COLUMNS = ("days_since_last_activity", "activity", "activity_missed", "churn_by_
 
 @dataclass(frozen=True)
 class Streams:
-    """The inputs that tell when each stream was last seen and how often within one window.
+    """The inputs with the last event of each stream and its number of events in one window.
 
     Parameters
     ----------
     counts, silences : tuple of str
-        One each a stream, in the same order.
+        One input a stream, in the same order.
     window_days : int
     """
 
@@ -48,14 +54,14 @@ def find_streams(names: Iterable[str]) -> Streams | None:
 
     The window is the longest that all of them have.
     """
-    there = list(names)
+    names = list(names)
     windows: dict[str, set[int]] = {}
-    for match in filter(None, map(SILENCE.fullmatch, there)):
-        counted = re.compile(rf"{re.escape(match[1])}s_(\d+)d")
-        if found := {int(hit[1]) for hit in map(counted.fullmatch, there) if hit}:
-            windows[match[1]] = found
+    for silence in filter(None, map(SILENCE.fullmatch, names)):
+        count = re.compile(rf"{re.escape(silence[1])}s_(\d+)d")
+        if days := {int(match[1]) for match in map(count.fullmatch, names) if match}:
+            windows[silence[1]] = days
     common = set.intersection(*windows.values()) if windows else set()
-    if TENURE not in there or len(windows) < 2 or not common:
+    if TENURE not in names or len(windows) < 2 or not common:
         return None
     longest = max(common)
     counts = tuple(f"{event}s_{longest}d" for event in windows)
@@ -63,8 +69,8 @@ def find_streams(names: Iterable[str]) -> Streams | None:
 
 
 class Activity(TransformerMixin, BaseEstimator):
-    """Four columns from several streams: the silence of all, how much there was, how much the silence lacks,
-    and the log-odds of churn that the modified BG/NBD model gives for all events as one stream.
+    """Four columns from several streams: the silence of all, the number of events, the number expected during
+    the silence, and the log-odds of churn by the modified BG/NBD model for all events as one stream.
 
     Parameters
     ----------
@@ -76,7 +82,7 @@ class Activity(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     habits_ : array of shape (4,)
-        r, alpha (days), a, b.
+        r, alpha (days), a, b; named so in stored models.
     """
 
     def __init__(self, horizon_days: int = 30, window_days: int = 365) -> None:
@@ -86,33 +92,33 @@ class Activity(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         values, churned = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         _, codes = np.unique(churned, return_inverse=True)
-        events, silence, span = self._together(values)
+        events, silence, span = self._as_one_stream(values)
         known = ~np.isnan(silence)
-        seen = Histories(events, span - silence, span).take(known)
-        habits = learn_habits(seen, codes[known], self.horizon_days) if known.any() else Habits(1, 1, 1, 1)
-        self.habits_ = np.array(astuple(habits))
+        histories = Histories(events, span - silence, span).take(known)
+        self.habits_ = np.array(astuple(fit_parameters(histories, codes[known], self.horizon_days)))
         return self
 
-    def _together(self, values: Floats) -> tuple[Floats, Floats, Floats]:
-        """Events in the window, days of silence (null where nothing is known), days observed."""
+    def _as_one_stream(self, values: Floats) -> tuple[Floats, Floats, Floats]:
+        """Events in the window, days of silence (null where no event is known), days observed."""
         streams = (values.shape[1] - 1) // 2
         events, silence = np.zeros(len(values)), np.full(len(values), np.inf)
-        for place in range(streams):
-            events += np.nan_to_num(values[:, 1 + place])
-            silence = np.fmin(silence, values[:, 1 + streams + place])
+        # Column after column in a fixed order: a customer's score is the same alone or among a million.
+        for stream in range(streams):
+            events += np.nan_to_num(values[:, 1 + stream])
+            silence = np.fmin(silence, values[:, 1 + streams + stream])
         span = np.fmin(np.maximum(values[:, 0], 1.0), float(self.window_days))
         silence = np.where(np.isinf(silence) | np.isnan(values[:, 0]), np.nan, np.clip(silence, 0, None))
         return events, np.fmin(silence, np.where(np.isnan(silence), np.nan, span)), span
 
     def transform(self, X: Any) -> Floats:  # noqa: N803
-        """Shape (rows, 4); null where nothing is known."""
+        """Shape (rows, 4); null where no event is known."""
         check_is_fitted(self)
         values = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
-        events, silence, span = self._together(values)
-        seen = Histories(*map(np.ascontiguousarray, (events, np.nan_to_num(span - silence), span)))
-        chance = chance_of_purchase(Habits(*self.habits_), seen, self.horizon_days, True)
-        churn = np.where(np.isnan(silence), np.nan, 1 - chance)
-        return np.column_stack([silence, events, events * silence / span, with_nulls_kept(churn)])
+        events, silence, span = self._as_one_stream(values)
+        histories = Histories(*map(np.ascontiguousarray, (events, np.nan_to_num(span - silence), span)))
+        purchase = purchase_probability(Parameters(*self.habits_), histories, self.horizon_days, True)
+        churn = np.where(np.isnan(silence), np.nan, 1 - purchase)
+        return np.column_stack([silence, events, events * silence / span, log_odds_or_null(churn)])
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         return np.array(COLUMNS, dtype=object)

@@ -1,4 +1,4 @@
-"""Boosters of other libraries, kept in their own text formats, which hold every bit of what they score by."""
+"""Boosters of other libraries, stored in their own text formats, which lose no bit of a score."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from xgboost import XGBClassifier
 
 @dataclass(frozen=True)
 class Booster:
-    """How one kind of booster is kept.
+    """The file of one kind of booster.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def write_lightgbm(model: LGBMClassifier, path: Path) -> None:
 
 
 def read_lightgbm(path: Path) -> LGBMClassifier:
-    """LightGBM's classifier knows no way back from its file; what it needs to score is put in place."""
+    """LightGBM's classifier cannot read its own file, so the attributes that it scores by are set here."""
     booster = LightGBMBooster(model_file=path)
     classes = np.array([0, 1])
     model = LGBMClassifier(n_jobs=1, verbose=-1)

@@ -1,7 +1,7 @@
-"""From a raw score to a probability one can act on, by rows that neither fitted nor chose the model.
+"""From a raw score to a calibrated probability, by rows that neither fitted nor chose the model.
 
-Platt's line has two numbers to learn and holds with few rows; isotonic regression follows any rising curve
-but needs many. Both rise strictly, so that they keep the order of customers and add no ties.
+Platt's line has two parameters and needs few rows; isotonic regression follows any rising curve but needs
+many. Both rise strictly, so that the order of customers stays and no ties are added.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from ml.config.problem import Bands
 from ml.model.probability import log_losses, log_odds
 
 BAND_NAMES = np.array(["low", "medium", "high"], dtype=object)
-HARDLY_ANY_PENALTY = 1e6
-GROUP, GROUPS = 100, 50
-ROWS_ENOUGH, CHURNERS_ENOUGH = 1000, 100
+HARDLY_ANY_PENALTY = 1e6  # scikit-learn's C: maximum likelihood, but finite where classes are separable
+GROUP, GROUPS = 100, 50  # rows of a group at least, and groups at most
+ROWS_ENOUGH, CHURNERS_ENOUGH = 1000, 100  # for isotonic regression; with fewer Platt's line always
 FOLDS = 5
 
 
@@ -32,13 +32,13 @@ class Calibration:
     Parameters
     ----------
     intercept, slope : float
-        A straight line (Platt, 1999). A slope of 0 is a model whose score says nothing on the calibration
-        rows: everyone gets the churn rate.
+        A straight line (Platt, 1999). With a slope of 0 every customer gets the churn rate: the score does
+        not rank the calibration rows.
     kind : str
         platt or isotonic.
     raw, calibrated : tuple of float
-        Log-odds at the knots of an isotonic curve, both rising; straight between them, and on with ``slope``
-        beyond the first and the last.
+        Log-odds at the knots of an isotonic curve, both rising; the curve is straight between them, and has
+        ``slope`` beyond the first and the last.
     """
 
     intercept: float
@@ -56,16 +56,15 @@ class Calibration:
         scores = log_odds(raw)
         if self.kind == "platt":
             return expit(self.intercept + self.slope * scores)
-        return expit(along(scores, np.array(self.raw), np.array(self.calibrated), self.slope))
+        return expit(interpolate(scores, np.array(self.raw), np.array(self.calibrated), self.slope))
 
 
-def along(scores: Floats, x: Floats, y: Floats, slope: float) -> Floats:
-    """The curve through the knots at each score, element by element."""
-    between = np.diff(y) / np.diff(x)
-    slopes = np.concatenate([[slope], between, [slope]])
-    place = np.searchsorted(x, scores, side="right")
-    start = np.maximum(place - 1, 0)
-    return y[start] + slopes[place] * (scores - x[start])
+def interpolate(scores: Floats, x: Floats, y: Floats, slope: float) -> Floats:
+    """The curve through the knots (x, y) at each score, with ``slope`` outside of them."""
+    slopes = np.concatenate([[slope], np.diff(y) / np.diff(x), [slope]])
+    segment = np.searchsorted(x, scores, side="right")
+    start = np.maximum(segment - 1, 0)
+    return y[start] + slopes[segment] * (scores - x[start])
 
 
 def calibrate(
@@ -83,40 +82,40 @@ def calibrate(
         platt, isotonic, or auto: isotonic where there are 1000 rows and 100 churners at least, and its
         log-loss on customers left out of the fit is lower by more than one standard error of the difference.
     customers : array of shape (rows,), optional
-        Whose row it is: a customer's rows are left out together. Without, each row is a customer.
+        The customer of each row, whose rows are left out together. By default each row is a customer.
 
     Raises
     ------
     ModelError
-        Only one class is there.
+        The rows have one class only.
     """
     if churned.min() == churned.max():
         raise ModelError("the calibration rows hold only one class: load more customers or a longer history")
     scores = log_odds(raw)
     if how == "auto":
-        who = np.arange(len(churned)) if customers is None else customers
-        how = "isotonic" if isotonic_is_better(churned, raw, who) else "platt"
+        customers = np.arange(len(churned)) if customers is None else customers
+        how = "isotonic" if isotonic_is_better(churned, raw, customers) else "platt"
     return isotonic(churned, scores) if how == "isotonic" else platt(churned, scores)
 
 
 def platt(churned: Floats, scores: Floats) -> Calibration:
-    """The line of least log-loss; level when it would fall."""
-    level = Calibration(float(logit(churned.mean())), 0.0)
+    """The line of least log-loss; constant where it would fall."""
+    constant = Calibration(float(logit(churned.mean())), 0.0)
     if np.ptp(scores) == 0:
-        return level
+        return constant
     line = LogisticRegression(C=HARDLY_ANY_PENALTY, max_iter=1000).fit(scores[:, None], churned)
     intercept, slope = float(line.intercept_[0]), float(line.coef_[0, 0])
-    return Calibration(intercept, slope) if slope > 0 else level
+    return Calibration(intercept, slope) if slope > 0 else constant
 
 
 def isotonic(churned: Floats, scores: Floats) -> Calibration:
     """The rising curve of least squares through groups of rows (Zadrozny and Elkan, 2002).
 
-    Each pool of groups is one knot at its mean score, straight lines join them (Oron and Flournoy, 2017). A
-    group counts one customer more, who churned at the overall rate, so that no knot is ever sure.
+    Each pool of groups is one knot at its mean score; straight lines join the knots (Oron and Flournoy,
+    2017). Each group counts one more customer, who churned at the overall rate, so that no knot is at 0 or 1.
     """
     line = platt(churned, scores)
-    sums, hits, sizes = grouped(churned, scores)
+    sums, hits, sizes = group_totals(churned, scores)
     rates = (hits + churned.mean()) / (sizes + 1)
     pools = isotonic_regression(rates, weights=sizes)
     starts = pools.blocks[:-1]
@@ -127,8 +126,8 @@ def isotonic(churned: Floats, scores: Floats) -> Calibration:
     return Calibration(line.intercept, line.slope, "isotonic", tuple(x.tolist()), tuple(y.tolist()))
 
 
-def grouped(churned: Floats, scores: Floats) -> tuple[Floats, Floats, Floats]:
-    """Sum of scores, churners and rows of groups of about equal size by score; equal scores stay together."""
+def group_totals(churned: Floats, scores: Floats) -> tuple[Floats, Floats, Floats]:
+    """Sum of scores, churners and rows of groups of about equal size by score; a tie is in one group."""
     levels, codes = np.unique(scores, return_inverse=True)
     sizes = np.bincount(codes).astype(np.float64)
     hits = np.bincount(codes, weights=churned)
@@ -140,20 +139,21 @@ def grouped(churned: Floats, scores: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def isotonic_is_better(churned: Floats, raw: Floats, customers: NDArray[Any]) -> bool:
-    """Whether the curve beats the line on customers left out of the fit by more than one standard error."""
+    """Whether the curve is better on customers left out of the fit by more than one standard error."""
     if len(churned) < ROWS_ENOUGH or churned.sum() < CHURNERS_ENOUGH:
         return False
     _, codes = np.unique(customers, return_inverse=True)
     better = np.zeros(len(churned))
     for fold in range(FOLDS):
-        out = codes % FOLDS == fold
-        if not out.any() or churned[~out].min() == churned[~out].max():
+        held_out = codes % FOLDS == fold
+        if not held_out.any() or churned[~held_out].min() == churned[~held_out].max():
             return False
-        scores = log_odds(raw[~out])
-        losses = [
-            log_losses(churned[out], fit(churned[~out], scores).apply(raw[out])) for fit in (platt, isotonic)
-        ]
-        better[out] = losses[0] - losses[1]
+        scores = log_odds(raw[~held_out])
+        of_line, of_curve = (
+            log_losses(churned[held_out], fit(churned[~held_out], scores).apply(raw[held_out]))
+            for fit in (platt, isotonic)
+        )
+        better[held_out] = of_line - of_curve
     by_customer = np.bincount(codes, weights=better)
     return bool(by_customer.sum() > by_customer.std(ddof=1) * np.sqrt(len(by_customer)))
 

@@ -1,4 +1,4 @@
-"""A churn model as it is used: feature columns in, calibrated probabilities out."""
+"""A churn model: feature columns in, calibrated probabilities out."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +17,12 @@ from ml.model.inputs import Input, make_frame
 
 @dataclass(frozen=True)
 class ChurnModel:
-    """A fitted, calibrated pipeline with what is needed to read it.
+    """A fitted, calibrated pipeline with all that is needed to score with it and to explain it.
 
     Parameters
     ----------
     kind : str
-        The candidate's name: prior, recency_rule, logistic_regression, random_forest, xgboost.
+        The candidate's name, such as xgboost or logistic_regression.
     pipeline : Pipeline
         Steps ``prepare`` and ``model``.
     inputs : tuple of Input
@@ -31,11 +31,11 @@ class ChurnModel:
     threshold : float
         Probability from which a customer counts as churning.
     problem : Problem
-        What it was trained for.
+        The problem it was trained for.
     prepared_means : array of shape (prepared columns,)
         Mean of each prepared column over the training rows; where a linear contribution is 0.
     background : DataFrame, optional
-        For an estimator of one's own: a few training rows, from which its reasons are measured.
+        For an estimator of the user's own: a few training rows that its reasons are measured against.
     facts : dict
         Everything else in ``model.json``: build, service hash, metrics, versions.
     """
@@ -52,11 +52,10 @@ class ChurnModel:
 
     @property
     def version(self) -> str:
-        """The folder name it is kept under."""
+        """The name of its folder."""
         return str(self.facts.get("model_version", ""))
 
     def frame(self, table: pa.Table) -> pd.DataFrame:
-        """The inputs of each row of ``table``."""
         return make_frame(table, self.inputs)
 
     def probability(self, frame: pd.DataFrame) -> Floats:
@@ -73,7 +72,7 @@ class ChurnModel:
 
 
 def raw_probability(pipeline: Pipeline, frame: pd.DataFrame) -> Floats:
-    """A fitted pipeline's own probability of churn, shape (rows,); of no row for an empty frame."""
-    if frame.empty:
+    """A fitted pipeline's own probability of churn, shape (rows,)."""
+    if frame.empty:  # scikit-learn refuses a frame without rows
         return np.empty(0)
     return pipeline.predict_proba(frame)[:, 1].astype(np.float64)

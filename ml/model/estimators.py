@@ -1,4 +1,4 @@
-"""The estimators and transformers of our own, each honouring scikit-learn's contract.
+"""Estimators and transformers by scikit-learn's contract.
 
 All work element by element or column by column in a fixed order, so that a customer's score is the same to
 the last bit whether scored alone or among a million.
@@ -21,7 +21,7 @@ from ml.model.probability import both_sides, log_losses
 
 
 class TameSkew(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Replace the columns with long tails by ``sign(x) * log(1 + |x|)``; nulls stay null.
+    """Replace columns with long tails by ``sign(x) * log(1 + |x|)``; nulls stay null.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ class RowwiseLogistic(LogisticRegression):
 
 
 class RecencyRule(ClassifierMixin, BaseEstimator):
-    """The rule a shopkeeper knows: the later a customer is, the likelier gone.
+    """The simplest rule: the longer since the last order, the more probable is churn.
 
-    Each column is a measure of lateness with its own curve to the churn rate, learned by isotonic regression:
-    rising, or falling where that fits the training rows better, as where people buy every few months. One
-    column leads; where it is null the next one known speaks. The one that leads is the one with the lowest
-    log-loss on the training rows, so that this is the best such rule, not a straw man.
+    Each column is a measure of lateness with its own curve to the churn rate, fitted by isotonic regression:
+    rising, or falling where that fits the training rows better, as where customers buy every few months. One
+    column leads; where it is null the first of the others that is not null decides. The leading column is the
+    one with the lowest log-loss on the training rows, so that the baseline is the best rule of its kind.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class RecencyRule(ClassifierMixin, BaseEstimator):
     rate_ : float
         Churn rate of the training rows, for a row without any lateness.
     order_ : array of shape (columns,)
-        The columns from the one that leads on.
+        The columns, the leading one first.
     lateness_, rates_ : list of arrays
         The knots of each column's curve, in that order.
     """
@@ -117,35 +117,31 @@ class RecencyRule(ClassifierMixin, BaseEstimator):
         self.rate_ = float(codes.mean()) if len(self.classes_) == 2 else 1.0
         losses = []
         for first in range(values.shape[1]):
-            self._learn(values, codes, leading(first, values.shape[1]))
+            self._fit_curves(values, codes, first)
             losses.append(log_losses(codes, self._churn(values)).mean())
-        self._learn(values, codes, leading(int(np.argmin(losses)), values.shape[1]))
+        self._fit_curves(values, codes, int(np.argmin(losses)))
         return self
 
-    def _learn(self, values: Floats, codes: NDArray[Any], order: NDArray[np.intp]) -> None:
-        self.order_, self.lateness_, self.rates_ = order, [], []
-        ordered = values[:, order]
-        speaks = first_known(ordered)
-        for place in range(len(order)):
-            mine = speaks == place
-            lateness, rates = monotone_curve(ordered[mine, place], codes[mine], self.rate_)
+    def _fit_curves(self, values: Floats, codes: NDArray[Any], first: int) -> None:
+        columns = range(values.shape[1])
+        self.order_ = np.array([first, *(column for column in columns if column != first)], dtype=np.intp)
+        self.lateness_, self.rates_ = [], []
+        ordered = values[:, self.order_]
+        deciding = first_known(ordered)
+        for column in columns:
+            rows = deciding == column
+            lateness, rates = monotone_curve(ordered[rows, column], codes[rows], self.rate_)
             self.lateness_.append(lateness)
             self.rates_.append(rates)
 
     def _churn(self, values: Floats) -> Floats:
         churn = np.full(len(values), self.rate_)
         ordered = values[:, self.order_]
-        speaks = first_known(ordered)
-        for place, (lateness, rates) in enumerate(zip(self.lateness_, self.rates_, strict=True)):
-            mine = speaks == place
-            churn[mine] = np.interp(ordered[mine, place], lateness, rates)
+        deciding = first_known(ordered)
+        for column, (lateness, rates) in enumerate(zip(self.lateness_, self.rates_, strict=True)):
+            rows = deciding == column
+            churn[rows] = np.interp(ordered[rows, column], lateness, rates)
         return churn
-
-    def spoke(self, X: Any) -> NDArray[np.intp]:  # noqa: N803
-        """The column that spoke for each row; -1 where none is known."""
-        values = np.asarray(X, dtype=np.float64)[:, self.order_]
-        place = first_known(values)
-        return np.where(place < 0, -1, self.order_[place])
 
     def predict_proba(self, X: Any) -> Floats:  # noqa: N803
         check_is_fitted(self)
@@ -164,11 +160,6 @@ class RecencyRule(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def leading(first: int, columns: int) -> NDArray[np.intp]:
-    """All columns, ``first`` in front, the others in their order."""
-    return np.array([first, *(place for place in range(columns) if place != first)], dtype=np.intp)
-
-
 def first_known(values: Floats) -> NDArray[np.intp]:
     """For each row the first column that is not null; -1 where all are."""
     known = ~np.isnan(values)
@@ -176,13 +167,13 @@ def first_known(values: Floats) -> NDArray[np.intp]:
 
 
 def monotone_curve(lateness: Floats, churned: NDArray[Any], rate: float) -> tuple[Floats, Floats]:
-    """The knots of the curve; the overall rate where there is nothing to learn from."""
+    """The knots of the curve; the overall rate where there are no rows."""
     if not len(lateness):
         return np.zeros(1), np.full(1, rate)
     curves = [
         IsotonicRegression(increasing=rises, out_of_bounds="clip").fit(lateness, churned)
         for rises in (True, False)
     ]
-    curve = min(curves, key=lambda one: float(np.square(one.predict(lateness) - churned).sum()))
-    surest = 1 / (len(lateness) + 2)
-    return curve.X_thresholds_, np.clip(curve.y_thresholds_, surest, 1 - surest)
+    curve = min(curves, key=lambda curve: float(np.square(curve.predict(lateness) - churned).sum()))
+    least = 1 / (len(lateness) + 2)  # Laplace's rule: the rate of no churner among so many rows
+    return curve.X_thresholds_, np.clip(curve.y_thresholds_, least, 1 - least)

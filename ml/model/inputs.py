@@ -1,7 +1,7 @@
-"""From feature columns to what an estimator reads: which go in, as what, and which stay out and why.
+"""From feature columns to a model's inputs: which features are inputs, of which kind, and why others are not.
 
-An instant never goes in: its age at the as-of instant is a feature of its own, and a raw date would teach the
-model the calendar.
+An instant is never an input: its age at the as-of instant is a feature of its own, and from a raw date a
+model would learn the calendar.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ UNKNOWN_TEXT = "(not known)"
 
 @dataclass(frozen=True)
 class Input:
-    """One feature that goes into a model.
+    """One feature that a model reads.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Input:
     typical : float or str or None
         Median (number, flag) or most frequent value (text) of the training rows.
     values : int
-        How many different values a text has in the training rows; 0 for others.
+        Number of different values of a text in the training rows; 0 for other kinds.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Input:
 
 
 def kind_of(type_: pa.DataType) -> str | None:
-    """How a column goes in; None for instants and whatever else stays out."""
+    """The kind of input a column is; None for instants and other types."""
     if pa.types.is_boolean(type_):
         return FLAG
     if pa.types.is_string(type_) or pa.types.is_large_string(type_):
@@ -56,53 +56,59 @@ def kind_of(type_: pa.DataType) -> str | None:
 
 
 def choose_inputs(
-    table: pa.Table, names: Iterable[str], needed: Iterable[str] = ()
+    table: pa.Table, names: Iterable[str], required: Iterable[str] = ()
 ) -> tuple[list[Input], dict[str, str]]:
     """The inputs among the features ``names``, and why each other one is left out.
 
     Parameters
     ----------
-    needed : iterable of str
-        Features that stay when another one is the same, be it one of them: those that rules and derived
-        columns read.
+    required : iterable of str
+        Features that stay even if another one has the same values: those of the recency rule and of derived
+        columns.
 
     Raises
     ------
     ModelError
-        A feature holds an infinite value, or none is left.
+        A feature has an infinite value, or none is left.
     """
-    asked, first = list(names), set(needed)
+    names, required = list(names), set(required)
     inputs: dict[str, Input] = {}
     left_out: dict[str, str] = {}
-    seen: dict[bytes, str] = {}
-    for name in sorted(asked, key=lambda each: each not in first):
-        kind = kind_of(table.schema.field(name).type)
+    first_with: dict[bytes, str] = {}
+    # Required features first, so that of two with the same values the other one is left out.
+    for name in sorted(names, key=lambda name: name not in required):
+        type_ = table.schema.field(name).type
+        kind = kind_of(type_)
         if kind is None:
             left_out[name] = "an instant or date, whose age is a feature of its own"
             continue
         values = column_values(table.column(name), name, kind)
         if reason := nothing_to_learn(values):
             left_out[name] = reason
-        elif (twin := seen.setdefault(fingerprint(values), name)) != name and name not in first:
+        elif (twin := first_with.setdefault(fingerprint(values), name)) != name and name not in required:
             left_out[name] = f"the same as {twin} in training"
         else:
-            different = len(pd.unique(values)) if kind == TEXT else 0
-            inputs[name] = Input(name, kind, str(table.schema.field(name).type), typical(values), different)
+            inputs[name] = input_of(name, kind, type_, values)
     if not inputs:
         raise ModelError("no feature varies among the training rows: load more data and build again")
-    return [inputs[name] for name in asked if name in inputs], {
-        name: left_out[name] for name in asked if name in left_out
+    return [inputs[name] for name in names if name in inputs], {
+        name: left_out[name] for name in names if name in left_out
     }
 
 
+def input_of(name: str, kind: str, type_: pa.DataType, values: NDArray[Any]) -> Input:
+    """The input with its typical value among the training rows' ``values``."""
+    return Input(name, kind, str(type_), typical(values), len(pd.unique(values)) if kind == TEXT else 0)
+
+
 def fingerprint(values: NDArray[Any]) -> bytes:
-    """The same for columns with the same values; all nulls count as one."""
+    """A hash that is equal for columns with equal values, where null equals null."""
     codes = pd.util.hash_array(values, categorize=True) if values.dtype == object else values + 0.0
     return hashlib.sha256(np.ascontiguousarray(codes).tobytes()).digest()
 
 
 def nothing_to_learn(values: NDArray[Any]) -> str | None:
-    """Why a column teaches nothing, if so."""
+    """Why a model cannot learn from a column; None if it can."""
     distinct = pd.Series(values).unique()
     if len(distinct) > 1:
         return None
@@ -111,7 +117,7 @@ def nothing_to_learn(values: NDArray[Any]) -> str | None:
 
 
 def typical(values: NDArray[Any]) -> Any:
-    """The median of numbers, the most frequent of texts (the first in the alphabet among equals)."""
+    """The median of numbers, the most frequent text (of several the first in the alphabet)."""
     if values.dtype == object:
         counts = pd.Series(values).value_counts()
         return min(counts.index[counts == counts.iloc[0]])
@@ -124,19 +130,20 @@ def make_frame(table: pa.Table, inputs: Iterable[Input]) -> pd.DataFrame:
     Raises
     ------
     ModelError
-        A feature is not there, or holds an infinite value.
+        A feature is missing, or has an infinite value.
     """
-    missing = [each.name for each in inputs if each.name not in table.column_names]
+    inputs = list(inputs)
+    missing = [feature.name for feature in inputs if feature.name not in table.column_names]
     if missing:
         raise ModelError(f"the build has no feature {', '.join(missing)}: run 'churn train' on this build")
-    return pd.DataFrame(
-        {each.name: column_values(table.column(each.name), each.name, each.kind) for each in inputs},
-        copy=False,
-    )
+    columns = {
+        feature.name: column_values(table.column(feature.name), feature.name, feature.kind)
+        for feature in inputs
+    }
+    return pd.DataFrame(columns, copy=False)
 
 
 def column_values(column: pa.ChunkedArray, name: str, kind: str) -> NDArray[Any]:
-    """One column as numpy."""
     if kind == TEXT:
         return np.asarray(column.fill_null(UNKNOWN_TEXT).to_pylist(), dtype=object)
     if kind == FLAG:

@@ -1,4 +1,4 @@
-"""Estimators of one's own inside a churn model: what they read, and of which types their files may be made.
+"""The user's own estimators in a churn model: the columns they read, and the types their files may contain.
 
 A candidate ``package.module:factory`` and a registered pipeline read the columns of ``ml.training_set``.
 """
@@ -15,20 +15,20 @@ from ml.common.errors import ModelError
 from ml.model.inputs import TEXT, UNKNOWN_TEXT, Input
 
 REGISTERED = "registered"
-# What scikit-learn's boosting keeps to read categories: a function of its own with its settings.
-PLAIN = ("functools.partial", "sklearn.utils.validation.check_array")
+# Functions in the files of scikit-learn's boosting, which reads categories by them.
+ALLOWED_FUNCTIONS = ("functools.partial", "sklearn.utils.validation.check_array")
 LIBRARIES = ("sklearn", "scipy", "numpy", "xgboost", "lightgbm")
 
 
 class TrainingFrame(TransformerMixin, BaseEstimator):
-    """The inputs as ``ml.training_set`` gives them: texts as categories, null where they are not known.
+    """The inputs as in ``ml.training_set``: texts as categories, null where they are not known.
 
     Parameters
     ----------
     names : sequence of str
-        Columns to give, in this order.
+        The columns of the frame, in this order.
     texts : sequence of str
-        Those of them that are texts.
+        The text columns among them.
     """
 
     def __init__(self, names: Sequence[str] = (), texts: Sequence[str] = ()) -> None:
@@ -47,50 +47,53 @@ class TrainingFrame(TransformerMixin, BaseEstimator):
 
 
 def is_own(kind: str) -> bool:
-    """Whether a model or candidate of this kind is an estimator of one's own."""
+    """Whether a model or candidate of this kind is the user's own estimator."""
     return kind == REGISTERED or ":" in kind
 
 
-def training_frame(inputs: Iterable[Input]) -> TrainingFrame:
-    """The step that gives all ``inputs``."""
-    inputs = list(inputs)
-    return TrainingFrame([each.name for each in inputs], [each.name for each in inputs if each.kind == TEXT])
+def training_frame(inputs: Sequence[Input]) -> TrainingFrame:
+    texts = [feature.name for feature in inputs if feature.kind == TEXT]
+    return TrainingFrame([feature.name for feature in inputs], texts)
 
 
 def find_modules_in(folder: str) -> None:
-    """Let modules of one's own be imported from ``folder``, after everything that is installed."""
+    """Let the user's modules be imported from ``folder``, after everything that is installed."""
     if folder and folder not in sys.path:
         sys.path.append(folder)
 
 
 def own_types(types: Iterable[str]) -> list[str]:
-    """``types``, if each is a class that a model file may be made of.
+    """``types``, if each is a class that a model file may contain.
 
-    Classes of scikit-learn and of the libraries it stands on, and estimators of one's own, which derive from
-    ``BaseEstimator``. Functions are none: whoever can write a model file could name any.
+    Allowed are classes of scikit-learn and of the libraries it is built on, and the user's own estimators,
+    which derive from ``BaseEstimator``. Functions are not, as a manipulated model file could name any
+    function.
 
     Raises
     ------
     ModelError
-        One is something else, or is not there.
+        A type is not allowed, or cannot be imported.
     """
-    return [name for name in types if name in PLAIN or check_type(name)]
+    types = list(types)
+    for name in types:
+        if name not in ALLOWED_FUNCTIONS:
+            check_type(name)
+    return types
 
 
-def check_type(name: str) -> bool:
-    """True, or an error that says why the type is not allowed."""
+def check_type(name: str) -> None:
     module, _, attribute = name.rpartition(".")
     try:
-        found = getattr(import_module(module), attribute)
+        type_ = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ModelError(
             f"{name}, of which the model is made, cannot be imported: install its package, or run where its "
             "module lies"
         ) from error
     of_library = module.split(".")[0] in LIBRARIES
-    if isinstance(found, type) and (of_library or issubclass(found, BaseEstimator)):
-        return True
-    raise ModelError(
-        f"{name} cannot be part of a model: only classes of {', '.join(LIBRARIES)} and classes of your own "
-        "that derive from sklearn.base.BaseEstimator can, no functions (make a transformer class of it)"
-    )
+    if not (isinstance(type_, type) and (of_library or issubclass(type_, BaseEstimator))):
+        raise ModelError(
+            f"{name} cannot be part of a model: only classes of {', '.join(LIBRARIES)} and classes of your "
+            "own that derive from sklearn.base.BaseEstimator can, no functions (make a transformer class of "
+            "it)"
+        )

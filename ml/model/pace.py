@@ -1,7 +1,7 @@
-"""Totals as a pace: so much a day, for as long as the customer has been known.
+"""Totals as daily rates, over the days that the customer has been known.
 
-Totals since the beginning, and ages, grow as the data grows older. A model that has learned from a young
-history would meet values it has never seen; the same totals per day stay where they are.
+Totals since the beginning, and ages, grow as the data grows older: a model that was trained on a short
+history would later read values that it has never seen. The same totals per day do not grow.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ NONE = -1
 
 @dataclass(frozen=True)
 class Totals:
-    """The inputs that become a pace.
+    """The inputs that become daily rates.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Totals:
         Counts of each stream in one window, per day of the window that the customer has been known.
     window_days : int
     placed : int
-        Which of the lifetime totals counts orders, for those that the silence lacks; -1 for none.
+        Which of the lifetime totals counts orders, for the orders expected during the silence; -1 for none.
     """
 
     lifetime: tuple[str, ...]
@@ -43,41 +43,40 @@ class Totals:
 
     @property
     def columns(self) -> list[str]:
-        """In the order in which ``Pace`` reads them; each but the first is the source of one it makes."""
+        """In the order of ``Pace``; each but the first is the source of one of its columns."""
         return [TENURE, *self.lifetime, *self.windowed, *([SINCE_LAST] if self.placed != NONE else [])]
 
     @property
     def replaced(self) -> set[str]:
-        """Inputs that grow with the data's age and are not read as they are."""
+        """Inputs that grow with the data's age, of which models read only the rate."""
         return {*self.lifetime, TENURE, SINCE_FIRST}
 
-    def pace(self) -> "Pace":
-        """The transformer for these columns."""
+    def transformer(self) -> "Pace":
         return Pace(len(self.lifetime), len(self.windowed), self.window_days, self.placed)
 
 
 def find_totals(names: Iterable[str]) -> Totals | None:
-    """The totals among the inputs; None where the tenure is not known or there are none."""
-    there = list(names)
-    lifetime = tuple(name for name in there if name.endswith(LIFETIME))
-    if TENURE not in there or not lifetime:
+    """The totals among the inputs; None without a tenure or without totals."""
+    names = list(names)
+    lifetime = tuple(name for name in names if name.endswith(LIFETIME))
+    if TENURE not in names or not lifetime:
         return None
-    streams = find_streams(there)
+    streams = find_streams(names)
     windowed, window = (streams.counts, streams.window_days) if streams else ((), 365)
-    placed = lifetime.index(PLACED) if {PLACED, SINCE_LAST} <= set(there) else NONE
+    placed = lifetime.index(PLACED) if {PLACED, SINCE_LAST} <= set(names) else NONE
     return Totals(lifetime, windowed, window, placed)
 
 
 class Pace(TransformerMixin, BaseEstimator):
-    """Totals per day, and the orders that the silence lacks, from the columns that ``Totals`` names.
+    """Totals per day, and the orders expected during the silence, from the columns of ``Totals``.
 
     Parameters
     ----------
     lifetime, windowed : int
-        How many columns of each kind there are.
+        The number of columns of each kind.
     window_days : int
     placed : int
-        Which of the lifetime columns counts orders; with one, the last column is the days since the last.
+        Which of the lifetime columns counts orders; if one does, the last column is the days since the last.
     """
 
     def __init__(
@@ -93,19 +92,19 @@ class Pace(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> Floats:  # noqa: N803
-        """Shape (rows, columns - 1); null where a part is."""
+        """Shape (rows, columns - 1); null where a total or its span is."""
         check_is_fitted(self)
         values = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
         tenure = np.maximum(values[:, 0], 1.0)
         known = np.minimum(tenure, float(self.window_days))
         spans = [tenure] * self.lifetime + [known] * self.windowed
-        found = [values[:, 1 + place] / span for place, span in enumerate(spans)]
+        rates = [values[:, 1 + index] / span for index, span in enumerate(spans)]
         if self.placed != NONE:
-            found.append(found[self.placed] * values[:, -1])
-        return np.column_stack(found)
+            rates.append(rates[self.placed] * values[:, -1])
+        return np.column_stack(rates)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        return np.array([f"pace_{place}" for place in range(self.n_features_in_ - 1)], dtype=object)
+        return np.array([f"pace_{index}" for index in range(self.n_features_in_ - 1)], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

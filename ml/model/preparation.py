@@ -1,9 +1,9 @@
-"""What happens to inputs before an estimator sees them, as scikit-learn column transformers.
+"""The preparation of inputs for an estimator, as scikit-learn column transformers.
 
-Linear models get imputed, straightened and scaled numbers; trees read numbers and nulls as they are. Texts
-become indicator columns while they have few values, ranks (for trees) while they have some, and cross-fitted
-churn rates when they have many; rare and unseen values share one place. Totals since the beginning become a
-pace. Everything is learned from the rows it is fitted on, and from no others.
+Linear models read imputed and scaled numbers without long tails; trees read numbers and nulls as they are. A
+text with few values becomes indicator columns, with some values ranks (for trees), with many a cross-fitted
+churn rate; rare and unseen values share one column. Totals since the beginning become daily rates. All is
+fitted on the training rows alone.
 """
 
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ from ml.model.inputs import FLAG, NUMBER, TEXT, Input
 from ml.model.pace import find_totals
 from ml.model.repeat_purchase import RepeatPurchase
 
-RARE_SHARE = 0.01
-FEW_VALUES, SOME_VALUES = 12, 40
+RARE_SHARE = 0.01  # of the training rows: texts below it share one indicator
+FEW_VALUES, SOME_VALUES = 12, 40  # trees get indicators up to the first, linear models up to the second
 CROSS_FITS = 5
 SINCE_LAST_ORDER = "days_since_last_order"
 ORDER_HISTORY = ("orders_placed_lifetime", "days_since_first_order", SINCE_LAST_ORDER)
 HORIZON_DAYS = 30
-Prepared: TypeAlias = tuple[str, Any, list[str]]
+ColumnStep: TypeAlias = tuple[str, Any, list[str]]
 
 
 class SinglePrecision(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Half the memory, as trees hold their inputs anyway; a column that is all null when fitted says 0.
+    """Half the memory, as tree libraries use single precision anyway; 0 for a column that was all null.
 
-    A fold may hold nothing but nulls where later rows have values; scikit-learn's boosting cannot bin that.
+    A column may be all null in a fold and have values in later rows; scikit-learn's boosting cannot bin that.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class SinglePrecision(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         values = np.ascontiguousarray(X, dtype=np.float32)
-        unknown = getattr(self, "unknown_", None)  # models of before this column was learned
+        unknown = getattr(self, "unknown_", None)  # which older stored models do not have
         if unknown is None or not unknown.any():
             return values
         return np.where(unknown, np.float32(0), values)
@@ -61,7 +61,7 @@ class SinglePrecision(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 def for_linear(inputs: Sequence[Input], horizon_days: int = HORIZON_DAYS) -> Pipeline:
-    """Long tails tamed, nulls imputed with an indicator beside, everything numeric scaled."""
+    """Numbers with logged tails, medians and indicators for nulls, and equal scale."""
     steps = [
         ("tame", TameSkew()),
         ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
@@ -76,19 +76,20 @@ def for_trees(inputs: Sequence[Input], horizon_days: int = HORIZON_DAYS) -> Pipe
 
 
 def columns(inputs: Sequence[Input], numeric: Any, horizon_days: int, *, linear: bool) -> Pipeline:
-    """``numeric`` for numbers and flags, texts by how many values they have, then what is derived."""
-    numbers = [each.name for each in inputs if each.kind in (NUMBER, FLAG)]
+    """``numeric`` for numbers and flags, texts by their number of values, then the derived columns."""
+    numbers = [feature.name for feature in inputs if feature.kind in (NUMBER, FLAG)]
+    growing = growing_totals(numbers)
     most = SOME_VALUES if linear else FEW_VALUES
-    texts = [each for each in inputs if each.kind == TEXT]
-    parts = [
-        ("numbers", numeric, [name for name in numbers if name not in grown(numbers)]),
-        ("texts", indicators(), [each.name for each in texts if each.values <= most]),
-        ("ranks", ranks(), [each.name for each in texts if most < each.values <= SOME_VALUES]),
-        ("rates", churn_rates(linear), [each.name for each in texts if each.values > SOME_VALUES]),
-        *derived(numbers, horizon_days, linear=linear),
+    texts = [feature for feature in inputs if feature.kind == TEXT]
+    steps = [
+        ("numbers", numeric, [name for name in numbers if name not in growing]),
+        ("texts", indicators(), [text.name for text in texts if text.values <= most]),
+        ("ranks", ranks(), [text.name for text in texts if most < text.values <= SOME_VALUES]),
+        ("rates", churn_rates(linear), [text.name for text in texts if text.values > SOME_VALUES]),
+        *derived_columns(numbers, horizon_days, linear=linear),
     ]
-    together = ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
-    return Pipeline([("columns", together), *([] if linear else [("single", SinglePrecision())])])
+    transformer = ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)
+    return Pipeline([("columns", transformer), *([] if linear else [("single", SinglePrecision())])])
 
 
 def indicators() -> OneHotEncoder:
@@ -99,75 +100,74 @@ def indicators() -> OneHotEncoder:
 
 
 def ranks() -> OrdinalEncoder:
-    """One column of places in the alphabet; -1 for a value not seen before."""
+    """One column of ranks in the alphabet; -1 for an unseen value."""
     return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float64)
 
 
 def churn_rates(linear: bool) -> Any:
-    """A column of churn rates, each row's learned from other rows than its own; unseen: the overall rate."""
+    """One column of churn rates, of each row from other rows; the overall rate for an unseen value."""
     encoder = TargetEncoder(target_type="binary", cv=StratifiedKFold(CROSS_FITS))
     return Pipeline([("rate", encoder), ("scale", StandardScaler())]) if linear else encoder
 
 
-def derived(numbers: Sequence[str], horizon_days: int, *, linear: bool) -> list[Prepared]:
-    """What several inputs say together: the log-odds of repeat purchases, all streams' activity, paces."""
-    found: list[Prepared] = []
+def derived_columns(numbers: Sequence[str], horizon_days: int, *, linear: bool) -> list[ColumnStep]:
+    """Columns from several inputs: log-odds of repeat purchases, activity over all streams, daily rates."""
+    steps: list[ColumnStep] = []
     if set(ORDER_HISTORY) <= set(numbers):
-        found.append(("repeat", RepeatPurchase(horizon_days), list(ORDER_HISTORY)))
+        steps.append(("repeat", RepeatPurchase(horizon_days), list(ORDER_HISTORY)))
     if streams := find_streams(numbers):
-        found.append(("activity", Activity(horizon_days, streams.window_days), streams.columns))
+        steps.append(("activity", Activity(horizon_days, streams.window_days), streams.columns))
     if totals := find_totals(numbers):
-        found.append(("pace", totals.pace(), totals.columns))
-    return [(name, tamed(step) if linear else step, names) for name, step, names in found]
+        steps.append(("pace", totals.transformer(), totals.columns))
+    return [(name, scaled(step) if linear else step, names) for name, step, names in steps]
 
 
-def grown(numbers: Sequence[str]) -> set[str]:
-    """Inputs of which only the pace is read, for they grow with the data's age."""
+def growing_totals(numbers: Sequence[str]) -> set[str]:
+    """Inputs that grow with the data's age, of which only the rate is read; none if there are no others."""
     totals = find_totals(numbers)
     return totals.replaced if totals and set(numbers) - totals.replaced else set()
 
 
-def tamed(step: Any) -> Pipeline:
-    """Derived columns as a linear model wants them."""
+def scaled(step: Any) -> Pipeline:
+    """Derived columns for a linear model."""
     impute = SimpleImputer(strategy="median", keep_empty_features=True)
     return Pipeline([("derive", step), ("tame", TameSkew()), ("impute", impute), ("scale", StandardScaler())])
 
 
-def only(names: Sequence[str]) -> ColumnTransformer:
-    """Just these numeric columns, in this order."""
+def select_columns(names: Sequence[str]) -> ColumnTransformer:
+    """These numeric columns alone, in this order."""
     return ColumnTransformer([("numbers", "passthrough", list(names))], verbose_feature_names_out=False)
 
 
 def sources(preparation: Any) -> list[str]:
-    """For each prepared column, the input it comes from; what is derived counts with the last order."""
+    """For each prepared column, the input it comes from; derived columns count with the last order."""
     if isinstance(preparation, Pipeline):
         return sources(preparation.named_steps["columns"])
-    found: list[str] = []
-    for part, transformer, names in preparation.transformers_:
-        if part == "texts":
+    inputs: list[str] = []
+    for step, transformer, names in preparation.transformers_:
+        if step == "texts":
             for index, name in enumerate(names):
-                found += [name] * indicator_columns(transformer, index)
-        elif part == "repeat":
-            found.append(SINCE_LAST_ORDER)
-        elif part == "activity":
-            found += [SINCE_LAST_ORDER] * len(ACTIVITY_COLUMNS)
-        elif part == "pace":
-            found += names[1:]
+                inputs += [name] * indicator_columns(transformer, index)
+        elif step == "repeat":
+            inputs.append(SINCE_LAST_ORDER)
+        elif step == "activity":
+            inputs += [SINCE_LAST_ORDER] * len(ACTIVITY_COLUMNS)
+        elif step == "pace":
+            inputs += names[1:]
         elif transformer != "drop":
-            found += names
-            found += [names[index] for index in null_indicators(transformer)]
-    return found
+            inputs += names
+            inputs += [names[index] for index in null_indicators(transformer)]
+    return inputs
 
 
 def indicator_columns(encoder: OneHotEncoder, index: int) -> int:
-    """How many columns one text becomes; all rare values share one."""
+    """The number of columns of one text; all rare values share one."""
     rare = encoder.infrequent_categories_[index]
-    together = 0 if rare is None else len(rare) - 1
-    return len(encoder.categories_[index]) - together
+    return len(encoder.categories_[index]) - (0 if rare is None else len(rare) - 1)
 
 
 def null_indicators(transformer: Any) -> list[int]:
-    """Positions of the columns that got a null indicator."""
+    """Positions of the columns with a null indicator."""
     if not isinstance(transformer, Pipeline) or "impute" not in transformer.named_steps:
         return []
     return list(transformer.named_steps["impute"].indicator_.features_)

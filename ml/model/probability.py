@@ -7,12 +7,11 @@ from sklearn.utils.validation import check_array
 
 from ml.common.arrays import Floats
 
-# Log-odds and log-losses stay finite: no estimator here is surer than one in a million.
-SURE = 1e-6
+SURE = 1e-6  # probabilities are clipped here, so that log-odds and log-losses stay finite
 
 
 def log_odds(probability: Floats) -> Floats:
-    """Log-odds, short of infinity."""
+    """Log-odds, never infinite."""
     return logit(np.clip(check_array(probability, ensure_2d=False, dtype=np.float64), SURE, 1 - SURE))
 
 

@@ -1,13 +1,13 @@
-"""Will they buy again? BG/NBD and its kin: how often, how lately and for how long say how likely.
+"""The probability of another purchase from frequency, recency and age: BG/NBD and its modified form.
 
-A customer buys at a rate of their own and may leave for good after each purchase with a chance of their own;
-rates follow a gamma, chances a beta distribution (Fader, Hardie and Lee, 2005). In the modified model one may
-leave right after the first purchase as well (Batislam, Denizel and Filiztekin, 2007). All four parameters
-come from scipy's maximum likelihood; what they say of one customer is a closed formula.
+A customer buys at a rate of their own and may leave for good after each purchase with a probability of their
+own; rates follow a gamma, probabilities a beta distribution (Fader, Hardie and Lee, 2005). In the modified
+model a customer may leave right after the first purchase as well (Batislam, Denizel and Filiztekin, 2007).
+The four parameters come from scipy's maximum likelihood; the result for one customer is a closed formula.
 """
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,21 +20,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ml.common.arrays import Floats
 from ml.model.probability import SURE, both_sides, log_losses, log_odds
 
-ROWS_TO_FIT = 5_000
-LONGEST = 10.0
-WIDEST = 8.0
+ROWS_TO_FIT = 5_000  # at most; four parameters need no more, and the search goes over them many times
+LONGEST = 10.0  # the greatest age in the unit of time of the search, which starts at parameters of 1
+WIDEST = 8.0  # bound of the search on the logs of the parameters
 
 
 @dataclass(frozen=True)
-class Habits:
-    """The four parameters.
+class Parameters:
+    """The four parameters of the model.
 
     Parameters
     ----------
     r, alpha : float
         Shape, and rate in days, of the gamma distribution of purchases a day.
     a, b : float
-        The beta distribution of the chance to leave after a purchase.
+        The beta distribution of the probability to leave after a purchase.
     """
 
     r: float
@@ -45,7 +45,7 @@ class Habits:
 
 @dataclass(frozen=True)
 class Histories:
-    """What is known of each customer, in any one unit of time.
+    """The purchases of each customer, in any one unit of time.
 
     Parameters
     ----------
@@ -64,93 +64,101 @@ class Histories:
     def take(self, rows: Any) -> "Histories":
         return Histories(self.repeats[rows], self.last[rows], self.age[rows])
 
-    def scaled(self, factor: float) -> "Histories":
-        """The same in another unit of time."""
-        return Histories(self.repeats, self.last * factor, self.age * factor)
 
-
-def log_likelihood(habits: Habits, seen: Histories, at_once: bool) -> Floats:
-    """Of each history; the unit of time is that of ``alpha``.
+def log_likelihood(parameters: Parameters, histories: Histories, modified: bool) -> Floats:
+    """The log-likelihood of each history; the unit of time is that of ``alpha``.
 
     Parameters
     ----------
-    at_once : bool
-        One may leave right after the first purchase: the modified model.
+    modified : bool
+        A customer may leave right after the first purchase.
     """
-    chances = seen.repeats + at_once
+    exits = histories.repeats + modified  # purchases after which the customer could have left
     common = (
-        gammaln(habits.r + seen.repeats)
-        - gammaln(habits.r)
-        + habits.r * np.log(habits.alpha)
-        + betaln(habits.a, habits.b + chances)
-        - betaln(habits.a, habits.b)
-        - (habits.r + seen.repeats) * np.log(habits.alpha + seen.age)
+        gammaln(parameters.r + histories.repeats)
+        - gammaln(parameters.r)
+        + parameters.r * np.log(parameters.alpha)
+        + betaln(parameters.a, parameters.b + exits)
+        - betaln(parameters.a, parameters.b)
+        - (parameters.r + histories.repeats) * np.log(parameters.alpha + histories.age)
     )
-    return common + np.logaddexp(0.0, log_odds_gone(habits, seen, at_once))
+    return common + np.logaddexp(0.0, log_odds_gone(parameters, histories, modified))
 
 
-def log_odds_gone(habits: Habits, seen: Histories, at_once: bool) -> Floats:
+def log_odds_gone(parameters: Parameters, histories: Histories, modified: bool) -> Floats:
     """Log-odds that the customer has left, given the history."""
-    drawn = np.maximum(habits.b + seen.repeats + at_once - 1, SURE)
-    silent = np.log(habits.alpha + seen.age) - np.log(habits.alpha + seen.last)
-    odds = np.log(habits.a) - np.log(drawn) + (habits.r + seen.repeats) * silent
-    return odds if at_once else np.where(seen.repeats > 0, odds, -np.inf)
+    stays = np.maximum(parameters.b + histories.repeats + modified - 1, SURE)
+    silence = np.log(parameters.alpha + histories.age) - np.log(parameters.alpha + histories.last)
+    odds = np.log(parameters.a) - np.log(stays) + (parameters.r + histories.repeats) * silence
+    return odds if modified else np.where(histories.repeats > 0, odds, -np.inf)
 
 
-def chance_of_purchase(habits: Habits, seen: Histories, ahead: float, at_once: bool) -> Floats:
-    """Probability of at least one purchase within ``ahead`` from now: still here, and not silent."""
-    longer = np.log(habits.alpha + seen.age) - np.log(habits.alpha + seen.age + ahead)
-    return expit(-log_odds_gone(habits, seen, at_once)) * -np.expm1((habits.r + seen.repeats) * longer)
+def purchase_probability(
+    parameters: Parameters, histories: Histories, ahead: float, modified: bool
+) -> Floats:
+    """Probability of at least one purchase within ``ahead`` from now: not gone, and not silent."""
+    wait = np.log(parameters.alpha + histories.age) - np.log(parameters.alpha + histories.age + ahead)
+    still_here = expit(-log_odds_gone(parameters, histories, modified))
+    return still_here * -np.expm1((parameters.r + histories.repeats) * wait)
 
 
-def fit_habits(seen: Histories, at_once: bool) -> Habits:
+def fit_to_histories(histories: Histories, modified: bool) -> Parameters:
     """Maximum likelihood of the histories."""
-    unit = LONGEST / max(float(seen.age.max()), SURE)
-    scaled = seen.scaled(unit)
-    found = most_likely(lambda habits: float(log_likelihood(habits, scaled, at_once).mean()), np.zeros(4))
-    return Habits(found.r, found.alpha / unit, found.a, found.b)
+    unit = LONGEST / max(float(histories.age.max()), SURE)
+    scaled = Histories(histories.repeats, histories.last * unit, histories.age * unit)
+
+    def likelihood(parameters: Parameters) -> float:
+        return float(log_likelihood(parameters, scaled, modified).mean())
+
+    parameters = maximize_likelihood(likelihood, np.zeros(4))
+    return replace(parameters, alpha=parameters.alpha / unit)
 
 
 def fit_to_outcome(
-    start: Habits, seen: Histories, bought: NDArray[np.bool_], ahead: float, at_once: bool
-) -> Habits:
-    """Maximum likelihood of what came after the histories: who bought within ``ahead``, and who did not.
+    start: Parameters, histories: Histories, bought: NDArray[np.bool_], ahead: float, modified: bool
+) -> Parameters:
+    """Maximum likelihood of what came after the histories: a purchase within ``ahead``, or none.
 
-    Histories are those of customers who are asked about, hence who bought lately: their own likelihood
-    would take them for more faithful than they are.
+    Training rows are customers who bought recently, so the likelihood of their histories alone would
+    overestimate their loyalty.
     """
 
-    def likelihood(habits: Habits) -> float:
-        return -float(log_losses(bought, chance_of_purchase(habits, seen, ahead, at_once)).mean())
+    def likelihood(parameters: Parameters) -> float:
+        return -float(log_losses(bought, purchase_probability(parameters, histories, ahead, modified)).mean())
 
-    return most_likely(likelihood, np.log(astuple(start)))
+    return maximize_likelihood(likelihood, np.log(astuple(start)))
 
 
-def most_likely(likelihood: Callable[[Habits], float], start: Floats) -> Habits:
-    """The habits of greatest mean log-likelihood, searched on the logs of all four."""
+def maximize_likelihood(likelihood: Callable[[Parameters], float], start: Floats) -> Parameters:
+    """The parameters of greatest mean log-likelihood, searched on the logs of all four."""
 
     def loss(logs: Floats) -> float:
-        value = likelihood(Habits(*np.exp(logs)))
+        value = likelihood(Parameters(*np.exp(logs)))
         return -value if np.isfinite(value) else 1e6
 
-    bounds = [(min(-WIDEST, place), max(WIDEST, place)) for place in start]
-    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
-    return Habits(*(float(each) for each in np.exp(found.x)))
+    bounds = [(min(-WIDEST, log), max(WIDEST, log)) for log in start]
+    result = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
+    return Parameters(*(float(value) for value in np.exp(result.x)))
 
 
-def learn_habits(seen: Histories, churned: NDArray[Any], ahead: float, at_once: bool = True) -> Habits:
-    """From histories and labels: the histories' own likelihood leads the search, the outcome's decides."""
+def fit_parameters(histories: Histories, churned: NDArray[Any], ahead: float) -> Parameters:
+    """The modified model's parameters from histories and labels.
+
+    The histories' own likelihood gives the start of the search, that of the outcome its end.
+    """
+    if not len(churned):
+        return Parameters(1, 1, 1, 1)
     every = max(1, -(-len(churned) // ROWS_TO_FIT))
-    chosen = slice(None, None, every)
-    start = fit_habits(seen.take(chosen), at_once)
-    return fit_to_outcome(start, seen.take(chosen), churned[chosen] == 0, ahead, at_once)
+    sample = histories.take(slice(None, None, every))
+    start = fit_to_histories(sample, True)
+    return fit_to_outcome(start, sample, churned[::every] == 0, ahead, True)
 
 
 class RepeatPurchase(ClassifierMixin, TransformerMixin, BaseEstimator):
     """The modified BG/NBD model of a customer's orders, as a classifier and as a column for others.
 
-    Reads three columns: orders placed, days since the first and days since the last. Who has none gets the
-    churn rate, and a null as column.
+    It reads three columns: orders placed, days since the first and days since the last. A customer without
+    orders gets the churn rate, and a null as column.
 
     Parameters
     ----------
@@ -163,7 +171,7 @@ class RepeatPurchase(ClassifierMixin, TransformerMixin, BaseEstimator):
     rate_ : float
         Churn rate of the training rows.
     habits_ : array of shape (4,)
-        r, alpha (days), a, b.
+        r, alpha (days), a, b; named so in stored models.
     """
 
     def __init__(self, horizon_days: int = 30) -> None:
@@ -174,9 +182,8 @@ class RepeatPurchase(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.classes_, codes = np.unique(churned, return_inverse=True)
         self.rate_ = float(codes.mean())
         known = np.isfinite(values).all(axis=1) & (values[:, 0] >= 1)
-        seen = histories(values[known])
-        habits = learn_habits(seen, codes[known], self.horizon_days) if known.any() else Habits(1, 1, 1, 1)
-        self.habits_ = np.array(astuple(habits))
+        parameters = fit_parameters(read_histories(values[known]), codes[known], self.horizon_days)
+        self.habits_ = np.array(astuple(parameters))
         return self
 
     def _churn(self, X: Any) -> Floats:  # noqa: N803
@@ -184,8 +191,8 @@ class RepeatPurchase(ClassifierMixin, TransformerMixin, BaseEstimator):
         values = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
         known = np.isfinite(values).all(axis=1) & (values[:, 0] >= 1)
         churn = np.full(len(values), np.nan)
-        seen = histories(values[known])
-        churn[known] = 1 - chance_of_purchase(Habits(*self.habits_), seen, self.horizon_days, True)
+        histories = read_histories(values[known])
+        churn[known] = 1 - purchase_probability(Parameters(*self.habits_), histories, self.horizon_days, True)
         return churn
 
     def predict_proba(self, X: Any) -> Floats:  # noqa: N803
@@ -197,7 +204,7 @@ class RepeatPurchase(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> Floats:  # noqa: N803
         """The log-odds of churn, shape (rows, 1)."""
-        return with_nulls_kept(self._churn(X))[:, None]
+        return log_odds_or_null(self._churn(X))[:, None]
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         return np.array(["churn_by_repeat_purchase"], dtype=object)
@@ -209,13 +216,13 @@ class RepeatPurchase(ClassifierMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def histories(values: Floats) -> Histories:
+def read_histories(values: Floats) -> Histories:
     """From orders placed, days since the first and days since the last."""
     placed, since_first, since_last = (np.ascontiguousarray(column) for column in values.T)
     age = np.maximum(since_first, 0.0)
     return Histories(np.maximum(placed - 1, 0.0), np.clip(age - since_last, 0.0, age), age)
 
 
-def with_nulls_kept(churn: Floats) -> Floats:
-    """Log-odds where there is a probability."""
+def log_odds_or_null(churn: Floats) -> Floats:
+    """Log-odds of each probability; null where it is."""
     return np.where(np.isnan(churn), np.nan, log_odds(np.where(np.isnan(churn), 0.5, churn)))

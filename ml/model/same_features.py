@@ -1,4 +1,4 @@
-"""Whether features still mean to a model what they meant when it learned: its own inputs, and no others."""
+"""Whether a model's inputs have the same type and formula as when it was trained."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +14,8 @@ def changed_inputs(facts: Mapping[str, Any], features: Mapping[str, Any]) -> lis
     features : mapping
         ``service_hash`` and ``definitions`` of a build, or the manifest of a model trained on it.
     """
-    then, now = facts.get("definitions"), features.get("definitions")
-    inputs = [each["name"] for each in facts.get("inputs", [])]
-    if then is not None and now is not None:
-        return [name for name in inputs if then.get(name) != now.get(name)]
+    recorded, now = facts.get("definitions"), features.get("definitions")
+    inputs = [feature["name"] for feature in facts.get("inputs", [])]
+    if recorded is not None and now is not None:
+        return [name for name in inputs if recorded.get(name) != now.get(name)]
     return [] if facts.get("service_hash") == features.get("service_hash") else inputs or ["all features"]

@@ -1,10 +1,10 @@
-"""The files a model is kept in: no pickle anywhere, every file's hash in ``model.json``, checked on load.
+"""The files of a model: no pickle anywhere, every file's hash in ``model.json``, checked on load.
 
-models/model-000001/model.json        what it is, what it reads, its evidence, the hashes
+models/model-000001/model.json        the manifest: kind, inputs, evidence, hashes of the files
                     pipeline.skops    the scikit-learn steps (without a booster of another library)
                     booster.json      XGBoost's own format, for its champion
                     booster.txt       LightGBM's own format, for its champion
-                    background.parquet  rows from which the reasons of an estimator of one's own are measured
+                    background.parquet  rows that the reasons of the user's own estimator are measured against
                     test.parquet      every candidate's probabilities on the test part
 """
 
@@ -44,10 +44,10 @@ TRUSTED_TYPES = (
     "ml.model.preparation.SinglePrecision",
     "ml.model.repeat_purchase.RepeatPurchase",
     "numpy.dtype",
-    # What a TargetEncoder splits by: three plain values, no code. An integer would shuffle without a seed.
+    # The splitter of a TargetEncoder: three plain values, no code. An integer would shuffle without a seed.
     "sklearn.model_selection._split.StratifiedKFold",
 )
-FOREIGN = (BadZipFile, LookupError, ValueError, TypeError, AttributeError, ImportError, LightGBMError)
+READ_ERRORS = (BadZipFile, LookupError, ValueError, TypeError, AttributeError, ImportError, LightGBMError)
 TREE = "sklearn.tree._tree.Tree"
 TYPES_OF_KIND = {
     "decision_tree": (TREE,),
@@ -57,7 +57,7 @@ TYPES_OF_KIND = {
 
 
 def write_model(model: ChurnModel, folder: Path) -> None:
-    """Write ``model`` into ``folder``; hash whatever other evidence already lies there."""
+    """Write ``model`` into ``folder``; its manifest has the hashes of all files there."""
     steps = model.pipeline.steps
     if booster := BOOSTERS.get(model.kind):
         booster.write(model.pipeline.named_steps["model"], folder / booster.file)
@@ -76,10 +76,10 @@ def write_model(model: ChurnModel, folder: Path) -> None:
 
 
 def manifest_of(model: ChurnModel) -> dict[str, Any]:
-    """What ``model.json`` says, but for the hashes."""
+    """``model.json`` without the hashes."""
     return model.facts | {
         "kind": model.kind,
-        "inputs": [asdict(each) for each in model.inputs],
+        "inputs": [asdict(feature) for feature in model.inputs],
         "calibration": asdict(model.calibration),
         "threshold": model.threshold,
         "problem": model.problem.as_dict(),
@@ -88,7 +88,7 @@ def manifest_of(model: ChurnModel) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """``model.json``, after every file it names was found unchanged.
+    """``model.json``, if every file it names is unchanged.
 
     Raises
     ------
@@ -100,19 +100,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         hashes, own = manifest["files"], manifest["card"]
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise damaged(folder, MANIFEST) from error
-    if own != manifest_hash(manifest) or not files_of(manifest) <= set(hashes):
+    booster = BOOSTERS.get(manifest.get("kind", ""))
+    if own != manifest_hash(manifest) or not {PIPELINE, *([booster.file] if booster else [])} <= set(hashes):
         raise damaged(folder, MANIFEST)
-    for name, wanted in hashes.items():
+    for name, expected in hashes.items():
         path = folder / name
-        if not path.is_file() or sha256(path) != wanted:
+        if not path.is_file() or sha256(path) != expected:
             raise damaged(folder, name)
     return manifest
-
-
-def files_of(manifest: dict[str, Any]) -> set[str]:
-    """The files without which there is no model; each must have its hash in the manifest."""
-    booster = BOOSTERS.get(manifest.get("kind", ""))
-    return {PIPELINE, booster.file} if booster else {PIPELINE}
 
 
 def read_model(folder: Path) -> ChurnModel:
@@ -121,7 +116,7 @@ def read_model(folder: Path) -> ChurnModel:
     Raises
     ------
     ModelError
-        A file is missing or was changed, or holds a type that no model of ours holds.
+        A file is missing or was changed, or has a type that no model may contain.
     """
     manifest = read_manifest(folder)
     try:
@@ -130,7 +125,7 @@ def read_model(folder: Path) -> ChurnModel:
         return ChurnModel(
             kind=manifest["kind"],
             pipeline=read_pipeline(folder, manifest["kind"], manifest.get("types", ())),
-            inputs=tuple(Input(**each) for each in manifest["inputs"]),
+            inputs=tuple(Input(**values) for values in manifest["inputs"]),
             calibration=Calibration(**manifest["calibration"]),
             threshold=manifest["threshold"],
             problem=problem,
@@ -143,17 +138,17 @@ def read_model(folder: Path) -> ChurnModel:
 
 
 def read_pipeline(folder: Path, kind: str, types: Sequence[str] = ()) -> Pipeline:
-    """The pipeline, rebuilt from types on the list and ``types`` of one's own only."""
+    """The pipeline, if it has trusted types and the user's own ``types`` only."""
     trusted = [*TRUSTED_TYPES, *TYPES_OF_KIND.get(kind, ()), *own_types(types)]
     try:
         pipeline = skops.io.load(folder / PIPELINE, trusted=trusted)
     except UntrustedTypesFoundException as error:
-        strange = set(skops.io.get_untrusted_types(file=folder / PIPELINE)) - set(trusted)
+        untrusted = set(skops.io.get_untrusted_types(file=folder / PIPELINE)) - set(trusted)
         raise ModelError(
-            f"{folder / PIPELINE} holds {', '.join(sorted(strange))}, which no model of ours does: "
+            f"{folder / PIPELINE} holds {', '.join(sorted(untrusted))}, which no model of ours does: "
             "run 'churn train' again"
         ) from error
-    except FOREIGN as error:
+    except READ_ERRORS as error:
         raise damaged(folder, PIPELINE) from error
     if not isinstance(pipeline, Pipeline):
         raise damaged(folder, PIPELINE)
@@ -162,18 +157,17 @@ def read_pipeline(folder: Path, kind: str, types: Sequence[str] = ()) -> Pipelin
         return pipeline
     try:
         return Pipeline([*pipeline.steps, ("model", booster.read(folder / booster.file))])
-    except FOREIGN as error:
+    except READ_ERRORS as error:
         raise damaged(folder, booster.file) from error
 
 
 def manifest_hash(manifest: dict[str, Any]) -> str:
-    """The hash of what ``model.json`` says, but for this hash itself."""
-    rest = {key: value for key, value in manifest.items() if key != "card"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    """The hash of ``model.json`` without this hash itself."""
+    hashed = {key: value for key, value in manifest.items() if key != "card"}
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
 
 
 def damaged(folder: Path, name: str) -> ModelError:
-    """The error for a file that is not as it was written."""
     return ModelError(
         f"{folder / name} is not the file that training wrote: run 'churn train' again, or restore it"
     )

@@ -14,7 +14,7 @@ from ml.common.instants import format_instant, parse_instant
 from ml.common.progress import SILENT, Progress
 from ml.common.row_files import CSV, STANDARD_OUTPUT, check_out, format_of, write_rows
 from ml.config.problem import Problem
-from ml.decision.actions import read_actions, recommended
+from ml.decision.actions import read_actions, recommended_actions
 from ml.decision.contacts import to_contact
 from ml.explain.contributions import contributions
 from ml.explain.reason_text import Wording, reasons, wordings
@@ -217,7 +217,7 @@ def with_contacts(scores: pa.Table, problem: Problem, *, everyone: bool) -> pa.T
 def with_actions(scores: pa.Table, actions: dict[str, str]) -> pa.Table:
     """The scores with the action of each band."""
     bands = np.asarray(scores.column("risk_band").to_pylist(), dtype=object)
-    return scores.append_column(ACTION, pa.array(recommended(bands, actions), pa.string()))
+    return scores.append_column(ACTION, pa.array(recommended_actions(bands, actions), pa.string()))
 
 
 def holds_lists(out: str | Path) -> bool:

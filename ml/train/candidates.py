@@ -25,7 +25,7 @@ from ml.model.estimators import RecencyRule, RowwiseLogistic
 from ml.model.inputs import NUMBER, Input
 from ml.model.own import is_own
 from ml.model.pace import find_totals
-from ml.model.preparation import ORDER_HISTORY, for_linear, for_trees, only
+from ml.model.preparation import ORDER_HISTORY, for_linear, for_trees, select_columns
 from ml.model.repeat_purchase import RepeatPurchase
 from ml.train.own_candidates import own_pipeline
 
@@ -126,14 +126,14 @@ def lateness(inputs: Sequence[Input], problem: Problem) -> Any:
             f"the recency rule needs {', '.join(problem.baseline)}: name number features under 'baseline' in "
             "the problem"
         )
-    return only(names)
+    return select_columns(names)
 
 
 PREPARATIONS: dict[str, Callable[[Sequence[Input], Problem], Any]] = {
     # The prior reads nothing, but scikit-learn needs a column.
-    "nothing": lambda inputs, problem: only([*number_names(inputs), inputs[0].name][:1]),
+    "nothing": lambda inputs, problem: select_columns([*number_names(inputs), inputs[0].name][:1]),
     "lateness": lateness,
-    "order_history": lambda inputs, problem: only(ORDER_HISTORY),
+    "order_history": lambda inputs, problem: select_columns(ORDER_HISTORY),
     "linear": lambda inputs, problem: for_linear(inputs, problem.horizon_days),
     "trees": lambda inputs, problem: for_trees(inputs, problem.horizon_days),
 }

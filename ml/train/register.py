@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
@@ -22,7 +21,7 @@ from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.model.churn_model import raw_probability
-from ml.model.inputs import TEXT, Input, column_values, kind_of, typical
+from ml.model.inputs import Input, column_values, input_of, kind_of
 from ml.model.own import REGISTERED, training_frame
 from ml.tracking.mirror import record
 from ml.tracking.server import record_place
@@ -151,10 +150,10 @@ def inputs_of(pipeline: Any, table: pa.Table, catalog: Catalog, excluded: Mappin
         raise UsageError(f"the build has no feature {', '.join(unknown)}: fit on columns of ml.training_set")
     if forbidden := [f"{name} ({excluded[name]})" for name in names if name in excluded]:
         raise UsageError(f"no model may read {', '.join(forbidden)}: fit on columns of ml.training_set")
-    return [input_of(table, name) for name in names]
+    return [read_input(table, name) for name in names]
 
 
-def input_of(table: pa.Table, name: str) -> Input:
+def read_input(table: pa.Table, name: str) -> Input:
     type_ = table.schema.field(name).type
     kind = kind_of(type_)
     if kind is None:
@@ -162,7 +161,7 @@ def input_of(table: pa.Table, name: str) -> Input:
             f"{name} is an instant or date, which no model reads: use its age, a feature of its own"
         )
     values = column_values(table.column(name), name, kind)
-    return Input(name, kind, str(type_), typical(values), len(pd.unique(values)) if kind == TEXT else 0)
+    return input_of(name, kind, type_, values)
 
 
 def calibrate_beside_baselines(
@@ -171,7 +170,7 @@ def calibrate_beside_baselines(
     """The pipeline with its calibration and threshold, beside the prior and the recency rule."""
     names = {feature.name for feature in inputs}
     of_baseline = [name for name in problem.baseline if name in catalog.feature_names and name not in names]
-    all_inputs = [*inputs, *(input_of(parts.train.table, name) for name in of_baseline)]
+    all_inputs = [*inputs, *(read_input(parts.train.table, name) for name in of_baseline)]
     train, selection = (LabelledRows.of(part, all_inputs) for part in (parts.train, parts.selection))
     fold = Fold(train, selection, problem.gap, last=True)
     held_out = LabelledRows.of(parts.calibration, all_inputs)

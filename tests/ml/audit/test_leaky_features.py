@@ -10,7 +10,7 @@ import pytest
 
 from ml.audit.leaky_features import check
 from ml.features.labels import LABELS
-from ml.metrics.single_feature_auc import area, halves, of_numbers, of_text
+from ml.metrics.single_feature_auc import halves, of_numbers, of_text, roc_auc
 from tests.ml.audit.given import copied, given, rewrite
 from tests.ml.synthetic_build import write_build
 
@@ -98,7 +98,7 @@ def test_without_a_split_all_labelled_rows_are_looked_at(plain: Path, tmp_path: 
 )
 def test_area_by_hand(values: list[float], expected: float) -> None:
     """Of the four pairs of one gone and one not, a tie counts half."""
-    assert area(np.array(values, float), GONE) == expected
+    assert roc_auc(np.array(values, float), GONE) == expected
 
 
 @pytest.mark.parametrize(

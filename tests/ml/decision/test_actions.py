@@ -7,7 +7,7 @@ import pytest
 
 from ml.common.errors import ProblemError
 from ml.config.problem import Problem
-from ml.decision.actions import read_actions, recommended
+from ml.decision.actions import read_actions, recommended_actions
 
 GIVEN = "low: Leave alone\nmedium: Send a letter\nhigh: Call\n"
 
@@ -26,9 +26,9 @@ def test_the_file_in_the_repository_has_an_action_for_each_band() -> None:
 
 def test_each_customer_gets_the_action_of_its_band(tmp_path: Path) -> None:
     bands = np.array(["high", "low", "low", "medium"], dtype=object)
-    found = recommended(bands, read_actions(written(tmp_path, GIVEN)))
+    found = recommended_actions(bands, read_actions(written(tmp_path, GIVEN)))
     assert found.tolist() == ["Call", "Leave alone", "Leave alone", "Send a letter"]
-    assert recommended(bands[:0], {}).tolist() == []
+    assert recommended_actions(bands[:0], {}).tolist() == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from ml.config.problem import Costs, Problem
-from ml.decision.lists import Lists
+from ml.decision.threshold_totals import ThresholdTotals
 from ml.evaluate.curves import (
     MOST_POINTS,
     gain,
@@ -26,7 +26,7 @@ from ml.evaluate.measured import Rows
 PROBLEM = replace(Problem(), costs=Costs(contact=1, offer=10, value_kept=200, take_up=0.5))
 CHURNED = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 0.0])
 PROBABILITY = np.array([0.9, 0.8, 0.6, 0.6, 0.6, 0.1])
-LISTS = Lists.of(CHURNED, PROBABILITY)
+LISTS = ThresholdTotals.of(CHURNED, PROBABILITY)
 ROWS = Rows(CHURNED, np.arange(6), PROBLEM)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ml.model.activity import Activity, find_streams
 from ml.model.pace import Pace, find_totals
-from ml.model.repeat_purchase import Habits, Histories, chance_of_purchase
+from ml.model.repeat_purchase import Histories, Parameters, purchase_probability
 
 NAN = np.nan
 NAMES = [
@@ -45,7 +45,7 @@ def test_activity_by_hand() -> None:
     np.testing.assert_allclose(found[:2, 1], [30, 1])
     np.testing.assert_allclose(found[:, 2], [30 * 5 / 365, 1 * 50 / 100, NAN, NAN])
     seen = Histories(np.array([30.0]), np.array([360.0]), np.array([365.0]))
-    stays = chance_of_purchase(Habits(*model.habits_), seen, 30, True)[0]
+    stays = purchase_probability(Parameters(*model.habits_), seen, 30, True)[0]
     np.testing.assert_allclose(found[0, 3], np.log((1 - stays) / stays), rtol=1e-9)
 
 

@@ -7,7 +7,6 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from ml.config.problem import Costs, Metric, SuccessMetric
-from ml.decision.maximum_profit import empc
 from ml.metrics.bootstrap import bootstrap, customer_weights, with_interval
 from ml.metrics.scores import METRIC_NAMES, measure
 
@@ -98,7 +97,8 @@ def test_weighted_metrics_are_those_of_scikit_learn(decimals: int) -> None:
         assert measured["log_loss"][row] == pytest.approx(log_loss(churned, probability, **given))
         assert measured["brier"][row] == pytest.approx(brier_score_loss(churned, probability, **given))
         drawn = np.repeat(np.arange(500), weight.astype(int))
-        assert measured["empc"][row] == pytest.approx(empc(churned[drawn], probability[drawn])[0])
+        repeated = measure(churned[drawn], probability[drawn], names=["empc"])
+        assert measured["empc"][row] == pytest.approx(repeated["empc"][0])
 
 
 def test_a_weight_is_the_same_as_repeating_the_row() -> None:

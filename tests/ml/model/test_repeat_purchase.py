@@ -6,17 +6,17 @@ from scipy.stats import beta, gamma
 
 from ml.common.arrays import Floats
 from ml.model.repeat_purchase import (
-    Habits,
     Histories,
+    Parameters,
     RepeatPurchase,
-    chance_of_purchase,
-    fit_habits,
-    histories,
+    fit_to_histories,
     log_likelihood,
     log_odds_gone,
+    purchase_probability,
+    read_histories,
 )
 
-CDNOW = Habits(0.243, 4.414, 0.793, 2.426)
+CDNOW = Parameters(0.243, 4.414, 0.793, 2.426)
 """Published estimates, in weeks (Fader, Hardie and Lee, 2005, on the CDNOW customers)."""
 
 
@@ -31,7 +31,7 @@ def likelihood(rate: Floats, leaves: Floats, seen: tuple[float, float, float]) -
     return here, leaves * (1 - leaves) ** (repeats - 1) * rate**repeats * np.exp(-rate * last)
 
 
-def all_customers(habits: Habits, steps: int = 1500) -> tuple[Floats, Floats]:
+def all_customers(habits: Parameters, steps: int = 1500) -> tuple[Floats, Floats]:
     """Rates and chances to leave at the middles of equally likely cells of both distributions."""
     middles = (np.arange(steps) + 0.5) / steps
     rates = gamma.ppf(middles, habits.r, scale=1 / habits.alpha)
@@ -49,19 +49,21 @@ def test_the_published_customer_and_the_closed_formula_agree_with_the_integral()
     expected = (here * (1 - np.exp(-leaves * rate * ahead)) / leaves).mean() / total
     assert expected == pytest.approx(1.226, abs=1e-3)
     buys = (here * (1 - np.exp(-rate * ahead))).mean() / total
-    found = chance_of_purchase(CDNOW, one(*seen), ahead, at_once=False)[0]
+    found = purchase_probability(CDNOW, one(*seen), ahead, modified=False)[0]
     assert found == pytest.approx(buys, rel=1e-3)
-    assert log_likelihood(CDNOW, one(*seen), at_once=False)[0] == pytest.approx(np.log(total), abs=1e-3)
+    assert log_likelihood(CDNOW, one(*seen), modified=False)[0] == pytest.approx(np.log(total), abs=1e-3)
 
 
 def test_a_first_purchase_leaves_nobody_gone_but_in_the_modified_model() -> None:
     seen = one(0, 0, 38.86)
-    assert log_odds_gone(CDNOW, seen, at_once=False)[0] == -np.inf
+    assert log_odds_gone(CDNOW, seen, modified=False)[0] == -np.inf
     by_hand = np.log(CDNOW.a / CDNOW.b) + CDNOW.r * np.log((CDNOW.alpha + 38.86) / CDNOW.alpha)
-    assert log_odds_gone(CDNOW, seen, at_once=True)[0] == pytest.approx(by_hand)
+    assert log_odds_gone(CDNOW, seen, modified=True)[0] == pytest.approx(by_hand)
 
 
-def made_customers(habits: Habits, number: int, at_once: bool, ahead: float) -> tuple[Histories, np.ndarray]:
+def made_customers(
+    habits: Parameters, number: int, modified: bool, ahead: float
+) -> tuple[Histories, np.ndarray]:
     """Customers who live by the model, seen for 27 to 39 weeks, and whether they buy in those ahead."""
     random = np.random.default_rng(11)
     rates = random.gamma(habits.r, 1 / habits.alpha, number)
@@ -70,7 +72,7 @@ def made_customers(habits: Habits, number: int, at_once: bool, ahead: float) -> 
     repeats, last, bought = np.zeros(number), np.zeros(number), np.zeros(number, bool)
     for who in range(number):
         now = 0.0
-        here = not (at_once and random.random() < leaves[who])
+        here = not (modified and random.random() < leaves[who])
         while here:
             now += random.exponential(1 / rates[who])
             if now > age[who]:
@@ -82,21 +84,23 @@ def made_customers(habits: Habits, number: int, at_once: bool, ahead: float) -> 
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_made_customers_give_their_habits_back(at_once: bool) -> None:
-    habits = Habits(0.8, 5.0, 0.8, 2.4)
-    seen, bought = made_customers(habits, 6_000, at_once, 8.0)
-    found = fit_habits(seen, at_once)
-    assert log_likelihood(found, seen, at_once).mean() >= log_likelihood(habits, seen, at_once).mean() - 1e-6
+def test_made_customers_give_their_habits_back(modified: bool) -> None:
+    habits = Parameters(0.8, 5.0, 0.8, 2.4)
+    seen, bought = made_customers(habits, 6_000, modified, 8.0)
+    found = fit_to_histories(seen, modified)
+    assert (
+        log_likelihood(found, seen, modified).mean() >= log_likelihood(habits, seen, modified).mean() - 1e-6
+    )
     assert found.r / found.alpha == pytest.approx(habits.r / habits.alpha, rel=0.1)
     assert found.a / (found.a + found.b) == pytest.approx(habits.a / (habits.a + habits.b), rel=0.15)
-    chance = chance_of_purchase(found, seen, 8.0, at_once)
+    chance = purchase_probability(found, seen, 8.0, modified)
     assert chance.mean() == pytest.approx(bought.mean(), abs=0.015)
     likely = chance > np.quantile(chance, 0.8)
     assert chance[likely].mean() == pytest.approx(bought[likely].mean(), abs=0.03)
 
 
 def test_orders_become_a_history() -> None:
-    found = histories(np.array([[3.0, 100.0, 20.0], [1.0, 5.0, 5.0], [2.0, 9.0, 9.5]]))
+    found = read_histories(np.array([[3.0, 100.0, 20.0], [1.0, 5.0, 5.0], [2.0, 9.0, 9.5]]))
     np.testing.assert_array_equal(found.repeats, [2, 0, 1])
     np.testing.assert_array_equal(found.last, [80, 0, 0])
     np.testing.assert_array_equal(found.age, [100, 5, 9])
