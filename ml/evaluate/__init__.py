@@ -1,4 +1,4 @@
-"""The held-out report and the deep evidence behind it; ``ml.evaluate.evidence`` fixes its shape."""
+"""The evaluation report and the deep evidence behind it, whose shape is in ``ml.evaluate.evidence``."""
 
 from ml.evaluate.evaluation import evaluate, evidence_of
 from ml.evaluate.metric_names import LABELS

@@ -1,7 +1,7 @@
-"""The deep evidence of one model, step by step, from its build and its kept test probabilities.
+"""The deep evidence of one model, step by step, from its stored test probabilities and its build.
 
-What the test part tells comes first; then what only the rows of its build can tell. Where that build is gone,
-the second half is left out and said.
+The test probabilities alone give the first half, the rows of the build the second. Where the build is gone,
+the second half is empty, with a note.
 """
 
 from collections.abc import Callable
@@ -15,15 +15,15 @@ import pyarrow.parquet as pq
 
 from ml.common.arrays import Floats
 from ml.evaluate.curves import curves
-from ml.evaluate.decided import actions_or_none, decision
+from ml.evaluate.decision import actions_or_none, decision
 from ml.evaluate.evidence import SHAPE
-from ml.evaluate.explanations import customers, drivers, telling_rows
+from ml.evaluate.explanations import customers, drivers, example_rows
 from ml.evaluate.groups import months, segments
 from ml.evaluate.importance import importance
 from ml.evaluate.measured import Rows
 from ml.evaluate.metric_names import metrics, success, verdicts
-from ml.evaluate.refit import ablation, groups_of, learning, refitted
-from ml.evaluate.sample import in_sample, sampled
+from ml.evaluate.refit import ablation, feature_groups, learning, recipe_probability
+from ml.evaluate.sample import in_sample, sample_customers
 from ml.evaluate.staleness import staleness
 from ml.explain.reason_text import wordings
 from ml.explain.subjects import aspects_of, subjects_of
@@ -34,50 +34,54 @@ from ml.model.churn_model import ChurnModel
 from ml.model.store import TEST
 from ml.train.candidates import BASELINE
 
-MOST_TEST, MOST_TRAIN, MOST_VALIDATION, MOST_TOLD = 30_000, 50_000, 10_000, 2_000
+# Rows: with more an evaluation takes much longer, and its intervals hardly get narrower.
+MOST_TEST, MOST_TRAIN, MOST_VALIDATION, MOST_EXPLAINED = 30_000, 50_000, 10_000, 2_000
 Step = Callable[[str], None]
 KEYS = ("customer_id", "event_timestamp", "churned")
 
 
 @dataclass(frozen=True)
-class Held:
-    """The test rows that are measured, with every candidate's probabilities."""
+class MeasuredRows:
+    """The test rows that are measured, with every candidate's probabilities.
+
+    ``mask`` selects them among all ``total`` test rows.
+    """
 
     part: Part
     rows: Rows
     probabilities: dict[str, Floats]
-    chosen: Any
-    of: int
+    mask: Any
+    total: int
 
     @classmethod
-    def of_model(cls, model: ChurnModel, folder: Path) -> "Held":
-        """As training kept them, or a sample of customers."""
+    def of_model(cls, model: ChurnModel, folder: Path) -> "MeasuredRows":
+        """All test rows stored by training, or those of a sample of customers."""
         table = pq.read_table(folder / TEST)
         customers = np.asarray(table.column("customer_id").to_pylist(), dtype=object)
-        chosen = np.ones(len(table), dtype=bool)
+        mask = np.ones(len(table), dtype=bool)
         if len(table) > MOST_TEST:
-            chosen = in_sample(customers, MOST_TEST, model.problem.seed)
-        part = Part("test", table.filter(pa.array(chosen)))
+            mask = in_sample(customers, MOST_TEST, model.problem.seed)
+        part = Part("test", table.filter(pa.array(mask)))
         names = [name for name in table.column_names if name not in KEYS]
-        given = {name: part.table.column(name).to_numpy() for name in names}
-        return cls(part, Rows.of(part, model.problem), given, chosen, len(table))
+        probabilities = {name: part.table.column(name).to_numpy() for name in names}
+        return cls(part, Rows.of(part, model.problem), probabilities, mask, len(table))
 
 
 def deep_evidence(model: ChurnModel, folder: Path, build: Path | None, step: Step) -> dict[str, Any]:
-    """Everything that ``ml.evaluate.evidence`` describes, but for ``looks``.
+    """The evidence described in ``ml.evaluate.evidence``, without ``looks``.
 
     Parameters
     ----------
     model : ChurnModel
     folder : Path
-        Where its files are.
+        The folder of its files.
     build : Path or None
         The build it was trained on, None when that is gone.
     step : callable
-        Told what is under way.
+        Called with the title of each step.
     """
-    held = Held.of_model(model, folder)
-    evidence = origin(model, held) | on_test(model, held, step)
+    sample = MeasuredRows.of_model(model, folder)
+    evidence = heading(model, sample) | on_test(model, sample, step)
     if build is None:
         note = (
             f"{model.facts['build_id']}, on which {model.version} was trained, is gone: segments, learning, "
@@ -87,136 +91,149 @@ def deep_evidence(model: ChurnModel, folder: Path, build: Path | None, step: Ste
         return evidence | empty | {"staleness": [], "reasons": None, "notes": [*evidence["notes"], note]}
     step("reading rows")
     catalog, parts = read_catalog(build), divide(build, model.problem, labels_of_model(folder, model.facts))
-    few = with_features(build, smaller(parts, held, model))
-    found = (
-        in_segments(model, held, few, catalog)
-        | on_validation(model, few, catalog, step)
-        | {"staleness": staleness(build, model, few.test, step)}
-        | {"reasons": why(model, held, few.test, catalog, step)}
+    smaller = with_features(build, sample_parts(parts, sample, model))
+    of_rows = (
+        in_segments(model, sample, smaller, catalog)
+        | on_validation(model, smaller, catalog, step)
+        | {"staleness": staleness(build, model, smaller.test, step)}
+        | {"reasons": score_reasons(model, sample, smaller.test, catalog, step)}
     )
-    return evidence | found | {"notes": [*evidence["notes"], *sampled_note(parts, few), *found["notes"]]}
+    notes = [*evidence["notes"], *sampling_notes(parts, smaller), *of_rows["notes"]]
+    return evidence | of_rows | {"notes": notes}
 
 
-def sampled_note(parts: Parts, few: Parts) -> list[str]:
-    """A sentence when the recipe was tried on fewer rows than there are."""
-    pairs = ((parts.train, few.train), (parts.selection, few.selection), (parts.calibration, few.calibration))
-    if all(len(whole.table) == len(part.table) for whole, part in pairs):
+def sampling_notes(parts: Parts, smaller: Parts) -> list[str]:
+    """A sentence if the recipe is tried on a sample of the rows."""
+    train, selection, calibration = (
+        (len(sample.table), len(part.table))
+        for sample, part in (
+            (smaller.train, parts.train),
+            (smaller.selection, parts.selection),
+            (smaller.calibration, parts.calibration),
+        )
+    )
+    if all(rows == total for rows, total in (train, selection, calibration)):
         return []
     return [
-        f"learning curve and ablation rest on {len(few.train.table):,} of {len(parts.train.table):,} "
-        f"training rows and {len(few.selection.table):,} of {len(parts.selection.table):,} selection rows, "
-        f"importance on {len(few.calibration.table):,} of {len(parts.calibration.table):,} calibration rows: "
-        "all rows of customers drawn by a seeded hash"
+        f"learning curve and ablation rest on {train[0]:,} of {train[1]:,} training rows and "
+        f"{selection[0]:,} of {selection[1]:,} selection rows, importance on {calibration[0]:,} of "
+        f"{calibration[1]:,} calibration rows: all rows of customers drawn by a seeded hash"
     ]
 
 
-def steps(model: ChurnModel) -> int:
+def count_steps(model: ChurnModel) -> int:
     """How many steps the evidence takes, for a progress bar."""
     return len(model.inputs) + 21
 
 
-def origin(model: ChurnModel, held: Held) -> dict[str, Any]:
-    """Which model, which rows."""
+def heading(model: ChurnModel, sample: MeasuredRows) -> dict[str, Any]:
+    """The model and the rows that are measured."""
     facts, span = model.facts, model.facts["split"]["test"]
-    kept = {name: facts[name] for name in ("model_version", "build_id", "data_clock", "seed")}
     notes = []
-    if len(held.part.table) < held.of:
+    if len(sample.part.table) < sample.total:
         notes.append(
-            f"measured on {len(held.part.table):,} of {held.of:,} test rows: all rows of customers drawn by "
-            "a seeded hash"
+            f"measured on {len(sample.part.table):,} of {sample.total:,} test rows: all rows of customers "
+            "drawn by a seeded hash"
         )
     return {
         "shape": SHAPE,
         "model_card": facts["card"],
-        **kept,
+        **{name: facts[name] for name in ("model_version", "build_id", "data_clock", "seed")},
         "champion": model.kind,
         "baseline": BASELINE,
         "problem": model.problem.as_dict(),
         "metrics": metrics(),
         "test": {name: facts["test"][name] for name in ("rows", "customers", "base_rate")} | span,
         "sample": {
-            "rows": len(held.part.table),
-            "of": held.of,
-            "customers": int(held.rows.facts["customers"]),
+            "rows": len(sample.part.table),
+            "of": sample.total,
+            "customers": int(sample.rows.facts["customers"]),
         },
         "notes": notes,
     }
 
 
-def on_test(model: ChurnModel, held: Held, step: Step) -> dict[str, Any]:
-    """What the kept probabilities tell."""
+def on_test(model: ChurnModel, sample: MeasuredRows, step: Step) -> dict[str, Any]:
+    """The evidence from the stored probabilities."""
     step("measuring every candidate")
-    replicated = held.rows.replicated(held.probabilities)
-    probability = held.probabilities[model.kind]
-    measures = {name: replicated.measures(name) for name in held.probabilities}
+    replicates = sample.rows.replicate(sample.probabilities)
+    probability = sample.probabilities[model.kind]
+    measures = {name: replicates.measures(name) for name in sample.probabilities}
     step("drawing curves")
     return {
         "candidates": measures,
         "differences": {
-            name: replicated.change(model.kind, name) for name in held.probabilities if name != model.kind
+            name: replicates.change(model.kind, name) for name in sample.probabilities if name != model.kind
         },
         "verdict": [*verdicts(model.facts), success(model.problem, measures[model.kind])],
-        "decision": decision(held.rows, probability, model, actions_or_none(model.problem)),
-        "curves": curves(held.rows, held.probabilities, model.kind),
-        "months": months(held.rows, probability, model.threshold, held.part.table.column("event_timestamp")),
+        "decision": decision(sample.rows, probability, model, actions_or_none(model.problem)),
+        "curves": curves(sample.rows, sample.probabilities, model.kind),
+        "months": months(
+            sample.rows, probability, model.threshold, sample.part.table.column("event_timestamp")
+        ),
     }
 
 
-def in_segments(model: ChurnModel, held: Held, parts: Parts, catalog: Catalog) -> dict[str, Any]:
-    """The test rows by what their features say of the customer."""
-    found = list(
+def in_segments(model: ChurnModel, sample: MeasuredRows, parts: Parts, catalog: Catalog) -> dict[str, Any]:
+    """The test rows by segments of customers."""
+    by_feature = list(
         segments(
-            held.rows,
-            held.probabilities[model.kind],
+            sample.rows,
+            sample.probabilities[model.kind],
             model.threshold,
             (parts.train.table, parts.test.table),
             labels_of(catalog),
         )
     )
-    missing = [by for by in ("tenure", "value", "city") if by not in {each["by"] for each in found}]
+    present = {segment["by"] for segment in by_feature}
+    missing = [name for name in ("tenure", "value", "city") if name not in present]
     notes = [f"no segments by {' and '.join(missing)}: no feature tells them apart"] if missing else []
-    return {"segments": found, "notes": notes}
+    return {"segments": by_feature, "notes": notes}
 
 
-def smaller(parts: Parts, held: Held, model: ChurnModel) -> Parts:
-    """The parts, or customers enough of them; of the test part the rows that are held."""
+def sample_parts(parts: Parts, sample: MeasuredRows, model: ChurnModel) -> Parts:
+    """The parts, each with a limited sample of customers; the test rows are those of ``sample``."""
     seed = model.problem.seed
     return replace(
         parts,
-        train=sampled(parts.train, MOST_TRAIN, seed),
-        selection=sampled(parts.selection, MOST_VALIDATION, seed),
-        calibration=sampled(parts.calibration, MOST_VALIDATION, seed),
-        test=Part("test", parts.test.table.filter(pa.array(held.chosen))),
+        train=sample_customers(parts.train, MOST_TRAIN, seed),
+        selection=sample_customers(parts.selection, MOST_VALIDATION, seed),
+        calibration=sample_customers(parts.calibration, MOST_VALIDATION, seed),
+        test=Part("test", parts.test.table.filter(pa.array(sample.mask))),
     )
 
 
 def on_validation(model: ChurnModel, parts: Parts, catalog: Catalog, step: Step) -> dict[str, Any]:
-    """What may tempt one to change the model, so measured where it was chosen."""
+    """Figures that may lead to a change of the model, so measured on the part that it was chosen on."""
     subjects, labels = subjects_of(catalog), labels_of(catalog)
-    told = {each.name: {"subject": subjects[each.name], "label": labels[each.name]} for each in model.inputs}
-    unseen = parts.calibration
-    frame, rows = model.frame(unseen.table), Rows.of(unseen, model.problem)
-    groups = groups_of([each.name for each in model.inputs], subjects, aspects_of(catalog))
+    names = [feature.name for feature in model.inputs]
+    descriptions = {name: {"subject": subjects[name], "label": labels[name]} for name in names}
+    calibration = parts.calibration
+    frame, rows = model.frame(calibration.table), Rows.of(calibration, model.problem)
+    groups = feature_groups(names, subjects, aspects_of(catalog))
     step("learning again")
-    whole = refitted(model, model.inputs, parts.train, parts)
+    whole = recipe_probability(model, model.inputs, parts.train, parts)
     return {
         "learning": learning(model, parts, whole, step),
         "ablation": ablation(model, parts, groups, whole, step),
-        "importance": importance(model, frame, rows, told, step),
+        "importance": importance(model, frame, rows, descriptions, step),
     }
 
 
-def why(model: ChurnModel, held: Held, test: Part, catalog: Catalog, step: Step) -> dict[str, Any]:
-    """What drives the scores."""
+def score_reasons(
+    model: ChurnModel, sample: MeasuredRows, test: Part, catalog: Catalog, step: Step
+) -> dict[str, Any]:
+    """REASONS of ``ml.evaluate.evidence``."""
     step("explaining")
     words, labels = wordings(model.inputs, catalog), labels_of(catalog)
-    few = sampled(test, MOST_TOLD, model.problem.seed)
-    probability = held.probabilities[model.kind]
-    chosen = telling_rows(held.rows, probability, model.decision(probability))
-    told = customers(model, test, chosen, words, labels, actions_or_none(model.problem))
-    return drivers(model, model.frame(few.table), words, labels) | {"customers": told}
+    explained = sample_customers(test, MOST_EXPLAINED, model.problem.seed)
+    probability = sample.probabilities[model.kind]
+    examples = example_rows(sample.rows, probability, model.decision(probability))
+    return drivers(model, model.frame(explained.table), words, labels) | {
+        "customers": customers(model, test, examples, words, labels, actions_or_none(model.problem))
+    }
 
 
 def labels_of(catalog: Catalog) -> dict[str, str]:
-    """What each feature means."""
-    return {each.name: each.description.rstrip(".") for each in catalog.features}
+    """The description of each feature, as a label."""
+    return {feature.name: feature.description.rstrip(".") for feature in catalog.features}

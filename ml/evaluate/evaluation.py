@@ -1,7 +1,7 @@
-"""The held-out report: what every candidate did on the test part, where, and how far to trust it.
+"""The evaluation: metrics of every candidate on the test part, and the deep evidence of the champion.
 
-The metrics come from ``model.json``, written when the model was trained; the deep evidence is computed once a
-model and kept. ``churn evaluate`` prints both, ``churn report`` draws them.
+The metrics come from ``model.json``, written in training; the deep evidence is computed once per model and
+stored. ``churn evaluate`` prints both, ``churn report`` draws them.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
-from ml.evaluate.compute import deep_evidence, steps
+from ml.evaluate.compute import count_steps, deep_evidence
 from ml.evaluate.evidence_file import read_evidence, write_evidence
 from ml.evaluate.metric_names import answer, verdicts
 from ml.home.layout import Home
@@ -20,7 +20,7 @@ from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.warehouse.current_model import champion_of
 
-KEPT = (
+FACTS = (
     "model_version",
     "champion",
     "build_id",
@@ -48,15 +48,15 @@ def evaluate(
     plots : path, optional
         Folder for ``reliability.png`` and ``gain.png``.
     anew : bool
-        Compute the deep evidence again, though it is there.
+        Compute the deep evidence again even if it is stored.
 
     Returns
     -------
     dict
-        Where the model comes from (``labels`` only where they are one's own), ``test`` (every candidate's
-        metrics with 95 % intervals, base rate, champion minus recency rule, what the threshold does),
-        ``answer`` (one sentence), ``better_than_chance`` (bool), ``verdict`` (sentences), ``evidence`` (as
-        ``ml.evaluate.evidence`` describes it), ``plots`` (files).
+        The model's origin (``labels`` only where they are the user's own), ``test`` (every candidate's
+        metrics with 95 % intervals, base rate, champion minus recency rule, the decision by the threshold),
+        ``answer`` (one sentence), ``better_than_chance`` (bool), ``verdict`` (sentences), ``evidence`` (see
+        ``ml.evaluate.evidence``), ``plots`` (files).
 
     Raises
     ------
@@ -65,11 +65,11 @@ def evaluate(
     ModelError
         Its files were changed, or it answers another problem.
     """
-    house = Home.at(home)
-    with house.reading() as build:
-        model = champion_of(build, problem_for(house, problem, progress), progress)
-        evidence = evidence_of(house, model, anew=anew, progress=progress)
-    result = {name: model.facts[name] for name in KEPT}
+    home = Home.at(home)
+    with home.reading() as build:
+        model = champion_of(build, problem_for(home, problem, progress), progress)
+        evidence = evidence_of(home, model, anew=anew, progress=progress)
+    result = {name: model.facts[name] for name in FACTS}
     if "labels" in model.facts:
         result["labels"] = model.facts["labels"]
     result["verdict"] = verdicts(model.facts)
@@ -87,15 +87,15 @@ def evaluate(
 def evidence_of(
     home: Home, model: ChurnModel, *, anew: bool = False, progress: Progress = SILENT
 ) -> dict[str, Any]:
-    """The deep evidence of a model of this home: as kept, or computed, written down as a look, and kept."""
-    kept = None if anew else read_evidence(home, model)
-    if kept is not None:
-        return kept
+    """The deep evidence of a model of this home: as stored, or computed, logged as a look and stored."""
+    stored = None if anew else read_evidence(home, model)
+    if stored is not None:
+        return stored
     looks = record_look(home, model.facts, EVIDENCE)
     if looks["sentence"]:
         progress.say(f"note: {looks['sentence']}")
     build = home.builds / model.facts["build_id"]
-    with progress.bar("reading rows", steps(model)) as bar, lease(build) as held:
-        there = build if held and (build / "build.json").is_file() else None
-        evidence = deep_evidence(model, home.models / model.version, there, bar.step)
+    with progress.bar("reading rows", count_steps(model)) as bar, lease(build) as leased:
+        present = build if leased and (build / "build.json").is_file() else None
+        evidence = deep_evidence(model, home.models / model.version, present, bar.step)
     return write_evidence(home, evidence | {"looks": looks})

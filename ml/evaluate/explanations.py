@@ -1,4 +1,4 @@
-"""What drives the scores: Shapley values over many held-out rows, and in full for a few telling customers."""
+"""Explanations of scores: mean Shapley values over many test rows, and those of a few example customers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,8 @@ import pandas as pd
 from ml.common.arrays import Floats
 from ml.common.instants import format_instant
 from ml.evaluate.measured import Rows
-from ml.explain.contributions import Explanation, explain
-from ml.explain.reason_text import Wording, reasons, told
+from ml.explain.contributions import explain
+from ml.explain.reason_text import Wording, format_value, reasons
 from ml.explain.subjects import by_subject
 from ml.features.parts import Part
 from ml.model.churn_model import ChurnModel
@@ -21,101 +21,99 @@ SHOWN_FEATURES = 10
 def drivers(
     model: ChurnModel, frame: pd.DataFrame, words: list[Wording], labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """REASONS of ``ml.evaluate.evidence`` over many rows, but for the customers."""
-    found = explain(model, frame)
-    mean = np.abs(found.values).mean(axis=0)
-    sums = by_subject(found.values, [each.subject for each in words])
+    """REASONS of ``ml.evaluate.evidence`` over many rows, without the customers."""
+    explanation = explain(model, frame)
+    mean = np.abs(explanation.values).mean(axis=0)
+    sums = by_subject(explanation.values, [wording.subject for wording in words])
     subjects = [
         {
             "subject": name,
             "mean": float(np.abs(values).mean()),
-            "features": sum(each.subject == name for each in words),
+            "features": sum(wording.subject == name for wording in words),
         }
         for name, values in sums.items()
     ]
     features = [
         {
-            "feature": each.input.name,
-            "subject": each.subject,
-            "label": labels[each.input.name],
+            "feature": wording.input.name,
+            "subject": wording.subject,
+            "label": labels[wording.input.name],
             "mean": float(size),
         }
-        for each, size in zip(words, mean, strict=True)
+        for wording, size in zip(words, mean, strict=True)
     ]
     return {
-        "scale": found.scale,
-        "base": found.base,
+        "scale": explanation.scale,
+        "base": explanation.base,
         "rows": len(frame),
-        "largest_gap": found.largest_gap,
-        "subjects": heaviest(subjects),
-        "features": heaviest(features),
+        "largest_gap": explanation.largest_gap,
+        "subjects": greatest_first(subjects),
+        "features": greatest_first(features),
     }
 
 
-def heaviest(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those with the greatest mean first."""
-    return sorted(entries, key=lambda each: -each["mean"])
+def greatest_first(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(entries, key=lambda entry: -entry["mean"])
 
 
-def telling_rows(rows: Rows, probability: Floats, listed: Any) -> dict[str, int]:
-    """Rows that show what the model does well and badly: why to place; each row once."""
+def example_rows(rows: Rows, probability: Floats, flagged: Any) -> dict[str, int]:
+    """Rows where the model is right and where it is wrong: name of the example to index; each row once."""
     order = np.argsort(-probability, kind="stable")
-    gone = rows.churned == 1
-    wanted = {
-        "riskiest": order[gone[order]],
-        "just listed": order[listed[order]][::-1],
+    churner = rows.churned == 1
+    candidates = {
+        "riskiest": order[churner[order]],
+        "just listed": order[flagged[order]][::-1],
         "typical": order[np.argsort(np.abs(np.arange(len(order)) - len(order) // 2), kind="stable")],
-        "safest": order[~gone[order]][::-1],
-        "missed": order[gone[order] & ~listed[order]][::-1],
-        "false alarm": order[~gone[order] & listed[order]],
+        "safest": order[~churner[order]][::-1],
+        "missed": order[churner[order] & ~flagged[order]][::-1],
+        "false alarm": order[~churner[order] & flagged[order]],
     }
-    found: dict[str, int] = {}
-    for why, places in wanted.items():
-        free = [int(place) for place in places[: len(wanted)] if int(place) not in found.values()]
+    examples: dict[str, int] = {}
+    for name, indices in candidates.items():
+        free = [int(index) for index in indices[: len(candidates)] if int(index) not in examples.values()]
         if free:
-            found[why] = free[0]
-    return found
+            examples[name] = free[0]
+    return examples
 
 
 def customers(
     model: ChurnModel,
     part: Part,
-    chosen: Mapping[str, int],
+    examples: Mapping[str, int],
     words: list[Wording],
     labels: Mapping[str, str],
     actions: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """CUSTOMER of each chosen row."""
-    table = part.table.take(list(chosen.values()))
+    """CUSTOMER of each example."""
+    table = part.table.take(list(examples.values()))
     frame = model.frame(table)
-    probability, found = model.probability(frame), explain(model, frame)
-    bands, listed = model.band(probability), model.decision(probability)
-    why = reasons(frame, found.values, words, model.problem.constraints.reasons)
+    probability, explanation = model.probability(frame), explain(model, frame)
+    bands, flagged = model.band(probability), model.decision(probability)
+    sentences = reasons(frame, explanation.values, words, model.problem.constraints.reasons)
     keys = table.select(["customer_id", "event_timestamp", "churned"]).to_pylist()
     return [
         {
             "why": name,
-            "customer_id": keys[place]["customer_id"],
-            "event_timestamp": format_instant(keys[place]["event_timestamp"]),
-            "churned": int(keys[place]["churned"]),
-            "probability": float(probability[place]),
-            "band": str(bands[place]),
-            "listed": bool(listed[place]),
-            "action": actions.get(str(bands[place])),
-            "score": float(found.scores[place]),
-            **weights_of(found, place, frame, words, labels),
-            "reasons": why[place],
+            "customer_id": keys[index]["customer_id"],
+            "event_timestamp": format_instant(keys[index]["event_timestamp"]),
+            "churned": int(keys[index]["churned"]),
+            "probability": float(probability[index]),
+            "band": str(bands[index]),
+            "listed": bool(flagged[index]),
+            "action": actions.get(str(bands[index])),
+            "score": float(explanation.scores[index]),
+            **row_contributions(explanation.values[index], frame.iloc[index], words, labels),
+            "reasons": sentences[index],
         }
-        for place, name in enumerate(chosen)
+        for index, name in enumerate(examples)
     ]
 
 
-def weights_of(
-    found: Explanation, place: int, frame: pd.DataFrame, words: list[Wording], labels: Mapping[str, str]
+def row_contributions(
+    row: Floats, inputs: "pd.Series[Any]", words: list[Wording], labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What each subject, and the ten weightiest features, add to one row."""
-    row = found.values[place]
-    sums = by_subject(row[None, :], [each.subject for each in words])
+    """The contributions of each subject, and of the ten greatest features, to the score of one row."""
+    sums = by_subject(row[None, :], [wording.subject for wording in words])
     first = np.argsort(-np.abs(row), kind="stable")[:SHOWN_FEATURES]
     return {
         "subjects": [{"subject": name, "added": float(added[0])} for name, added in sums.items()],
@@ -124,7 +122,7 @@ def weights_of(
                 "feature": words[column].input.name,
                 "subject": words[column].subject,
                 "label": labels[words[column].input.name],
-                "value": told(frame.iat[place, column], words[column].input.kind),
+                "value": format_value(inputs.iloc[column], words[column].input.kind),
                 "added": float(row[column]),
             }
             for column in first

@@ -1,4 +1,4 @@
-"""The same figures for parts of the customers: by tenure, value, city, gender, age, month of the cut-off."""
+"""The figures of groups of rows: by tenure, value, city, gender and age of customers, and by month."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ SEGMENTS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Cut:
-    """One way to tell customers apart: the code of each row, and the name and limits of each code."""
+class Grouping:
+    """One way to group rows: the code of each row, and the name and limits of each code."""
 
     codes: NDArray[np.intp]
     names: list[str]
@@ -41,89 +41,89 @@ def segments(
     tables: tuple[pa.Table, pa.Table],
     descriptions: Mapping[str, str],
 ) -> Iterator[dict[str, Any]]:
-    """The groups of each segment that the features can tell.
+    """The groups of each segment that has a feature.
 
     Parameters
     ----------
     tables : (Table, Table)
         The training rows, which set the limits of numbers, and the rows that are measured.
     descriptions : mapping
-        What each feature means.
+        Feature to its description.
     """
-    train, asked = tables
+    train, measured = tables
     for by, features in SEGMENTS.items():
-        feature = next((name for name in features if name in asked.column_names), None)
-        cut = None if feature is None else cut_of(train.column(feature), asked.column(feature), feature)
-        if cut is not None:
+        feature = next((name for name in features if name in measured.column_names), "")
+        grouping = group_by(train[feature], measured[feature], feature) if feature else None
+        if grouping is not None:
             yield {
                 "by": by,
-                "label": descriptions.get(str(feature), str(feature)),
+                "label": descriptions.get(feature, feature),
                 "feature": feature,
-                "groups": groups(rows, probability, threshold, cut),
+                "groups": groups(rows, probability, threshold, grouping),
             }
 
 
-def cut_of(train: pa.ChunkedArray, asked: pa.ChunkedArray, name: str) -> Cut | None:
-    """How a feature tells rows apart; None where it cannot."""
-    kind = kind_of(asked.type)
+def group_by(train: pa.ChunkedArray, measured: pa.ChunkedArray, name: str) -> Grouping | None:
+    """The grouping of rows by a feature; None where it has one group."""
+    kind = kind_of(measured.type)
     if kind not in (NUMBER, TEXT):
         return None
-    values = column_values(asked, name, kind)
-    cut = by_text(values) if kind == TEXT else by_thirds(column_values(train, name, kind), values)
-    return cut if len(cut.names) > 1 else None
+    values = column_values(measured, name, kind)
+    grouping = by_text(values) if kind == TEXT else by_thirds(column_values(train, name, kind), values)
+    return grouping if len(grouping.names) > 1 else None
 
 
-def by_thirds(train: Floats, values: Floats) -> Cut:
-    """Low, middle and high by the thirds of the training rows; what is not known apart."""
+def by_thirds(train: Floats, values: Floats) -> Grouping:
+    """Low, middle and high by the thirds of the training rows, and a group of nulls."""
     known = train[~np.isnan(train)]
     limits = np.unique(np.quantile(known, (1 / 3, 2 / 3))) if len(known) else np.array([])
     codes = np.where(np.isnan(values), len(limits) + 1, np.searchsorted(limits, values, side="left"))
     names = list(THIRDS) if len(limits) == 2 else ["low", "high"][: len(limits) + 1]
     edges: list[float | None] = [None, *limits.tolist(), None]
     spans = list(pairwise(edges))
-    return Cut(codes, [*names, "not known"], [*spans, (None, None)])
+    return Grouping(codes, [*names, "not known"], [*spans, (None, None)])
 
 
-def by_text(values: NDArray[np.object_]) -> Cut:
+def by_text(values: NDArray[np.object_]) -> Grouping:
     """The most frequent values, then all others together."""
-    names, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    texts, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    place = np.empty(len(names), dtype=np.intp)
-    place[order] = np.arange(len(names))
-    kept = [str(name) for name in names[order][:MOST_TEXTS]]
-    cut = np.minimum(place, MOST_TEXTS)[codes]
-    told = [*kept, OTHERS] if len(names) > MOST_TEXTS else kept
-    return Cut(cut, told, [(None, None)] * len(told))
+    rank = np.empty(len(texts), dtype=np.intp)
+    rank[order] = np.arange(len(texts))
+    names = [str(text) for text in texts[order][:MOST_TEXTS]]
+    if len(texts) > MOST_TEXTS:
+        names.append(OTHERS)
+    return Grouping(np.minimum(rank, MOST_TEXTS)[codes], names, [(None, None)] * len(names))
 
 
 def months(
     rows: Rows, probability: Floats, threshold: float, cutoffs: pa.ChunkedArray
 ) -> list[dict[str, Any]]:
     """The groups of each calendar month."""
-    stamps = cutoffs.to_numpy().astype("datetime64[M]")
-    found, codes = np.unique(stamps, return_inverse=True)
-    cut = Cut(codes, [str(month) for month in found], [(None, None)] * len(found))
-    return groups(rows, probability, threshold, cut)
+    stamps, codes = np.unique(cutoffs.to_numpy().astype("datetime64[M]"), return_inverse=True)
+    grouping = Grouping(codes, [str(month) for month in stamps], [(None, None)] * len(stamps))
+    return groups(rows, probability, threshold, grouping)
 
 
-def groups(rows: Rows, probability: Floats, threshold: float, cut: Cut) -> list[dict[str, Any]]:
+def groups(rows: Rows, probability: Floats, threshold: float, grouping: Grouping) -> list[dict[str, Any]]:
     """GROUP of each code that has rows."""
+    codes = grouping.codes
     return [
         {"name": name, "low": low, "high": high}
-        | group(rows.only(cut.codes == code), probability[cut.codes == code], threshold)
-        for code, (name, (low, high)) in enumerate(zip(cut.names, cut.limits, strict=True))
-        if (cut.codes == code).any()
+        | group(rows.take(codes == code), probability[codes == code], threshold)
+        for code, (name, (low, high)) in enumerate(zip(grouping.names, grouping.limits, strict=True))
+        if (codes == code).any()
     ]
 
 
 def group(rows: Rows, probability: Floats, threshold: float) -> dict[str, Any]:
     """The figures of one group."""
-    listed = probability >= threshold
-    hits, churned = float(rows.churned[listed].sum()), float(rows.churned.sum())
+    flagged = probability >= threshold
+    hits, churned = float(rows.churned[flagged].sum()), float(rows.churned.sum())
     return rows.facts | {
         "mean_probability": float(probability.mean()),
-        "listed_share": float(listed.mean()),
+        "listed_share": float(flagged.mean()),
         "recall": hits / churned if churned else None,
-        "precision": hits / float(listed.sum()) if listed.any() else None,
+        "precision": hits / float(flagged.sum()) if flagged.any() else None,
         "measures": rows.measures(probability) if rows.measurable else None,
     }

@@ -1,8 +1,7 @@
-"""Permutation importance: what the model loses when one feature is shuffled among the rows.
+"""Permutation importance: how much worse the model is when one feature is shuffled among the rows.
 
-Measured on the calibration rows, from which the model learned nothing but its level. Features that say nearly
-the same stand in for each other, so each alone may look unimportant; the ablation by subject tells what they
-are worth together.
+It is measured on the calibration rows, from which the model learned only its calibration. Correlated features
+replace each other, so one alone may look unimportant; the ablation by subject shows their joint importance.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from ml.common.arrays import Floats
-from ml.evaluate.measured import Interval, Replicated, Rows
+from ml.evaluate.measured import Interval, Replicates, Rows
 from ml.metrics.bootstrap import with_interval
 from ml.model.churn_model import ChurnModel
 
-SHUFFLES = 2
+SHUFFLES = 2  # per feature, averaged; each costs one scoring of all rows
 METRICS = ("log_loss", "roc_auc")
 
 
@@ -24,48 +23,47 @@ def importance(
     model: ChurnModel,
     frame: pd.DataFrame,
     rows: Rows,
-    told: Mapping[str, Mapping[str, str]],
+    descriptions: Mapping[str, Mapping[str, str]],
     step: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """What each input is worth, the most important first.
+    """The importance of each input, the greatest first.
 
     Parameters
     ----------
     frame : DataFrame of shape (rows, inputs)
-    told : mapping
-        Feature to what else is said of it: subject, label.
+    descriptions : mapping
+        Feature to its subject and label.
     """
-    whole, found = model.probability(frame), []
-    before = rows.replicated({"": whole}, METRICS)
-    for place, each in enumerate(model.inputs):
-        step(f"shuffling {each.name}")
+    probability, entries = model.probability(frame), []
+    before = rows.replicate({"": probability}, METRICS)
+    for column, feature in enumerate(model.inputs):
+        step(f"shuffling {feature.name}")
         shuffled = [
-            model.probability(frame_without(frame, place, model.problem.seed + turn))
-            for turn in range(SHUFFLES)
+            model.probability(shuffle_column(frame, column, model.problem.seed + shuffle))
+            for shuffle in range(SHUFFLES)
         ]
-        if all(np.array_equal(each, whole) for each in shuffled):
+        if all(np.array_equal(after, probability) for after in shuffled):
             loss = auc = {"value": 0.0, "low": 0.0, "high": 0.0}
         else:
-            loss, auc = lost(rows, before, shuffled)
-        found.append({"feature": each.name, **told[each.name], "loss": loss, "auc": auc})
-    return sorted(found, key=lambda each: -each["loss"]["value"])
+            loss, auc = losses(rows, before, shuffled)
+        entries.append({"feature": feature.name, **descriptions[feature.name], "loss": loss, "auc": auc})
+    return sorted(entries, key=lambda entry: -entry["loss"]["value"])
 
 
-def frame_without(frame: pd.DataFrame, place: int, seed: int) -> pd.DataFrame:
-    """The rows with one column shuffled among them."""
+def shuffle_column(frame: pd.DataFrame, column: int, seed: int) -> pd.DataFrame:
     order = np.random.default_rng(seed).permutation(len(frame))
-    changed = frame.copy(deep=False)
-    changed.isetitem(place, frame.iloc[:, place].to_numpy()[order])
-    return changed
+    shuffled = frame.copy(deep=False)
+    shuffled.isetitem(column, frame.iloc[:, column].to_numpy()[order])
+    return shuffled
 
 
-def lost(rows: Rows, before: Replicated, shuffled: list[Floats]) -> tuple[Interval, Interval]:
-    """Log-loss gained and ROC-AUC lost, averaged over the shuffles, with intervals by customer."""
-    after = rows.replicated({str(turn): each for turn, each in enumerate(shuffled)}, METRICS)
+def losses(rows: Rows, before: Replicates, shuffled: list[Floats]) -> tuple[Interval, Interval]:
+    """Log-loss added and ROC-AUC lost, averaged over the shuffles, with intervals by customer."""
+    after = rows.replicate({str(number): array for number, array in enumerate(shuffled)}, METRICS)
     intervals = []
     for metric, sign in zip(METRICS, (1.0, -1.0), strict=True):
-        mean = float(np.mean([values[metric] for values in after.values.values()]))
-        drawn = np.mean([values[metric] for values in after.drawn.values()], axis=0)
-        change, changes = mean - before.values[""][metric], drawn - before.drawn[""][metric]
+        value = float(np.mean([values[metric] for values in after.values.values()]))
+        draws = np.mean([values[metric] for values in after.draws.values()], axis=0)
+        change, changes = value - before.values[""][metric], draws - before.draws[""][metric]
         intervals.append(with_interval(sign * change, sign * changes))
     return intervals[0], intervals[1]

@@ -1,7 +1,7 @@
-"""Rows that can be measured: what came of them, whose they are, and the replicates all figures share.
+"""Rows with their labels and customers, and the bootstrap replicates that all figures on them share.
 
 Every interval of the evidence comes from here: the middle 95 % of 200 replicates that draw customers, not
-rows, so that figures on the same rows are paired.
+rows. Figures on the same rows are paired.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,19 +21,19 @@ from ml.metrics.scores import METRIC_NAMES, measure
 
 Interval = dict[str, float]
 Measures = dict[str, Interval]
-LEAST_OF_A_CLASS = 20
+LEAST_OF_A_CLASS = 20  # rows; with fewer an interval would be too wide to be of use
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What came of each row, and whose it is.
+    """The label and the customer of each row.
 
     Parameters
     ----------
     churned : array of shape (rows,)
     customers : array of shape (rows,)
     problem : Problem
-        Its costs and seed.
+        For its costs and seed.
     """
 
     churned: Floats
@@ -42,16 +42,14 @@ class Rows:
 
     @classmethod
     def of(cls, part: Part, problem: Problem) -> "Rows":
-        """The rows of a part."""
         return cls(part.churned, np.unique(part.customers, return_inverse=True)[1], problem)
 
-    def only(self, chosen: NDArray[np.bool_]) -> "Rows":
-        """Some of the rows."""
-        return Rows(self.churned[chosen], self.customers[chosen], self.problem)
+    def take(self, mask: NDArray[np.bool_]) -> "Rows":
+        return Rows(self.churned[mask], self.customers[mask], self.problem)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """How many rows, of how many customers, and their churn rate."""
+        """Number of rows and customers, and the churn rate."""
         return {
             "rows": len(self.churned),
             "customers": len(np.unique(self.customers)),
@@ -60,7 +58,7 @@ class Rows:
 
     @cached_property
     def measurable(self) -> bool:
-        """Whether both classes have rows enough for a metric to mean something."""
+        """Whether both classes have enough rows for a metric."""
         churned = int(self.churned.sum())
         return min(churned, len(self.churned) - churned) >= LEAST_OF_A_CLASS
 
@@ -71,75 +69,74 @@ class Rows:
 
     def measures(self, probability: Floats, names: Sequence[str] = METRIC_NAMES) -> Measures:
         """Every metric with its interval."""
-        return self.replicated({"": probability}, names).measures("")
+        return self.replicate({"": probability}, names).measures("")
 
-    def replicated(
+    def replicate(
         self, probabilities: Mapping[str, Floats], names: Sequence[str] = METRIC_NAMES
-    ) -> "Replicated":
+    ) -> "Replicates":
         """Every metric of each of several probabilities, in the same replicates."""
         costs = self.problem.costs
         values = {
-            each: {
-                metric: float(found[0])
-                for metric, found in measure(self.churned, probability, costs=costs, names=names).items()
+            name: {
+                metric: float(of_rows[0])
+                for metric, of_rows in measure(self.churned, probability, costs=costs, names=names).items()
             }
-            for each, probability in probabilities.items()
+            for name, probability in probabilities.items()
         }
-        drawn = bootstrap(
+        draws = bootstrap(
             self.churned, probabilities, self.customers, self.problem.seed, costs=costs, names=names
         )
-        return Replicated(values, drawn)
+        return Replicates(values, draws)
 
     def sums(self, columns: Floats) -> tuple[Floats, Floats]:
         """Column sums of ``columns`` (rows, k): of the rows, shape (k,), and of the replicates, (200, k)."""
         return columns.sum(axis=0), np.concatenate([weights @ columns for weights in self.weights()])
 
-    def list_facts(self, listed: NDArray[np.bool_]) -> dict[str, Interval | None]:
-        """Share listed, recall, precision and profit, with intervals; no precision when nobody is listed."""
-        columns = np.column_stack([np.ones(len(listed)), self.churned, listed, listed * self.churned])
-        one, many = self.sums(columns.astype(np.float64))
-        return {
-            "listed": ratio(one, many, 2, 0),
-            "recall": ratio(one, many, 3, 1),
-            "precision": ratio(one, many, 3, 2),
-            "profit": self.profit_interval(one[3], one[2], many[:, 3], many[:, 2]),
-        }
+    def decision_facts(self, flagged: NDArray[np.bool_]) -> dict[str, Interval | None]:
+        """Share flagged, recall, precision and profit of all rows, with intervals.
 
-    def profit_interval(self, hits: Any, listed: Any, drawn_hits: Floats, drawn_listed: Floats) -> Interval:
-        """Profit of a list, all rows together."""
+        Precision is None when no row is flagged.
+        """
+        columns = np.column_stack([np.ones(len(flagged)), self.churned, flagged, flagged * self.churned])
+        sums, draws = self.sums(columns.astype(np.float64))
         costs = self.problem.costs
-        return with_interval(float(profit(hits, listed, costs)), profit(drawn_hits, drawn_listed, costs))
+        return {
+            "listed": ratio(sums, draws, 2, 0),
+            "recall": ratio(sums, draws, 3, 1),
+            "precision": ratio(sums, draws, 3, 2),
+            "profit": with_interval(
+                float(profit(sums[3], sums[2], costs)), profit(draws[:, 3], draws[:, 2], costs)
+            ),
+        }
 
 
 @dataclass(frozen=True)
-class Replicated:
-    """Metrics of several probabilities by name: on the rows, and in the replicates they share."""
+class Replicates:
+    """Metrics of several probabilities by name: ``values`` on the rows, ``draws`` in the same replicates."""
 
     values: Mapping[str, Mapping[str, float]]
-    drawn: Mapping[str, Mapping[str, Floats]]
+    draws: Mapping[str, Mapping[str, Floats]]
 
     def measures(self, name: str) -> Measures:
-        """The metrics of one."""
-        drawn = self.drawn[name]
+        """The metrics of one, with intervals."""
+        draws = self.draws[name]
         return {
-            metric: with_interval(value, drawn[metric], metric) for metric, value in self.values[name].items()
+            metric: with_interval(value, draws[metric], metric) for metric, value in self.values[name].items()
         }
 
     def change(self, name: str, other: str) -> Measures:
-        """The metrics of one minus those of another."""
+        """The metrics of one minus those of another, with intervals."""
         return {
             metric: with_interval(
-                value - self.values[other][metric], self.drawn[name][metric] - self.drawn[other][metric]
+                value - self.values[other][metric], self.draws[name][metric] - self.draws[other][metric]
             )
             for metric, value in self.values[name].items()
         }
 
 
-def ratio(one: Floats, many: Floats, above: int, below: int) -> Interval | None:
-    """One sum over another, with its interval; None where there is nothing below."""
-    if not one[below]:
+def ratio(sums: Floats, draws: Floats, above: int, below: int) -> Interval | None:
+    """One sum over another, with its interval; None where the other is 0."""
+    if not sums[below]:
         return None
-    drawn = np.divide(
-        many[:, above], many[:, below], out=np.full(len(many), np.nan), where=many[:, below] > 0
-    )
-    return with_interval(one[above] / one[below], drawn[np.isfinite(drawn)])
+    nonzero = draws[:, below] > 0
+    return with_interval(sums[above] / sums[below], draws[nonzero, above] / draws[nonzero, below])

@@ -1,4 +1,4 @@
-"""Metrics by name, and what intervals say in one sentence."""
+"""Names and units of metrics, and sentences on their intervals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ UNITS = {"precision_at_80_recall": "share", "empc": "money", "profit_per_custome
 
 
 def metrics() -> dict[str, dict[str, str]]:
-    """How each metric is called, which way is better, and in what it is measured."""
+    """Label, better direction and unit of each metric."""
     return {
         name: {
             "label": LABELS.get(name, name),
@@ -36,29 +36,29 @@ def metrics() -> dict[str, dict[str, str]]:
 
 
 def answer(facts: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
-    """What the model is worth, in one sentence.
+    """How good the model is, in one sentence.
 
     Parameters
     ----------
     facts : mapping
         The model's manifest.
     evidence : mapping
-        As ``ml.evaluate.evidence`` describes it.
+        See ``ml.evaluate.evidence``.
     """
     if not ranks_better_than_chance(facts):
         return f"{NO_BETTER_THAN_CHANCE[0].upper()}{NO_BETTER_THAN_CHANCE[1:]}."
     pairs = evidence["candidates"][evidence["champion"]]["roc_auc"]["value"]
-    listed, recall = evidence["decision"]["listed"]["value"], evidence["decision"]["recall"]["value"]
-    calls = f"calling {listed:.0%} finds {recall:.0%} of those who leave" if listed else "it calls no one"
+    flagged, recall = evidence["decision"]["listed"]["value"], evidence["decision"]["recall"]["value"]
+    calls = f"calling {flagged:.0%} finds {recall:.0%} of those who leave" if flagged else "it calls no one"
     return f"The model ranks {100 * pairs:.0f} of 100 pairs right; {calls}."
 
 
 def verdicts(facts: dict[str, Any]) -> list[str]:
-    """For each compared metric one sentence: better, worse or not told apart from the recency rule."""
+    """For each compared metric one sentence: better, worse or not distinguishable from the recency rule."""
     if facts["champion"] == BASELINE:
         return ["The champion is the recency rule itself: no other candidate was better by more than chance."]
-    found = facts["test"][f"champion_minus_{BASELINE}"]
-    sentences = [sentence(facts["champion"], metric, found[metric]) for metric in COMPARED]
+    differences = facts["test"][f"champion_minus_{BASELINE}"]
+    sentences = [sentence(facts["champion"], metric, differences[metric]) for metric in COMPARED]
     if "registered" in facts:
         sentences.append(
             "The champion was fitted elsewhere and registered: it may have seen the test rows, and no figure "
@@ -68,7 +68,6 @@ def verdicts(facts: dict[str, Any]) -> list[str]:
 
 
 def sentence(champion: str, metric: str, difference: dict[str, float]) -> str:
-    """What the interval of one difference says."""
     low, high = sorted((difference["low"], difference["high"]))
     interval = f"{difference['value']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
     if low <= 0 <= high:
@@ -81,17 +80,17 @@ def sentence(champion: str, metric: str, difference: dict[str, float]) -> str:
 
 
 def success(problem: Problem, measures: dict[str, dict[str, float]]) -> str:
-    """Whether the champion reaches what the problem calls a success, and how sure that is."""
+    """Whether the champion reaches the problem's success target, with its whole interval or its value."""
     metric, target = problem.success.metric, problem.success.target
     if metric not in measures:
         return f"Success ({metric} {target:g}) was not measured: run 'churn train' again."
-    found, below = measures[metric], metric in LOWER_IS_BETTER
+    interval, below = measures[metric], metric in LOWER_IS_BETTER
     sign = -1.0 if below else 1.0
-    reached = sign * found["value"] >= sign * target
-    sure = sign * found["high" if below else "low"] >= sign * target
+    reached = sign * interval["value"] >= sign * target
+    sure = sign * interval["high" if below else "low"] >= sign * target
     unsure = "" if sure or not reached else ", but the interval holds values that miss it"
-    wanted = f"{'at most' if below else 'at least'} {target:g}"
+    limit = f"{'at most' if below else 'at least'} {target:g}"
     return (
-        f"Success asks for {LABELS.get(metric, metric)} of {wanted}: {'reached' if reached else 'missed'} "
-        f"({found['value']:.4f}, 95 % interval {found['low']:.4f} to {found['high']:.4f}{unsure})."
+        f"Success asks for {LABELS.get(metric, metric)} of {limit}: {'reached' if reached else 'missed'} "
+        f"({interval['value']:.4f}, 95 % interval {interval['low']:.4f} to {interval['high']:.4f}{unsure})."
     )

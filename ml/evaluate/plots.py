@@ -1,4 +1,4 @@
-"""Pictures of the test evidence: are probabilities true, and how many churners does a list hold."""
+"""Plots of the evidence on the test part: reliability of the probabilities, and gain."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def draw_evidence(evidence: dict[str, Any], folder: Path) -> list[Path]:
 def draw_reliability(axes: Axes, evidence: dict[str, Any], curves: dict[str, Any]) -> None:
     """Mean probability against churn rate in groups of equal size, with 95 % intervals by customer."""
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect")
-    for name in shown(evidence):
+    for name in plotted_candidates(evidence):
         curve = {key: np.array(values) for key, values in curves[name].items()}
         below, above = curve["seen"] - curve["low"], curve["high"] - curve["seen"]
         error = np.clip([below, above], 0, None)
@@ -37,7 +37,7 @@ def draw_reliability(axes: Axes, evidence: dict[str, Any], curves: dict[str, Any
             color=COLORS[name == evidence["champion"]],
             marker="o",
             capsize=2,
-            label=readable(name),
+            label=name.replace("_", " "),
         )
     axes.set(xlabel="predicted churn probability", ylabel="share that churned", xlim=(0, 1), ylim=(0, 1))
     axes.set_title(f"Reliability on {evidence['sample']['rows']:,} test rows")
@@ -46,24 +46,19 @@ def draw_reliability(axes: Axes, evidence: dict[str, Any], curves: dict[str, Any
 
 
 def draw_gain(axes: Axes, evidence: dict[str, Any], curves: dict[str, Any]) -> None:
-    """Share of churners found against share of customers listed."""
+    """Recall against share of customers flagged."""
     rate = evidence["test"]["base_rate"]
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="random list")
     axes.plot([0, rate, 1], [0, 1, 1], color=GREY, linewidth=1, linestyle=":", label="best possible")
-    for name in shown(evidence):
-        curve, mine = curves[name], name == evidence["champion"]
-        axes.plot(curve["listed"], curve["found"], color=COLORS[mine], linewidth=2, label=readable(name))
+    for name in plotted_candidates(evidence):
+        curve, color = curves[name], COLORS[name == evidence["champion"]]
+        axes.plot(curve["listed"], curve["found"], color=color, linewidth=2, label=name.replace("_", " "))
     axes.set(xlabel="share of customers listed", ylabel="share of churners found", xlim=(0, 1), ylim=(0, 1))
     axes.set_title(f"Gain on {evidence['sample']['rows']:,} test rows, churn rate {rate:.0%}")
     axes.legend(loc="lower right")
     axes.grid(alpha=0.2)
 
 
-def shown(evidence: dict[str, Any]) -> list[str]:
+def plotted_candidates(evidence: dict[str, Any]) -> list[str]:
     """The champion, and the recency rule where that is another."""
     return list(dict.fromkeys((evidence["champion"], evidence["baseline"])))
-
-
-def readable(name: str) -> str:
-    """A candidate's name as one reads it."""
-    return name.replace("_", " ")

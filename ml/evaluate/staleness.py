@@ -1,6 +1,6 @@
-"""The price of staleness: the same labels asked of features that are some days old.
+"""The price of staleness: the same labels predicted from features that are some days old.
 
-A customer scored once a month is judged, on the average day, by features half a month old. Here all test rows
+Where customers are scored once a month, features are half a month old on the average day. Here all test rows
 are scored with features as of the cut-off, and as of 1, 7 and 30 days before it.
 """
 
@@ -27,41 +27,41 @@ MEMORY_LIMIT = "1GB"
 def staleness(
     build: Path, model: ChurnModel, part: Part, step: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """What features of each age are worth; see ``ml.evaluate.evidence``."""
+    """The metrics with features of each age; see ``ml.evaluate.evidence``."""
     rows = Rows.of(part, model.problem)
     probabilities: dict[str, Floats] = {}
     unknown = {}
     for days in DAYS:
         step(f"features {days} days old")
-        table = as_of(build, model, part, days)
-        unknown[days] = nobody_yet(table, model)
+        table = features_before(build, model, part, days)
+        unknown[days] = count_unknown(table, model)
         probabilities[str(days)] = model.probability(model.frame(table))
-    replicated = rows.replicated(probabilities)
+    replicates = rows.replicate(probabilities)
     return [
         {
             "days": days,
             "rows": len(part.table),
             "unknown": unknown[days],
-            "measures": replicated.measures(str(days)),
-            "change": replicated.change(str(days), str(DAYS[0])),
-            "profit": rows.list_facts(model.decision(probabilities[str(days)]))["profit"],
+            "measures": replicates.measures(str(days)),
+            "change": replicates.change(str(days), str(DAYS[0])),
+            "profit": rows.decision_facts(model.decision(probabilities[str(days)]))["profit"],
         }
         for days in DAYS
     ]
 
 
-def as_of(build: Path, model: ChurnModel, part: Part, days: int) -> pa.Table:
-    """The part's customers with the features of so many days before each cut-off."""
-    asked = part.table.select(["customer_id", "event_timestamp"])
-    earlier = pc.subtract(asked.column("event_timestamp"), pa.scalar(timedelta(days=days), pa.duration("us")))
-    asked = asked.set_column(1, "event_timestamp", earlier)
-    names = [each.name for each in model.inputs]
-    return point_in_time(build, asked, features=names, memory_limit=memory_limit(MEMORY_LIMIT))
+def features_before(build: Path, model: ChurnModel, part: Part, days: int) -> pa.Table:
+    """The inputs of the part's customers, ``days`` before each cut-off."""
+    rows = part.table.select(["customer_id", "event_timestamp"])
+    earlier = pc.subtract(rows.column("event_timestamp"), pa.scalar(timedelta(days=days), pa.duration("us")))
+    rows = rows.set_column(1, "event_timestamp", earlier)
+    names = [feature.name for feature in model.inputs]
+    return point_in_time(build, rows, features=names, memory_limit=memory_limit(MEMORY_LIMIT))
 
 
-def nobody_yet(table: pa.Table, model: ChurnModel) -> int:
-    """Rows of customers who were not known at that instant: all their features are null."""
+def count_unknown(table: pa.Table, model: ChurnModel) -> int:
+    """Rows of customers who were not known yet: all their inputs are null."""
     null = np.ones(len(table), dtype=bool)
-    for each in model.inputs:
-        null &= table.column(each.name).is_null().to_numpy()
+    for feature in model.inputs:
+        null &= table.column(feature.name).is_null().to_numpy()
     return int(null.sum())

@@ -11,7 +11,7 @@ TITLE_MAX = 46
 
 
 def report(result: dict[str, Any]) -> list[str]:
-    """Everything ``churn evaluate`` says."""
+    """All lines of ``churn evaluate``."""
     evidence = result["evidence"]
     decision = decision_lines(evidence["decision"]) if result["better_than_chance"] else []
     return [
@@ -36,7 +36,6 @@ def report(result: dict[str, Any]) -> list[str]:
 
 
 def heading(result: dict[str, Any]) -> list[str]:
-    """Which model, which rows."""
     test, span, own = result["test"], result["split"]["test"], result.get("labels")
     size = f"{test['rows']:,} rows of {test['customers']:,} customers"
     unit = "instant" if own else "cut-off"
@@ -61,7 +60,6 @@ def metric_tables(candidates: dict[str, Any], champion: str) -> list[str]:
 
 
 def decision_lines(decision: dict[str, Any]) -> list[str]:
-    """What the threshold does."""
     table, profit = decision["confusion"], decision["profit"]
     precision = decision["precision"]
     right = "no one" if precision is None else f"{precision['value']:.1%} of them churned"
@@ -73,15 +71,14 @@ def decision_lines(decision: dict[str, Any]) -> list[str]:
         f"  {'not listed':<12}{table['churned_not_listed']:>12,}{table['stayed_not_listed']:>12,}",
     ]
     if profit is not None:
-        each = decision["profit_per_listed"]
-        lines.append(
-            f"  profit {money(profit)}" + ("" if each is None else f", {each:,.2f} a customer listed")
-        )
+        per_customer = decision["profit_per_listed"]
+        suffix = "" if per_customer is None else f", {per_customer:,.2f} a customer listed"
+        lines.append(f"  profit {money(profit)}{suffix}")
     return lines + policy_lines(decision)
 
 
 def policy_lines(decision: dict[str, Any]) -> list[str]:
-    """What the simple policies earn, and from which probability a contact pays."""
+    """The profit of the simple policies, and from which probability a contact pays."""
     even = decision["break_even"]
     lines = [f"  contacting everyone {money(decision['everyone'])}, no one 0"]
     if even["probability"] is None:
@@ -95,25 +92,24 @@ def policy_lines(decision: dict[str, Any]) -> list[str]:
 
 
 def segment_lines(segments: list[dict[str, Any]]) -> list[str]:
-    """One table a segment."""
     return [
-        line for each in segments for line in group_lines(f"{each['by']}: {each['label']}", each["groups"])
+        line
+        for segment in segments
+        for line in group_lines(f"{segment['by']}: {segment['label']}", segment["groups"])
     ]
 
 
 def group_lines(title: str, groups: list[dict[str, Any]]) -> list[str]:
-    """One line a group."""
     above, beside = ([], title) if len(title) <= TITLE_MAX else ([title], "")
     lines = ["", *above, f"{beside:<{TITLE_MAX}}{'rows':>8}{'churn':>8}{'said':>8}  ROC-AUC"]
-    for each in groups:
-        auc = figure(each["measures"]["roc_auc"]) if each["measures"] else "  too few of a class"
-        rates = f"{each['base_rate']:>8.3f}{each['mean_probability']:>8.3f}"
-        lines.append(f"  {named(each):<44.44}{each['rows']:>8,}{rates}{auc}")
+    for group in groups:
+        auc = figure(group["measures"]["roc_auc"]) if group["measures"] else "  too few of a class"
+        rates = f"{group['base_rate']:>8.3f}{group['mean_probability']:>8.3f}"
+        lines.append(f"  {name_with_limits(group):<44.44}{group['rows']:>8,}{rates}{auc}")
     return lines
 
 
-def named(group: dict[str, Any]) -> str:
-    """A group's name with its limits."""
+def name_with_limits(group: dict[str, Any]) -> str:
     low, high = group["low"], group["high"]
     if low is None and high is None:
         return str(group["name"])
@@ -123,73 +119,60 @@ def named(group: dict[str, Any]) -> str:
 
 
 def staleness_lines(entries: list[dict[str, Any]]) -> list[str]:
-    """What old features cost."""
     if not entries:
         return []
     lines = ["", f"{'price of staleness: age of the features':<46}ROC-AUC"]
-    for each in entries:
-        auc = figure(each["measures"]["roc_auc"])
-        lines.append(f"  {counted(each['days'], 'day'):<44}{auc}  profit {money(each['profit'])}")
+    for entry in entries:
+        auc = figure(entry["measures"]["roc_auc"])
+        lines.append(f"  {counted(entry['days'], 'day'):<44}{auc}  profit {money(entry['profit'])}")
     return lines
 
 
 def learning_lines(entries: list[dict[str, Any]]) -> list[str]:
-    """What more customers bring."""
     if not entries:
         return []
     lines = ["", f"{'learning curve, on the validation part':<46}ROC-AUC"]
-    return lines + [
-        f"  {share_of(each):<44.44}{figure(each['measures']['roc_auc'])}"
-        f"  log-loss {each['measures']['log_loss']['value']:.4f}"
-        for each in entries
-    ]
-
-
-def share_of(entry: dict[str, Any]) -> str:
-    """How much was learned from."""
-    return f"{entry['share']:.0%} of the customers, {entry['rows']:,} rows"
+    for entry in entries:
+        size = f"{entry['share']:.0%} of the customers, {entry['rows']:,} rows"
+        auc, log_loss = figure(entry["measures"]["roc_auc"]), entry["measures"]["log_loss"]["value"]
+        lines.append(f"  {size:<44.44}{auc}  log-loss {log_loss:.4f}")
+    return lines
 
 
 def ablation_lines(entries: list[dict[str, Any]]) -> list[str]:
-    """What each subject is worth."""
     if not entries:
         return []
     lines = ["", f"{'left out, on the validation part':<46}change of ROC-AUC"]
-    for each in entries:
-        if not each["subject"]:
+    for entry in entries:
+        if not entry["subject"]:
             continue
-        change = "  cannot do without" if each["change"] is None else signed(each["change"]["roc_auc"])
-        lines.append(f"  {each['subject'] + ', ' + counted(each['features'], 'feature'):<44}{change}")
+        change = "  cannot do without" if entry["change"] is None else signed(entry["change"]["roc_auc"])
+        lines.append(f"  {entry['subject'] + ', ' + counted(entry['features'], 'feature'):<44}{change}")
     return lines
 
 
 def importance_lines(entries: list[dict[str, Any]]) -> list[str]:
-    """What each feature is worth by itself."""
     if not entries:
         return []
     lines = ["", f"{'shuffled, on the validation part':<46}log-loss added"]
-    lines += [f"  {each['feature']:<44}{signed(each['loss'])}" for each in entries[:SHOWN]]
+    lines += [f"  {entry['feature']:<44}{signed(entry['loss'])}" for entry in entries[:SHOWN]]
     return lines + ([f"  ... and {len(entries) - SHOWN} more"] if len(entries) > SHOWN else [])
 
 
 def reason_lines(reasons: dict[str, Any] | None) -> list[str]:
-    """What moves the scores."""
     if reasons is None:
         return []
     lines = ["", f"{'what moves the scores (mean absolute value)':<46}{reasons['scale']}"]
-    return lines + [f"  {each['subject']:<44}{each['mean']:>8.4f}" for each in reasons["subjects"]]
+    return lines + [f"  {entry['subject']:<44}{entry['mean']:>8.4f}" for entry in reasons["subjects"]]
 
 
 def figure(interval: dict[str, float]) -> str:
-    """A value with its interval."""
     return f"{interval['value']:>8.4f}  [{interval['low']:.4f}, {interval['high']:.4f}]"
 
 
 def signed(interval: dict[str, float]) -> str:
-    """A difference with its interval."""
     return f"{interval['value']:>+8.4f}  [{interval['low']:+.4f}, {interval['high']:+.4f}]"
 
 
 def money(interval: dict[str, float]) -> str:
-    """An amount with its interval."""
     return f"{interval['value']:,.0f} [{interval['low']:,.0f}, {interval['high']:,.0f}]"

@@ -1,1 +1,1 @@
-"""Why a score is what it is: contributions of features, and the same in words."""
+"""Explanations of scores: contributions of features, and reasons in words."""

@@ -1,11 +1,9 @@
 """How much each input raises or lowers one customer's risk: Shapley values of the raw score.
 
-Exact for the shipped candidates, sampled for estimators of one's own.
-
-Checked to add up to the score the customer got. Calibration rises, so signs and order hold after it.
+They are exact for the shipped candidates, sampled for the user's own estimators, and checked to add up to the
+customer's score. Calibration rises, so signs and order are the same after it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,25 +16,25 @@ from sklearn.pipeline import Pipeline
 from ml.common.arrays import Floats
 from ml.common.errors import ModelError
 from ml.explain import shapley
-from ml.explain.shapley import LOG_ODDS, Added
+from ml.explain.shapley import LOG_ODDS, Contributions
 from ml.model.activity import SILENCE
 from ml.model.churn_model import ChurnModel, raw_probability
 from ml.model.preparation import sources
 from ml.model.probability import log_odds
 
-LARGEST_GAP = 1e-4
+LARGEST_GAP = 1e-4  # of probabilities; XGBoost's values have single precision
 ACTIVITY = "activity"
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What each input adds to each row's raw score.
+    """The contribution of each input to each row's raw score.
 
     Parameters
     ----------
     values : array of shape (rows, inputs)
     base : float
-        The score of knowing nothing.
+        The score without any input.
     scale : str
         ``log-odds`` or ``probability``: what the values add up to.
     largest_gap : float
@@ -55,7 +53,7 @@ class Explanation:
 
 
 def contributions(model: ChurnModel, frame: pd.DataFrame) -> Floats:
-    """What each input adds to each row's risk, shape (rows, inputs); see ``explain``."""
+    """The contribution of each input to each row's risk, shape (rows, inputs); see ``explain``."""
     return explain(model, frame).values
 
 
@@ -70,21 +68,21 @@ def explain(model: ChurnModel, frame: pd.DataFrame) -> Explanation:
     if frame.empty:
         return Explanation(np.zeros(frame.shape), 0.0, LOG_ODDS, 0.0)
     if model.background is not None:
-        added = shapley.of_any(score_of(model), frame, model.background, model.problem.seed)
+        added = shapley.of_any(
+            lambda rows: log_odds(raw_probability(model.pipeline, rows)),
+            frame,
+            model.background,
+            model.problem.seed,
+        )
         return Explanation(added.values, added.base, added.scale, check_adds_up(model, frame, added))
     prepared = np.asarray(model.pipeline.named_steps["prepare"].transform(frame), dtype=np.float64)
-    added = added_by(model, prepared)
+    added = column_contributions(model, prepared)
     gap = check_adds_up(model, frame, added)
     return Explanation(by_input(model, frame, added.values), added.base, added.scale, gap)
 
 
-def score_of(model: ChurnModel) -> Callable[[pd.DataFrame], Floats]:
-    """The log-odds of the pipeline's own probability of each row."""
-    return lambda frame: log_odds(raw_probability(model.pipeline, frame))
-
-
-def added_by(model: ChurnModel, prepared: Floats) -> Added:
-    """What each prepared column adds, by the kind of estimator.
+def column_contributions(model: ChurnModel, prepared: Floats) -> Contributions:
+    """The contribution of each prepared column, by the kind of estimator.
 
     Raises
     ------
@@ -98,7 +96,7 @@ def added_by(model: ChurnModel, prepared: Floats) -> Added:
         case "RecencyRule":
             return shapley.of_rule(estimator, prepared)
         case "RepeatPurchase":
-            return shapley.of_few(estimator, prepared, model.prepared_means)
+            return shapley.of_few_columns(estimator, prepared, model.prepared_means)
         case "RowwiseLogistic":
             return shapley.of_linear(estimator, prepared, model.prepared_means)
         case "XGBClassifier":
@@ -110,17 +108,17 @@ def added_by(model: ChurnModel, prepared: Floats) -> Added:
     raise ModelError(f"{model.kind} has no exact reasons: add a method for it in ml/explain/shapley.py")
 
 
-def check_adds_up(model: ChurnModel, frame: pd.DataFrame, added: Added) -> float:
+def check_adds_up(model: ChurnModel, frame: pd.DataFrame, added: Contributions) -> float:
     """The largest distance between what the values add up to and the pipeline's own probability.
 
     Raises
     ------
     ModelError
-        It is more than rounding can explain.
+        It is greater than a rounding error.
     """
     total = added.base + added.values.sum(axis=1)
-    said = expit(total) if added.scale == LOG_ODDS else total
-    gap = float(np.abs(said - raw_probability(model.pipeline, frame)).max())
+    probability = expit(total) if added.scale == LOG_ODDS else total
+    gap = float(np.abs(probability - raw_probability(model.pipeline, frame)).max())
     if not gap <= LARGEST_GAP:
         raise ModelError(
             f"the reasons of {model.version or model.kind} do not add up to its scores (they are off by "
@@ -130,42 +128,43 @@ def check_adds_up(model: ChurnModel, frame: pd.DataFrame, added: Added) -> float
 
 
 def by_input(model: ChurnModel, frame: pd.DataFrame, prepared: Floats) -> Floats:
-    """Add up prepared columns, one after the other, at the input each comes from.
+    """Add up the prepared columns of each input.
 
-    What all streams of events say together is the doing of the one that was seen last: had it been silent,
-    the silence would be longer. So it counts with that stream's silence, row by row.
+    The columns of several streams together count with the stream of the last event, row by row: without that
+    event the silence of all streams would be longer.
     """
     prepare = model.pipeline.named_steps["prepare"]
-    found, rows = np.zeros((len(prepared), frame.shape[1])), np.arange(len(prepared))
-    shared = together(prepare)
-    seen_last = last_seen(frame, shared)
+    values, rows = np.zeros((len(prepared), frame.shape[1])), np.arange(len(prepared))
+    shared = shared_columns(prepare)
+    latest = latest_stream(frame, shared)
     for column, name in enumerate(sources(prepare)):
-        place = seen_last if column in shared.columns else frame.columns.get_loc(name)
-        found[rows, place] += prepared[:, column]
-    return found
+        index = latest if column in shared.columns else frame.columns.get_loc(name)
+        values[rows, index] += prepared[:, column]
+    return values
 
 
-class Together(NamedTuple):
-    """Prepared columns that several streams make together, and the inputs that tell each one's silence."""
+class SharedColumns(NamedTuple):
+    """Prepared columns of several streams together, and the input with each stream's silence."""
 
     columns: range
     silences: list[str]
 
 
-def together(prepare: Any) -> Together:
+def shared_columns(prepare: Any) -> SharedColumns:
     """Those of a fitted preparation; none where it has no such step."""
     transformer = prepare.named_steps["columns"] if isinstance(prepare, Pipeline) else prepare
-    for part, _, names in transformer.transformers_:
-        if part == ACTIVITY:
-            made = transformer.output_indices_[part]
-            return Together(range(made.start, made.stop), [name for name in names if SILENCE.fullmatch(name)])
-    return Together(range(0), [])
+    for step, _, names in transformer.transformers_:
+        if step == ACTIVITY:
+            columns = transformer.output_indices_[step]
+            silences = [name for name in names if SILENCE.fullmatch(name)]
+            return SharedColumns(range(columns.start, columns.stop), silences)
+    return SharedColumns(range(0), [])
 
 
-def last_seen(frame: pd.DataFrame, shared: Together) -> NDArray[np.intp]:
-    """For each row the place of the input whose silence is shortest; the first where none is known."""
+def latest_stream(frame: pd.DataFrame, shared: SharedColumns) -> NDArray[np.intp]:
+    """For each row the index of the input with the shortest silence; the first where none is known."""
     if not shared.silences:
         return np.zeros(len(frame), dtype=np.intp)
-    places = np.array([frame.columns.get_loc(name) for name in shared.silences], dtype=np.intp)
+    indices = np.array([frame.columns.get_loc(name) for name in shared.silences], dtype=np.intp)
     silences = frame[shared.silences].to_numpy(dtype=np.float64)
-    return places[np.argmin(np.where(np.isnan(silences), np.inf, silences), axis=1)]
+    return indices[np.argmin(np.where(np.isnan(silences), np.inf, silences), axis=1)]

@@ -1,8 +1,7 @@
-"""Shapley values of each prepared column, by the estimator that read it: exact, but for any other estimator.
+"""Shapley values of each prepared column, by the kind of estimator: exact for the shipped ones, else sampled.
 
-Prepared columns and a fitted estimator come in, what each column adds to the raw score goes out, with the
-score of knowing nothing. Trees use the path-dependent values of Lundberg et al. (2020); boosters compute
-their own, in log-odds; scikit-learn's trees and forests vote with probabilities, so theirs are probabilities.
+Trees use the path-dependent values of Lundberg et al. (2020); boosters compute their own, in log-odds;
+scikit-learn's trees and forests average probabilities, so their values are of probabilities.
 """
 
 import sys
@@ -19,18 +18,18 @@ from ml.common.arrays import Floats
 from ml.model.probability import log_odds
 
 LOG_ODDS, PROBABILITY = "log-odds", "probability"
-ROWS_AT_ONCE = 100_000  # of a model of one's own, to bound memory
+ROWS_AT_ONCE = 100_000  # of the user's own model, to bound memory
 
 
-class Added(NamedTuple):
-    """What columns add: ``values`` of shape (rows, columns), from ``base`` on, on ``scale``."""
+class Contributions(NamedTuple):
+    """What columns add to ``base``: ``values`` of shape (rows, columns), on ``scale``."""
 
     values: Floats
     base: float
     scale: str = LOG_ODDS
 
 
-def of_booster(model: Any, prepared: Floats) -> Added:
+def of_booster(model: Any, prepared: Floats) -> Contributions:
     """XGBoost's own values; float32, as its scores are."""
     from xgboost import DMatrix
 
@@ -38,19 +37,18 @@ def of_booster(model: Any, prepared: Floats) -> Added:
     best = booster.attr("best_iteration")
     rounds = (0, int(best) + 1) if best is not None else (0, 0)
     values = booster.predict(DMatrix(prepared), pred_contribs=True, iteration_range=rounds).astype(np.float64)
-    return Added(values[:, :-1], float(values[0, -1]))
+    return Contributions(values[:, :-1], float(values[0, -1]))
 
 
-def of_lightgbm(model: Any, prepared: Floats) -> Added:
-    """LightGBM's own values."""
+def of_lightgbm(model: Any, prepared: Floats) -> Contributions:
     values = model.booster_.predict(prepared, pred_contrib=True, num_threads=1)
-    return Added(values[:, :-1], float(values[0, -1]))
+    return Contributions(values[:, :-1], float(values[0, -1]))
 
 
-def of_linear(model: Any, prepared: Floats, means: Floats) -> Added:
+def of_linear(model: Any, prepared: Floats, means: Floats) -> Contributions:
     """Coefficient times distance from the training mean, which is exact for a sum."""
     weights = model.coef_[0]
-    return Added((prepared - means) * weights, float(means @ weights + model.intercept_[0]))
+    return Contributions((prepared - means) * weights, float(means @ weights + model.intercept_[0]))
 
 
 def tree_explainer_class() -> Any:
@@ -67,21 +65,18 @@ def tree_explainer_class() -> Any:
     return TreeExplainer
 
 
-def of_trees(model: Any, prepared: Floats) -> Added:
+def of_trees(model: Any, prepared: Floats) -> Contributions:
     """Values of scikit-learn's trees by the ``shap`` package."""
     explainer = tree_explainer_class()(model, feature_perturbation="tree_path_dependent")
     values = np.asarray(explainer.shap_values(prepared, check_additivity=False))
     base = float(np.ravel(explainer.expected_value)[-1])
     if values.ndim == 3:
-        return Added(values[:, :, 1], base, PROBABILITY)
-    return Added(values, base)
+        return Contributions(values[:, :, 1], base, PROBABILITY)
+    return Contributions(values, base)
 
 
-def of_few(model: Any, prepared: Floats, means: Floats) -> Added:
-    """By definition, over every subset of a handful of columns; a column that is out takes its training mean.
-
-    Log-odds of a null's answer count like any other.
-    """
+def of_few_columns(model: Any, prepared: Floats, means: Floats) -> Contributions:
+    """By definition, over every subset of a few columns; columns outside it have their training mean."""
     columns = range(prepared.shape[1])
     scores: dict[frozenset[int], Floats] = {}
     for size in range(len(columns) + 1):
@@ -90,20 +85,20 @@ def of_few(model: Any, prepared: Floats, means: Floats) -> Added:
             scores[frozenset(subset)] = log_odds(model.predict_proba(mixed)[:, 1])
     values = np.zeros(prepared.shape)
     for column in columns:
-        for without in [each for each in scores if column not in each]:
+        for without in [subset for subset in scores if column not in subset]:
             share = 1 / (len(columns) * comb(len(columns) - 1, len(without)))
             values[:, column] += share * (scores[without | {column}] - scores[without])
-    return Added(values, float(scores[frozenset()][0]))
+    return Contributions(values, float(scores[frozenset()][0]))
 
 
 def of_any(
     score: Callable[[pd.DataFrame], Floats], frame: pd.DataFrame, background: pd.DataFrame, seed: int
-) -> Added:
+) -> Contributions:
     """Sampled values of any model, by Štrumbelj and Kononenko (2014).
 
-    From each background row a random order of the inputs leads to the customer's row, one input after the
-    other, and the reverse order leads back the same way; what an input adds is the mean of its steps. So the
-    values add up to the score exactly, and are the same for a customer alone and among many.
+    The inputs of a background row change to those of the customer one after the other, in a random order and
+    in its reverse, whose errors cancel in part; the value of an input is the mean change of the score at its
+    step. So the values add up to the score exactly, and are the same for a customer alone and among many.
 
     Parameters
     ----------
@@ -116,47 +111,47 @@ def of_any(
     """
     random = np.random.default_rng(seed)
     count = frame.shape[1]
-    orders = [order for _ in range(len(background)) for order in both_ways(random.permutation(count))]
+    orders = [
+        order
+        for permutation in (random.permutation(count) for _ in range(len(background)))
+        for order in (permutation, permutation[::-1])
+    ]
     values = np.zeros(frame.shape)
     at_once = max(1, ROWS_AT_ONCE // (count + 1))
     for start in range(0, len(frame), at_once):
         rows = frame.iloc[start : start + at_once]
         for number, order in enumerate(orders):
-            steps = score(way(background.iloc[number // 2], rows, order)).reshape(len(rows), count + 1)
+            path = path_frame(background.iloc[number // 2], rows, order)
+            steps = score(path).reshape(len(rows), count + 1)
             values[start : start + at_once][:, order] += np.diff(steps, axis=1)
-    return Added(values / len(orders), float(score(background).mean()))
+    return Contributions(values / len(orders), float(score(background).mean()))
 
 
-def both_ways(order: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """An order and its reverse, whose errors cancel in part."""
-    return order, order[::-1]
-
-
-def way(begin: "pd.Series[Any]", rows: pd.DataFrame, order: NDArray[np.intp]) -> pd.DataFrame:
-    """For each row the steps from ``begin`` to it: one input more in each, in this order."""
+def path_frame(begin: "pd.Series[Any]", rows: pd.DataFrame, order: NDArray[np.intp]) -> pd.DataFrame:
+    """For each row the steps from ``begin`` to it, each with one more of its inputs, in this order."""
     steps = len(order) + 1
-    place = np.empty(len(order), dtype=np.intp)
-    place[order] = np.arange(len(order))
-    taken = np.arange(steps)[None, :] > place[:, None]
-    made = {
-        name: np.where(taken[column], rows[name].to_numpy()[:, None], begin.iloc[column]).ravel()
+    rank = np.empty(len(order), dtype=np.intp)
+    rank[order] = np.arange(len(order))
+    changed = np.arange(steps)[None, :] > rank[:, None]
+    columns = {
+        name: np.where(changed[column], rows[name].to_numpy()[:, None], begin.iloc[column]).ravel()
         for column, name in enumerate(rows.columns)
     }
-    return pd.DataFrame(made).astype(rows.dtypes.to_dict())
+    return pd.DataFrame(columns).astype(rows.dtypes.to_dict())
 
 
-def of_rule(model: Any, prepared: Floats) -> Added:
-    """The recency rule's step from the overall rate, all of it by the column that spoke."""
+def of_rule(model: Any, prepared: Floats) -> Contributions:
+    """The recency rule's step from the overall rate, all of it by the deciding column."""
     base = float(log_odds(np.array([model.rate_]))[0])
     step = log_odds(model.predict_proba(prepared)[:, 1]) - base
     values = np.zeros(prepared.shape)
-    spoke = model.spoke(prepared)
+    deciding = model.deciding_column(prepared)
     for column in range(prepared.shape[1]):
-        values[spoke == column, column] = step[spoke == column]
-    return Added(values, base)
+        values[deciding == column, column] = step[deciding == column]
+    return Contributions(values, base)
 
 
-def of_nothing(model: Any, prepared: Floats) -> Added:
-    """The prior looks at nothing."""
+def of_nothing(model: Any, prepared: Floats) -> Contributions:
+    """The prior reads no column."""
     base = float(log_odds(model.predict_proba(prepared[:1])[:, 1])[0])
-    return Added(np.zeros(prepared.shape), base)
+    return Contributions(np.zeros(prepared.shape), base)

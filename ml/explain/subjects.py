@@ -1,4 +1,4 @@
-"""Which subject a feature speaks of: orders, support, engagement, profile."""
+"""Subject (orders, support, engagement, profile) and aspect (times, money, counts) of each feature."""
 
 import ast
 from collections.abc import Sequence
@@ -14,39 +14,38 @@ TIMES, MONEY, COUNTS, FACTS = "times", "money", "counts", "facts"
 
 
 def subjects_of(catalog: Catalog) -> dict[str, str]:
-    """Feature to subject: that of its view; an on-demand feature has that of the first part it names."""
+    """Feature to subject: that of its view; an on-demand feature has that of its formula's first feature."""
     stored = {feature.name: view.subject for view in catalog.views for feature in view.features}
     return {name: subject_of(name, stored, catalog.formulas) for name in catalog.feature_names}
 
 
 def subject_of(name: str, stored: dict[str, str], formulas: dict[str, str]) -> str:
-    """The subject of one feature."""
     while name not in stored:
-        parts = [
-            part for part in in_order(name, formulas.get(name, "0")) if part in stored or part in formulas
-        ]
-        if not parts:
+        features = features_in(name, stored, formulas)
+        if not features:
             return OTHER
-        name = parts[0]
+        name = features[0]
     return stored[name]
 
 
-def in_order(name: str, formula: str) -> list[str]:
-    """The names in a formula, from left to right."""
-    return [node.id for node in operands(parsed(name, formula)) if isinstance(node, ast.Name)]
+def features_in(name: str, stored: dict[str, str], formulas: dict[str, str]) -> list[str]:
+    """The features in a formula, from left to right."""
+    names = [
+        node.id for node in operands(parsed(name, formulas.get(name, "0"))) if isinstance(node, ast.Name)
+    ]
+    return [name for name in names if name in stored or name in formulas]
 
 
 def aspects_of(catalog: Catalog) -> dict[str, str]:
-    """Feature to aspect: times where an instant is part of it, money where an amount is; counts; facts.
+    """Feature to aspect, by types, units and formulas.
 
-    It follows from types, units and formulas, as subjects do from views.
+    Times if it is computed from an instant, money if from an amount, counts for other numbers, else facts.
     """
     stored = {feature.name: aspect_of(feature) for feature in catalog.stored}
     return {name: aspect_within(name, stored, catalog.formulas) for name in catalog.feature_names}
 
 
 def aspect_of(feature: Feature) -> str:
-    """The aspect of a stored feature."""
     if feature.kind == INSTANT:
         return TIMES
     if feature.meta.get("unit") == MONEY:
@@ -55,12 +54,11 @@ def aspect_of(feature: Feature) -> str:
 
 
 def aspect_within(name: str, stored: dict[str, str], formulas: dict[str, str]) -> str:
-    """The first of times, money and counts that is among a feature's parts."""
+    """The first of times, money and counts that a feature of its formula has."""
     if name in stored:
         return stored[name]
-    parts = [part for part in in_order(name, formulas.get(name, "0")) if part in stored or part in formulas]
-    found = {aspect_within(part, stored, formulas) for part in parts}
-    return next((aspect for aspect in (TIMES, MONEY, COUNTS) if aspect in found), FACTS)
+    aspects = {aspect_within(feature, stored, formulas) for feature in features_in(name, stored, formulas)}
+    return next((aspect for aspect in (TIMES, MONEY, COUNTS) if aspect in aspects), FACTS)
 
 
 def by_subject(values: Floats, subjects: Sequence[str]) -> dict[str, Floats]:

@@ -143,6 +143,11 @@ class RecencyRule(ClassifierMixin, BaseEstimator):
             churn[rows] = np.interp(ordered[rows, column], lateness, rates)
         return churn
 
+    def deciding_column(self, X: Any) -> NDArray[np.intp]:  # noqa: N803
+        """The column that decides for each row; -1 where all are null."""
+        index = first_known(np.asarray(X, dtype=np.float64)[:, self.order_])
+        return np.where(index < 0, -1, self.order_[index])
+
     def predict_proba(self, X: Any) -> Floats:  # noqa: N803
         check_is_fitted(self)
         values = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
-from ml.evaluate.compute import Held, on_test, origin
+from ml.evaluate.compute import MeasuredRows, heading, on_test
 from ml.evaluate.evidence_file import read_evidence
 from ml.evaluate.metric_names import answer
 from ml.home.layout import Home
@@ -53,12 +53,12 @@ def report(
     ModelError
         Its files were changed, or it answers another problem.
     """
-    house = Home.at(home)
-    with house.reading() as build, progress.bar("drawing", 2) as bar:
-        model = champion_of(build, problem_for(house, problem, progress), progress)
-        card = card_of(model, house)
+    home = Home.at(home)
+    with home.reading() as build, progress.bar("drawing", 2) as bar:
+        model = champion_of(build, problem_for(home, problem, progress), progress)
+        card = card_of(model, home)
         bar.step()
-        file = Path(out) if out else house.root / "report" / f"{model.version}.html"
+        file = Path(out) if out else home.root / "report" / f"{model.version}.html"
         write_whole(file, page(card))
         bar.step()
     return {
@@ -80,8 +80,8 @@ def card_of(model: ChurnModel, home: Home) -> Card:
     evidence = read_evidence(home, model)
     is_deep = evidence is not None
     if evidence is None:
-        held = Held.of_model(model, folder)
-        evidence = origin(model, held) | on_test(model, held, lambda step: None)
+        sample = MeasuredRows.of_model(model, folder)
+        evidence = heading(model, sample) | on_test(model, sample, lambda step: None)
     return Card(model.facts, evidence, is_deep, histogram(model, folder))
 
 

@@ -19,7 +19,7 @@ from ml.evaluate.curves import (
     reliability,
     roc,
 )
-from ml.evaluate.decided import confusion
+from ml.evaluate.decision import confusion
 from ml.evaluate.groups import by_text, by_thirds, groups, months
 from ml.evaluate.measured import Rows
 

@@ -15,12 +15,12 @@ import pytest
 from ml.config.problem import Problem, Success
 from ml.evaluate import evaluate, evidence, evidence_of
 from ml.evaluate.evidence_file import evidence_file
-from ml.evaluate.explanations import telling_rows
+from ml.evaluate.explanations import example_rows
 from ml.evaluate.importance import importance
 from ml.evaluate.measured import Rows
 from ml.evaluate.metric_names import answer, success
-from ml.evaluate.refit import ablation, groups_of, learning, refitted, scaled
-from ml.evaluate.sample import sampled
+from ml.evaluate.refit import ablation, feature_groups, learning, recipe_probability, scale_settings
+from ml.evaluate.sample import sample_customers
 from ml.evaluate.staleness import staleness
 from ml.evaluate.text import report
 from ml.explain.subjects import aspects_of, subjects_of
@@ -139,7 +139,7 @@ def test_telling_customers_are_what_they_are_called() -> None:
     churned = np.array([1.0, 1, 0, 1, 0, 0])
     probability = np.array([0.9, 0.7, 0.8, 0.1, 0.55, 0.05])
     rows = Rows(churned, np.arange(6), PROBLEM)
-    assert telling_rows(rows, probability, probability >= 0.5) == {
+    assert example_rows(rows, probability, probability >= 0.5) == {
         "riskiest": 0,
         "just listed": 4,
         "typical": 1,
@@ -237,7 +237,7 @@ def test_a_model_that_reads_one_input_loses_only_by_that_one(workshop: Workshop)
 def test_the_recipe_with_everything_is_the_champion_again(workshop: Workshop) -> None:
     """From the rows that the champion learned from: the training and the selection rows."""
     model = workshop.champion("logistic_regression")
-    again = refitted(model, model.inputs, learned_rows(workshop.parts), workshop.parts)
+    again = recipe_probability(model, model.inputs, learned_rows(workshop.parts), workshop.parts)
     expected = model.probability(model.frame(workshop.parts.selection.table))
     np.testing.assert_allclose(again, expected, atol=1e-9)
 
@@ -248,10 +248,12 @@ def test_from_much_fewer_rows_a_booster_learns_anew_when_to_stop(workshop: Works
     part = workshop.parts.train
     model = workshop.champion("xgboost")
     facts = {"parts": {"train": {"rows": times * len(part.table)}}, "settings": {"n_estimators": 400}}
-    found = refitted(replace(model, facts=facts), model.inputs, part, workshop.parts)
+    found = recipe_probability(replace(model, facts=facts), model.inputs, part, workshop.parts)
     rows = Rows.of(workshop.parts.selection, PROBLEM)
     loss = rows.measures(np.asarray(found), ["log_loss"])["log_loss"]["value"]
-    usual = rows.measures(np.asarray(refitted(model, model.inputs, part, workshop.parts)), ["log_loss"])
+    usual = rows.measures(
+        np.asarray(recipe_probability(model, model.inputs, part, workshop.parts)), ["log_loss"]
+    )
     assert (loss <= usual["log_loss"]["value"] + 0.005) == (times == 10)
 
 
@@ -260,10 +262,11 @@ def test_rows_drawn_before_their_features_are_read_are_those_drawn_after(worksho
     keys = divide(build, PROBLEM)
     assert keys.train.table.column_names == ["customer_id", "event_timestamp", "churned", "split"]
     few = with_features(
-        build, replace(keys, train=sampled(keys.train, 300, 5), test=sampled(keys.test, 90, 5))
+        build,
+        replace(keys, train=sample_customers(keys.train, 300, 5), test=sample_customers(keys.test, 90, 5)),
     )
-    assert few.train.table.equals(sampled(parts.train, 300, 5).table)
-    assert few.test.table.equals(sampled(parts.test, 90, 5).table)
+    assert few.train.table.equals(sample_customers(parts.train, 300, 5).table)
+    assert few.test.table.equals(sample_customers(parts.test, 90, 5).table)
     assert few.selection.table.equals(parts.selection.table)
     assert 0 < len(few.train.table) <= 300
 
@@ -273,14 +276,14 @@ def ablated(workshop: Workshop, name: str) -> list[dict[str, Any]]:
     model, parts = workshop.champion(name), workshop.parts
     catalog = read_catalog(Home.at(workshop.home).current_build())
     names = [each.name for each in model.inputs]
-    groups = groups_of(names, subjects_of(catalog), aspects_of(catalog))
-    whole = refitted(model, model.inputs, parts.train, parts)
+    groups = feature_groups(names, subjects_of(catalog), aspects_of(catalog))
+    whole = recipe_probability(model, model.inputs, parts.train, parts)
     return ablation(model, parts, groups, whole, silent)
 
 
 def test_learning_grows_to_the_whole(workshop: Workshop) -> None:
     model, parts = workshop.champion("logistic_regression"), workshop.parts
-    whole = refitted(model, model.inputs, parts.train, parts)
+    whole = recipe_probability(model, model.inputs, parts.train, parts)
     curve = learning(model, parts, whole, silent)
     assert [each["share"] for each in curve] == [0.1, 0.25, 0.5, 1.0]
     assert curve[-1]["rows"] == len(parts.train.table)
@@ -306,7 +309,7 @@ def test_large_subjects_are_left_out_by_aspect_as_well() -> None:
     names = [f"f{number}" for number in range(22)]
     subjects = dict.fromkeys(names[:20], "orders") | dict.fromkeys(names[20:], "support")
     aspects = dict.fromkeys(names[:4], "money") | dict.fromkeys(names[4:], "counts")
-    assert groups_of(names, subjects, aspects) == {
+    assert feature_groups(names, subjects, aspects) == {
         "orders": set(names[:20]),
         "support": set(names[20:]),
         "orders: money": set(names[:4]),
@@ -318,7 +321,7 @@ def test_settings_that_follow_the_number_of_rows_are_scaled() -> None:
     """A tuned 500 where 400 were usual becomes 50 where 40 are; a learning rate stays."""
     usual, now = {"in_leaf": 400, "rate": 0.05, "name": "a"}, {"in_leaf": 40, "rate": 0.05, "name": "b"}
     settings = {"in_leaf": 500, "rate": 0.01, "name": "c", "balanced": True}
-    assert scaled(settings, usual, now) == settings | {"in_leaf": 50}
+    assert scale_settings(settings, usual, now) == settings | {"in_leaf": 50}
 
 
 @pytest.mark.parametrize(

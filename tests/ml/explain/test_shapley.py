@@ -15,8 +15,8 @@ from xgboost import XGBClassifier
 
 from ml.common.errors import ModelError
 from ml.explain import shapley
-from ml.explain.contributions import by_input, check_adds_up, contributions, explain, together
-from ml.explain.shapley import LOG_ODDS, PROBABILITY, Added
+from ml.explain.contributions import by_input, check_adds_up, contributions, explain, shared_columns
+from ml.explain.shapley import LOG_ODDS, PROBABILITY, Contributions
 from ml.model.activity import COLUMNS as ACTIVITY_COLUMNS
 from ml.model.churn_model import raw_probability
 from ml.model.preparation import sources
@@ -141,9 +141,9 @@ def test_what_does_not_add_up_is_refused(workshop: Workshop) -> None:
     wrong = true.values.copy()
     wrong[7, 0] += 0.02
     with pytest.raises(ModelError, match="do not add up to its scores"):
-        check_adds_up(model, frame, Added(wrong, true.base, true.scale))
+        check_adds_up(model, frame, Contributions(wrong, true.base, true.scale))
     with pytest.raises(ModelError, match="do not add up"):
-        check_adds_up(model, frame, Added(true.values * np.nan, true.base, true.scale))
+        check_adds_up(model, frame, Contributions(true.values * np.nan, true.base, true.scale))
 
 
 def test_a_kind_without_a_method_is_refused(workshop: Workshop) -> None:
@@ -166,7 +166,7 @@ def test_what_streams_say_together_counts_with_the_one_seen_last(workshop: Works
     model = workshop.champion("xgboost")
     frame = model.frame(workshop.parts.test.table)[:200]
     prepare = model.pipeline.named_steps["prepare"]
-    shared = together(prepare)
+    shared = shared_columns(prepare)
     assert shared.silences == ["days_since_last_order", "days_since_last_session"]
     columns = prepare.named_steps["columns"].get_feature_names_out()
     assert list(columns[list(shared.columns)]) == list(ACTIVITY_COLUMNS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ml.explain.reason_text import Wording, chosen, reasons
+from ml.explain.reason_text import Wording, choose_reasons, reasons
 from ml.explain.subjects import aspects_of, by_subject, subjects_of
 from ml.featurestore.catalog import Catalog, Feature, OnDemand, View, read_catalog
 from ml.home.layout import Home
@@ -16,7 +16,7 @@ SUBJECTS = ["orders", "orders", "support", "profile"]
 
 
 def order(*added: float) -> list[int]:
-    return chosen(np.array([added]), SUBJECTS, 3)[0]
+    return choose_reasons(np.array([added]), SUBJECTS, 3)[0]
 
 
 def test_each_subject_speaks_once_before_one_speaks_twice() -> None:

@@ -47,6 +47,7 @@ def test_the_rule_rises_and_falls_back_where_its_lead_is_null() -> None:
     surest = 1 / 8
     expected = [0.5, 0.25, 0.4, (surest + 0.5) / 2, 1 - surest]
     np.testing.assert_allclose(rule.predict_proba(asked)[:, 1], expected)
+    np.testing.assert_array_equal(rule.deciding_column(asked), [0, 1, -1, 0, 0])
 
 
 def test_the_lateness_that_tells_more_leads() -> None:

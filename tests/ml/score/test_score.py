@@ -14,7 +14,7 @@ from ml.cli import main
 from ml.common.errors import ModelError, TidemarkError, UsageError
 from ml.common.progress import Progress
 from ml.config.problem import Bands
-from ml.explain.reason_text import Wording, reasons, told
+from ml.explain.reason_text import Wording, format_value, reasons
 from ml.home.layout import Home
 from ml.model.inputs import Input
 from ml.model.store import manifest_hash
@@ -50,8 +50,8 @@ def test_columns_follow_from_the_probability(trained: Trained) -> None:
 def test_actions_are_those_of_the_band_and_only_when_asked(trained: Trained, tmp_path: Path) -> None:
     file = tmp_path / "actions.yml"
     file.write_text("low: leave alone\nmedium: write\nhigh: call\n")
-    told = replace(PROBLEM, actions=str(file))
-    scores = score(home=trained[0], problem=told, actions=True, out=tmp_path / "scores.csv")
+    format_value = replace(PROBLEM, actions=str(file))
+    scores = score(home=trained[0], problem=format_value, actions=True, out=tmp_path / "scores.csv")
     assert scores.column_names == [*SCORES.names, "contact", "recommended_action"]
     assert scores["contact"].equals(scores["churn_decision"])
     wanted = {"low": "leave alone", "medium": "write", "high": "call"}
@@ -59,7 +59,7 @@ def test_actions_are_those_of_the_band_and_only_when_asked(trained: Trained, tmp
         assert row["recommended_action"] == wanted[row["risk_band"]]
     header = (tmp_path / "scores.csv").read_text().splitlines()[0]
     assert header.split(",")[-1] == "recommended_action"
-    assert score(home=trained[0], problem=told).equals(scores.select(SCORES.names))
+    assert score(home=trained[0], problem=format_value).equals(scores.select(SCORES.names))
 
 
 @pytest.mark.parametrize("capacity", [1, 17, 10_000])
@@ -239,4 +239,4 @@ def test_reasons_are_what_raises_the_risk_the_weightiest_first() -> None:
     ],
 )
 def test_values_are_told_as_one_says_them(value: Any, kind: str, text: str) -> None:
-    assert told(value, kind) == text
+    assert format_value(value, kind) == text

@@ -1,4 +1,4 @@
-"""What the threshold and the bands do on held-out rows: who is listed, what it earns, what to do."""
+"""The threshold and the bands on test rows: flagged customers, profit, recommended actions."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from ml.model.churn_model import ChurnModel
 
 def decision(rows: Rows, probability: Floats, model: ChurnModel, actions: dict[str, str]) -> dict[str, Any]:
     """DECISION of ``ml.evaluate.evidence``."""
-    listed = model.decision(probability)
-    facts = rows.list_facts(listed)
+    flagged = model.decision(probability)
+    facts = rows.decision_facts(flagged)
     profit = facts["profit"]
     simple = simple_policies(rows, probability)
     return {
@@ -24,8 +24,8 @@ def decision(rows: Rows, probability: Floats, model: ChurnModel, actions: dict[s
         "rule": model.problem.threshold.rule,
         "rule_met": bool(model.facts.get("threshold_rule_met", True)),
         **facts,
-        "confusion": confusion(rows.churned, listed),
-        "profit_per_listed": profit["value"] / int(listed.sum()) if profit and listed.any() else None,
+        "confusion": confusion(rows.churned, flagged),
+        "profit_per_listed": profit["value"] / int(flagged.sum()) if profit and flagged.any() else None,
         **simple,
         "shortfalls": shortfalls(profit["value"], simple["everyone"]["value"]) if profit else [],
         "bands": bands(rows, probability, model, actions),
@@ -33,28 +33,27 @@ def decision(rows: Rows, probability: Floats, model: ChurnModel, actions: dict[s
 
 
 def simple_policies(rows: Rows, probability: Floats) -> dict[str, Any]:
-    """What one needs beside any list: the profit of contacting everyone, and from where on a contact pays."""
-    costs = rows.problem.costs
-    least = break_even(costs)
-    pays = rows.list_facts(probability >= least)
+    """The profit of contacting everyone, and of contacting all from the break-even probability on."""
+    limit = break_even(rows.problem.costs)
+    facts = rows.decision_facts(probability >= limit)
     return {
-        "everyone": rows.list_facts(np.ones(len(probability), bool))["profit"],
+        "everyone": rows.decision_facts(np.ones(len(probability), bool))["profit"],
         "break_even": {
-            "probability": least if np.isfinite(least) else None,
-            "listed": pays["listed"],
-            "profit": pays["profit"],
+            "probability": limit if np.isfinite(limit) else None,
+            "listed": facts["listed"],
+            "profit": facts["profit"],
         },
     }
 
 
-def confusion(churned: Floats, listed: Any) -> dict[str, int]:
-    """Rows by what came and what was decided."""
-    gone = churned == 1
+def confusion(churned: Floats, flagged: Any) -> dict[str, int]:
+    """Rows by label and decision."""
+    churner = churned == 1
     return {
-        "churned_listed": int((gone & listed).sum()),
-        "stayed_listed": int((~gone & listed).sum()),
-        "churned_not_listed": int((gone & ~listed).sum()),
-        "stayed_not_listed": int((~gone & ~listed).sum()),
+        "churned_listed": int((churner & flagged).sum()),
+        "stayed_listed": int((~churner & flagged).sum()),
+        "churned_not_listed": int((churner & ~flagged).sum()),
+        "stayed_not_listed": int((~churner & ~flagged).sum()),
     }
 
 
@@ -67,24 +66,23 @@ def bands(
     return [
         {
             "band": name,
-            "low": edges[place],
-            "high": edges[place + 1],
+            "low": edges[index],
+            "high": edges[index + 1],
             "rows": int((band == name).sum()),
             "base_rate": mean_or_none(rows.churned[band == name]),
             "mean_probability": mean_or_none(probability[band == name]),
             "action": actions.get(name),
         }
-        for place, name in enumerate(BANDS)
+        for index, name in enumerate(BANDS)
     ]
 
 
 def mean_or_none(values: Floats) -> float | None:
-    """The mean, if there is any value."""
     return float(np.mean(values)) if len(values) else None
 
 
 def actions_or_none(problem: Problem) -> dict[str, str]:
-    """The recommended actions; none when the file is gone, for evidence is no place to fail."""
+    """The recommended actions; none when the file is gone, as evidence must not fail on it."""
     try:
         return read_actions(problem.actions)
     except ProblemError:
