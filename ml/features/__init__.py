@@ -6,7 +6,7 @@ __all__ = ["features", "features_table"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load retrieval only when it is used: labels and splits do not need it."""
+    """Import retrieval only when it is used, as labels and splits do not need it."""
     if name in __all__:
         from ml.features import point_in_time
 

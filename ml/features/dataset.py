@@ -1,13 +1,14 @@
-"""The labelled rows for one's own notebook: customer, cut-off, what came of it, part, every feature."""
+"""The labelled rows as a file for notebooks: customer, cut-off, label, part, every feature."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from ml.common.progress import SILENT, Progress
+from ml.common.progress import SILENT, Bar, Progress
 from ml.common.row_files import check_out, write_rows
 from ml.config.problem import Problem
 from ml.features.labels import check_same_problem, count_rows, labelled_rows, split_labels
@@ -47,42 +48,43 @@ def dataset(
     -------
     dict
         ``build_id``, ``file``, ``split`` (cut-offs of each part, and those left out), ``rows`` (of each),
-        ``undated`` (features that no model of the product reads, for they have no clock). With labels of
-        one's own also ``labels`` (see ``OwnLabels``).
+        ``undated`` (features that ``churn train`` leaves out because they have no clock). With the user's own
+        labels also ``labels`` (see ``OwnLabels``).
 
     Raises
     ------
     NotReadyError
         There is no build, it is for another problem, or it has too few cut-offs.
     UsageError
-        The labels cannot be used; the sentence names the first row that cannot.
+        The labels cannot be used; the message names the first such row.
     """
     check_out(out)
-    asked = problem_for(Home.at(home), problem, progress)
-    with Home.at(home).reading() as build:
-        check_same_problem(build, asked)
-        own = None if labels is None else read_labels(labels, build, asked)
+    home = Home.at(home)
+    problem = problem_for(home, problem, progress)
+    with home.reading() as build:
+        check_same_problem(build, problem)
+        own = None if labels is None else read_labels(labels, build, problem)
         for sentence in own.notes() if own else ():
             progress.say(sentence)
         table = own.table if own else None
-        split = split_labels(build, asked, table)
+        split = split_labels(build, problem, table)
         counts = count_rows(build, split, table)
         undated = list(undated_features(build, read_catalog(build)))
         if undated:
             progress.say(note(undated))
         rows = labelled_rows(build, split, table)
         with progress.bar("dataset", len(rows)) as bar:
-            write_rows(counted(point_in_time_stream(build, rows), bar), out, json_lines=json_lines)
-    said = {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts}
-    return said | {"undated": undated} | ({"labels": asdict(own.facts)} if own else {})
+            write_rows(with_progress(point_in_time_stream(build, rows), bar), out, json_lines=json_lines)
+    result = {"build_id": build.name, "file": os.fspath(out), "split": split.as_dict(), "rows": counts}
+    return result | {"undated": undated} | ({"labels": asdict(own.facts)} if own else {})
 
 
-def counted(rows: pa.RecordBatchReader, bar: Any) -> pa.RecordBatchReader:
-    """The same rows, moving the bar as they pass."""
+def with_progress(rows: pa.RecordBatchReader, bar: Bar) -> pa.RecordBatchReader:
+    """The same rows, each batch of which moves the bar."""
 
-    def passing() -> Any:
+    def batches() -> Iterator[pa.RecordBatch]:
         for batch in rows:
             yield batch
             bar.step(steps=len(batch))
 
-    return pa.RecordBatchReader.from_batches(rows.schema, passing())
+    return pa.RecordBatchReader.from_batches(rows.schema, batches())

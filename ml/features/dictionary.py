@@ -1,6 +1,6 @@
 """The data dictionary: ``docs/features.md``, written from the catalog of the published build.
 
-``python -m ml.features.dictionary`` writes it anew; nobody edits it by hand.
+``python -m ml.features.dictionary`` writes it again; it is not edited by hand.
 """
 
 from pathlib import Path
@@ -20,19 +20,18 @@ customer's first known fact all is null.
 
 
 def dictionary(catalog: Catalog) -> str:
-    """The data dictionary as Markdown: a table per subject, then one of the features computed when asked."""
-    parts = [HEAD]
+    """The data dictionary as Markdown: a table per subject, then one of the features computed on demand."""
+    lines = [HEAD]
     for view in catalog.views:
-        parts.append(f"\n## {view.subject.capitalize()} (`{view.name}`)\n\n")
-        parts.append("| feature | type | meaning |\n| --- | --- | --- |\n")
-        parts.extend(row(feature) for feature in view.features)
-    parts.append("\n## Computed when asked\n\n| feature | formula | meaning |\n| --- | --- | --- |\n")
-    parts.extend(row(feature) for feature in catalog.on_demand)
-    return "".join(parts)
+        lines.append(f"\n## {view.subject.capitalize()} (`{view.name}`)\n\n")
+        lines.append("| feature | type | meaning |\n| --- | --- | --- |\n")
+        lines.extend(table_row(feature) for feature in view.features)
+    lines.append("\n## Computed when asked\n\n| feature | formula | meaning |\n| --- | --- | --- |\n")
+    lines.extend(table_row(feature) for feature in catalog.on_demand)
+    return "".join(lines)
 
 
-def row(feature: Feature | OnDemand) -> str:
-    """One line of a table."""
+def table_row(feature: Feature | OnDemand) -> str:
     middle = f"`{feature.formula}`" if isinstance(feature, OnDemand) else feature.sql_type
     return f"| {feature.name} | {middle} | {' '.join(feature.description.split())} |\n"
 

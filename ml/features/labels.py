@@ -1,6 +1,6 @@
-"""The labels of one build: its cut-offs, who is in the population, and the labelled rows of each part.
+"""The labels of one build: its cut-offs, its population, and the labelled rows of each part.
 
-Where ``own`` is given, its rows (customer_id, event_timestamp, churned) take the place of the build's.
+With ``own`` labels their rows (customer_id, event_timestamp, churned) replace those of the build.
 """
 
 from collections.abc import Iterator
@@ -15,35 +15,35 @@ from ml.common import sql
 from ml.common.errors import DamagedError, NotReadyError
 from ml.common.sampling import key_hash_sql
 from ml.config.problem import Problem
-from ml.features.split import TimeSplit, split_by_time, split_rows
+from ml.features.split import PARTS, TimeSplit, split_by_time, split_rows
 from ml.home.build_manifest import read_build_manifest
 
 LABELS = "labels/label_customer_churn"
 POPULATION = "labels/population_customers"
 HASH_RANGE = 2**64
-SPARE = 1.2
+SPARE = 1.2  # times the expected number of rows, so that the drawn ones are among them
 
 
 def check_same_problem(build: Path, problem: Problem) -> None:
-    """A build's labels answer one problem; another needs another build.
+    """Check that the build's labels are those of ``problem``.
 
     Raises
     ------
     NotReadyError
         The build was made with another horizon, activity span, cadence or delay.
     """
-    made_with = read_build_manifest(build)["problem"]
-    for name, wanted in problem.label_terms().items():
-        if made_with.get(name) != wanted:
+    of_build = read_build_manifest(build)["problem"]
+    for name, value in problem.label_terms().items():
+        if of_build.get(name) != value:
             raise NotReadyError(
-                f"{build.name} was made with {name} {made_with.get(name)}, the problem says {wanted}: "
+                f"{build.name} was made with {name} {of_build.get(name)}, the problem says {value}: "
                 "run 'churn build --problem FILE' with the same file"
             )
 
 
 @contextmanager
 def reading_labels(build: Path, own: pa.Table | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-    """A connection, and what to select the labelled rows from."""
+    """A connection, and the table of labelled rows for its ``from`` clauses."""
     with duckdb.connect() as connection:
         if own is None:
             yield connection, parquet(build / LABELS)
@@ -53,7 +53,7 @@ def reading_labels(build: Path, own: pa.Table | None) -> Iterator[tuple[duckdb.D
 
 
 def split_labels(build: Path, problem: Problem, own: pa.Table | None = None) -> TimeSplit:
-    """The parts in time: by cut-offs of the build, by rows where they are one's own.
+    """The parts in time: by cut-offs of the build, or by rows of the user's own labels.
 
     Raises
     ------
@@ -79,11 +79,11 @@ def rows_by_cutoff(build: Path, own: pa.Table | None = None) -> dict[datetime, i
 
 def count_rows(build: Path, split: TimeSplit, own: pa.Table | None = None) -> dict[str, int]:
     """Labelled rows of each part, and of the cut-offs left out between them."""
-    parts = {**dict.fromkeys(("train", "validation", "test"), 0), "left_out": 0}
+    counts = {**dict.fromkeys(PARTS, 0), "left_out": 0}
     part_of = split.part_of()
     for cutoff, rows in rows_by_cutoff(build, own).items():
-        parts[part_of.get(cutoff, "left_out")] += rows
-    return parts
+        counts[part_of.get(cutoff, "left_out")] += rows
+    return counts
 
 
 def labelled_rows(
@@ -102,11 +102,11 @@ def labelled_rows(
     most : int, optional
         At most so many rows of each part, those whose seeded hash of customer and cut-off is smallest.
     rows : dict, optional
-        The rows of each part, as ``count_rows`` gives them; needed with ``most``.
+        Result of ``count_rows``; required with ``most``.
     """
-    kept = {part: most / max(count, 1) for part, count in (rows or {}).items()} if most else {}
+    shares = {part: most / max(count, 1) for part, count in (rows or {}).items()} if most else {}
     parts = [
-        {"event_timestamp": cutoff, "split": part, "highest": highest_hash(kept.get(part, 1.0))}
+        {"event_timestamp": cutoff, "split": part, "highest": highest_hash(shares.get(part, 1.0))}
         for cutoff, part in split.part_of().items()
     ]
     schema = pa.schema(
@@ -127,24 +127,24 @@ rows as (
     inner join parts using (event_timestamp)
 ),
 ranked as (
-    select *, row_number() over (partition by split order by drawn, customer_id, event_timestamp) as place
+    select *, row_number() over (partition by split order by drawn, customer_id, event_timestamp) as rank
     from rows
     where drawn <= highest
 )
 select customer_id, event_timestamp, churned, split
 from ranked
-where $2 is null or place <= $2
+where $2 is null or rank <= $2
 order by event_timestamp, customer_id
 """
 
 
 def highest_hash(share: float) -> int:
-    """The hash up to which a little more than ``share`` of all rows lie, so that few need to be ranked."""
+    """A hash with a little more than ``share`` of all rows below it, so that few rows are ranked."""
     return min(HASH_RANGE - 1, int(share * SPARE * HASH_RANGE) + HASH_RANGE // 1000)
 
 
-def population_at(build: Path, asked: datetime) -> pa.Table:
-    """Who is eligible at ``asked``: customer_id and event_timestamp, ordered by customer."""
+def population_at(build: Path, as_of: datetime) -> pa.Table:
+    """The population at an instant: customer_id and event_timestamp, ordered by customer."""
     query = f"""
         select distinct customer_id, $1::timestamp as event_timestamp
         from {parquet(build / POPULATION)}
@@ -152,7 +152,7 @@ def population_at(build: Path, asked: datetime) -> pa.Table:
         order by customer_id
     """
     with duckdb.connect() as connection:
-        return connection.execute(query, [asked]).to_arrow_table()
+        return connection.execute(query, [as_of]).to_arrow_table()
 
 
 def parquet(folder: Path) -> str:

@@ -1,12 +1,11 @@
-"""Labels of one's own: who churned and as of when, from a file instead of the build's labels.
+"""The user's own labels: customers, instants and outcomes from a file instead of the build's labels.
 
-A file of customer_id, event_timestamp and label comes in, checked row by row; each pair of customer and
-instant goes out once. ``dataset`` and training read it; a model keeps it as ``labels.parquet``.
+Each row of customer_id, event_timestamp and label is checked; each pair of customer and instant counts once.
+``dataset`` and training use the rows; a model stores them as ``labels.parquet``.
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,7 +21,7 @@ from ml.common.errors import RowsError, UsageError
 from ml.common.instants import format_instant
 from ml.config.problem import Problem
 from ml.features.labels import parquet
-from ml.features.point_in_time import Place, as_rows
+from ml.features.point_in_time import FilePath, as_rows
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.customer_rows import ASKED, CUSTOMER, decoded, is_text, plain, read_keys
 from ml.home.build_manifest import data_clock
@@ -34,19 +33,19 @@ LABELS_FILE = "labels.parquet"  # beside the model that learned from them
 LABEL_NAMES = ("label", "churned")
 TEXTS = pa.array(["0", "1", "false", "true", "0.0", "1.0"], pa.large_string())
 NUMBERS = pa.array([0.0, 1.0])
-LabelSource: TypeAlias = "Place | pa.Table | pd.DataFrame"
+LabelSource: TypeAlias = "FilePath | pa.Table | pd.DataFrame"
 
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """Where labels come from, as ``labels`` of ``model.json``.
+    """The source of labels, as ``labels`` of ``model.json``.
 
     Parameters
     ----------
     file, sha256 : str or None
         None for rows in memory.
     rows, instants : int
-        How many rows, at how many different instants.
+        Number of rows, and of different instants.
     duplicates : int
         Exact copies, which count once.
     not_yet_known : int
@@ -79,7 +78,7 @@ class OwnLabels:
     facts: LabelFacts
 
     def notes(self) -> list[str]:
-        """Sentences on rows that are not as one would expect."""
+        """Sentences on duplicates, on rows without known features and on unsettled labels."""
         facts, notes = self.facts, []
         source = name_of(facts.file)
         if facts.duplicates:
@@ -107,9 +106,9 @@ def read_labels(labels: LabelSource, build: Path, problem: Problem) -> OwnLabels
         Columns customer_id, event_timestamp and label (0 or 1, true or false; ``churned`` is another name of
         the column). Other columns are not read. A path is Parquet, CSV or JSON lines by its ending.
     build : Path
-        The build whose features the rows get.
+        The build with the features of the rows.
     problem : Problem
-        Its horizon and label delay are those of the labels.
+        With the horizon and label delay of the labels.
 
     Raises
     ------
@@ -120,16 +119,18 @@ def read_labels(labels: LabelSource, build: Path, problem: Problem) -> OwnLabels
     path = Path(labels) if isinstance(labels, str | os.PathLike) else None
     name = name_of(path.name if path else None)
     rows = label_rows(labels, name)
-    with naming(name):
+    try:
         keys = read_keys(rows)
         churned = label_values(rows.column(2), rows.column_names[2])
+    except RowsError as error:
+        raise UsageError(f"{name}: {error}") from error
     keys = keys.append_column("churned", churned)
-    refuse_later(keys, build, name)
+    check_instants(keys, build, name)
     with duckdb.connect() as connection:
         connection.register("keys", keys)
         connection.execute(PAIRS)
-        refuse_contradictions(connection, name)
-        early = known_later(connection, build, name)
+        check_contradictions(connection, name)
+        early = count_not_yet_known(connection, build, name)
         table = connection.execute(ROWS).to_arrow_table()
     facts = LabelFacts(
         file=path.name if path else None,
@@ -138,7 +139,7 @@ def read_labels(labels: LabelSource, build: Path, problem: Problem) -> OwnLabels
         instants=pc.count_distinct(table.column("event_timestamp")).as_py(),
         duplicates=len(rows) - len(table),
         not_yet_known=early,
-        unsettled=unsettled(table, build, problem),
+        unsettled=count_unsettled(table, build, problem),
     )
     return OwnLabels(table, facts)
 
@@ -155,46 +156,37 @@ ROWS = "select customer_id, event_timestamp, churned from pairs order by event_t
 
 
 def name_of(file: str | None) -> str:
-    """The name of the rows in a sentence."""
+    """The name of the labels in a sentence."""
     return file or "the labels"
-
-
-@contextmanager
-def naming(name: str) -> Iterator[None]:
-    """Let an error of the rows name their file."""
-    try:
-        yield
-    except RowsError as error:
-        raise UsageError(f"{name}: {error}") from error
 
 
 def label_rows(labels: LabelSource, name: str) -> pa.Table:
     """The two keys and the label, in this order."""
     reader = as_rows(labels)
-    chosen = [CUSTOMER, ASKED, label_column(reader.schema.names, name)]
+    columns = [CUSTOMER, ASKED, label_column(reader.schema.names, name)]
     if isinstance(reader, pa.Table):
-        rows = reader.select(chosen)
+        rows = reader.select(columns)
     else:
-        schema = pa.schema([reader.schema.field(each) for each in chosen])
-        rows = pa.Table.from_batches((batch.select(chosen) for batch in reader), schema)
+        schema = pa.schema([reader.schema.field(column) for column in columns])
+        rows = pa.Table.from_batches((batch.select(columns) for batch in reader), schema)
     if not len(rows):
         raise UsageError(f"{name} has no rows: each row is a customer_id, an event_timestamp and a label")
     return rows
 
 
 def label_column(names: list[str], name: str) -> str:
-    """The column of labels, where the keys are there too and each is there once."""
-    there = [each for each in LABEL_NAMES if each in names]
-    wanted = [CUSTOMER, ASKED, there[0] if there else LABEL_NAMES[0]]
-    if missing := [each for each in wanted if each not in names]:
+    """The column of labels; UsageError unless this and the keys are there once."""
+    labels = [column for column in LABEL_NAMES if column in names]
+    required = [CUSTOMER, ASKED, labels[0] if labels else LABEL_NAMES[0]]
+    if missing := [column for column in required if column not in names]:
         raise UsageError(
             f"{name} has no column {missing[0]}: it needs customer_id, event_timestamp and label, and has "
             f"{', '.join(names) or 'none'}"
         )
-    if len(there) > 1 or any(names.count(each) > 1 for each in wanted):
-        twice = " and ".join(there) if len(there) > 1 else f"{max(wanted, key=names.count)} twice"
+    if len(labels) > 1 or any(names.count(column) > 1 for column in required):
+        twice = " and ".join(labels) if len(labels) > 1 else f"{max(required, key=names.count)} twice"
         raise UsageError(f"{name} has the columns {twice}: keep one of them")
-    return wanted[2]
+    return required[2]
 
 
 def label_values(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -203,31 +195,31 @@ def label_values(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     Raises
     ------
     RowsError
-        One is missing or is something else; the first such row is named.
+        A label is missing or is something else; the first such row is named.
     """
     column = decoded(plain(column), name)
     kind = column.type
     if pa.types.is_null(kind) or pa.types.is_boolean(kind):
-        found = column.cast(pa.int64())
+        labels = column.cast(pa.int64())
     elif is_text(kind):
-        written = pc.utf8_lower(pc.utf8_trim_whitespace(column.cast(pa.large_string())))
-        column = pc.if_else(pc.equal(written, ""), pa.scalar(None, pa.large_string()), column)
-        found = pc.index_in(written, TEXTS).cast(pa.int64())
-        found = pc.subtract(found, pc.multiply(pc.divide(found, 2), 2))
+        texts = pc.utf8_lower(pc.utf8_trim_whitespace(column.cast(pa.large_string())))
+        column = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.large_string()), column)
+        index = pc.index_in(texts, TEXTS).cast(pa.int64())
+        labels = pc.subtract(index, pc.multiply(pc.divide(index, 2), 2))  # TEXTS alternate between 0 and 1
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        found = pc.index_in(column.cast(pa.float64()), NUMBERS).cast(pa.int64())
+        labels = pc.index_in(column.cast(pa.float64()), NUMBERS).cast(pa.int64())
     else:
         raise RowsError(f"{name} is of type {kind}: give 0 or 1, or true or false")
-    if found.null_count:
-        row = pc.index(found.is_null(), True).as_py()
+    if labels.null_count:
+        row = pc.index(labels.is_null(), True).as_py()
         value = column[row].as_py()
         what = f"{name} is missing" if value is None or value != value else f"{name} is {value!r}"
         raise RowsError(f"{what} in row {row + 1}: write 0 or 1, or true or false")
-    return found
+    return labels
 
 
-def refuse_later(keys: pa.Table, build: Path, name: str) -> None:
-    """No feature is known at an instant after the data clock."""
+def check_instants(keys: pa.Table, build: Path, name: str) -> None:
+    """UsageError for an instant after the data clock, at which no feature is known."""
     clock = data_clock(build)
     later = pc.greater(keys["instant"], pa.scalar(clock, pa.timestamp("us")))
     if count := pc.sum(later).as_py():
@@ -239,8 +231,8 @@ def refuse_later(keys: pa.Table, build: Path, name: str) -> None:
         )
 
 
-def refuse_contradictions(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """One customer at one instant has one label."""
+def check_contradictions(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """UsageError for a customer with both labels at one instant."""
     count, customer, instant = connection.execute(
         """
         select count(*), arg_min(customer_id, first_row), arg_min(event_timestamp, first_row)
@@ -254,8 +246,8 @@ def refuse_contradictions(connection: duckdb.DuckDBPyConnection, name: str) -> N
         )
 
 
-def known_later(connection: duckdb.DuckDBPyConnection, build: Path, name: str) -> int:
-    """How many rows lie before the first known fact of their customer; every customer must be known."""
+def count_not_yet_known(connection: duckdb.DuckDBPyConnection, build: Path, name: str) -> int:
+    """Number of rows before the first known fact of their customer; UsageError for an unknown customer."""
     views = [
         f"select customer_id, event_timestamp from {parquet(view.path)}" for view in read_catalog(build).views
     ]
@@ -283,15 +275,15 @@ def known_later(connection: duckdb.DuckDBPyConnection, build: Path, name: str) -
     return int(early)
 
 
-def unsettled(table: pa.Table, build: Path, problem: Problem) -> int:
-    """How many rows have labels that are not settled at the data clock."""
+def count_unsettled(table: pa.Table, build: Path, problem: Problem) -> int:
+    """Number of rows whose labels are not settled at the data clock."""
     last = data_clock(build) - problem.gap
     later = pc.greater(table.column("event_timestamp"), pa.scalar(last, pa.timestamp("us")))
     return int(pc.sum(later).as_py())
 
 
 def labels_of_model(folder: Path, manifest: Mapping[str, Any]) -> OwnLabels | None:
-    """The rows that a model was trained with; None where they are the build's."""
+    """The user's own labels that a model was trained on; None if they are the build's."""
     if "labels" not in manifest:
         return None
     return OwnLabels(pq.read_table(folder / LABELS_FILE), LabelFacts(**manifest["labels"]))

@@ -1,8 +1,7 @@
-"""The rows of training: fit on one part, choose and calibrate on halves of the next, judge on the last.
+"""The rows of training: one part to fit on, halves of the next to choose and to calibrate, the last to judge.
 
-The rows that chose teach the chosen as well, before it is calibrated.
-
-The validation part is halved by customer, so that no customer both chooses the model and sets its threshold.
+After the choice the model is refitted with the selection rows, before it is calibrated. The validation part
+is halved by customer, so that no customer is used both to choose the model and to set its threshold.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from ml.features.labels import (
     split_labels,
 )
 from ml.features.own_labels import OwnLabels
-from ml.features.split import TimeSplit
+from ml.features.split import PARTS, TimeSplit
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import score_instant
 
@@ -50,7 +49,7 @@ class Part:
         return np.asarray(self.table.column("customer_id").to_pylist(), dtype=object)
 
     def facts(self) -> dict[str, float]:
-        """Its size and churn rate, for the record."""
+        """Number of rows and customers, and the churn rate."""
         return {
             "rows": len(self.table),
             "customers": pc.count_distinct(self.table.column("customer_id")).as_py(),
@@ -60,7 +59,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The four parts, and how they were cut.
+    """The four parts, and how they were split.
 
     Parameters
     ----------
@@ -69,9 +68,9 @@ class Parts:
     labelled : mapping
         Labelled rows of each part, and of those left out, before any sampling.
     population : float
-        Customers scored at one time: what a capacity is a share of.
+        Customers scored at one time, of whom a capacity is a share.
     own : OwnLabels, optional
-        Where the labels come from when they are not the build's.
+        The labels, when they are not the build's.
     """
 
     train: Part
@@ -85,12 +84,12 @@ class Parts:
 
 
 def read_parts(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts:
-    """Labelled rows with every feature, as the problem splits them; see ``divide``."""
+    """Labelled rows with every feature, split as the problem says; see ``divide``."""
     return with_features(build, divide(build, problem, own))
 
 
 def divide(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts:
-    """Labelled rows as the problem splits them: customer, cut-off and label, no feature yet.
+    """Labelled rows without features (customer, cut-off and label), split as the problem says.
 
     Parameters
     ----------
@@ -111,10 +110,9 @@ def divide(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts
     rows = labelled_rows(
         build, split, table, most=problem.training_rows_max, rows=labelled, seed=problem.seed
     )
-    by_name = {
-        name: rows.filter(pc.equal(rows.column("split"), name)) for name in ("train", "validation", "test")
-    }
-    half = first_half(by_name["validation"], problem.seed)
+    by_name = {name: rows.filter(pc.equal(rows.column("split"), name)) for name in PARTS}
+    customers = by_name["validation"].column("customer_id").to_pylist()
+    half = pa.array([in_first_half(customer, problem.seed) for customer in customers], pa.bool_())
     remedy = "add rows of the other class" if own else "load more customers or a longer history"
     return Parts(
         train=with_both_classes("train", by_name["train"], remedy),
@@ -123,47 +121,41 @@ def divide(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts
         test=with_both_classes("test", by_name["test"], remedy),
         split=split,
         labelled=labelled,
-        population=scored_at_once(build) if own else labelled["validation"] / len(split.validation),
+        # The user's own rows may be fewer or more than the customers of one scoring.
+        population=population_now(build) if own else labelled["validation"] / len(split.validation),
         own=own,
     )
 
 
-def scored_at_once(build: Path) -> int:
-    """Customers whom a scoring of everyone scores now; rows of one's own may be fewer or more."""
+def population_now(build: Path) -> int:
     return max(1, len(population_at(build, score_instant(build)[0])))
 
 
 def with_features(build: Path, parts: Parts) -> Parts:
     """The same rows in the same order with every feature, as known at each cut-off."""
-    whole = [getattr(parts, name) for name in NAMES]
-    table = point_in_time(build, pa.concat_tables([part.table for part in whole]))
-    found: dict[str, Any] = {}
+    without = [getattr(parts, name) for name in NAMES]
+    # One retrieval for all parts is faster than four.
+    table = point_in_time(build, pa.concat_tables([part.table for part in without]))
+    by_name: dict[str, Any] = {}
     first = 0
-    for name, part in zip(NAMES, whole, strict=True):
-        found[name] = Part(part.name, table.slice(first, len(part.table)))
+    for name, part in zip(NAMES, without, strict=True):
+        by_name[name] = Part(part.name, table.slice(first, len(part.table)))
         first += len(part.table)
-    return replace(parts, **found)
+    return replace(parts, **by_name)
 
 
 def learned_rows(parts: Parts) -> Part:
-    """What a model that is kept has learned from."""
+    """The rows that a refitted model has learned from."""
     return Part("learned", pa.concat_tables([parts.train.table, parts.selection.table]))
 
 
-def first_half(table: pa.Table, seed: int) -> pa.Array:
-    """Whether each row's customer falls, by a seeded hash, into the first half."""
-    return pa.array(
-        [in_first_half(customer, seed) for customer in table.column("customer_id").to_pylist()], pa.bool_()
-    )
-
-
 def with_both_classes(name: str, table: pa.Table, remedy: str) -> Part:
-    """The part, if both classes are there; else an error that ends in what to do."""
+    """The part; ModelError, which ends in ``remedy``, if a class is missing."""
     classes = pc.count_distinct(table.column("churned")).as_py()
     if classes < 2:
-        seen = "no row" if not len(table) else f"only churned = {table.column('churned')[0].as_py()}"
+        content = "no row" if not len(table) else f"only churned = {table.column('churned')[0].as_py()}"
         raise ModelError(
-            f"the {name} rows hold {seen}: each part needs both customers who stayed and who churned; "
+            f"the {name} rows hold {content}: each part needs both customers who stayed and who churned; "
             f"{remedy}"
         )
     return Part(name, table)

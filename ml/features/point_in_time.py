@@ -1,6 +1,6 @@
-"""Features: point-in-time features for any rows, from file to file or as a table for one's own notebook.
+"""Point-in-time features for any rows, from file to file or as a table for notebooks.
 
-Reads the published build through ``retrieve``; training and scoring read it there as well.
+They come from the published build through ``retrieve``, as in training and scoring.
 """
 
 import os
@@ -19,55 +19,54 @@ from ml.home.layout import Home
 if TYPE_CHECKING:
     import pandas as pd
 
-Place = str | os.PathLike[str]
+FilePath = str | os.PathLike[str]
 
 
 def features(
-    rows: Place,
-    out: Place,
+    rows: FilePath,
+    out: FilePath,
     *,
-    home: Place | Home | None = None,
+    home: FilePath | Home | None = None,
     names: Sequence[str] | None = None,
     json_lines: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Answer a file of rows with a file of the same rows and their features.
+    """Write a file of the same rows with their features.
 
     Parameters
     ----------
     rows : path
         Parquet, CSV or JSON lines with customer_id, event_timestamp and any other columns.
     out : path
-        Where the answer goes, in the format of its ending; ``-`` is standard output, as CSV.
+        The file to write, in the format of its ending; ``-`` is standard output, as CSV.
     names : sequence of str, optional
-        Which features; all by default.
+        Names of features; all by default.
     json_lines : bool
         On standard output write JSON lines instead.
 
     Returns
     -------
     dict
-        ``rows_asked``, ``rows_answered``, ``features`` (how many), ``build_id`` and ``out``.
+        ``rows_asked``, ``rows_answered``, ``features`` (their number), ``build_id`` and ``out``.
 
     Raises
     ------
     NotReadyError
         Nothing has been built yet.
     UsageError
-        A file cannot be read or written, or the rows make no sense; ``out`` is left as it was.
+        A file cannot be read or written, or a row cannot be used; ``out`` is left as it was.
     """
     check_out(out)
-    asked = Count()
-    with Home.at(home).reading() as build, answering(), progress.bar("Answering", 100) as bar:
-        reader = asked.counting(read_rows(rows))
+    rows_in, rows_out = RowCount(), RowCount()
+    with Home.at(home).reading() as build, as_command_errors(), progress.bar("Answering", 100) as bar:
+        reader = rows_in.counting(read_rows(rows))
         stream = point_in_time_stream(
             build, reader, features=names, tell=lambda done, total: bar.set_to(done, total)
         )
-        answered = Count()
-        write_rows(answered.counting(stream, must_be=asked), out, json_lines=json_lines)
+        write_rows(rows_out.counting(stream, must_be=rows_in), out, json_lines=json_lines)
     return {
-        "rows_asked": asked.rows,
-        "rows_answered": answered.rows,
+        "rows_asked": rows_in.rows,
+        "rows_answered": rows_out.rows,
         "features": len(stream.schema) - len(reader.schema),
         "build_id": build.name,
         "out": str(out),
@@ -75,19 +74,19 @@ def features(
 
 
 def features_table(
-    rows: "Place | pa.Table | pd.DataFrame",
+    rows: "FilePath | pa.Table | pd.DataFrame",
     *,
-    home: Place | Home | None = None,
+    home: FilePath | Home | None = None,
     names: Sequence[str] | None = None,
 ) -> pa.Table:
-    """Features for rows at hand, for one's own notebook.
+    """Features for rows in memory.
 
     Parameters
     ----------
     rows : path, Table or DataFrame
         Columns customer_id and event_timestamp, and any others.
     names : sequence of str, optional
-        Which features; all by default.
+        Names of features; all by default.
 
     Returns
     -------
@@ -98,12 +97,11 @@ def features_table(
     --------
     >>> features_table(frame[["customer_id", "event_timestamp"]]).to_pandas()  # doctest: +SKIP
     """
-    with Home.at(home).reading() as build, answering():
+    with Home.at(home).reading() as build, as_command_errors():
         return point_in_time(build, as_rows(rows), features=names)
 
 
-def as_rows(rows: "Place | pa.Table | pd.DataFrame") -> pa.Table | pa.RecordBatchReader:
-    """Rows in whatever form a caller has them."""
+def as_rows(rows: "FilePath | pa.Table | pd.DataFrame") -> pa.Table | pa.RecordBatchReader:
     if isinstance(rows, str | os.PathLike):
         return read_rows(rows)
     if isinstance(rows, pa.Table):
@@ -117,8 +115,8 @@ def as_rows(rows: "Place | pa.Table | pd.DataFrame") -> pa.Table | pa.RecordBatc
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Errors of ``feature_repo`` as errors of the command line."""
+def as_command_errors() -> Iterator[None]:
+    """Turn errors of the feature store into those of commands."""
     try:
         yield
     except RowsError as error:
@@ -127,14 +125,16 @@ def answering() -> Iterator[None]:
         raise BuildError(str(error)) from error
 
 
-class Count:
-    """Counts the rows of a stream as they pass."""
+class RowCount:
+    """The number of rows of a stream."""
 
     def __init__(self) -> None:
         self.rows = 0
 
-    def counting(self, reader: pa.RecordBatchReader, must_be: "Count | None" = None) -> pa.RecordBatchReader:
-        """The same stream, counted; at its end the count must be the other's."""
+    def counting(
+        self, reader: pa.RecordBatchReader, must_be: "RowCount | None" = None
+    ) -> pa.RecordBatchReader:
+        """The same stream, counted; at its end the count must equal ``must_be``."""
 
         def batches() -> Iterator[pa.RecordBatch]:
             for batch in reader:

@@ -1,7 +1,7 @@
-"""The split by time: which labelled cut-offs train, choose and judge, and which are left out between.
+"""The split by time of labelled cut-offs into training, validation and test, with gaps between them.
 
-A label at ``t`` looks at orders up to ``t + horizon`` and is settled ``label_delay`` later. So each part
-begins only when every label of the part before it was settled.
+A label at ``t`` depends on orders up to ``t + horizon`` and is settled ``label_delay`` later. So each part
+begins only when every label of the part before it is settled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class TimeSplit:
     left_out: tuple[datetime, ...]
 
     def part_of(self) -> dict[datetime, str]:
-        """The part each used cut-off belongs to."""
+        """Cut-off to part, without those left out."""
         return {cutoff: part for part in PARTS for cutoff in getattr(self, part)}
 
     def as_dict(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class TimeSplit:
 
 
 def span(cutoffs: tuple[datetime, ...]) -> dict[str, Any]:
-    """How many cut-offs, the first and the last."""
+    """Number of cut-offs, the first and the last."""
     first, last = (format_instant(cutoffs[0]), format_instant(cutoffs[-1])) if cutoffs else (None, None)
     return {"cutoffs": len(cutoffs), "first": first, "last": last}
 
@@ -47,7 +47,7 @@ def span(cutoffs: tuple[datetime, ...]) -> dict[str, Any]:
 def split_by_time(cutoffs: Sequence[datetime], problem: Problem) -> TimeSplit:
     """Split ascending labelled cut-offs: test is the last, validation before it, training the rest.
 
-    The shares in ``problem.split`` are taken of the cut-offs that are left when both gaps are cut out.
+    The shares in ``problem.split`` are of the cut-offs outside both gaps.
 
     Raises
     ------
@@ -75,11 +75,11 @@ def split_by_time(cutoffs: Sequence[datetime], problem: Problem) -> TimeSplit:
 
 
 def split_rows(rows: Mapping[datetime, int], problem: Problem) -> TimeSplit:
-    """Split instants that lie anywhere by their numbers of rows, by the shares of the problem.
+    """Split arbitrary instants by their numbers of rows, near to the shares of the problem.
 
-    All rows of one instant are in one part. For each instant at which the test part may begin, validation
-    begins where its rows are nearest to the wanted proportion to the test rows; of these pairs the one is
-    taken whose shares of the rows outside the gaps are nearest to those in ``problem.split``.
+    All rows of one instant are in one part. For each possible beginning of the test part, validation begins
+    where its rows are nearest to the problem's proportion to the test rows; of these pairs the one is taken
+    whose shares of the rows outside the gaps are nearest to those in ``problem.split``.
 
     Parameters
     ----------
@@ -112,20 +112,20 @@ def split_rows(rows: Mapping[datetime, int], problem: Problem) -> TimeSplit:
 def best_beginnings(
     before: NDArray[np.int64], settled: NDArray[np.intp], problem: Problem
 ) -> tuple[int, int] | None:
-    """The places at which validation and test begin; None where no three parts are possible.
+    """The indices of the instants at which validation and test begin; None if there are none.
 
     Parameters
     ----------
     before : array of shape (instants + 1,)
         Rows before each instant, then all.
     settled : array of shape (instants,)
-        How many instants' labels are settled when each one comes.
+        Number of instants whose labels are settled at each one.
     """
     shares, tests = problem.split, np.flatnonzero(settled)
     latest = settled[tests] - 1
-    wanted = (before[-1] - before[tests]) * (shares.validation / shares.test)
-    in_proportion = np.clip(nearest(before, before[latest + 1] - wanted), 0, latest)
-    # The latest beginning leaves most to train on: it is possible wherever any is.
+    target = (before[-1] - before[tests]) * (shares.validation / shares.test)
+    in_proportion = np.clip(nearest(before, before[latest + 1] - target), 0, latest)
+    # The latest beginning leaves most rows to train on: it is possible wherever any is.
     test, validation = np.concatenate([tests, tests]), np.concatenate([in_proportion, latest])
     possible = settled[validation] > 0
     test, validation = test[possible], validation[possible]
@@ -133,19 +133,18 @@ def best_beginnings(
         return None
     parts = np.array([before[settled[test]] - before[validation], before[-1] - before[test]])
     used = before[settled[validation]] + parts.sum(axis=0)
-    off = np.abs(parts / used - [[shares.validation], [shares.test]]).sum(axis=0)
-    best = int(np.argmin(off))
+    distance = np.abs(parts / used - [[shares.validation], [shares.test]]).sum(axis=0)
+    best = int(np.argmin(distance))
     return int(validation[best]), int(test[best])
 
 
-def nearest(ascending: NDArray[np.int64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The place of the value nearest to each wanted one."""
-    after = np.clip(np.searchsorted(ascending, wanted), 1, len(ascending) - 1)
-    return after - (wanted - ascending[after - 1] <= ascending[after] - wanted)
+def nearest(ascending: NDArray[np.int64], targets: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The index of the value nearest to each target."""
+    after = np.clip(np.searchsorted(ascending, targets), 1, len(ascending) - 1)
+    return after - (targets - ascending[after - 1] <= ascending[after] - targets)
 
 
 def too_close(instants: Sequence[datetime], problem: Problem) -> NotReadyError:
-    """The error for rows that three parts with gaps cannot be cut from."""
     where = f" from {format_instant(instants[0])} to {format_instant(instants[-1])}" if instants else ""
     return NotReadyError(
         f"{counted(len(instants), 'different event_timestamp')}{where} give no training, validation and test "
@@ -155,12 +154,12 @@ def too_close(instants: Sequence[datetime], problem: Problem) -> NotReadyError:
 
 
 def share_of(usable: int, share: float, most: int) -> int:
-    """A part's number of cut-offs: at least one, and never so many that another part has none."""
+    """A part's number of cut-offs: at least one, at most ``most``, so that the other parts have one too."""
     return max(1, min(round(usable * share), most))
 
 
 def check_split(split: TimeSplit, problem: Problem) -> None:
-    """No label of one part may look into a later part.
+    """Check that no label of one part depends on orders of a later part.
 
     Raises
     ------
@@ -177,10 +176,9 @@ def check_split(split: TimeSplit, problem: Problem) -> None:
             )
 
 
-def too_few(there: int, needed: int, problem: Problem) -> NotReadyError:
-    """The error that says how many cut-offs are missing and how to get them."""
+def too_few(cutoffs: int, needed: int, problem: Problem) -> NotReadyError:
     return NotReadyError(
-        f"{there} labelled cut-offs are too few for training, validation and test with {problem.gap_days} "
+        f"{cutoffs} labelled cut-offs are too few for training, validation and test with {problem.gap_days} "
         f"days between them: at least {needed} are needed; load a longer history, or make horizon_days or "
         "cutoff_every_days smaller and build again"
     )

@@ -1,10 +1,10 @@
-"""The record: what was trained, on which rows, by which code, and how good it was; kept in MLflow.
+"""Tracking with MLflow: the models of a home with their rows, code, settings and metrics.
 
-code         which code trains
-fingerprint  which rows it learned from and was judged on
+code         the version of the code that trains
+fingerprint  a hash of the rows of training and evaluation
 entries      a model's manifest as parameters, metrics and tags
-place        where the record is: a file in the home, or any tracking server
+server       the tracking server: a file in the home, or any other
 database     that file, made in one step
-flavor       recorded models, loaded by MLflow itself
-mirror       the home's models, sent there; champion and challenger by their aliases
+flavor       tracked models, loaded by MLflow itself
+runs         one run and one registered version for each model; aliases of champion and challenger
 """

@@ -1,4 +1,4 @@
-"""Which code trains: the version of the package, the commit where there is one, and a hash of the source."""
+"""The version of the code that trains: package version, commit where there is one, hash of the source."""
 
 import hashlib
 import subprocess
@@ -11,7 +11,7 @@ SOURCES = {"ml": "*.py", "feature_repo": "*.py"}
 
 
 def code_version(root: Path = CODE) -> dict[str, str | None]:
-    """What tells this code from other code.
+    """The version of this code.
 
     Returns
     -------
@@ -23,7 +23,6 @@ def code_version(root: Path = CODE) -> dict[str, str | None]:
 
 
 def package_version() -> str | None:
-    """The installed version of Tidemark."""
     try:
         return version("tidemark")
     except PackageNotFoundError:
@@ -34,12 +33,12 @@ def commit(root: Path) -> str | None:
     """The commit that ``root`` itself is a checkout of."""
     if not (root / ".git").exists():
         return None
-    words = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"]
     try:
-        ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=10)
+        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return ended.stdout.strip() or None
+    return process.stdout.strip() or None
 
 
 def source_hash(root: Path) -> str:

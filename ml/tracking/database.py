@@ -1,4 +1,4 @@
-"""MLflow's database of a home, ``mlflow.db``, made by MLflow and put in place whole."""
+"""MLflow's database of a home, ``mlflow.db``, made by MLflow and renamed when it is complete."""
 
 import os
 import sqlite3
@@ -6,25 +6,20 @@ from pathlib import Path
 
 from ml.common.disk import sync_folder
 
-BESIDE = ("", "-journal", "-wal", "-shm")
+SUFFIXES = ("", "-journal", "-wal", "-shm")  # of SQLite's files
 
 
 def make_database(file: Path) -> None:
-    """Make the database, if it is not there yet; readers see none or a whole one."""
+    """Make the database if it is missing; readers see none or a complete one."""
     if file.exists():
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_name(f".{file.name}.new")
-    discard(fresh)
+    for suffix in SUFFIXES:  # of a process that was killed
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
     migrate(fresh)
     os.replace(fresh, file)
     sync_folder(file.parent)
-
-
-def discard(file: Path) -> None:
-    """Remove what a killed process left."""
-    for ending in BESIDE:
-        file.with_name(file.name + ending).unlink(missing_ok=True)
 
 
 def migrate(file: Path) -> None:
@@ -38,8 +33,8 @@ def migrate(file: Path) -> None:
         engine.dispose()
 
 
-def damaged(file: Path) -> bool:
-    """Whether a file that is there is no database; MLflow would try again for minutes."""
+def is_damaged(file: Path) -> bool:
+    """Whether the file exists but is no database, on which MLflow would retry for minutes."""
     if not file.exists():
         return False
     connection = sqlite3.connect(file)

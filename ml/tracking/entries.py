@@ -1,17 +1,17 @@
-"""A model's manifest as MLflow keeps it: parameters (settings), metrics (results), tags (origin)."""
+"""A model's manifest in MLflow's terms: parameters (settings), metrics (results), tags (origin)."""
 
 import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-LONGEST = 500
+LONGEST = 500  # characters of a parameter; older MLflow servers refuse longer ones
 MANIFEST_TAG = "tidemark.card"
 
 
 def parameters(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """The problem, the choice and how it was trained, as flat text; long lists are in the manifest alone."""
-    asked = {
+    """Candidate, problem, calibration and tuning as flat text; long lists are in the manifest alone."""
+    settings = {
         "candidate": manifest["kind"],
         "seed": manifest.get("seed"),
         "inputs": len(manifest["inputs"]),
@@ -19,7 +19,7 @@ def parameters(manifest: Mapping[str, Any]) -> dict[str, str]:
         "calibration": manifest["calibration"],
         "tuning": manifest.get("tuning"),
     }
-    texts = {name: str(value) for name, value in flat(asked) if value is not None}
+    texts = {name: str(value) for name, value in flatten(settings) if value is not None}
     return {name: text for name, text in texts.items() if len(text) <= LONGEST}
 
 
@@ -27,7 +27,7 @@ def metrics(manifest: Mapping[str, Any]) -> dict[str, float]:
     """Every number of the evidence; those of the champion on the test part also under their plain names."""
     test = manifest.get("test", {})
     own = test.get("candidates", {}).get(manifest["kind"], {})
-    found = {name: measured["value"] for name, measured in own.items() if isinstance(measured, Mapping)}
+    plain = {name: interval["value"] for name, interval in own.items() if isinstance(interval, Mapping)}
     groups = {
         "test": test,
         "selection": {row["candidate"]: row for row in manifest.get("selection", [])},
@@ -35,13 +35,13 @@ def metrics(manifest: Mapping[str, Any]) -> dict[str, float]:
         "threshold": manifest["threshold"],
         "promotion": (manifest.get("promotion") or {}).get("difference"),
     }
-    numbers = {name: value for name, value in flat(groups, "/") if is_number(value)}
-    return {metric_name(name): float(value) for name, value in (found | numbers).items()}
+    numbers = {name: value for name, value in flatten(groups, "/") if is_finite(value)}
+    return {metric_name(name): float(value) for name, value in (plain | numbers).items()}
 
 
 def tags(manifest: Mapping[str, Any], version: str) -> dict[str, str]:
-    """Where the model comes from: what one needs to repeat it, or to find it again."""
-    known = {
+    """The model's origin, by which it can be repeated or found."""
+    origin = {
         "model_version": version,
         "card": manifest["card"],
         "build_id": manifest.get("build_id"),
@@ -52,22 +52,21 @@ def tags(manifest: Mapping[str, Any], version: str) -> dict[str, str]:
         "versions": manifest.get("versions"),
         "promotion": (manifest.get("promotion") or {}).get("why"),
     }
-    found = {f"tidemark.{name}": str(value) for name, value in flat(known) if value is not None}
-    commit = found.get("tidemark.code.commit")
-    return found | ({"mlflow.source.git.commit": commit.removesuffix("-dirty")} if commit else {})
+    entries = {f"tidemark.{name}": str(value) for name, value in flatten(origin) if value is not None}
+    commit = entries.get("tidemark.code.commit")
+    return entries | ({"mlflow.source.git.commit": commit.removesuffix("-dirty")} if commit else {})
 
 
-def flat(values: Any, between: str = ".", above: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings with their whole names; a list stays one value."""
+def flatten(values: Any, separator: str = ".", prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings with their whole names; a list stays one value."""
     if not isinstance(values, Mapping):
-        yield above, values
+        yield prefix, values
         return
     for name, value in values.items():
-        yield from flat(value, between, f"{above}{between}{name}" if above else str(name))
+        yield from flatten(value, separator, f"{prefix}{separator}{name}" if prefix else str(name))
 
 
-def is_number(value: Any) -> bool:
-    """Whether MLflow can draw it."""
+def is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -1,4 +1,4 @@
-"""The fingerprint of a table: the same rows in the same order have the same one, whatever holds them."""
+"""The fingerprint of tables: equal rows in equal order have the same one, however they are chunked."""
 
 import hashlib
 from collections.abc import Iterable
@@ -16,38 +16,33 @@ def fingerprint(tables: Iterable[pa.Table]) -> str:
     Parameters
     ----------
     tables : iterable of Table
-        Columns of numbers, flags, instants, dates and texts; how they are cut into chunks makes no
-        difference, nor does what lies in memory behind a null.
+        Columns of numbers, flags, instants, dates and texts; chunks and the memory behind nulls make no
+        difference.
     """
     digest = hashlib.sha256()
     for table in tables:
         digest.update(f"{len(table)} rows\n".encode())
         for field in table.schema:
             digest.update(f"{field.name} {field.type}\n".encode())
-            for part in parts_of(table.column(field.name)):
-                digest.update(part)
+            for content in column_bytes(table.column(field.name)):
+                digest.update(content)
     return digest.hexdigest()
 
 
-def parts_of(column: pa.ChunkedArray) -> Iterable[Any]:
-    """The bytes that tell a column from others: where it is null, then its values."""
+def column_bytes(column: pa.ChunkedArray) -> Iterable[Any]:
+    """The null mask of a column, then its values."""
     array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     nulls = array.is_null().to_numpy(zero_copy_only=False)
     yield np.packbits(nulls).tobytes()
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        yield from texts_of(array)
+        texts = pc.fill_null(array, "")
+        yield pc.binary_length(texts).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
+        yield "".join(texts.to_pylist()).encode()
     elif len(array) and not pa.types.is_null(array.type):
-        yield numbers_of(array, nulls)
+        yield value_bytes(array, nulls)
 
 
-def texts_of(array: pa.Array) -> Iterable[bytes]:
-    """Lengths, then the texts on end."""
-    texts = pc.fill_null(array, "")
-    yield pc.binary_length(texts).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
-    yield "".join(texts.to_pylist()).encode()
-
-
-def numbers_of(array: pa.Array, nulls: NDArray[np.bool_]) -> bytes:
+def value_bytes(array: pa.Array, nulls: NDArray[np.bool_]) -> bytes:
     """The bytes of values of one width, zeros for nulls."""
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())

@@ -1,7 +1,7 @@
-"""Recorded models for other tools: ``mlflow.pyfunc.load_model("models:/churn@champion").predict(features)``.
+"""Tracked models for other tools: ``mlflow.pyfunc.load_model("models:/churn@champion").predict(features)``.
 
-``MLmodel`` beside the recorded files tells MLflow to come here; there is no pickle, and every file's hash is
-checked as for a model in the home. Needs Tidemark installed where the model is loaded.
+The file ``MLmodel`` names this module as the loader. There is no pickle, and every file's hash is checked as
+for a model in the home. Tidemark must be installed where the model is loaded.
 """
 
 import platform
@@ -19,7 +19,7 @@ FILE = "MLmodel"
 
 
 def mlmodel(run_id: str) -> str:
-    """What MLflow reads to load the files beside it."""
+    """The text of ``MLmodel``."""
     loader = {"loader_module": "ml.tracking.flavor", "python_version": platform.python_version()}
     return yaml.safe_dump(
         {"artifact_path": "model", "flavors": {"python_function": loader}, "run_id": run_id}
@@ -27,7 +27,7 @@ def mlmodel(run_id: str) -> str:
 
 
 class Scorer:
-    """A model as MLflow calls it.
+    """A model with the method that MLflow calls.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Scorer:
         self.model = model
 
     def predict(self, features: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":
-        """Probability, decision and band of each row of features, as ``churn features`` gives them."""
+        """Probability, decision and band of each row of features from ``churn features``."""
         import pandas as pd
         import pyarrow as pa
 
@@ -55,7 +55,7 @@ class Scorer:
 
 
 def _load_pyfunc(path: str) -> Scorer:
-    """What MLflow calls with the folder of the files."""
+    """Called by MLflow with the folder of the files."""
     from ml.model.store import read_model
 
     return Scorer(read_model(Path(path)))

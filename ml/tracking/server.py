@@ -1,6 +1,6 @@
-"""Where the record is: ``mlflow.db`` in the home, or any tracking server; and how MLflow is spoken to.
+"""The tracking server, ``mlflow.db`` in the home or any other, and a quiet client for it.
 
-MLflow is imported here and nowhere before; while it works it reports nothing to anybody and prints nothing.
+MLflow is imported only when it is used; it sends no telemetry and prints nothing.
 """
 
 import logging
@@ -28,22 +28,23 @@ SILENT_ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
+# The first request shows whether there is a server at all: training waits for it no longer than this.
 FIRST_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 LOGGERS = ("mlflow", "alembic", "urllib3")
 
 
 @dataclass(frozen=True)
-class RecordPlace:
-    """One tracking server and what the record is called there.
+class TrackingServer:
+    """One tracking server, and the names used there.
 
     Parameters
     ----------
     url : str
-        As MLflow takes it; may hold a password.
+        In MLflow's form; it may contain a password.
     name : str
         Of the experiment and of the registered model.
     artifacts : str, optional
-        Where files go, for a database without a server before it; a server decides for itself.
+        Address of the files, for a database without a server; a server has its own.
     file : Path, optional
         The database, when the address is that of a file.
     """
@@ -54,18 +55,18 @@ class RecordPlace:
     file: Path | None = None
 
     @property
-    def shown(self) -> str:
+    def display_url(self) -> str:
         """The URL without user and password."""
         return re.sub(r"//[^/@]*@", "//", self.url)
 
 
-def record_place(home: Home, tracking: str | None = None) -> RecordPlace:
-    """Where to record: as asked, else as ``MLFLOW_TRACKING_URI`` says, else in the home.
+def tracking_server(home: Home, tracking: str | None = None) -> TrackingServer:
+    """The server at ``tracking``, else that of ``MLFLOW_TRACKING_URI``, else the file in the home.
 
     Raises
     ------
     UsageError
-        What was asked for is no address of a tracking server.
+        The address is not one of a tracking server.
     """
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_NAME
     url = tracking or os.environ.get("MLFLOW_TRACKING_URI")
@@ -77,39 +78,39 @@ def record_place(home: Home, tracking: str | None = None) -> RecordPlace:
             "http://localhost:5000 or sqlite:///folder/mlflow.db"
         )
     if url.startswith("http"):
-        return RecordPlace(url, name)
+        return TrackingServer(url, name)
     if not url.startswith("sqlite:///"):
-        return RecordPlace(url, name, (home.root / "mlflow").as_uri())
+        return TrackingServer(url, name, (home.root / "mlflow").as_uri())
     file = Path(url.removeprefix("sqlite:///")).absolute()
-    return RecordPlace(url, name, file.with_suffix("").as_uri(), file)
+    return TrackingServer(url, name, file.with_suffix("").as_uri(), file)
 
 
-def has_record(home: Home) -> bool:
-    """Whether a record is kept where it is kept by default, or a server is named by the environment."""
-    file = record_place(home).file
+def is_tracked(home: Home) -> bool:
+    """Whether the home has a tracking file, or the environment names a server."""
+    file = tracking_server(home).file
     return file is None or file.exists()
 
 
 @contextmanager
-def speaking(place: RecordPlace) -> Iterator["MlflowClient"]:
-    """MLflow's client for ``place``, once a first request was answered; silent and patient within reason."""
-    with hushed():
+def open_client(server: TrackingServer) -> Iterator["MlflowClient"]:
+    """MLflow's client for ``server``, after a first request was answered."""
+    with quiet_mlflow():
         from mlflow.store.db import utils
         from mlflow.tracking import MlflowClient
 
         attempts, utils.MAX_RETRY_COUNT = utils.MAX_RETRY_COUNT, 2
         try:
-            client = MlflowClient(tracking_uri=place.url, registry_uri=place.url)
+            client = MlflowClient(tracking_uri=server.url, registry_uri=server.url)
             with environment(FIRST_PATIENCE, only_unset=True):
-                client.get_experiment_by_name(place.name)
+                client.get_experiment_by_name(server.name)
             with environment(PATIENCE, only_unset=True):
                 yield client
         finally:
             utils.MAX_RETRY_COUNT = attempts
-            let_go(place.url)
+            close_connections(server.url)
 
 
-def let_go(url: str) -> None:
+def close_connections(url: str) -> None:
     """Close the connections that MLflow keeps to a database for the life of the process."""
     from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
@@ -120,8 +121,8 @@ def let_go(url: str) -> None:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """No telemetry, nothing printed: what goes wrong is raised, and said once by whoever asked."""
+def quiet_mlflow() -> Iterator[None]:
+    """No telemetry and no output of MLflow; its errors are raised."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     with environment(SILENT_ENVIRONMENT):

@@ -23,8 +23,8 @@ from ml.home.problem_file import problem_for
 from ml.model.churn_model import raw_probability
 from ml.model.inputs import Input, column_values, input_of, kind_of
 from ml.model.own import REGISTERED, training_frame
-from ml.tracking.mirror import record
-from ml.tracking.server import record_place
+from ml.tracking.runs import track_models
+from ml.tracking.server import tracking_server
 from ml.train.candidates import Candidate, candidates
 from ml.train.choice import Choice, calibrate_and_time, choose, milliseconds_by_name
 from ml.train.folds import Fold, LabelledRows
@@ -101,7 +101,7 @@ def register(
     """
     check_estimator(pipeline)
     home = Home.at(home)
-    record_place(home, tracking)
+    tracking_server(home, tracking)
     problem = problem_for(home, problem, progress)
     with home.writing("train"), home.reading() as build:
         own = None if labels is None else read_labels(labels, build, problem)
@@ -112,7 +112,7 @@ def register(
         facts = provenance(build, catalog, parts, {}) | training.model.facts | {"registered": FITTED_OUTSIDE}
         training = replace(training, model=replace(training.model, facts=facts))
         result = judge_and_file(training, home, build, promotion)
-        record(home, tracking=tracking, progress=progress)
+        track_models(home, tracking=tracking, progress=progress)
     return Registered(
         result["model_version"],
         result["promotion"]["promoted"],

@@ -32,8 +32,8 @@ from ml.model.own import is_own
 from ml.model.store import TEST, write_model
 from ml.tracking.code import code_version
 from ml.tracking.fingerprint import fingerprint
-from ml.tracking.mirror import record
-from ml.tracking.server import record_place
+from ml.tracking.runs import track_models
+from ml.tracking.server import tracking_server
 from ml.train.candidates import Candidate, candidates, required_features
 from ml.train.choice import Choice, FittedCandidate, choose, milliseconds_by_name
 from ml.train.folds import Fold, LabelledRows, make_folds
@@ -108,7 +108,7 @@ def train(
         Another process writes to this home.
     """
     home = Home.at(home)
-    record_place(home, tracking)
+    tracking_server(home, tracking)
     source, problem = problem, problem_for(home, problem, progress)
     if seed is not None:
         problem = replace(problem, seed=seed)
@@ -123,7 +123,7 @@ def train(
             progress.say(f"note: {result['looks']['sentence']}")
         remember_problem(home, source)
         bar.step("recording")
-        return result | {"record": record(home, tracking=tracking, progress=progress)}
+        return result | {"record": track_models(home, tracking=tracking, progress=progress)}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ml.featurestore.online.status import online_builds
 from ml.home.build_manifest import data_clock, manifest_of, read_build_manifest
 from ml.home.layout import Home, publish
 from ml.model.same_features import changed_inputs
-from ml.tracking.server import has_record
+from ml.tracking.server import is_tracked
 from ml.warehouse.builds import model_name
 from ml.warehouse.materialize import in_one_step, open_feast, write_online
 
@@ -81,10 +81,10 @@ def rollback(
 
 def let_record_follow(home: Home, progress: Progress) -> None:
     """Let the aliases of the record lead to the models that go with the build gone back to."""
-    if has_record(home):
-        from ml.tracking.mirror import record
+    if is_tracked(home):
+        from ml.tracking.runs import track_models
 
-        record(home, progress=progress)
+        track_models(home, progress=progress)
 
 
 def named_build(home: Home, name: str) -> Path:

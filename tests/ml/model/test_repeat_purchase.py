@@ -83,7 +83,7 @@ def made_customers(
     return Histories(repeats, last, age), bought
 
 
-@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("modified", [False, True])
 def test_made_customers_give_their_habits_back(modified: bool) -> None:
     habits = Parameters(0.8, 5.0, 0.8, 2.4)
     seen, bought = made_customers(habits, 6_000, modified, 8.0)

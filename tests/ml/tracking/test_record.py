@@ -24,8 +24,8 @@ from ml.model.store import manifest_hash, write_model
 from ml.tracking import database
 from ml.tracking import server as place
 from ml.tracking.entries import metrics, parameters
-from ml.tracking.mirror import reason, record
-from ml.tracking.server import hushed, record_place
+from ml.tracking.runs import reason, track_models
+from ml.tracking.server import quiet_mlflow, tracking_server
 from ml.warehouse.rollback import let_record_follow
 from tests.ml.conftest import Workshop
 
@@ -96,8 +96,8 @@ def challenged(home: Home, number: int) -> None:
 
 def client_at(home: Home, tracking: str | None = None) -> Any:
     """MLflow's own client, as a user would look."""
-    url = record_place(home, tracking).url
-    with hushed():
+    url = tracking_server(home, tracking).url
+    with quiet_mlflow():
         from mlflow.tracking import MlflowClient
 
         return MlflowClient(tracking_uri=url, registry_uri=url)
@@ -120,7 +120,7 @@ def aliases(home: Home, tracking: str | None = None) -> dict[str, str]:
 
 
 def test_a_run_has_what_was_asked_what_came_out_and_where_it_comes_from(home: Home, tmp_path: Path) -> None:
-    said = record(home)
+    said = track_models(home)
     (run,) = runs(home)
     assert said["sent"] == ["model-000001"]
     assert (run.info.run_name, run.info.status) == ("model-000001", "FINISHED")
@@ -158,7 +158,7 @@ def test_mlflow_itself_loads_the_champion_and_refuses_changed_files(
     (home.builds / "current").symlink_to(build.name)
     write_model(model, folder)
     set_model(build, folder)
-    record(home)
+    track_models(home)
     features, out = workshop.parts.test.table.slice(0, 300), tmp_path / "out.parquet"
     pq.write_table(features, tmp_path / "in.parquet")
     code = f"""
@@ -166,13 +166,13 @@ import mlflow, pandas
 loaded = mlflow.pyfunc.load_model("models:/churn@champion", dst_path={str(tmp_path)!r})
 loaded.predict(pandas.read_parquet({str(tmp_path / "in.parquet")!r})).to_parquet({str(out)!r})
 """
-    environment = os.environ | {"MLFLOW_TRACKING_URI": record_place(home).url, "DO_NOT_TRACK": "true"}
+    environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_server(home).url, "DO_NOT_TRACK": "true"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
     expected = model.probability(model.frame(features))
     np.testing.assert_array_equal(pq.read_table(out)["churn_probability"], expected)
 
     (tmp_path / "booster.json").write_bytes(b"{}")
-    with hushed():
+    with quiet_mlflow():
         from mlflow.pyfunc import load_model
 
         with pytest.raises(ModelError, match=r"booster\.json is not the file that training wrote"):
@@ -189,13 +189,13 @@ def test_numbers_of_the_card_and_no_others_become_metrics() -> None:
 
 
 def test_aliases_follow_the_links_of_the_current_build(home: Home) -> None:
-    record(home)
+    track_models(home)
     assert aliases(home) == {"champion": "model-000001"}
     challenged(home, 2)
-    record(home)
+    track_models(home)
     assert aliases(home) == {"champion": "model-000001", "challenger": "model-000002"}
     set_model(home.current_build(), home.models / "model-000002")
-    said = record(home)
+    said = track_models(home)
     assert aliases(home) == {"champion": "model-000002"}
     assert said["aliases"] == {"champion": "model-000002", "challenger": None}
     assert said["versions"] == {"model-000001": "1", "model-000002": "2"}
@@ -208,7 +208,7 @@ def test_going_back_takes_the_aliases_along(home: Home) -> None:
         (build / "build.json").write_text(json.dumps({"build_id": build.name}))
     publish_build(home, second, 9)
     set_model(second, keep(home, 2))
-    record(home)
+    track_models(home)
     assert aliases(home) == {"champion": "model-000002"}
     publish(first)
     let_record_follow(home, SILENT)
@@ -221,16 +221,16 @@ def test_without_a_record_going_back_makes_none(home: Home) -> None:
 
 
 def test_again_nothing_is_sent_twice(home: Home) -> None:
-    record(home)
-    assert record(home)["sent"] == []
+    track_models(home)
+    assert track_models(home)["sent"] == []
     assert len(runs(home)) == 1
 
 
 def test_a_lost_record_is_made_anew(home: Home) -> None:
-    record(home)
+    track_models(home)
     challenged(home, 2)
     (home.root / "mlflow.db").unlink()
-    assert record(home)["sent"] == ["model-000001", "model-000002"]
+    assert track_models(home)["sent"] == ["model-000001", "model-000002"]
     assert aliases(home) == {"champion": "model-000001", "challenger": "model-000002"}
 
 
@@ -238,7 +238,7 @@ def test_a_lost_record_is_made_anew(home: Home) -> None:
 def test_killed_half_way_the_run_is_filled_up_next_time(
     home: Home, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    with hushed():
+    with quiet_mlflow():
         from mlflow.tracking import MlflowClient
 
     def killed(*_: object, **__: object) -> None:
@@ -247,9 +247,9 @@ def test_killed_half_way_the_run_is_filled_up_next_time(
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, step, killed)
         with pytest.raises(KeyboardInterrupt):
-            record(home)
+            track_models(home)
     assert aliases_or_none(home) == {}
-    record(home)
+    track_models(home)
     (run,) = runs(home)
     assert (run.info.status, run.data.metrics["roc_auc"]) == ("FINISHED", 0.83)
     assert aliases(home) == {"champion": "model-000001"}
@@ -263,7 +263,7 @@ def aliases_or_none(home: Home) -> dict[str, str]:
 
 def test_a_changed_model_is_not_recorded(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     (home.current_model() / "pipeline.skops").write_bytes(b"another")
-    said = record(home, progress=Progress())
+    said = track_models(home, progress=Progress())
     assert (said["sent"], said["versions"], said["error"]) == ([], {}, None)
     assert "model-000001 is not recorded" in capsys.readouterr().err
     assert aliases_or_none(home) == {}
@@ -279,7 +279,7 @@ def test_a_server_that_is_away_costs_the_record_not_the_model(
     home: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     address = f"http://somebody:secret@127.0.0.1:{free_port()}"
-    said = record(home, tracking=address, progress=Progress())
+    said = track_models(home, tracking=address, progress=Progress())
     out, err = capsys.readouterr()
     assert (said["error"], said["sent"]) == ("Connection refused", [])
     assert out == ""
@@ -289,7 +289,7 @@ def test_a_server_that_is_away_costs_the_record_not_the_model(
 
     challenged(home, 2)
     later = f"sqlite:///{tmp_path}/elsewhere/any.db"
-    assert record(home, tracking=later)["sent"] == ["model-000001", "model-000002"]
+    assert track_models(home, tracking=later)["sent"] == ["model-000001", "model-000002"]
     assert not (home.root / "mlflow.db").exists()
 
 
@@ -301,35 +301,35 @@ def test_a_server_that_never_answers_is_not_waited_for_long(
         listening.bind(("127.0.0.1", 0))
         listening.listen(8)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        assert record(home, tracking=address)["error"] == "no answer in time"
+        assert track_models(home, tracking=address)["error"] == "no answer in time"
 
 
 def test_a_file_that_is_no_database_is_said_at_once(home: Home) -> None:
     (home.root / "mlflow.db").write_text("something else" * 100)
     started = time.monotonic()
-    assert record(home)["error"] == f"{home.root / 'mlflow.db'} is no database: move it away"
+    assert track_models(home)["error"] == f"{home.root / 'mlflow.db'} is no database: move it away"
     assert time.monotonic() - started < 20
 
 
 def test_an_address_of_no_server_is_refused_before_any_work(home: Home) -> None:
     with pytest.raises(UsageError, match="ftp://host is no address of a tracking server"):
-        record_place(home, "ftp://host")
+        tracking_server(home, "ftp://host")
 
 
 def test_where_to_is_asked_then_the_environment_then_the_home(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert record_place(home).url == f"sqlite:///{home.root}/mlflow.db"
+    assert tracking_server(home).url == f"sqlite:///{home.root}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://host:5000")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "shop")
-    assert (record_place(home).url, record_place(home).name) == ("https://host:5000", "shop")
-    assert record_place(home, "http://other").url == "http://other"
+    assert (tracking_server(home).url, tracking_server(home).name) == ("https://host:5000", "shop")
+    assert tracking_server(home, "http://other").url == "http://other"
 
 
 def test_what_a_killed_maker_left_is_cleared(tmp_path: Path) -> None:
     for ending in ("", "-journal"):
         (tmp_path / f".mlflow.db.new{ending}").write_bytes(b"half")
-    with hushed():
+    with quiet_mlflow():
         database.make_database(tmp_path / "mlflow.db")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
     with sqlite3.connect(tmp_path / "mlflow.db") as connection:
@@ -339,7 +339,7 @@ def test_what_a_killed_maker_left_is_cleared(tmp_path: Path) -> None:
 
 def test_nothing_is_reported_and_the_environment_is_as_before() -> None:
     before = dict(os.environ)
-    with hushed():
+    with quiet_mlflow():
         from mlflow.telemetry.utils import is_telemetry_disabled
 
         assert os.environ["DO_NOT_TRACK"] == "true"
@@ -405,9 +405,9 @@ def test_a_real_server_gets_the_same(
     home: Home, server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     challenged(home, 2)
-    said = record(home, tracking=server)
+    said = track_models(home, tracking=server)
     assert (said["sent"], said["error"]) == (["model-000001", "model-000002"], None)
-    assert record(home, tracking=server)["sent"] == []
+    assert track_models(home, tracking=server)["sent"] == []
     assert aliases(home, server) == {"champion": "model-000001", "challenger": "model-000002"}
     run = runs(home, server)[0]
     assert run.data.metrics["roc_auc"] == 0.83
