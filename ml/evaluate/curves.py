@@ -41,12 +41,12 @@ def precision_recall(totals: ThresholdTotals) -> Points:
 
 def gain(totals: ThresholdTotals) -> Points:
     """Recall against the share flagged; a tie is one straight step."""
-    return points(flagged=from_zero(totals.share), found=from_zero(totals.recall))
+    return points(listed=from_zero(totals.share), found=from_zero(totals.recall))
 
 
 def lift(totals: ThresholdTotals) -> Points:
     """Churn rate of the flagged over that of all."""
-    return points(flagged=totals.share, lift=totals.recall / totals.share)
+    return points(listed=totals.share, lift=totals.recall / totals.share)
 
 
 def reliability(rows: Rows, probability: Floats, groups: int = GROUPS) -> Points:

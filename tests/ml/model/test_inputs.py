@@ -49,7 +49,7 @@ def test_a_null_beside_one_value_still_tells_something() -> None:
 def test_what_rules_read_stays_though_two_of_them_are_the_same() -> None:
     """With a year of data, the orders of a year, of a lifetime and ever placed are one and the same."""
     table = pa.table({name: [1.0, 2.0] for name in ("lifetime", "placed", "year", "other")})
-    inputs, left_out = choose_inputs(table, table.column_names, needed=("year", "placed"))
+    inputs, left_out = choose_inputs(table, table.column_names, required=("year", "placed"))
     assert [each.name for each in inputs] == ["placed", "year"]
     assert left_out == dict.fromkeys(("lifetime", "other"), "the same as placed in training")
 
@@ -93,7 +93,7 @@ def test_of_two_equal_columns_one_stays_the_one_that_is_needed() -> None:
     inputs, left_out = choose_inputs(table, table.column_names)
     assert [each.name for each in inputs] == ["first", "other"]
     assert left_out == {"second": "the same as first in training"}
-    inputs, left_out = choose_inputs(table, table.column_names, needed=["second"])
+    inputs, left_out = choose_inputs(table, table.column_names, required=["second"])
     assert [each.name for each in inputs] == ["second", "other"]
     assert left_out == {"first": "the same as second in training"}
 
