@@ -1,13 +1,15 @@
-"""Exploration: what one should have seen before one trains, as a page; labels of later parts stay unseen.
+"""Exploration of the labelled rows before training, as a page; labels of later parts are not read.
 
-rows        labelled rows with every feature; labels beyond the training part are taken out first
-columns     each feature as numbers or texts, with what it is
-shape       one feature: values, missing, outliers, distribution by label, what it alone tells
-over_time   population and churn rate by cut-off
-together    correlations, and features that nearly repeat each other
-findings    what to look at first
-page        the page; time_pictures, feature_pictures and cards are its parts
-run         the steps in their order
+exploration        the steps in their order
+rows               labelled rows with every feature; labels outside the training part are removed first
+columns            each feature as numbers or texts, with its kind
+shape              one feature: values, nulls, outliers, distribution by label, its own ROC-AUC
+precision          the interval of that ROC-AUC
+over_time          population and churn rate by cut-off
+together           correlations, and near-duplicates of features
+definitions        other definitions of churn for the gaps between orders
+findings           what to look at first
+exploration_page   the page; population_pictures, feature_pictures and cards are its parts
 """
 
 from ml.explore.exploration import explore

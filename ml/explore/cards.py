@@ -1,4 +1,4 @@
-"""One card a feature: what it is, its values by label, how it moved; from ``look_at``'s plain values."""
+"""One card a feature: its kind, its values by label, its movement; from the result of ``look_at``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ CARD = Markup(
     "{picture}{movement}</div>"
 )
 HISTOGRAM_HEIGHT, SPARK_HEIGHT = 6, 1.6  # rem
-TELLS_NOTHING = 0.505  # a ROC-AUC below says nothing of a direction
+NO_DIRECTION = 0.505  # a ROC-AUC below is not enough to name a direction
 WORDS = {INSTANT: "age in days when asked", FLAG: "yes or no", TEXT: "text", "number": "number"}
 
 
@@ -29,7 +29,7 @@ def card(shape: Mapping[str, Any], base_rate: float, parts: Sequence[str]) -> Ma
     Parameters
     ----------
     parts : sequence of str
-        The part that each cut-off belongs to.
+        The part of each cut-off.
     """
     return CARD.format(
         name=shape["name"],
@@ -41,7 +41,7 @@ def card(shape: Mapping[str, Any], base_rate: float, parts: Sequence[str]) -> Ma
 
 
 def about(shape: Mapping[str, Any]) -> str:
-    """Kind, nulls, values, what it tells."""
+    """Kind, nulls, values, ROC-AUC."""
     varies = shape["distinct"] > 1
     facts = [
         f"{WORDS[shape['kind']]}, {shape['type']}",
@@ -53,7 +53,7 @@ def about(shape: Mapping[str, Any]) -> str:
         facts.append(f"{least} to {most}, median {middle}")
     if shape["auc"] is not None and varies:
         direction = ""
-        if shape["rising"] is not None and shape["auc"] >= TELLS_NOTHING:
+        if shape["rising"] is not None and shape["auc"] >= NO_DIRECTION:
             direction = f", {'high' if shape['rising'] else 'low'} values churn"
         facts.append(f"ROC-AUC {auc_with_interval(shape)}{direction}")
     text = "; ".join(facts)
@@ -61,7 +61,6 @@ def about(shape: Mapping[str, Any]) -> str:
 
 
 def auc_with_interval(shape: Mapping[str, Any]) -> str:
-    """A feature's own ROC-AUC with its interval."""
     low, high = shape["auc_interval"]
     return f"{shape['auc']:.3f} [{low:.3f}, {high:.3f}]"
 
@@ -84,7 +83,7 @@ def picture(shape: Mapping[str, Any], base_rate: float) -> Markup:
 
 
 def histogram(bins: Mapping[str, Any]) -> Markup:
-    """Both classes over one axis: those who stayed as an area, those who churned as a line."""
+    """Both classes on one axis: stayers as an area, churners as a line."""
     edges = np.asarray(bins["edges"])
     axis = linear(edges.tolist(), low=edges[0], high=edges[-1], whole=bins["whole"])
     if bins["scale"] == "log":
@@ -102,7 +101,7 @@ def histogram(bins: Mapping[str, Any]) -> Markup:
 
 
 def movement(shape: Mapping[str, Any], parts: Sequence[str]) -> Markup:
-    """Its mean, or share of yes, from cut-off to cut-off, later parts in their own colour."""
+    """The mean, or share of yes, by cut-off; later parts in a colour of their own."""
     values = np.array([np.nan if value is None else value for value in shape["movement"]], float)
     known = values[np.isfinite(values)]
     if shape["kind"] == INSTANT or len(values) < 3 or len(np.unique(known)) < 2:

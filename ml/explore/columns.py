@@ -1,6 +1,6 @@
-"""Each feature of a table as an array, with what it is: a number, a flag, a text or an instant.
+"""Each feature of a table as an array, with its kind: a number, a flag, a text or an instant.
 
-Whatever column a table has beyond its keys counts as a feature, be it in the catalog or not.
+All columns except the keys are features, also those that are not in the catalog.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from ml.model.inputs import FLAG, TEXT, UNKNOWN_TEXT, kind_of
 
 INSTANT = "instant"
 COMPUTED = "computed when asked"
-STRANGE = "in no feature model"
+NOT_IN_CATALOG = "in no feature model"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Column:
     numbers : array of shape (rows,)
         NaN where null; a flag is 0 or 1, an instant its age in days when asked. Empty for a text.
     texts : array of shape (rows,)
-        Empty but for a text.
+        Empty unless a text.
     """
 
     name: str
@@ -45,7 +45,6 @@ class Column:
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """Where it is null."""
         return self.texts == UNKNOWN_TEXT if self.kind == TEXT else np.isnan(self.numbers)
 
     @property
@@ -56,8 +55,7 @@ class Column:
         words = np.where(self.numbers >= 0.5, "yes", "no").astype(object)
         return np.where(np.isnan(self.numbers), UNKNOWN_TEXT, words)
 
-    def only(self, rows: NDArray[np.bool_]) -> "Column":
-        """The same feature in some of the rows."""
+    def take(self, rows: NDArray[np.bool_]) -> "Column":
         numbers = self.numbers[rows] if len(self.numbers) else self.numbers
         texts = self.texts[rows] if len(self.texts) else self.texts
         return replace(self, numbers=numbers, texts=texts)
@@ -66,7 +64,7 @@ class Column:
 def columns_of(table: pa.Table, catalog: Catalog) -> Iterator[Column]:
     """Every feature of ``table``, one at a time."""
     types = {feature.name: feature.sql_type.lower() for feature in catalog.features}
-    told = {feature.name: feature.description for feature in catalog.features}
+    descriptions = {feature.name: feature.description for feature in catalog.features}
     subjects = {feature.name: view.subject for view in catalog.views for feature in view.features}
     subjects |= dict.fromkeys(catalog.formulas, COMPUTED)
     empty = np.empty(0)
@@ -75,26 +73,20 @@ def columns_of(table: pa.Table, catalog: Catalog) -> Iterator[Column]:
             continue
         column = table[name]
         kind = kind_of(column.type) or INSTANT
-        is_text = kind == TEXT
+        numbers, texts = empty, empty.astype(object)
+        if kind == TEXT:
+            texts = np.asarray(column.fill_null(UNKNOWN_TEXT).to_pylist(), dtype=object)
+        else:
+            numbers = as_numbers(column, table["event_timestamp"])
         yield Column(
             name=name,
             kind=kind,
             type=types.get(name, str(column.type)),
-            subject=subjects.get(name, STRANGE),
-            description=told.get(name, ""),
-            numbers=empty if is_text else as_numbers(column, table["event_timestamp"]),
-            texts=texts_of(column) if is_text else empty.astype(object),
+            subject=subjects.get(name, NOT_IN_CATALOG),
+            description=descriptions.get(name, ""),
+            numbers=numbers,
+            texts=texts,
         )
 
 
-def texts_of(column: pa.ChunkedArray) -> NDArray[np.object_]:
-    """Texts, nulls said in words."""
-    return np.asarray(column.fill_null(UNKNOWN_TEXT).to_pylist(), dtype=object)
-
-
-def is_input(column: Column) -> bool:
-    """Whether a model could read it: instants go in as their age, which is a feature of its own."""
-    return column.kind != INSTANT
-
-
-__all__ = ["FLAG", "INSTANT", "TEXT", "Column", "columns_of", "is_input"]
+__all__ = ["FLAG", "INSTANT", "TEXT", "Column", "columns_of"]

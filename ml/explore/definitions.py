@@ -1,7 +1,6 @@
-"""Definitions of churn that fit how often people buy: from the gaps between a customer's orders.
+"""Definitions of churn that are usable for the gaps between a customer's orders, and the one proposed.
 
-Order instants come in; what the present definition and others would give comes out, and which of them is
-proposed. Only orders that the training rows' labels have seen are read: later parts stay unseen.
+Only orders that the labels of the training rows depend on are read, none of later parts.
 """
 
 from collections.abc import Sequence
@@ -18,15 +17,14 @@ from ml.common.instants import parse_instant
 from ml.config.problem import Problem
 from ml.explore.rows import Rows
 from ml.features.labels import parquet
-from ml.featurestore.catalog import Catalog
 
 LAST_ORDER = "last_order_at"
-HORIZONS = (7, 14, 30, 60, 90, 120, 180, 365)  # round numbers of days that a team can speak of
+HORIZONS = (7, 14, 30, 60, 90, 120, 180, 365)  # round numbers of days
 SPANS = (14, 30, 60, 90, 180, 365, 730)
-QUANTILE = 0.8  # of the gaps: who is silent for longer is late by the measure of four gaps in five
-TOO_MUCH, TOO_LITTLE = 0.6, 0.02  # shares of churners between which a definition tells people apart
+QUANTILE = 0.8  # of the gaps: a longer silence is longer than four gaps in five
+TOO_MUCH, TOO_LITTLE = 0.6, 0.02  # churn rates between which a definition is usable
 DAY = 86_400.0
-MOST_CUSTOMERS = 20_000  # drawn by a hash of the key: the shares need no more
+MOST_CUSTOMERS = 20_000  # drawn by a hash of the key, enough for shares
 Days = NDArray[np.float64]
 
 
@@ -41,9 +39,9 @@ class Orders:
     days : array of shape (orders,)
         Days since the first order of all, ascending within a customer.
     end : float
-        Days until which orders are seen.
+        Days until which orders are known.
     weight : float
-        How many customers each of these stands for, where only some were drawn.
+        Number of customers that each drawn customer represents.
     """
 
     customers: NDArray[np.int64]
@@ -53,20 +51,20 @@ class Orders:
 
     @property
     def gaps(self) -> Days:
-        """Days between a customer's orders that follow each other."""
+        """Days between consecutive orders of a customer."""
         return np.diff(self.days)[np.diff(self.customers) == 0]
 
     def returned_within(self, days: float) -> float | None:
-        """The share of orders followed by another within so many days, of those seen for as long."""
+        """The share of orders followed by another within so many days, of those at least so old."""
         following = np.full(len(self.days), np.inf)
         same = np.diff(self.customers) == 0
         following[:-1][same] = np.diff(self.days)[same]
-        seen = self.days + days <= self.end
-        return float((following[seen] <= days).mean()) if seen.any() else None
+        old_enough = self.days + days <= self.end
+        return float((following[old_enough] <= days).mean()) if old_enough.any() else None
 
 
 def find_definitions(rows: Rows) -> dict[str, Any] | None:
-    """What definitions of churn would give on the orders of a build; None where it has no order instants.
+    """Results of several definitions of churn on the orders of a build; None where it has no order instants.
 
     Returns
     -------
@@ -74,7 +72,7 @@ def find_definitions(rows: Rows) -> dict[str, Any] | None:
         ``gaps`` (their number and the days of their quantiles), ``returned`` (share of orders followed by
         another within so many days), ``choices`` (horizon_days, active_within_days, cutoff_every_days,
         cutoffs, customers, churn_rate, is_present, is_proposed), ``sentence`` (None where the present one
-        fits).
+        is usable).
     """
     orders = read_orders(rows)
     return None if orders is None or not len(orders.gaps) else propose(orders, rows.problem)
@@ -82,7 +80,8 @@ def find_definitions(rows: Rows) -> dict[str, Any] | None:
 
 def read_orders(rows: Rows) -> Orders | None:
     """The orders known by the end of the last training label."""
-    view = view_of_orders(rows.catalog)
+    # The feature table that has each customer's last order.
+    view = next((feature.view for feature in rows.catalog.stored if feature.name == LAST_ORDER), None)
     if view is None or not rows.split.train:
         return None
     end = rows.split.train[-1] + rows.problem.gap
@@ -92,79 +91,75 @@ def read_orders(rows: Rows) -> Orders | None:
         where event_timestamp <= $end and {LAST_ORDER} <= $end and hash(customer_id) % $every = 0
         order by customer_id, ordered_at
     """
-    every = (
-        -(-int(rows.manifest["rows"]["int_customers"]) // MOST_CUSTOMERS) if "rows" in rows.manifest else 1
-    )
+    customers = int(rows.manifest["rows"]["int_customers"]) if "rows" in rows.manifest else 1
+    every = -(-customers // MOST_CUSTOMERS)
     with duckdb.connect() as connection:
         table = connection.execute(query, {"end": end, "every": every}).to_arrow_table()
     return orders_of(table, end, float(every)) if len(table) else None
 
 
-def view_of_orders(catalog: Catalog) -> str | None:
-    """The feature table that has each customer's last order."""
-    return next((feature.view for feature in catalog.stored if feature.name == LAST_ORDER), None)
-
-
 def orders_of(table: pa.Table, end: datetime, weight: float = 1.0) -> Orders:
-    """Rows of customer_id and ordered_at, in this order, as numbers."""
+    """Orders from rows of customer_id and ordered_at, sorted by both."""
     customers = table["customer_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     instants = table["ordered_at"].to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6 / DAY
     first = instants.min()
-    ended = np.datetime64(end, "us").astype(np.int64) / 1e6 / DAY
-    return Orders(customers.astype(np.int64), instants - first, float(ended - first), weight)
+    last = np.datetime64(end, "us").astype(np.int64) / 1e6 / DAY
+    return Orders(customers.astype(np.int64), instants - first, float(last - first), weight)
 
 
 def propose(orders: Orders, problem: Problem) -> dict[str, Any]:
-    """Every definition that the history has room for, and the one proposed."""
+    """Every definition for which the history is long enough, and the one proposed."""
     present = (problem.horizon_days, problem.active_within_days, problem.cutoff_every_days)
-    others = [(horizon, span_for(horizon), every_for(horizon)) for horizon in HORIZONS]
-    asked = sorted({present, *others})
-    choices = [choice(orders, *each) | {"is_present": each == present} for each in asked]
-    choices = [each for each in choices if each["cutoffs"] or each["is_present"]]
-    now = next(each for each in choices if each["is_present"])
-    proposed = now if fits(now) else best_of(orders, choices, now)
-    for each in choices:
-        each["is_proposed"] = each is proposed
+    others = [(horizon, span_for(horizon), cadence_for(horizon)) for horizon in HORIZONS]
+    definitions = sorted({present, *others})
+    choices = [
+        choice(orders, *definition) | {"is_present": definition == present} for definition in definitions
+    ]
+    choices = [option for option in choices if option["cutoffs"] or option["is_present"]]
+    now = next(option for option in choices if option["is_present"])
+    proposed = now if is_usable(now) else best_of(orders, choices, now)
+    for option in choices:
+        option["is_proposed"] = option is proposed
     quantiles = np.quantile(orders.gaps, (0.5, QUANTILE, 0.9)).tolist()
-    named = dict(zip(("median", "of_80_percent", "of_90_percent"), quantiles, strict=True))
+    by_name = dict(zip(("median", "of_80_percent", "of_90_percent"), quantiles, strict=True))
     return {
-        "gaps": {"gaps": len(orders.gaps), **named},
+        "gaps": {"gaps": len(orders.gaps), **by_name},
         "returned": [{"days": days, "share": orders.returned_within(days)} for days in HORIZONS],
         "choices": choices,
-        "sentence": None if fits(now) else sentence(now, proposed, named["median"]),
+        "sentence": None if is_usable(now) else sentence(now, proposed, by_name["median"]),
     }
 
 
-def fits(found: dict[str, Any]) -> bool:
-    """Whether a definition tells people apart."""
-    rate = found["churn_rate"]
+def is_usable(option: dict[str, Any]) -> bool:
+    """Whether the churn rate of a definition is neither too small nor too great."""
+    rate = option["churn_rate"]
     return rate is not None and TOO_LITTLE <= rate <= TOO_MUCH
 
 
 def best_of(orders: Orders, choices: Sequence[dict[str, Any]], now: dict[str, Any]) -> dict[str, Any]:
-    """The shortest horizon that fits and spans long gaps, else the longest that fits, else the present."""
-    aim = float(np.quantile(orders.gaps, QUANTILE))
-    fitting = [each for each in choices if fits(each)]
-    spanning = [each for each in fitting if each["horizon_days"] >= aim]
-    return next(iter(spanning), fitting[-1] if fitting else now)
+    """The usable one with the shortest horizon that spans long gaps, else with the longest, else ``now``."""
+    long_gap = float(np.quantile(orders.gaps, QUANTILE))
+    usable = [option for option in choices if is_usable(option)]
+    spanning = [option for option in usable if option["horizon_days"] >= long_gap]
+    return next(iter(spanning), usable[-1] if usable else now)
 
 
 def span_for(horizon: int) -> int:
-    """The smallest round span of at least twice the horizon: who bought within it is still a customer."""
+    """The smallest round activity span of at least twice the horizon."""
     return next((span for span in SPANS if span >= 2 * horizon), SPANS[-1])
 
 
-def every_for(horizon: int) -> int:
-    """A week, or a quarter of a long horizon in whole weeks: neighbours share most of their label anyway."""
+def cadence_for(horizon: int) -> int:
+    """A week, or a quarter of a long horizon in whole weeks, as neighbouring labels are mostly equal."""
     return max(7, horizon // 4 // 7 * 7)
 
 
 def choice(orders: Orders, horizon: int, active: int, every: int) -> dict[str, Any]:
-    """What one definition gives: cut-offs, the median number of customers at one, and their churn rate."""
+    """One definition with its cut-offs, the median number of customers at one, and their churn rate."""
     last = orders.end - horizon
     cutoffs = np.arange(last, 0, -every)[::-1] if last > 0 else np.empty(0)
-    asked = [at_cutoff(orders, cutoff, horizon, active) for cutoff in cutoffs]
-    customers, churned = np.array(asked, dtype=np.int64).reshape(-1, 2).T
+    counts = [at_cutoff(orders, cutoff, horizon, active) for cutoff in cutoffs]
+    customers, churned = np.array(counts, dtype=np.int64).reshape(-1, 2).T
     return {
         "horizon_days": horizon,
         "active_within_days": active,
@@ -184,16 +179,16 @@ def at_cutoff(orders: Orders, cutoff: float, horizon: int, active: int) -> tuple
 
 
 def sentence(now: dict[str, Any], proposed: dict[str, Any], median: float) -> str:
-    """What is wrong with the present definition, and what would fit."""
+    """What is wrong with the present definition, and which one is proposed."""
     rate = now["churn_rate"]
     if rate is None:
-        said = f"with horizon_days {now['horizon_days']} the history has no cut-off to ask at"
+        fault = f"with horizon_days {now['horizon_days']} the history has no cut-off to ask at"
     else:
-        said = f"{rate:.0%} churn within {now['horizon_days']} days, for people buy every {median:,.0f} days"
+        fault = f"{rate:.0%} churn within {now['horizon_days']} days, for people buy every {median:,.0f} days"
     if proposed is now:
-        return f"{said} (median gap), and no other definition would tell people apart"
+        return f"{fault} (median gap), and no other definition would tell people apart"
     return (
-        f"{said} (median gap): horizon_days {proposed['horizon_days']}, active_within_days "
+        f"{fault} (median gap): horizon_days {proposed['horizon_days']}, active_within_days "
         f"{proposed['active_within_days']}, cutoff_every_days {proposed['cutoff_every_days']} would give "
         f"{proposed['churn_rate']:.0%} of {proposed['customers']:,} customers a cut-off"
     )

@@ -1,4 +1,4 @@
-"""Exploration, step by step: rows, each feature, all of them together, what to look at, the page."""
+"""Exploration, step by step: rows, each feature, all features together, findings, the page."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from ml.explore.columns import Column, columns_of
 from ml.explore.definitions import find_definitions
 from ml.explore.findings import (
     Finding,
-    by_weight,
+    by_severity,
     of_all,
     of_column,
     of_definitions,
@@ -41,20 +41,20 @@ def explore(
     problem: Problem | str | Path | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Look at the labelled rows of the current build, and write what there is to see as a page.
+    """Explore the labelled rows of the current build, and write the results as a page.
 
     Parameters
     ----------
     out : path, optional
-        Where the page goes, by default ``explore/<build>.html`` in the home.
+        The file of the page, by default ``explore/<build>.html`` in the home.
 
     Returns
     -------
     dict
         build_id, load_id, data_clock, problem, split, rows (labelled, by part), looked_at (the training rows
-        that were read: rows, of, customers, churn_rate), population and base_rates (by cut-off), and what
-        ``look_at`` finds: cutoffs, features, correlations, findings; definitions (what other horizons
-        would give, see ``definitions``); page (the file).
+        that were read: rows, of, customers, churn_rate), population and base_rates (by cut-off), the results
+        of ``look_at``: cutoffs, features, correlations, findings; definitions (results of other horizons,
+        see ``definitions``); page (the file).
 
     Raises
     ------
@@ -64,25 +64,25 @@ def explore(
     from ml.explore.exploration_page import page
     from ml.page.document import write_whole
 
-    house = Home.at(home)
-    asked = problem_for(house, problem, progress)
-    with house.reading() as build, progress.bar("reading rows", 100) as bar:
-        rows = read_labelled(build, asked)
+    home = Home.at(home)
+    problem = problem_for(home, problem, progress)
+    with home.reading() as build, progress.bar("reading rows", 100) as bar:
+        rows = read_labelled(build, problem)
         bar.step("looking at features", 20)
         undated = list(undated_features(build, rows.catalog))
-        result = origin(rows) | look_at(rows.table, rows.catalog, asked.seed, bar, undated)
+        result = row_facts(rows) | look_at(rows.table, rows.catalog, problem.seed, bar, undated)
         result["population"] = population(build, rows.split)
         result["base_rates"] = base_rates(build, rows.split)
         result["definitions"] = find_definitions(rows)
-        if found := of_definitions(result["definitions"]):
-            result["findings"] = by_weight([*result["findings"], found])
-    file = Path(out) if out else house.root / "explore" / f"{result['build_id']}.html"
+        if unfit := of_definitions(result["definitions"]):
+            result["findings"] = by_severity([*result["findings"], unfit])
+    file = Path(out) if out else home.root / "explore" / f"{result['build_id']}.html"
     write_whole(file, page(result))
     return result | {"page": str(file)}
 
 
-def origin(rows: Rows) -> dict[str, Any]:
-    """Which rows were looked at, and where they come from."""
+def row_facts(rows: Rows) -> dict[str, Any]:
+    """The rows that are explored, and their build, problem and split."""
     train = rows.train
     return {
         "build_id": rows.build.name,
@@ -104,61 +104,51 @@ def origin(rows: Rows) -> dict[str, Any]:
 def look_at(
     table: pa.Table, catalog: Catalog, seed: int, bar: Bar | None = None, undated: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Look at every feature of a table, those that no feature model describes among them.
+    """Explore every feature of a table, also those that are in no feature model.
 
     Parameters
     ----------
     table : Table
-        customer_id, event_timestamp, churned, split (train, validation, test), then features. Only training
-        rows are looked at, but for how a feature moves from cut-off to cut-off, which needs no label.
+        customer_id, event_timestamp, churned, split (train, validation, test), then features. Later rows are
+        used only for the movement and stability of features, which need no label.
     undated : sequence of str
-        Features that no model may read, for they have no clock.
+        Features that no model may read because they have no clock.
 
     Returns
     -------
     dict
-        cutoffs; features (see ``shape.shape_of``, with ``psi``, how far the test part is from training, and
-        ``movement`` by cut-off); correlations (see ``together``); findings (see ``findings``).
+        cutoffs; features (see ``shape.shape_of``, with ``psi``, the distance of the test part from training,
+        and ``movement`` by cut-off); correlations (see ``together``); findings (see ``findings``).
     """
     part = np.asarray(table["split"].to_pylist())
     train, test = part == "train", part == "test"
-    trained = table.filter(pa.array(train))
-    churned = trained["churned"].to_numpy() == 1
-    half = halves(trained["customer_id"], seed)
-    customers = codes_of(table["customer_id"])
+    train_rows = table.filter(pa.array(train))
+    churned = train_rows["churned"].to_numpy() == 1
+    half = halves(train_rows["customer_id"], seed)
+    customers = table["customer_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     cutoffs = table["event_timestamp"].to_numpy()
-    shapes, still, kept = list[dict[str, Any]](), list[str](), list[Column]()
+    shapes, still, columns = list[dict[str, Any]](), list[str](), list[Column]()
     findings: list[Finding] = list(of_undated(undated))
     for column in columns_of(table, catalog):
-        known = column.only(train)
-        shape = shape_of(known, churned, half, customers[train])
-        shape["psi"] = stability(known, column.only(test))
+        in_train = column.take(train)
+        shape = shape_of(in_train, churned, half, customers[train])
+        shape["psi"] = stability(in_train, column.take(test))
         shape["movement"] = movement(column, cutoffs)
-        findings += of_column(known, shape, churned, customers[train])
+        findings += of_column(in_train, shape, churned, customers[train])
         still += [column.name] if stands_still(column, customers, shape["auc_interval"]) else []
         shapes.append(shape)
-        kept.append(known)
+        columns.append(in_train)
         if bar is not None:
             bar.set_to(20 + 60 * len(shapes) // max(len(table.column_names) - len(KEYS), 1), 100)
-    together = correlations(kept, seed)
+    together = correlations(columns, seed)
     findings += of_all(shapes, still, together.pop("families"), churned)
+    instants, first = np.unique(cutoffs.astype("datetime64[us]"), return_index=True)
     return {
-        "cutoffs": cutoff_parts(cutoffs, part),
+        "cutoffs": [
+            {"cutoff": format_instant(instant), "part": str(name)}
+            for instant, name in zip(instants.tolist(), part[first], strict=True)
+        ],
         "features": shapes,
         "correlations": together,
-        "findings": by_weight(findings),
+        "findings": by_severity(findings),
     }
-
-
-def codes_of(column: pa.ChunkedArray) -> np.ndarray:
-    """A small whole number for each different value."""
-    return column.combine_chunks().dictionary_encode().indices.to_numpy()
-
-
-def cutoff_parts(cutoffs: np.ndarray, part: Sequence[str] | np.ndarray) -> list[dict[str, str]]:
-    """Each cut-off with its part, ascending."""
-    different, first = np.unique(cutoffs, return_index=True)
-    return [
-        {"cutoff": format_instant(instant), "part": str(part[place])}
-        for instant, place in zip(different.astype("datetime64[us]").tolist(), first, strict=True)
-    ]

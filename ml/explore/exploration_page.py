@@ -1,4 +1,4 @@
-"""The exploration as one HTML page that needs nothing else; pictures first, readable on a phone."""
+"""The exploration as one self-contained HTML page; pictures first, readable on a phone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ Result = Mapping[str, Any]
 
 
 def page(result: Result) -> str:
-    """The page as text, from the plain values that ``explore`` found."""
+    """The page as text, from the results of ``explore``."""
     contents: Sections[Result] = {
         "time": ("Who is asked, and who churns", over_time),
         "definition": ("Whether the definition fits", definitions),
@@ -36,7 +36,7 @@ def page(result: Result) -> str:
         "gaps": ("Nulls and outliers", gaps),
         "together": ("Features that go together", together),
         "features": ("Every feature", features),
-        "made": ("How this page was made", made),
+        "made": ("How this page was made", method),
     }
     problem, title = result["problem"], f"Exploration of {result['build_id']}"
     about = (
@@ -52,7 +52,6 @@ def page(result: Result) -> str:
 
 
 def at_a_glance(result: Result) -> list[tuple[str, str]]:
-    """The tiles."""
     sample, kinds = result["looked_at"], [shape["kind"] for shape in result["features"]]
     cutoffs = sum(1 for cutoff in result["population"] if cutoff["part"] != "no label yet")
     sampled = f"; {sample['rows']:,} looked at" if sample["rows"] < sample["of"] else ""
@@ -69,7 +68,7 @@ def at_a_glance(result: Result) -> list[tuple[str, str]]:
 
 
 def findings(result: Result) -> list[Markup]:
-    """The list of findings; families of near-duplicates stand one by one in their own section."""
+    """The list of findings; families of near-duplicates have their own section."""
     entries: list[tuple[str, str, Text]] = [
         (finding["tone"], f"{finding['what']}.", finding["said"])
         for finding in result["findings"]
@@ -82,8 +81,8 @@ def findings(result: Result) -> list[Markup]:
     return [notes(entries)] if entries else [paragraph("Nothing stands out.")]
 
 
-def made(result: Result) -> list[Markup]:
-    """What was read, and how to have it again."""
+def method(result: Result) -> list[Markup]:
+    """The rows that were read, and the command that repeats it."""
     sample, seed = result["looked_at"], result["problem"]["seed"]
     sampled = (
         f"{sample['rows']:,} of {sample['of']:,} training rows, drawn by a hash with seed {seed}"

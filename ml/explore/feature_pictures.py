@@ -1,4 +1,4 @@
-"""The exploration's pictures of features: alone, their gaps, together, and each on a card."""
+"""The exploration's pictures of features: alone, their nulls and outliers, together, and each on a card."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -19,7 +19,7 @@ from ml.page.rows import EMPTY, Bar, breakable, figure, strip
 
 Result = Mapping[str, Any]
 BEST_SHOWN, GAPS_SHOWN = 30, 12  # bars before the fold
-SPARE = 2  # bars for which a fold would not pay
+SPARE = 2  # more bars than that are folded
 FAINT = 0.1  # correlations below are not drawn
 COLUMNS = (
     "feature",
@@ -37,21 +37,20 @@ COLUMNS = (
 
 
 def families_of(result: Result) -> list[Result]:
-    """The findings of near-duplicates."""
     return [finding for finding in result["findings"] if finding["what"] == NEAR_DUPLICATES]
 
 
 def link(name: str) -> Markup:
-    """A feature's name, leading to its card."""
+    """A feature's name as a link to its card."""
     return Markup('<a href="#f-{}">{}</a>').format(name, breakable(name))
 
 
 def alone(result: Result) -> list[Markup]:
     """ROC-AUC of every input, the best first."""
-    known = [shape for shape in result["features"] if shape["auc"] is not None and shape["distinct"] > 1]
-    if not known:
+    shapes = [shape for shape in result["features"] if shape["auc"] is not None and shape["distinct"] > 1]
+    if not shapes:
         return [paragraph("Only one class is in the training rows: nothing can be told apart.")]
-    inputs = [shape for shape in known if shape["kind"] != INSTANT or shape["auc"] > LIMIT]
+    inputs = [shape for shape in shapes if shape["kind"] != INSTANT or shape["auc"] > LIMIT]
     bars = [
         Bar(
             link(shape["name"]),
@@ -72,7 +71,7 @@ def alone(result: Result) -> list[Markup]:
 
 
 def gaps(result: Result) -> list[Markup]:
-    """What is null, and what lies outside the fences."""
+    """Nulls, and values outside the fences."""
     inputs = [shape for shape in result["features"] if shape["kind"] != INSTANT]
     nulls = [
         Bar(link(shape["name"]), shape["missing"], percent(shape["missing"]))
@@ -126,7 +125,7 @@ def together(result: Result) -> list[Markup]:
 
 
 def cells(name: str, names: Sequence[str], row: Sequence[float | None]) -> list[tuple[float, str, str]]:
-    """One row of the matrix; what is faint is left out."""
+    """One row of the matrix; weak correlations are left out."""
     return [
         (0.0, "a", "")
         if value is None or abs(value) < FAINT
@@ -162,12 +161,12 @@ def features(result: Result) -> list[Markup]:
 
 
 def varies(shape: Result) -> bool:
-    """Whether there is anything to see; a value and nulls are two things."""
+    """Whether it has two different values, counting null as one."""
     return shape["missing"] < 1 and (shape["distinct"] > 1 or shape["missing"] > 0)
 
 
 def constant(shapes: Sequence[Result]) -> list[Markup]:
-    """The features of which there is nothing to see, in one paragraph."""
+    """The features that do not vary, in one paragraph."""
     if not shapes:
         return []
     entry = Markup('<span id="f-{}">{} ({})</span>')
@@ -183,7 +182,6 @@ def constant(shapes: Sequence[Result]) -> list[Markup]:
 
 
 def table_row(shape: Result) -> list[str | Markup]:
-    """One feature in numbers."""
     numbers = shape["numbers"] or {}
     return [
         link(shape["name"]),

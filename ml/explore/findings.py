@@ -1,7 +1,7 @@
-"""What to look at first: leaks, then what keeps a model from learning, then what is merely worth knowing.
+"""Findings of the exploration: leakage first, then obstacles to training, then other notes.
 
-Each finding is a tone (bad: training would be wrong; dull: look twice; good: nothing to do), what it is, the
-features, a sentence.
+Each finding has a tone (bad: training would be wrong; dull: check it; good: nothing to do), a title, the
+features and a sentence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,25 +18,24 @@ from ml.featurestore.attributes import note
 from ml.metrics.single_feature_auc import LIMIT
 from ml.page.figures import percent
 
-SUSPICIOUS = 0.9
-MOSTLY = 0.95
-SHIFTED = 0.25
+SUSPICIOUS = 0.9  # ROC-AUC of one feature, short of the limit of a leakage suspect
+MOSTLY = 0.95  # share of nulls
+SHIFTED = 0.25  # stability index, by the usual rule of thumb
 MANY_TEXTS = 50
-FAR_OUT = 0.1
+FAR_OUT = 0.1  # share of outliers
 FEWEST_CHURNERS = 100
 FEWEST_CUSTOMERS = 30
-FEWEST_VISITS = 5
-SHOWN = 8
+FEWEST_VISITS = 5  # rows of a customer, without which a feature could not show a change
+SHOWN = 8  # names in a sentence
 NEAR_DUPLICATES = "near-duplicates"
-# lower end of the ROC-AUC's interval above which a text or flag that never changes is worth a second look
-TELLS = 0.55
+# Lower end of the ROC-AUC's interval above which a text or flag that never changes is worth a check.
+INFORMATIVE = 0.55
 Finding = dict[str, Any]
 Interval = Sequence[float] | None
 
 
-def finding(tone: str, what: str, features: Sequence[str], said: str) -> Finding:
-    """One finding, as plain values."""
-    return {"tone": tone, "what": what, "features": list(features), "said": said}
+def finding(tone: str, title: str, features: Sequence[str], sentence: str) -> Finding:
+    return {"tone": tone, "what": title, "features": list(features), "said": sentence}
 
 
 def of_column(
@@ -45,43 +44,43 @@ def of_column(
     churned: Flags,
     customers: NDArray[np.intp],
 ) -> Iterator[Finding]:
-    """What the training rows say against one feature."""
+    """Findings on one feature in the training rows."""
     name, auc = column.name, shape["auc"]
     if auc is not None and auc > LIMIT:
-        said = (
+        sentence = (
             f"{name} alone tells who churned: ROC-AUC {auc:.3f} on training rows, above {LIMIT}. Perhaps the "
             "label was made from it, or it is known only later: look where it comes from before you train."
         )
-        yield finding("bad", "tells the label", [name], said)
+        yield finding("bad", "tells the label", [name], sentence)
     elif auc is not None and auc > SUSPICIOUS:
-        said = f"{name} alone reaches ROC-AUC {auc:.3f} on training rows; honest features seldom do."
-        yield finding("dull", "tells very much", [name], said)
+        sentence = f"{name} alone reaches ROC-AUC {auc:.3f} on training rows; honest features seldom do."
+        yield finding("dull", "tells very much", [name], sentence)
     elif group := certain_group(column, churned, customers):
         yield finding("dull", "a sure sign", [name], group)
     if after := int((column.numbers < 0).sum()) if column.kind == INSTANT else 0:
-        said = (
+        sentence = (
             f"{name} lies after the instant that was asked about in {counted(after, 'training row')} "
             f"({percent(after / len(churned))}): a fact from the future. Correct its feature model."
         )
-        yield finding("bad", "from the future", [name], said)
+        yield finding("bad", "from the future", [name], sentence)
     if shape["infinite"]:
-        said = (
+        sentence = (
             f"{name} is infinite in {counted(shape['infinite'], 'row')}, which training refuses: make its "
             "definition null there."
         )
-        yield finding("bad", "infinite", [name], said)
+        yield finding("bad", "infinite", [name], sentence)
     if column.kind == TEXT and shape["distinct"] > MANY_TEXTS:
-        said = f"{name} has {shape['distinct']:,} different texts; single ones are seldom worth a column."
-        yield finding("dull", "many texts", [name], said)
+        sentence = f"{name} has {shape['distinct']:,} different texts; single ones are seldom worth a column."
+        yield finding("dull", "many texts", [name], sentence)
 
 
 def certain_group(column: Column, churned: Flags, customers: NDArray[np.intp]) -> str | None:
-    """A tenth, a text or the nulls of a feature, in which every row of many customers churned."""
+    """A sentence on a tenth, a text or the nulls of a feature in which all rows of many customers churned."""
     if churned.all():
         return None
     codes = bin_codes(column, column)
-    rows, gone = np.bincount(codes), np.bincount(codes, weights=churned)
-    for code in np.flatnonzero((rows == gone) & (rows > 0)):
+    rows, churners = np.bincount(codes), np.bincount(codes, weights=churned)
+    for code in np.flatnonzero((rows == churners) & (rows > 0)):
         inside = codes == code
         number = len(np.unique(customers[inside]))
         if number >= FEWEST_CUSTOMERS:
@@ -104,47 +103,47 @@ def range_of(column: Column, inside: Flags) -> str:
 
 
 def stands_still(column: Column, customers: NDArray[np.intp], interval: Interval = None) -> bool:
-    """Whether a feature never changes for any customer seen often, although customers differ.
+    """Whether a feature never changes for any customer with enough rows, although customers differ.
 
-    A state known only at the end, joined to every row, looks like that whatever it tells. Many honest texts
-    and flags do as well, so those are named only where the ROC-AUC's ``interval`` says that they tell much.
+    A final state that was joined to every row looks so, whatever its ROC-AUC. Many texts and flags that are
+    no leakage do too, so those count only where the ``interval`` of their ROC-AUC is high enough.
     """
     if column.kind == INSTANT:
         return False
-    if column.kind in (TEXT, FLAG) and (interval is None or interval[0] <= TELLS):
+    if column.kind in (TEXT, FLAG) and (interval is None or interval[0] <= INFORMATIVE):
         return False
     order = np.argsort(customers, kind="stable")
-    values, who = steps_of(column)[order], customers[order]
-    starts = np.flatnonzero(np.append(True, np.diff(who) != 0))
-    often = np.diff(np.append(starts, len(who))) >= FEWEST_VISITS
+    values, owners = numeric_values(column)[order], customers[order]
+    starts = np.flatnonzero(np.append(True, np.diff(owners) != 0))
+    visits = np.diff(np.append(starts, len(owners)))
+    often = visits >= FEWEST_VISITS
     if often.sum() < FEWEST_CUSTOMERS:
         return False
     known = np.isfinite(values)
     highest = np.maximum.reduceat(np.where(known, values, -np.inf), starts)[often]
     lowest = np.minimum.reduceat(np.where(known, values, np.inf), starts)[often]
     nulls = np.add.reduceat((~known).astype(int), starts)[often]
-    visits = np.diff(np.append(starts, len(who)))[often]
-    steady = ((highest == lowest) & (nulls == 0)) | (nulls == visits)
+    steady = ((highest == lowest) & (nulls == 0)) | (nulls == visits[often])
     return bool(steady.all() and len(np.unique(highest)) > 1)
 
 
-def steps_of(column: Column) -> NDArray[np.float64]:
-    """Values as numbers, a text as the number of its value; NaN where null."""
+def numeric_values(column: Column) -> NDArray[np.float64]:
+    """Values as numbers, a text as the code of its value; NaN where null."""
     if column.kind != TEXT:
         return column.numbers
     _, codes = np.unique(column.texts.astype(str), return_inverse=True)
     return np.where(column.missing, np.nan, codes.astype(np.float64))
 
 
-def of_definitions(found: Mapping[str, Any] | None) -> Finding | None:
-    """Where the definition of churn does not fit how often people buy."""
-    if not found or not found["sentence"]:
+def of_definitions(result: Mapping[str, Any] | None) -> Finding | None:
+    """A definition of churn that is not usable for the gaps between orders."""
+    if not result or not result["sentence"]:
         return None
-    return finding("dull", "the definition does not fit", [], found["sentence"])
+    return finding("dull", "the definition does not fit", [], result["sentence"])
 
 
 def of_undated(names: Sequence[str]) -> Iterator[Finding]:
-    """Attributes of customers rows without a clock."""
+    """Attributes in rows of customers without a clock."""
     if names:
         yield finding("dull", "without a clock", names, note(names).removeprefix("note: "))
 
@@ -155,7 +154,7 @@ def of_all(
     families: Sequence[Mapping[str, Any]],
     churned: Flags,
 ) -> Iterator[Finding]:
-    """What can be said of several features at once, or of the label; instants go in as their age only."""
+    """Findings on the label and on several features at once, without instants, which are no inputs."""
     shapes = [shape for shape in shapes if shape["kind"] != INSTANT]
     yield from of_label(churned)
     if still:
@@ -169,7 +168,7 @@ def of_all(
     empty = [shape["name"] for shape in shapes if shape["missing"] == 1]
     if empty:
         yield finding("dull", "always null", empty, f"{listed(empty)}: null in every training row, left out.")
-    same = [shape["name"] for shape in shapes if shape["missing"] < 1 and one_value(shape)]
+    same = [shape["name"] for shape in shapes if not shape["missing"] and shape["distinct"] < 2]
     if same:
         yield finding(
             "good", "always the same", same, f"{listed(same)}: one value in every training row, left out."
@@ -179,48 +178,42 @@ def of_all(
         yield finding(
             "dull", "mostly null", rare, f"{listed(rare)}: known in fewer than 5 % of the training rows."
         )
-    moved = sorted(
-        (shape for shape in shapes if (shape["psi"] or 0) > SHIFTED), key=lambda each: -each["psi"]
+    shifted = sorted(
+        (shape for shape in shapes if (shape["psi"] or 0) > SHIFTED), key=lambda shape: -shape["psi"]
     )
-    if moved:
-        names = [shape["name"] for shape in moved]
-        said = (
+    if shifted:
+        names = [shape["name"] for shape in shifted]
+        sentence = (
             f"{listed(names)}: distributed otherwise in the test part than in training (stability index "
-            f"above {SHIFTED}, at most {moved[0]['psi']:.2f}). A model meets values there that it seldom saw."
+            f"above {SHIFTED}, at most {shifted[0]['psi']:.2f}). A model meets values there that it seldom "
+            "saw."
         )
-        yield finding("dull", "moves with time", names, said)
+        yield finding("dull", "moves with time", names, sentence)
     for family in families:
         how = "identical" if family["identical"] else f"rank correlation {family['least']:.2f} or more"
-        said = f"{listed(family['features'])}: {how}."
-        yield finding("good", NEAR_DUPLICATES, family["features"], said)
+        yield finding("good", NEAR_DUPLICATES, family["features"], f"{listed(family['features'])}: {how}.")
     far = [shape["name"] for shape in shapes if shape["outliers"] and shape["outliers"]["share"] > FAR_OUT]
     if far:
-        said = f"{listed(far)}: more than 10 % of the known values lie outside Tukey's fences."
-        yield finding("good", "long tails", far, said)
+        sentence = f"{listed(far)}: more than 10 % of the known values lie outside Tukey's fences."
+        yield finding("good", "long tails", far, sentence)
 
 
 def of_label(churned: Flags) -> Iterator[Finding]:
-    """What is wrong with the label itself."""
+    """A label with one class, or with few rows of one."""
     ones, zeros = int(churned.sum()), int((~churned).sum())
     if not ones or not zeros:
         word = "nobody churned" if not ones else "everybody churned"
-        said = (
+        sentence = (
             f"In the training rows {word}: nothing can be learned. Load more customers or a longer history."
         )
-        yield finding("bad", "one class only", [], said)
+        yield finding("bad", "one class only", [], sentence)
     elif min(ones, zeros) < FEWEST_CHURNERS:
         few, name = min((ones, "churned"), (zeros, "stayed"))
-        said = f"Only {counted(few, 'training row')} {name}: what is measured on so few is mostly chance."
-        yield finding("dull", "few of a class", [], said)
-
-
-def one_value(shape: Mapping[str, Any]) -> bool:
-    """Whether nothing varies, nulls counted as a value."""
-    return int(shape["distinct"]) + (shape["missing"] > 0) < 2
+        sentence = f"Only {counted(few, 'training row')} {name}: what is measured on so few is mostly chance."
+        yield finding("dull", "few of a class", [], sentence)
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names, the first few of many."""
     if len(names) > SHOWN:
         return f"{', '.join(names[:SHOWN])} and {len(names) - SHOWN} more"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
@@ -229,6 +222,6 @@ def listed(names: Sequence[str]) -> str:
 TONES = ("bad", "dull", "good")
 
 
-def by_weight(findings: Sequence[Finding]) -> list[Finding]:
+def by_severity(findings: Sequence[Finding]) -> list[Finding]:
     """The worst first, otherwise in their order."""
-    return sorted(findings, key=lambda each: TONES.index(each["tone"]))
+    return sorted(findings, key=lambda entry: TONES.index(entry["tone"]))

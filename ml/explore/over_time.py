@@ -1,4 +1,4 @@
-"""By cut-off: who was asked about, how many of the training rows churned, and how each feature moved."""
+"""By cut-off: the population, the churn rate of training rows, and the mean of each feature."""
 
 from datetime import datetime
 from pathlib import Path
@@ -16,18 +16,18 @@ from ml.features.labels import LABELS, parquet
 from ml.features.split import TimeSplit
 from ml.page.figures import plain
 
-TO_COME = "labels/label_pending"
-Z = 1.96
+PENDING = "labels/label_pending"
+Z = 1.96  # standard deviations on either side of a 95 % interval
 
 
 def population(build: Path, split: TimeSplit) -> list[dict[str, Any]]:
-    """Customers asked about at each cut-off, and the part it belongs to; no label is read."""
+    """Customers at each cut-off, and its part; no label is read."""
     part_of = split.part_of()
     sizes = {
         cutoff: (count, part_of.get(cutoff, "left out")) for cutoff, count in count_by_cutoff(build / LABELS)
     }
-    if (build / TO_COME).is_dir():
-        for cutoff, count in count_by_cutoff(build / TO_COME):
+    if (build / PENDING).is_dir():
+        for cutoff, count in count_by_cutoff(build / PENDING):
             sizes.setdefault(cutoff, (count, "no label yet"))
     return [
         {"cutoff": format_instant(cutoff), "customers": count, "part": part}
@@ -36,14 +36,13 @@ def population(build: Path, split: TimeSplit) -> list[dict[str, Any]]:
 
 
 def count_by_cutoff(folder: Path) -> list[tuple[datetime, int]]:
-    """Rows of each cut-off."""
     query = f"select event_timestamp, count(*) from {parquet(folder)} group by all order by all"
     with duckdb.connect() as connection:
         return connection.execute(query).fetchall()
 
 
 def base_rates(build: Path, split: TimeSplit) -> list[dict[str, Any]]:
-    """Churn rate at each training cut-off with its 95 % interval (Wilson's: a customer is there once)."""
+    """Churn rate at each training cut-off, where a customer has one row, with Wilson's 95 % interval."""
     query = f"""
         select event_timestamp, count(*), sum(churned)
         from {parquet(build / LABELS)}
@@ -52,11 +51,11 @@ def base_rates(build: Path, split: TimeSplit) -> list[dict[str, Any]]:
         order by all
     """
     with duckdb.connect() as connection:
-        found = connection.execute(query, [list(split.train)]).fetchall()
+        counts = connection.execute(query, [list(split.train)]).fetchall()
     return [
-        {"cutoff": format_instant(cutoff), "rows": rows, "churn_rate": int(gone) / rows}
-        | dict(zip(("low", "high"), wilson(int(gone), rows), strict=True))
-        for cutoff, rows, gone in found
+        {"cutoff": format_instant(cutoff), "rows": rows, "churn_rate": int(churners) / rows}
+        | dict(zip(("low", "high"), wilson(int(churners), rows), strict=True))
+        for cutoff, rows, churners in counts
     ]
 
 
@@ -69,7 +68,7 @@ def wilson(hits: int, rows: int) -> tuple[float, float]:
 
 
 def movement(column: Column, cutoffs: NDArray[Any]) -> list[float | None]:
-    """At each of the sorted cut-offs the mean of a number or flag, its ends cut off; nothing for a text."""
+    """At each cut-off, sorted, the mean of a number without its tails, or of a flag; nothing for a text."""
     finite = np.isfinite(column.numbers)
     if column.kind == TEXT or not finite.any():
         return []

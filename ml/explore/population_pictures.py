@@ -1,4 +1,4 @@
-"""The exploration's pictures of the population, the churn rate, and whether the definition of churn fits."""
+"""The exploration's pictures of the population, the churn rate, and definitions of churn."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -71,7 +71,7 @@ def churn_rate(result: Result) -> Markup:
 
 
 def definitions(result: Result) -> list[Markup]:
-    """What does not fit, the curve of returns, a table of definitions."""
+    """The sentence on the present definition, the curve of returns, a table of definitions."""
     history = result["definitions"]
     if history is None:
         return [soft("The build has no instants of orders: no other definition can be tried.")]
@@ -105,7 +105,7 @@ def returns(shares_by_days: list[Result], horizon: int) -> Markup:
 
 
 def choices(definitions: list[Result]) -> Markup:
-    """One row a definition; the present and the proposed one are marked."""
+    """One row for each definition; the present and the proposed one are marked."""
     fields = ("horizon_days", "active_within_days", "cutoff_every_days", "cutoffs", "customers")
     rows = [
         [
@@ -115,6 +115,6 @@ def choices(definitions: list[Result]) -> Markup:
         ]
         for definition in definitions
     ]
-    proposed = [place for place, definition in enumerate(definitions) if definition["is_proposed"]]
+    proposed = [index for index, definition in enumerate(definitions) if definition["is_proposed"]]
     names = ("horizon", "active within", "cut-off every", "cut-offs", "customers at one", "churn rate", "")
     return table(names, rows, chosen=proposed, texts=(6,))

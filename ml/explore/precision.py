@@ -1,7 +1,7 @@
-"""How sure a single feature's ROC-AUC is, when customers and not rows are drawn.
+"""The standard error of a single feature's ROC-AUC by customer.
 
-What each customer's rows add to the area is summed by customer; the spread of these sums is that of a
-bootstrap by customer, to the first order, at the price of one sorting (Obuchowski, 1997).
+The contributions of rows to the ROC-AUC are summed by customer; the spread of these sums is, to the first
+order, that of a bootstrap by customer, at the cost of one sorting (Obuchowski, 1997).
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ NORMAL_95 = 1.959964
 
 
 def standard_error(values: Floats, churned: Flags, customers: NDArray[np.intp]) -> float:
-    """Of the ROC-AUC of ``values``, without nulls; both classes must be there.
+    """The standard error of the ROC-AUC of ``values`` without nulls; both classes must be present.
 
     Parameters
     ----------
@@ -23,18 +23,20 @@ def standard_error(values: Floats, churned: Flags, customers: NDArray[np.intp]) 
         A whole number for each customer.
     """
     _, codes = np.unique(values, return_inverse=True)
-    gone, stayed = (np.bincount(codes[which], minlength=codes.max() + 1) for which in (churned, ~churned))
-    beaten = (np.cumsum(stayed) - stayed / 2) / stayed.sum()
-    beating = (gone.sum() - np.cumsum(gone) + gone / 2) / gone.sum()
-    area = float(beaten[codes][churned].mean())
-    added = np.where(
-        churned, (beaten[codes] - area) / gone.sum(), (beating[codes] - area) / stayed.sum()
+    churners, stayers = (np.bincount(codes[mask], minlength=codes.max() + 1) for mask in (churned, ~churned))
+    stayers_below = (np.cumsum(stayers) - stayers / 2) / stayers.sum()
+    churners_above = (churners.sum() - np.cumsum(churners) + churners / 2) / churners.sum()
+    auc = float(stayers_below[codes][churned].mean())
+    contributions = np.where(
+        churned,
+        (stayers_below[codes] - auc) / churners.sum(),
+        (churners_above[codes] - auc) / stayers.sum(),
     ).astype(np.float64)
-    by_customer = np.bincount(np.unique(customers, return_inverse=True)[1], weights=added)
+    by_customer = np.bincount(np.unique(customers, return_inverse=True)[1], weights=contributions)
     number = len(by_customer)
     return float(np.sqrt((by_customer**2).sum() * number / max(number - 1, 1)))
 
 
-def interval(area: float, error: float) -> list[float]:
-    """The middle 95 %, within 0 and 1."""
-    return [max(0.0, area - NORMAL_95 * error), min(1.0, area + NORMAL_95 * error)]
+def interval(auc: float, error: float) -> list[float]:
+    """The 95 % interval, within 0 and 1."""
+    return [max(0.0, auc - NORMAL_95 * error), min(1.0, auc + NORMAL_95 * error)]

@@ -1,4 +1,4 @@
-"""The rows that are looked at: labelled rows of every part, where only training rows keep their label."""
+"""The rows of the exploration: labelled rows of every part, of which only training rows have their label."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,9 @@ class Rows:
     Parameters
     ----------
     split : TimeSplit
-        All cut-offs are for training when they are too few to be split; ``is_split`` then is False.
+        With too few cut-offs for a split all are for training, and ``is_split`` is False.
     counts : dict
-        Labelled rows of each part, before any were sampled.
+        Labelled rows of each part, before sampling.
     """
 
     build: Path
@@ -41,7 +41,6 @@ class Rows:
 
     @property
     def train(self) -> pa.Table:
-        """The training rows."""
         return self.table.filter(pc.equal(self.table["split"], "train"))
 
 
@@ -70,7 +69,7 @@ def read_labelled(build: Path, problem: Problem) -> Rows:
 
 
 def split_of(build: Path, problem: Problem) -> tuple[TimeSplit, bool]:
-    """The split, and whether there are cut-offs enough for one."""
+    """The split, and whether there are enough cut-offs for one."""
     cutoffs = read_cutoffs(build)
     if not cutoffs:
         raise NotReadyError(
@@ -84,7 +83,7 @@ def split_of(build: Path, problem: Problem) -> tuple[TimeSplit, bool]:
 
 
 def without_later_labels(rows: pa.Table) -> pa.Table:
-    """The same rows, ``churned`` null where they are not for training: nothing later can look at it."""
+    """The same rows with ``churned`` null outside the training part, so that no later step can read it."""
     known = pc.if_else(
         pc.equal(rows["split"], "train"), rows["churned"], pa.scalar(None, rows["churned"].type)
     )

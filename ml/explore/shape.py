@@ -1,4 +1,4 @@
-"""One feature on the training rows: its values, what is missing or far out, and what it tells alone."""
+"""One feature on the training rows: its values, nulls and outliers, and its own ROC-AUC."""
 
 from typing import Any
 
@@ -12,28 +12,29 @@ from ml.metrics.single_feature_auc import rates_of_texts, roc_auc, unsigned_auc
 from ml.page.figures import plain
 
 BINS = 30
-MOST_SINGLE = 32
+MOST_SINGLE = 32  # whole numbers with a bin of their own
 MOST_CATEGORIES = 8
-TAIL = 0.005
-SKEWED = 15.0
-MOSTLY_ZERO = 0.3
-FENCE = 1.5
+TAIL = 0.005  # share of rows beyond the first and the last edge
+SKEWED = 15.0  # times the median of positive values: from such a maximum on the axis is logarithmic
+MOSTLY_ZERO = 0.3  # share of zeros that would make the other bars too small
+FENCE = 1.5  # Tukey's
 OTHERS = "(others)"
-PSI_BINS = 10
-LEAST_SHARE = 1e-4
+PSI_BINS = 10  # the usual number; the limit of 0.25 is for tenths
+LEAST_SHARE = 1e-4  # so that an empty bin does not make the index infinite
 
 
 def shape_of(
     column: Column, churned: Flags, half: Flags, customers: NDArray[np.intp] | None = None
 ) -> dict[str, Any]:
-    """What there is to say of one feature.
+    """The description of one feature.
 
     Parameters
     ----------
     churned, half : array of shape (rows,)
-        The label, and a coin for each customer: rates of texts are learned on one half, judged on the other.
+        The label, and whether the customer is in the first half: churn rates of texts come from this half,
+        their ROC-AUC from the other.
     customers : array of shape (rows,), optional
-        A whole number for each customer; without, each row is a customer of its own.
+        A whole number for each customer; by default each row is a customer.
 
     Returns
     -------
@@ -45,11 +46,14 @@ def shape_of(
     """
     finite = column.numbers[np.isfinite(column.numbers)]
     labelled = column.kind in (TEXT, FLAG)
-    two = bool(churned.any() and not churned.all())
-    judged = ~half if column.kind == TEXT else np.ones(len(churned), bool)
-    told = what_it_tells(column, churned, half) if two else None
-    auc = None if told is None else unsigned_auc(told, churned[judged])
-    who = np.arange(len(churned)) if customers is None else customers
+    both_classes = bool(churned.any() and not churned.all())
+    auc = auc_interval = None
+    if both_classes:
+        rows = ~half if column.kind == TEXT else np.ones(len(churned), bool)
+        scores = scores_of(column, churned, half)
+        owners = np.arange(len(churned)) if customers is None else customers
+        auc = unsigned_auc(scores, churned[rows])
+        auc_interval = interval(auc, standard_error(scores, churned[rows], owners[rows]))
     return {
         "name": column.name,
         "kind": column.kind,
@@ -57,59 +61,57 @@ def shape_of(
         "subject": column.subject,
         "description": column.description,
         "missing": float(column.missing.mean()) if len(churned) else 0.0,
-        "distinct": distinct(column),
+        "distinct": count_distinct(column),
         "infinite": int(np.isinf(column.numbers).sum()),
         "auc": auc,
-        "auc_interval": None
-        if told is None or auc is None
-        else interval(auc, standard_error(told, churned[judged], who[judged])),
-        "rising": rising(column, churned) if two else None,
-        "numbers": None if labelled or not len(finite) else numbers_of(finite),
+        "auc_interval": auc_interval,
+        "rising": is_rising(column, churned) if both_classes else None,
+        "numbers": None if labelled or not len(finite) else quantiles_of(finite),
         "outliers": None if labelled or not len(finite) else outliers_of(finite),
         "histogram": None if labelled or not len(finite) else histogram(column.numbers, churned),
         "categories": categories(column.labels, churned) if labelled else None,
     }
 
 
-def distinct(column: Column) -> int:
-    """Different values, null not counted."""
+def count_distinct(column: Column) -> int:
+    """Number of different values, without null."""
     values = column.texts if column.kind == TEXT else column.numbers
     return len(np.unique(values[~column.missing].astype(str if column.kind == TEXT else float)))
 
 
-def what_it_tells(column: Column, churned: Flags, half: Flags) -> Floats:
-    """The feature as a score without nulls: a number's are below or above all else, whatever tells more.
+def scores_of(column: Column, churned: Flags, half: Flags) -> Floats:
+    """The feature as a score without nulls: below or above all values, whichever gives the greater ROC-AUC.
 
-    Of a text only the rows outside ``half``.
+    Of a text the churn rates of the rows outside ``half``.
     """
-    if column.kind != TEXT:
-        filled = [np.where(np.isnan(column.numbers), end, column.numbers) for end in (-np.inf, np.inf)]
-        return max(filled, key=lambda values: unsigned_auc(values, churned))
-    return rates_of_texts(column.texts, churned, half)
+    if column.kind == TEXT:
+        return rates_of_texts(column.texts, churned, half)
+    filled = [np.where(np.isnan(column.numbers), end, column.numbers) for end in (-np.inf, np.inf)]
+    return max(filled, key=lambda values: unsigned_auc(values, churned))
 
 
-def rising(column: Column, churned: Flags) -> bool | None:
-    """Whether greater values churn more."""
+def is_rising(column: Column, churned: Flags) -> bool | None:
+    """Whether greater values churn more; None for texts and nulls."""
     known = ~column.missing
     if column.kind == TEXT or not known.any():
         return None
     return roc_auc(column.numbers[known], churned[known]) >= 0.5
 
 
-def numbers_of(finite: Floats) -> dict[str, float]:
-    """Quantiles and mean of what is known."""
+def quantiles_of(finite: Floats) -> dict[str, float]:
+    """Quantiles, mean and share of zeros of the known values."""
     names = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
-    found = dict(zip(names, np.quantile(finite, (0, 0.25, 0.5, 0.75, 1)), strict=True))
-    return {name: float(value) for name, value in found.items()} | {
+    quantiles = np.quantile(finite, (0, 0.25, 0.5, 0.75, 1)).tolist()
+    return dict(zip(names, quantiles, strict=True)) | {
         "mean": float(finite.mean()),
         "zeros": float((finite == 0).mean()),
     }
 
 
 def outliers_of(finite: Floats) -> dict[str, Any] | None:
-    """Tukey's fences: farther from the quartiles than 1.5 times the distance between them (IQR).
+    """Values outside Tukey's fences, 1.5 times the interquartile range beyond the quartiles.
 
-    None where the quartiles are equal, as where most values are 0: then there is nothing to measure with.
+    None where the quartiles are equal, as where most values are 0.
     """
     lower, upper = np.quantile(finite, (0.25, 0.75))
     if lower == upper:
@@ -127,36 +129,36 @@ def outliers_of(finite: Floats) -> dict[str, Any] | None:
 
 
 def histogram(values: Floats, churned: Flags) -> dict[str, Any]:
-    """Shares of each class by bin; the first and last bin hold what lies beyond them.
+    """Shares of each class by bin; the first and last bin have the values beyond them too.
 
     Returns
     -------
     dict
         scale (whole: a bin for each whole number; linear; log: equal steps of log(1 + x)), whole (whether
         all are whole numbers), edges, and for stayed and churned the share of that class's known values in
-        each bin; zeros, their share in each class where they would dwarf the rest and are left out, or None.
+        each bin; zeros, their share in each class where they are too many to be drawn, or None.
     """
     known = np.isfinite(values)
     scale, edges = bins_of(values[known])
     zeros = None
     if scale != "whole" and (values[known] == 0).mean() > MOSTLY_ZERO and (values[known] != 0).any():
         zeros = {
-            name: plain((values[known & which] == 0).mean()) if (known & which).any() else None
-            for name, which in (("stayed", ~churned), ("churned", churned))
+            name: plain((values[known & rows] == 0).mean()) if (known & rows).any() else None
+            for name, rows in (("stayed", ~churned), ("churned", churned))
         }
         known &= values != 0
         scale, edges = bins_of(values[known])
     inside = np.clip(values, edges[0], np.nextafter(edges[-1], -np.inf))
     whole = bool((values[known] == np.round(values[known])).all())
-    found: dict[str, Any] = {"scale": scale, "whole": whole, "edges": edges.tolist(), "zeros": zeros}
-    for name, which in (("stayed", known & ~churned), ("churned", known & churned)):
-        counts = np.histogram(inside[which], edges)[0]
-        found[name] = (counts / max(counts.sum(), 1)).tolist()
-    return found
+    bins: dict[str, Any] = {"scale": scale, "whole": whole, "edges": edges.tolist(), "zeros": zeros}
+    for name, rows in (("stayed", known & ~churned), ("churned", known & churned)):
+        counts = np.histogram(inside[rows], edges)[0]
+        bins[name] = (counts / max(counts.sum(), 1)).tolist()
+    return bins
 
 
 def bins_of(known: Floats) -> tuple[str, Floats]:
-    """Edges that show where most values are."""
+    """The scale and edges for the middle 99 % of the values."""
     low, high = np.quantile(known, (TAIL, 1 - TAIL))
     whole = bool((known == np.round(known)).all())
     if whole and high - low < MOST_SINGLE:
@@ -176,41 +178,42 @@ def bins_of(known: Floats) -> tuple[str, Floats]:
 def categories(labels: NDArray[np.object_], churned: Flags) -> list[dict[str, Any]]:
     """The most frequent values, then all others as one: rows, share, churn rate."""
     names, codes = np.unique(labels.astype(str), return_inverse=True)
-    rows, gone = np.bincount(codes), np.bincount(codes, weights=churned)
+    rows, churners = np.bincount(codes), np.bincount(codes, weights=churned)
     order = np.argsort(-rows, kind="stable")
     shown = order if len(order) <= MOST_CATEGORIES + 1 else order[:MOST_CATEGORIES]
-    found = [(str(names[each]), int(rows[each]), float(gone[each])) for each in shown]
+    counts = [(str(names[code]), int(rows[code]), float(churners[code])) for code in shown]
     if len(shown) < len(order):
         rest = order[MOST_CATEGORIES:]
-        found.append((OTHERS, int(rows[rest].sum()), float(gone[rest].sum())))
+        counts.append((OTHERS, int(rows[rest].sum()), float(churners[rest].sum())))
     return [
-        {"name": name, "rows": count, "share": count / len(labels), "churn_rate": plain(churners / count)}
-        for name, count, churners in found
+        {"name": name, "rows": number, "share": number / len(labels), "churn_rate": plain(gone / number)}
+        for name, number, gone in counts
     ]
 
 
 def stability(before: Column, after: Column) -> float | None:
-    """Population stability index between two parts: 0 the same, above 0.25 another distribution."""
+    """Population stability index between two parts: 0 if equal, above 0.25 for another distribution."""
     if not len(before.missing) or not len(after.missing):
         return None
-    sides = [bin_codes(before, each) for each in (before, after)]
-    number = max(side.max() for side in sides) + 1
+    codes = [bin_codes(before, column) for column in (before, after)]
+    number = max(of_part.max() for of_part in codes) + 1
     first, second = (
-        np.maximum(np.bincount(side, minlength=number) / len(side), LEAST_SHARE) for side in sides
+        np.maximum(np.bincount(of_part, minlength=number) / len(of_part), LEAST_SHARE) for of_part in codes
     )
     return float(((second - first) * np.log(second / first)).sum())
 
 
 def bin_codes(reference: Column, column: Column) -> NDArray[np.intp]:
-    """Each row's bin by the reference's tenths, its null a bin of its own; a text's is itself."""
+    """Each row's bin by the reference's tenths, or by its text; nulls and unseen texts have their own bin."""
     if column.kind in (TEXT, FLAG):
+        labels = column.labels.astype(str)
         names = np.unique(reference.labels.astype(str))
-        places = np.searchsorted(names, column.labels.astype(str))
-        known = names[np.minimum(places, len(names) - 1)] == column.labels.astype(str)
-        return np.where(known, places, len(names)).astype(np.intp)
+        codes = np.searchsorted(names, labels)
+        known = names[np.minimum(codes, len(names) - 1)] == labels
+        return np.where(known, codes, len(names)).astype(np.intp)
     finite = reference.numbers[np.isfinite(reference.numbers)]
-    edges = (
-        np.unique(np.quantile(finite, np.linspace(0, 1, PSI_BINS + 1)[1:-1])) if len(finite) else np.empty(0)
-    )
-    places = np.searchsorted(edges, column.numbers, side="right")
-    return np.where(column.missing, len(edges) + 1, places).astype(np.intp)
+    edges = np.empty(0)
+    if len(finite):
+        edges = np.unique(np.quantile(finite, np.linspace(0, 1, PSI_BINS + 1)[1:-1]))
+    codes = np.searchsorted(edges, column.numbers, side="right")
+    return np.where(column.missing, len(edges) + 1, codes).astype(np.intp)
