@@ -11,14 +11,16 @@ from ml.decision.profit import profit
 from ml.decision.threshold_totals import ThresholdTotals
 from ml.evaluate.measured import Rows
 
-MOST_POINTS = 200
-GROUPS = 15
+MOST_POINTS = 200  # of a curve
+GROUPS = 15  # of the reliability curve, as many as bins of the calibration error
 Points = dict[str, list[float]]
 
 
 def curves(rows: Rows, probabilities: Mapping[str, Floats], champion: str) -> dict[str, Any]:
     """Every curve of every candidate; see CURVES in ``ml.evaluate.evidence``."""
-    totals = {name: ThresholdTotals.of(rows.churned, given) for name, given in probabilities.items()}
+    totals = {
+        name: ThresholdTotals.of(rows.churned, probability) for name, probability in probabilities.items()
+    }
     return {
         "roc": {name: roc(totals[name]) for name in totals},
         "precision_recall": {name: precision_recall(totals[name]) for name in totals},

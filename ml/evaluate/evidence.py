@@ -1,8 +1,8 @@
 """The deep evidence of one model: what it did after all training, where, at what price, and for what reasons.
 
-It is computed once a model, kept as ``<home>/evidence/<model>.json``, printed by ``churn evaluate`` and drawn
-by ``churn report``. Plain JSON: no NaN and no infinity; what cannot be measured is ``None``, and what cannot
-be done at all is an empty list with a sentence in ``notes``. Instants are ISO 8601 text in UTC.
+It is computed once a model, stored as ``<home>/evidence/<model>.json``, printed by ``churn evaluate`` and
+drawn by ``churn report``. Plain JSON: no NaN and no infinity; what cannot be measured is ``None``, and what
+cannot be done at all is an empty list with a sentence in ``notes``. Instants are ISO 8601 text in UTC.
 
 An INTERVAL is ``{"value", "low", "high"}``: the figure and the middle 95 % of its replicates, in which
 customers are drawn, not rows. MEASURES is ``{metric: INTERVAL}`` over the keys of ``metrics``. POINTS are
@@ -11,7 +11,7 @@ lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``
 ===================  ====================================================================================
 ``shape``            version of this description, 3
 ``model_version``    ``model-000001``
-``model_card``       hash of the model's manifest: evidence of another manifest is computed anew
+``model_card``       hash of the model's manifest: evidence of another manifest is not used
 ``champion``         the candidate that was chosen
 ``baseline``         the naive rule it is compared with, ``recency_rule``
 ``build_id``         what it was trained on; beside it ``data_clock`` and ``seed``
@@ -22,8 +22,8 @@ lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``
 ``sample``           ``{"rows", "of", "customers"}``: what the figures below are measured on; ``rows`` is
                      less than ``of`` when customers were drawn by a seeded hash
 ``notes``            sentences on what is left out and why
-``looks``            ``{"earlier": int, "sentence": str, "all": [LOOK, ...]}``: who looked at these test
-                     cut-offs before, see ``ml.home.test_set_log``
+``looks``            ``{"earlier": int, "sentence": str, "all": [LOOK, ...]}``: evaluations on these test
+                     cut-offs before this one, see ``ml.home.test_set_log``
 
 ``candidates``       ``{candidate: MEASURES}``, from the simplest to the least simple, baselines included
 ``differences``      ``{candidate: MEASURES}``: champion minus each other candidate in the same replicates
@@ -47,21 +47,21 @@ lists of equally long numbers by name: ``{"recall": [...], "precision": [...]}``
                      it cannot do without
 ``staleness``        ``[{"days", "rows", "unknown", "measures": MEASURES, "change": MEASURES,
                      "profit": INTERVAL | None}]`` for features as of 0, 1, 7 and 30 days before the
-                     cut-off whose label is asked; ``change`` is against 0 days; ``unknown`` counts rows of
+                     cut-off of the label; ``change`` is against 0 days; ``unknown`` counts rows of
                      customers not known yet; ``profit`` is of all rows together, at the threshold
 ``reasons``          what drives the scores, see REASONS below
 ===================  ====================================================================================
 
-``learning``, ``importance`` and ``ablation`` may tempt one to change the model, so they are measured on the
-validation part; the test part stays untouched by them. ``learning`` and ``ablation`` let the recipe learn
-from training rows only, calibrate it on the calibration rows and measure it on the selection rows, which the
-model itself has learned from; ``importance`` asks the model itself, on the calibration rows. Everything else
-is measured on the test part.
+``learning``, ``importance`` and ``ablation`` may lead to a change of the model, so they are measured on the
+validation part and not on the test part. ``learning`` and ``ablation`` fit the recipe on training rows only,
+calibrate it on the calibration rows and measure it on the selection rows, which the model itself has learned
+from; ``importance`` measures the model itself, on the calibration rows. Everything else is measured on the
+test part.
 
 GROUP is ``{"name", "low", "high", "rows", "customers", "base_rate", "mean_probability", "listed_share",
 "recall", "precision", "measures": MEASURES | None}``; ``low`` and ``high`` are the limits of a numeric group
 (``low < x <= high``, None where open), ``measures`` is None with fewer than 20 rows of a class, precision
-None when nobody is listed.
+None when no row is flagged.
 
 DECISION is ``{"threshold", "rule", "rule_met", "listed": INTERVAL, "recall": INTERVAL, "precision": INTERVAL,
 "confusion": {"churned_listed", "stayed_listed", "churned_not_listed", "stayed_not_listed"}, "profit":
@@ -93,4 +93,4 @@ None, "score": float, "subjects": [{"subject", "added"}], "features": [{"feature
 take most.
 """
 
-SHAPE = 3
+SHAPE = 3  # raised with each change of this description, so that older evidence is computed again

@@ -13,7 +13,7 @@ from ml.common.arrays import Floats
 from ml.evaluate.measured import Rows
 from ml.model.inputs import NUMBER, TEXT, column_values, kind_of
 
-MOST_TEXTS = 8
+MOST_TEXTS = 8  # values with a group of their own
 OTHERS = "(others)"
 THIRDS = ("low", "middle", "high")
 SEGMENTS: dict[str, tuple[str, ...]] = {

@@ -20,7 +20,7 @@ from ml.features.parts import Part
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.model.churn_model import ChurnModel
 
-DAYS = (0, 1, 7, 30)
+DAYS = (0, 1, 7, 30)  # the first is what the others are compared with
 MEMORY_LIMIT = "1GB"
 
 

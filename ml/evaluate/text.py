@@ -6,8 +6,8 @@ from ml.common.counting import counted
 from ml.evaluate.metric_names import LABELS
 from ml.features.own_labels import name_of
 
-SHOWN = 12
-TITLE_MAX = 46
+SHOWN = 12  # features by importance
+TITLE_MAX = 46  # width of the first column
 
 
 def report(result: dict[str, Any]) -> list[str]:

@@ -219,7 +219,7 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
-TONES = ("bad", "dull", "good")
+TONES = ("bad", "dull", "good")  # the worst first
 
 
 def by_severity(findings: Sequence[Finding]) -> list[Finding]:

@@ -12,7 +12,7 @@ from ml.common.progress import SILENT, Bar, Progress
 from ml.common.row_files import check_out, write_rows
 from ml.config.problem import Problem
 from ml.features.labels import check_same_problem, count_rows, labelled_rows, split_labels
-from ml.features.own_labels import LabelSource, read_labels
+from ml.features.own_labels import LabelSource, labels_with_notes
 from ml.featurestore.attributes import note, undated_features
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
@@ -63,9 +63,7 @@ def dataset(
     problem = problem_for(home, problem, progress)
     with home.reading() as build:
         check_same_problem(build, problem)
-        own = None if labels is None else read_labels(labels, build, problem)
-        for sentence in own.notes() if own else ():
-            progress.say(sentence)
+        own = labels_with_notes(labels, build, problem, progress)
         table = own.table if own else None
         split = split_labels(build, problem, table)
         counts = count_rows(build, split, table)

@@ -19,6 +19,7 @@ from ml.common.counting import counted
 from ml.common.disk import sha256
 from ml.common.errors import RowsError, UsageError
 from ml.common.instants import format_instant
+from ml.common.progress import Progress
 from ml.config.problem import Problem
 from ml.features.labels import parquet
 from ml.features.point_in_time import FilePath, as_rows
@@ -95,6 +96,16 @@ class OwnLabels:
                 "leave such rows out unless their outcome is known from elsewhere"
             )
         return notes
+
+
+def labels_with_notes(
+    labels: "LabelSource | None", build: Path, problem: Problem, progress: Progress
+) -> OwnLabels | None:
+    """``read_labels``, with its notes shown; None without labels of the user's own."""
+    own = None if labels is None else read_labels(labels, build, problem)
+    for note in own.notes() if own else ():
+        progress.say(note)
+    return own
 
 
 def read_labels(labels: LabelSource, build: Path, problem: Problem) -> OwnLabels:

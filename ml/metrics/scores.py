@@ -14,7 +14,7 @@ from ml.decision.threshold_totals import ThresholdTotals
 from ml.model.probability import log_losses
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
-ECE_BINS = 15
+ECE_BINS = 15  # the usual number in the literature on calibration
 CLIP = 1e-15  # so that a sure model that is wrong loses much, but not infinitely much
 
 

@@ -22,7 +22,7 @@ BAND_NAMES = np.array(["low", "medium", "high"], dtype=object)
 HARDLY_ANY_PENALTY = 1e6  # scikit-learn's C: maximum likelihood, but finite where classes are separable
 GROUP, GROUPS = 100, 50  # rows of a group at least, and groups at most
 ROWS_ENOUGH, CHURNERS_ENOUGH = 1000, 100  # for isotonic regression; with fewer Platt's line always
-FOLDS = 5
+FOLDS = 5  # of customers, to compare the curve with the line
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def interpolate(scores: Floats, x: Floats, y: Floats, slope: float) -> Floats:
 
 
 def calibrate(
-    churned: Floats, raw: Floats, how: str = "auto", customers: NDArray[Any] | None = None
+    churned: Floats, raw: Floats, method: str = "auto", customers: NDArray[Any] | None = None
 ) -> Calibration:
     """Fit the curve on held-out rows.
 
@@ -78,7 +78,7 @@ def calibrate(
         0 or 1.
     raw : array of shape (rows,)
         The model's own probabilities.
-    how : str
+    method : str
         platt, isotonic, or auto: isotonic where there are 1000 rows and 100 churners at least, and its
         log-loss on customers left out of the fit is lower by more than one standard error of the difference.
     customers : array of shape (rows,), optional
@@ -92,10 +92,10 @@ def calibrate(
     if churned.min() == churned.max():
         raise ModelError("the calibration rows hold only one class: load more customers or a longer history")
     scores = log_odds(raw)
-    if how == "auto":
+    if method == "auto":
         customers = np.arange(len(churned)) if customers is None else customers
-        how = "isotonic" if isotonic_is_better(churned, raw, customers) else "platt"
-    return isotonic(churned, scores) if how == "isotonic" else platt(churned, scores)
+        method = "isotonic" if isotonic_is_better(churned, raw, customers) else "platt"
+    return isotonic(churned, scores) if method == "isotonic" else platt(churned, scores)
 
 
 def platt(churned: Floats, scores: Floats) -> Calibration:

@@ -27,7 +27,7 @@ from ml.model.repeat_purchase import RepeatPurchase
 
 RARE_SHARE = 0.01  # of the training rows: texts below it share one indicator
 FEW_VALUES, SOME_VALUES = 12, 40  # trees get indicators up to the first, linear models up to the second
-CROSS_FITS = 5
+CROSS_FITS = 5  # folds, so that no row's churn rate has its own label in it
 SINCE_LAST_ORDER = "days_since_last_order"
 ORDER_HISTORY = ("orders_placed_lifetime", "days_since_first_order", SINCE_LAST_ORDER)
 HORIZON_DAYS = 30

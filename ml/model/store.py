@@ -47,6 +47,7 @@ TRUSTED_TYPES = (
     # The splitter of a TargetEncoder: three plain values, no code. An integer would shuffle without a seed.
     "sklearn.model_selection._split.StratifiedKFold",
 )
+# Raised by the libraries on a file that they did not write.
 READ_ERRORS = (BadZipFile, LookupError, ValueError, TypeError, AttributeError, ImportError, LightGBMError)
 TREE = "sklearn.tree._tree.Tree"
 TYPES_OF_KIND = {

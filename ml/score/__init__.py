@@ -1,4 +1,4 @@
-"""Scores: who is eligible, or the customers named, at one instant."""
+"""Scores of the population, or of named customers, at one instant."""
 
 from ml.score.scoring import score
 

@@ -1,4 +1,4 @@
-"""Scores: who is eligible, or the customers named, at one instant; with the decision and its reasons."""
+"""Scores of the population, or of named customers, at one instant; with the decision and its reasons."""
 
 import json
 from collections.abc import Sequence
@@ -55,28 +55,28 @@ def score(
     problem: Problem | str | Path | None = None,
     progress: Progress = SILENT,
 ) -> pa.Table:
-    """Score everyone eligible, or the named, with the current model on the current build.
+    """Score the population, or named customers, with the current model on the current build.
 
     Parameters
     ----------
     customer_ids : sequence of str
-        Whom to score, in this order; without any, everyone with a kept order in the activity span.
+        The customers to score, in this order; by default the population.
     as_of : datetime, optional
-        The instant asked about, naive UTC; by default the build's data clock, or until when orders were
-        delivered where these end a day or more before it.
+        The as-of instant, naive UTC; by default the build's data clock, or the end of the delivered orders
+        where that is a day or more earlier.
     out : path, optional
         File to write the scores to as well: Parquet, CSV (reasons as JSON text) or JSON lines; ``-`` is
         standard output, as CSV unless ``json_lines``.
     actions : bool
-        Add ``contact``, whom the team is to contact (with the threshold rule ``capacity`` exactly as many of
-        everyone as it can; of named customers those decided on), and ``recommended_action``, what the
-        problem's file of actions says for each risk band.
+        Add ``contact``, whether to contact the customer (with the threshold rule ``capacity`` as many of the
+        population as it allows; of named customers those who are flagged), and ``recommended_action``, the
+        action of the risk band in the problem's file of actions.
 
     Returns
     -------
     Table
-        Columns of ``SCORES``, and those two; ``reasons`` holds what raises the risk, the weightiest first,
-        and may be empty.
+        Columns of ``SCORES``, and those two; ``reasons`` are what raises the risk, the greatest first, and
+        may be empty.
 
     Raises
     ------
@@ -85,120 +85,120 @@ def score(
     ModelError
         The model ranks no better than chance: nothing is written.
     TidemarkError
-        A named customer is unknown then; there is no model or build; the two do not fit.
+        A named customer is unknown at ``as_of``; there is no model or build; the two do not fit.
     """
     if out is not None:
         check_out(out)
-    stated = problem_for(Home.at(home), problem, progress)
-    said = read_actions(stated.actions) if actions else None
-    with Home.at(home).reading() as build:
-        model = champion_of(build, stated, progress)
+    home = Home.at(home)
+    problem = problem_for(home, problem, progress)
+    by_band = read_actions(problem.actions) if actions else None
+    with home.reading() as build:
+        model = champion_of(build, problem, progress)
         check_better_than_chance(model.facts)
-        scores = score_asked(build, model, customer_ids, as_of, progress)
-    if said is not None:
-        scores = with_actions(with_contacts(scores, model.problem, everyone=not customer_ids), said)
+        scores = score_customers(build, model, customer_ids, as_of, progress)
+    if by_band is not None:
+        scores = with_contacts(scores, model.problem, everyone=not customer_ids)
+        bands = np.asarray(scores.column("risk_band").to_pylist(), dtype=object)
+        scores = scores.append_column(ACTION, pa.array(recommended_actions(bands, by_band), pa.string()))
     if out is not None:
-        lists = holds_lists(out) or json_lines
-        write_rows(scores if lists else with_json_reasons(scores), out, json_lines=json_lines)
+        is_csv = str(out) == STANDARD_OUTPUT or format_of(out) == CSV
+        # CSV has no lists.
+        rows = with_json_reasons(scores) if is_csv and not json_lines else scores
+        write_rows(rows, out, json_lines=json_lines)
     return scores
 
 
-def score_asked(
+def score_customers(
     build: Path, model: ChurnModel, customer_ids: Sequence[str], as_of: datetime | None, progress: Progress
 ) -> pa.Table:
-    """Scores of everyone eligible, or the named, by one model on one build."""
+    """Scores of the population, or of named customers, by one model on one build."""
     catalog = read_catalog(build)
     check_same_features(model, catalog, build)
-    asked = asked_instant(build, as_of) if as_of else default_instant(build, progress)
-    warn_of_hindsight(model, asked, progress)
-    rows = (
-        named_rows(build, catalog, customer_ids, asked, progress)
-        if customer_ids
-        else population_at(build, asked)
-    )
+    if as_of:
+        instant = asked_instant(build, as_of)
+    else:
+        instant, note = score_instant(build)
+        if note:
+            progress.say(f"note: {note}")
+    warn_of_hindsight(model, instant, progress)
+    if customer_ids:
+        rows = named_rows(build, catalog, customer_ids, instant, progress)
+    else:
+        rows = population_at(build, instant)
     return score_rows(build, rows, model, catalog, progress)
 
 
-def default_instant(build: Path, progress: Progress) -> datetime:
-    """The data clock, or until when orders were delivered where they end earlier."""
-    instant, why = score_instant(build)
-    if why:
-        progress.say(f"note: {why}")
-    return instant
-
-
-def warn_of_hindsight(model: ChurnModel, asked: datetime, progress: Progress) -> None:
-    """Say when the model has been chosen with labels from after the as-of instant."""
+def warn_of_hindsight(model: ChurnModel, as_of: datetime, progress: Progress) -> None:
+    """A note when the model was chosen with labels from after the as-of instant."""
     last = model.facts["split"]["test"]["last"]
-    if asked <= parse_instant(last):
+    if as_of <= parse_instant(last):
         progress.say(
             f"note: {model.version} was trained and judged on cut-offs up to {last}; scores at "
-            f"{format_instant(asked)} are not a fair trial of it"
+            f"{format_instant(as_of)} are not a fair trial of it"
         )
 
 
 def named_rows(
-    build: Path, catalog: Catalog, customer_ids: Sequence[str], asked: datetime, progress: Progress
+    build: Path, catalog: Catalog, customer_ids: Sequence[str], as_of: datetime, progress: Progress
 ) -> pa.Table:
-    """One row for each name, as asked; every one must be known by then."""
-    known = known_at(catalog.views[0].path, customer_ids, asked)
+    """One row for each of the customers, in their order; all must be known at ``as_of``."""
+    known = known_customers(catalog.views[0].path, customer_ids, as_of)
     if unknown := [name for name in customer_ids if name not in known]:
         raise TidemarkError(
-            f"no customer {listed(unknown)} is known at {format_instant(asked)}: nothing was written; check "
+            f"no customer {listed(unknown)} is known at {format_instant(as_of)}: nothing was written; check "
             "the spelling or --as-of"
         )
-    eligible = set(population_at(build, asked).column("customer_id").to_pylist())
+    eligible = set(population_at(build, as_of).column("customer_id").to_pylist())
     if outside := [name for name in customer_ids if name not in eligible]:
         progress.say(
             f"note: without a recent kept order, so unlike whom the model learned from: {listed(outside)}"
         )
-    stamps = pa.array([asked] * len(customer_ids), pa.timestamp("us"))
+    stamps = pa.array([as_of] * len(customer_ids), pa.timestamp("us"))
     return pa.table({"customer_id": pa.array(customer_ids, pa.string()), "event_timestamp": stamps})
 
 
-def known_at(view: Path, customer_ids: Sequence[str], asked: datetime) -> set[str]:
-    """Which customers have a first fact by ``asked``; any feature table holds each from then on."""
+def known_customers(view: Path, customer_ids: Sequence[str], as_of: datetime) -> set[str]:
+    """The customers with a first fact by ``as_of``; every feature table has them from then on."""
     query = f"""
         select distinct customer_id from {parquet(view)}
         where event_timestamp <= $1 and customer_id in (select unnest($2::varchar[]))
     """
     with duckdb.connect() as connection:
-        return {row[0] for row in connection.execute(query, [asked, list(customer_ids)]).fetchall()}
+        return {row[0] for row in connection.execute(query, [as_of, list(customer_ids)]).fetchall()}
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first few names."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def score_rows(
     build: Path, rows: pa.Table, model: ChurnModel, catalog: Catalog, progress: Progress
 ) -> pa.Table:
-    """Scores of rows of customer_id and event_timestamp, a slice at a time so that memory stays bounded."""
+    """Scores of rows of customer_id and event_timestamp, batch by batch so that memory stays bounded."""
     words = wordings(model.inputs, catalog)
-    stream = point_in_time_stream(build, rows, features=[each.name for each in model.inputs])
-    scored = [SCORES.empty_table()]
+    stream = point_in_time_stream(build, rows, features=[feature.name for feature in model.inputs])
+    batches = [SCORES.empty_table()]
     with progress.bar("scoring", len(rows)) as bar:
         for batch in stream:
-            scored.append(score_features(pa.table(batch), model, words, build.name))
+            batches.append(score_features(pa.table(batch), model, words, build.name))
             bar.step(steps=len(batch))
-    return pa.concat_tables(scored)
+    return pa.concat_tables(batches)
 
 
 def score_features(
     features: pa.Table, model: ChurnModel, words: Sequence[Wording], build_id: str
 ) -> pa.Table:
-    """Scores of rows that carry their features."""
+    """Scores of rows with their features."""
     frame = model.frame(features)
     probability = model.probability(frame)
-    why = reasons(frame, contributions(model, frame), words, model.problem.constraints.reasons)
+    sentences = reasons(frame, contributions(model, frame), words, model.problem.constraints.reasons)
     columns = [
         features.column("customer_id"),
         features.column("event_timestamp"),
         probability,
         model.decision(probability),
         model.band(probability),
-        why,
+        sentences,
         [model.version] * len(frame),
         [build_id] * len(frame),
     ]
@@ -206,26 +206,15 @@ def score_features(
 
 
 def with_contacts(scores: pa.Table, problem: Problem, *, everyone: bool) -> pa.Table:
-    """The scores with whom to contact; only a list of everyone can be cut to a capacity."""
-    decided = scores.column("churn_decision").to_numpy()
+    """The scores with the customers to contact; a capacity applies only to the whole population."""
+    contacts = scores.column("churn_decision").to_numpy()
     if everyone:
         probability = scores.column("churn_probability").to_numpy()
-        decided = to_contact(probability, scores.column("customer_id").to_pylist(), decided, problem)
-    return scores.append_column(CONTACT, pa.array(decided, pa.bool_()))
-
-
-def with_actions(scores: pa.Table, actions: dict[str, str]) -> pa.Table:
-    """The scores with the action of each band."""
-    bands = np.asarray(scores.column("risk_band").to_pylist(), dtype=object)
-    return scores.append_column(ACTION, pa.array(recommended_actions(bands, actions), pa.string()))
-
-
-def holds_lists(out: str | Path) -> bool:
-    """Whether the file's format has lists; CSV, which standard output is by default, has none."""
-    return str(out) != STANDARD_OUTPUT and format_of(out) != CSV
+        contacts = to_contact(probability, scores.column("customer_id").to_pylist(), contacts, problem)
+    return scores.append_column(CONTACT, pa.array(contacts, pa.bool_()))
 
 
 def with_json_reasons(scores: pa.Table) -> pa.Table:
     """The scores with each customer's reasons as one JSON text."""
-    text = [json.dumps(each, ensure_ascii=False) for each in scores.column("reasons").to_pylist()]
-    return scores.set_column(SCORES.names.index("reasons"), "reasons", pa.array(text, pa.string()))
+    texts = [json.dumps(row, ensure_ascii=False) for row in scores.column("reasons").to_pylist()]
+    return scores.set_column(SCORES.names.index("reasons"), "reasons", pa.array(texts, pa.string()))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 AT_ONCE = 90  # parameters and metrics of one request; MLflow accepts 100 parameters
-PAGE = 200
+PAGE = 200  # versions of one request
 FILES = "model"
 
 

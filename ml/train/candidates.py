@@ -30,7 +30,7 @@ from ml.model.repeat_purchase import RepeatPurchase
 from ml.train.own_candidates import own_pipeline
 
 BASELINE = "recency_rule"
-THREADS = 2
+THREADS = 2  # of a tree model in training; scoring uses one
 WORTH_THREADS = 20_000  # rows; with fewer, starting threads takes longer than they save
 LEAF_SHARE, FEWEST_IN_LEAF, MOST_IN_LEAF = 100, 20, 2_000  # a leaf has one in a hundred rows at least
 TREES = 150  # of a booster that has too few rows to learn when to stop
@@ -197,6 +197,7 @@ def lightgbm(problem: Problem, rows: int) -> LGBMClassifier:
     )
 
 
+# From the simplest on: of candidates that are equally good the first becomes champion.
 RECIPES: dict[str, tuple[str, Callable[[Problem, int], Any]]] = {
     PRIOR: ("nothing", lambda problem, rows: DummyClassifier(strategy="prior")),
     BASELINE: ("lateness", lambda problem, rows: RecencyRule()),

@@ -69,10 +69,10 @@ class Choice:
 
 
 def calibrate_and_time(
-    candidate: Candidate, held_out: LabelledRows, raw: Floats, how: str
+    candidate: Candidate, held_out: LabelledRows, raw: Floats, method: str
 ) -> FittedCandidate:
     """Calibrate a candidate by its probabilities ``raw`` of the held-out rows, and time it on one row."""
-    calibration = calibrate(held_out.churned, raw, how, held_out.customers)
+    calibration = calibrate(held_out.churned, raw, method, held_out.customers)
     row, times = held_out.frame[:1], []
     for _ in range(TIMED_RUNS):
         start = time.process_time()

@@ -78,8 +78,8 @@ def make_estimator(name: str, factory: Callable[..., Any], problem: Problem) -> 
     return clone(estimator)
 
 
-def candidate_error(name: str, why: str) -> ProblemError:
-    return ProblemError(f"candidates: {name}: {why}")
+def candidate_error(name: str, reason: str) -> ProblemError:
+    return ProblemError(f"candidates: {name}: {reason}")
 
 
 def one_line(error: Exception) -> str:

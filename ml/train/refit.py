@@ -14,7 +14,7 @@ from ml.train.tuning import settings_of
 
 
 def refit_all(
-    trials: Sequence[Trial], last: Fold, held_out: LabelledRows, how: str, step: Callable[[str], None]
+    trials: Sequence[Trial], last: Fold, held_out: LabelledRows, method: str, step: Callable[[str], None]
 ) -> list[FittedCandidate]:
     """Each candidate, refitted and calibrated.
 
@@ -25,7 +25,7 @@ def refit_all(
     last : Fold
     held_out : LabelledRows
         The calibration rows.
-    how : str
+    method : str
         The problem's calibration.
     step : callable
         Called with the title of each step.
@@ -35,12 +35,12 @@ def refit_all(
     list of Fitted
         In the order of ``trials``.
     """
-    whole = replace(last, train=last.train.append(last.validation), validation=held_out, cache={})
+    fold = replace(last, train=last.train.append(last.validation), validation=held_out, cache={})
     refitted = []
     for trial in trials:
         step(f"fitting {trial.candidate.name} anew")
         settings = settings_of(trial.candidate, trial.pipeline.named_steps["model"])
         candidate = trial.candidate.with_settings(settings)
-        pipeline, raw = whole.trial(candidate, stopping=False)
-        refitted.append(calibrate_and_time(replace(candidate, pipeline=pipeline), held_out, raw, how))
+        pipeline, raw = fold.trial(candidate, stopping=False)
+        refitted.append(calibrate_and_time(replace(candidate, pipeline=pipeline), held_out, raw, method))
     return refitted

@@ -18,7 +18,7 @@ from ml.common.sampling import evenly_spaced
 from ml.config.problem import Problem
 from ml.decision.threshold import choose_threshold
 from ml.features.labels import read_build_manifest
-from ml.features.own_labels import LABELS_FILE, LabelSource, OwnLabels, read_labels
+from ml.features.own_labels import LABELS_FILE, LabelSource, OwnLabels, labels_with_notes
 from ml.features.parts import LEARNED, Parts, learned_rows, read_parts
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
@@ -113,9 +113,7 @@ def train(
     if seed is not None:
         problem = replace(problem, seed=seed)
     with home.writing("train"), home.reading() as build, progress.bar("reading rows", 3) as bar:
-        own = None if labels is None else read_labels(labels, build, problem)
-        for note in own.notes() if own else ():
-            progress.say(note)
+        own = labels_with_notes(labels, build, problem, progress)
         training = run_training(build, problem, home.root, bar, own=own)
         bar.step("judging")
         result = judge_and_file(training, home, build, promotion)

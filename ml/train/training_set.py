@@ -16,7 +16,7 @@ from ml.common.errors import UsageError
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
 from ml.features.labels import check_same_problem, labelled_rows, split_labels
-from ml.features.own_labels import LabelSource, read_labels
+from ml.features.own_labels import LabelSource, labels_with_notes
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
@@ -129,9 +129,7 @@ def training_set(
     problem = problem_for(home, problem, progress)
     with home.reading() as build:
         check_same_problem(build, problem)
-        own = None if labels is None else read_labels(labels, build, problem)
-        for note in own.notes() if own else ():
-            progress.say(note)
+        own = labels_with_notes(labels, build, problem, progress)
         table = own.table if own else None
         rows = labelled_rows(build, split_labels(build, problem, table), table)
         catalog = read_catalog(build)

@@ -29,8 +29,8 @@ from ml.train.trials import Trial, cross_calibrate, metric_by_fold, metric_value
 FILE = "tuning.db"
 MOST_TUNED = 2  # candidates; a search of a third hardly ever made it the champion
 STARTING_TRIALS = 4  # at random, before the Parzen estimators have something to learn from
-ENDED = ("COMPLETE", "PRUNED")
-LIBRARIES = ("lightgbm", "optuna", "scikit-learn", "xgboost-cpu")
+ENDED = ("COMPLETE", "PRUNED")  # Optuna's names of states
+LIBRARIES = ("lightgbm", "optuna", "scikit-learn", "xgboost-cpu")  # another version starts another search
 
 
 @dataclass(frozen=True)
