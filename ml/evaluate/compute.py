@@ -154,7 +154,6 @@ def heading(model: ChurnModel, sample: MeasuredRows) -> dict[str, Any]:
 
 
 def on_test(model: ChurnModel, sample: MeasuredRows, step: Step) -> dict[str, Any]:
-    """The evidence from the stored probabilities."""
     step("measuring every candidate")
     replicates = sample.rows.replicate(sample.probabilities)
     probability = sample.probabilities[model.kind]
@@ -175,7 +174,6 @@ def on_test(model: ChurnModel, sample: MeasuredRows, step: Step) -> dict[str, An
 
 
 def in_segments(model: ChurnModel, sample: MeasuredRows, parts: Parts, catalog: Catalog) -> dict[str, Any]:
-    """The test rows by segments of customers."""
     by_feature = list(
         segments(
             sample.rows,

@@ -99,7 +99,6 @@ def by_text(values: NDArray[np.object_]) -> Grouping:
 def months(
     rows: Rows, probability: Floats, threshold: float, cutoffs: pa.ChunkedArray
 ) -> list[dict[str, Any]]:
-    """The groups of each calendar month."""
     stamps, codes = np.unique(cutoffs.to_numpy().astype("datetime64[M]"), return_inverse=True)
     grouping = Grouping(codes, [str(month) for month in stamps], [(None, None)] * len(stamps))
     return groups(rows, probability, threshold, grouping)
@@ -117,7 +116,6 @@ def groups(rows: Rows, probability: Floats, threshold: float, grouping: Grouping
 
 
 def group(rows: Rows, probability: Floats, threshold: float) -> dict[str, Any]:
-    """The figures of one group."""
     flagged = probability >= threshold
     hits, churned = float(rows.churned[flagged].sum()), float(rows.churned.sum())
     return rows.facts | {

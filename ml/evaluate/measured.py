@@ -68,7 +68,6 @@ class Rows:
             yield weights
 
     def measures(self, probability: Floats, names: Sequence[str] = METRIC_NAMES) -> Measures:
-        """Every metric with its interval."""
         return self.replicate({"": probability}, names).measures("")
 
     def replicate(
@@ -118,7 +117,6 @@ class Replicates:
     draws: Mapping[str, Mapping[str, Floats]]
 
     def measures(self, name: str) -> Measures:
-        """The metrics of one, with intervals."""
         draws = self.draws[name]
         return {
             metric: with_interval(value, draws[metric], metric) for metric, value in self.values[name].items()

@@ -11,7 +11,6 @@ TITLE_MAX = 46  # width of the first column
 
 
 def report(result: dict[str, Any]) -> list[str]:
-    """All lines of ``churn evaluate``."""
     evidence = result["evidence"]
     decision = decision_lines(evidence["decision"]) if result["better_than_chance"] else []
     return [

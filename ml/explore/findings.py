@@ -93,7 +93,6 @@ def certain_group(column: Column, churned: Flags, customers: NDArray[np.intp]) -
 
 
 def range_of(column: Column, inside: Flags) -> str:
-    """The values of some rows in words."""
     if column.missing[inside].all():
         return "null"
     if column.kind in (TEXT, FLAG):

@@ -167,7 +167,6 @@ def indicator_columns(encoder: OneHotEncoder, index: int) -> int:
 
 
 def null_indicators(transformer: Any) -> list[int]:
-    """Positions of the columns with a null indicator."""
     if not isinstance(transformer, Pipeline) or "impute" not in transformer.named_steps:
         return []
     return list(transformer.named_steps["impute"].indicator_.features_)

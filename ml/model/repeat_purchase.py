@@ -103,7 +103,6 @@ def purchase_probability(
 
 
 def fit_to_histories(histories: Histories, modified: bool) -> Parameters:
-    """Maximum likelihood of the histories."""
     unit = LONGEST / max(float(histories.age.max()), SURE)
     scaled = Histories(histories.repeats, histories.last * unit, histories.age * unit)
 

@@ -188,7 +188,6 @@ def score_rows(
 def score_features(
     features: pa.Table, model: ChurnModel, words: Sequence[Wording], build_id: str
 ) -> pa.Table:
-    """Scores of rows with their features."""
     frame = model.frame(features)
     probability = model.probability(frame)
     sentences = reasons(frame, contributions(model, frame), words, model.problem.constraints.reasons)

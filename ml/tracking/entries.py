@@ -71,5 +71,4 @@ def is_finite(value: Any) -> bool:
 
 
 def metric_name(name: str) -> str:
-    """A name that MLflow accepts."""
     return re.sub(r"[^\w./ :-]", "_", name, flags=re.ASCII)

@@ -182,7 +182,6 @@ def log_numbers(client: "MlflowClient", run: "Run", manifest: Mapping[str, Any])
 
 
 def log_dataset(client: "MlflowClient", run: "Run", manifest: Mapping[str, Any]) -> None:
-    """The rows of training and evaluation."""
     from mlflow.entities import Dataset, DatasetInput
 
     if "dataset" not in manifest:

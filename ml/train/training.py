@@ -142,7 +142,6 @@ class TrainingRun:
         return {fitted.candidate.name: fitted.probability(frame) for fitted in self.candidates}
 
     def judge(self, probabilities: Mapping[str, Floats]) -> dict[str, Any]:
-        """The evidence of the test part."""
         model = self.model
         costs, seed = model.problem.costs, model.problem.seed
         return judge(self.parts.test, probabilities, model.kind, model.threshold, seed, costs)

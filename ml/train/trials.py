@@ -64,7 +64,6 @@ class Ranking:
 def try_all(
     candidates: Sequence[Candidate], folds: Sequence[Fold], seed: int, step: Callable[[str], None]
 ) -> list[Trial]:
-    """Every candidate in every fold."""
     probabilities: dict[str, list[Floats]] = {candidate.name: [] for candidate in candidates}
     pipelines: dict[str, Pipeline] = {}
     for number, fold in enumerate(folds, start=1):
@@ -116,15 +115,13 @@ def bootstrap_means(trials: Sequence[Trial], folds: Sequence[Fold], problem: Pro
     A customer has the same weight in every fold, so that customers of several folds do not narrow the errors.
     """
     slices: dict[str, list[Floats]] = {trial.candidate.name: [] for trial in trials}
-    customers, churned = (
-        [fold.validation.customers for fold in folds],
-        [fold.validation.churned for fold in folds],
-    )
+    samples = [fold.validation for fold in folds]
+    customers, churned = [rows.customers for rows in samples], [rows.churned for rows in samples]
     for weights in customer_weights(customers, churned, problem.seed, cells_at_once=CELLS_AT_ONCE):
         for trial in trials:
             by_fold = [
-                metric_by_replicate(fold.validation, probability, problem, weight)
-                for fold, probability, weight in zip(folds, trial.probabilities, weights, strict=True)
+                metric_by_replicate(rows, probability, problem, weight)
+                for rows, probability, weight in zip(samples, trial.probabilities, weights, strict=True)
             ]
             slices[trial.candidate.name].append(np.mean(by_fold, axis=0))
     return {name: np.concatenate(arrays) for name, arrays in slices.items()}

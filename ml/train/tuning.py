@@ -256,7 +256,6 @@ def grid(name: str) -> list[dict[str, Any]]:
 
 
 def suggest_settings(trial: Any, name: str) -> dict[str, Any]:
-    """One value of each setting."""
     settings: dict[str, Any] = {}
     for key, limits in SPACES[name].items():
         if not isinstance(limits, Between):
