@@ -115,10 +115,10 @@ def divide(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts
     half = pa.array([in_first_half(customer, problem.seed) for customer in customers], pa.bool_())
     remedy = "add rows of the other class" if own else "load more customers or a longer history"
     return Parts(
-        train=with_both_classes("train", by_name["train"], remedy),
-        selection=with_both_classes("selection", by_name["validation"].filter(half), remedy),
-        calibration=with_both_classes("calibration", by_name["validation"].filter(pc.invert(half)), remedy),
-        test=with_both_classes("test", by_name["test"], remedy),
+        train=check_both_classes("train", by_name["train"], remedy),
+        selection=check_both_classes("selection", by_name["validation"].filter(half), remedy),
+        calibration=check_both_classes("calibration", by_name["validation"].filter(pc.invert(half)), remedy),
+        test=check_both_classes("test", by_name["test"], remedy),
         split=split,
         labelled=labelled,
         # The user's own rows may be fewer or more than the customers of one scoring.
@@ -149,7 +149,7 @@ def learned_rows(parts: Parts) -> Part:
     return Part("learned", pa.concat_tables([parts.train.table, parts.selection.table]))
 
 
-def with_both_classes(name: str, table: pa.Table, remedy: str) -> Part:
+def check_both_classes(name: str, table: pa.Table, remedy: str) -> Part:
     """The part; ModelError, which ends in ``remedy``, if a class is missing."""
     classes = pc.count_distinct(table.column("churned")).as_py()
     if classes < 2:
