@@ -101,7 +101,7 @@ def register(
     """
     check_estimator(pipeline)
     home = Home.at(home)
-    tracking_server(home, tracking)
+    tracking_server(home, tracking)  # an unusable address is an error before training, not after it
     problem = problem_for(home, problem, progress)
     with home.writing("train"), home.reading() as build:
         own = None if labels is None else read_labels(labels, build, problem)

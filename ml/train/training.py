@@ -108,7 +108,7 @@ def train(
         Another process writes to this home.
     """
     home = Home.at(home)
-    tracking_server(home, tracking)
+    tracking_server(home, tracking)  # an unusable address is an error before training, not after it
     source, problem = problem, problem_for(home, problem, progress)
     if seed is not None:
         problem = replace(problem, seed=seed)
