@@ -61,7 +61,7 @@ def make(tree: Path, home: Path, customers: int, seed: int, progress: Progress) 
 
 
 def compare_rows(before: str, after: str) -> dict[str, int]:
-    """Rows, cells and the rows that only one of two sets of Parquet files has; columns have to be the same."""
+    """Rows, cells and the rows that only one of two sets of Parquet files has; columns must be the same."""
     with duckdb.connect() as connection:
         columns = [
             [row[:2] for row in connection.execute(f"describe from '{path}'").fetchall()]
