@@ -7,7 +7,7 @@ from ml.common.paths import published_build
 from ml.common.warnings_filter import silence_known_warnings
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.feast_objects import (
-    asked_instant,
+    as_of_source,
     churn_service,
     customer_entity,
     derived_view,
@@ -22,7 +22,7 @@ except FeatureError as error:
     raise click.ClickException(str(error)) from error
 
 customer = customer_entity()
-asked = asked_instant()
+asked = as_of_source()
 
 # One source and one view for each dbt model of marts/features, named as the model.
 views = [feature_view(model, customer) for model in catalog.views]

@@ -1,6 +1,6 @@
-"""Audit: every check in turn, each within its share of the time, over one leased build.
+"""Audit: all checks in turn, within their shares of the time, over one leased build.
 
-A published build and the raw tables behind it come in; what was compared, and every breach, goes out.
+A published build and its raw tables come in; the number of comparisons and every breach go out.
 """
 
 import os
@@ -33,8 +33,8 @@ SECONDS = 120
 PROJECT = ROOT / "dbt_project"
 # Where the module of a check has another name than the check itself.
 MODULES = {"ledger": "reconciliation", "stand-ins": "leaky_features"}
-# Name -> weight by which the time is shared; the module of that name has ``check``. Poison and replay, which
-# run dbt, need most of it.
+# Name -> weight of its share of the time; the module of that name has ``check``. Poison and replay run dbt,
+# so they need most of it.
 CHECKS = {
     "ledger": 3,
     "clocks": 1,
@@ -59,21 +59,21 @@ def audit(
     project: Path = PROJECT,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Check the published build against the raw data, and against what time must not change.
+    """Check the published build against the raw data, and for changes of its past.
 
     Parameters
     ----------
     home : Home or path, optional
     seconds : float
-        What all checks together may take, roughly; samples are as large as that allows.
+        The time of all checks together, roughly; it determines the sample sizes.
     seed : int
         The same data and seed give the same samples.
     problem : Problem or path, optional
-        What the labels answer; ``problem.yml`` by default.
+        The problem of the labels; ``problem.yml`` by default.
     only : sequence of str, optional
         Names of ``CHECKS``; all by default.
     out : path, optional
-        Where the page goes, by default ``audit/<build>.html`` in the home.
+        The path of the page, by default ``audit/<build>.html`` in the home.
     project : Path
         The dbt project that made the build.
 
@@ -98,15 +98,15 @@ def audit(
         if name not in CHECKS:
             raise UsageError(f"there is no check {name!r}: choose from {', '.join(CHECKS)}")
     names = [name for name in CHECKS if not only or name in only]
-    place = Home.at(home)
-    problem, started = problem_for(place, problem, progress), time.monotonic()
-    with place.reading() as build, scratch_folder(place) as scratch:
+    home_ = Home.at(home)
+    problem, started = problem_for(home_, problem, progress), time.monotonic()
+    with home_.reading() as build, scratch_folder(home_) as scratch:
         check_same_problem(build, problem)
         manifest = read_build_manifest(build)
         context = Audit(
-            home=place,
+            home=home_,
             build=build,
-            load=place.raw / manifest["load_id"],
+            load=home_.raw / manifest["load_id"],
             manifest=manifest,
             catalog=read_catalog(build),
             problem=problem,
@@ -119,20 +119,20 @@ def audit(
         )
         findings = run_checks(context, names)
         result = as_plain_values(context, findings, time.monotonic() - started)
-        file = Path(out) if out else place.root / "audit" / f"{build.name}.html"
+        file = Path(out) if out else home_.root / "audit" / f"{build.name}.html"
         file.parent.mkdir(parents=True, exist_ok=True)
         write_page(result, file)
         return result | {"page": str(file)}
 
 
 def run_checks(context: Audit, names: Sequence[str]) -> list[Finding]:
-    """Make the checks in turn; time that one leaves goes to those after it."""
+    """Run the checks in turn; unused time goes to later checks."""
     findings = []
     with context.progress.bar("auditing", total=len(names)) as bar:
         for number, name in enumerate(names):
             bar.step(f"auditing: {name}", 0)
-            # Sample sizes follow the share of all the time, which is the same in each run; only the deadline
-            # follows what is left.
+            # Sample sizes depend on the share of all the time, which is the same in each run; only the
+            # deadline depends on the remaining time.
             share = CHECKS[name] / sum(CHECKS[other] for other in names)
             of_rest = CHECKS[name] / sum(CHECKS[later] for later in names[number:])
             deadline = time.monotonic() + context.seconds_left() * of_rest
@@ -142,9 +142,9 @@ def run_checks(context: Audit, names: Sequence[str]) -> list[Finding]:
 
 
 def run_check(name: str, context: Audit) -> Finding:
-    """One check, timed. An error that keeps it from being made becomes its result, which is no pass.
+    """Run one check. An error that prevents it becomes its result, which does not pass.
 
-    It is a fault unless an earlier step has merely not been run.
+    It is a failure unless an earlier step has not been run yet.
     """
     started, allowed = time.monotonic(), context.seconds_left()
     check: Callable[[Audit], Finding] = import_module(f"ml.audit.{MODULES.get(name, name)}").check
@@ -179,12 +179,12 @@ def as_plain_values(context: Audit, findings: Sequence[Finding], seconds: float)
 
 @contextmanager
 def scratch_folder(home: Home) -> Iterator[Path]:
-    """A folder for copies and rebuilds; folders that killed audits left behind are removed first."""
+    """A folder for copies and rebuilds; folders of killed audits are removed first."""
     parent = home.root / "audit"
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob("scratch-*"):
-        if not is_running(int(left.name.split("-")[1])):
-            shutil.rmtree(left, ignore_errors=True)
+    for leftover in parent.glob("scratch-*"):
+        if not is_running(int(leftover.name.split("-")[1])):
+            shutil.rmtree(leftover, ignore_errors=True)
     folder = parent / f"scratch-{os.getpid()}"
     folder.mkdir(exist_ok=True)
     try:

@@ -13,7 +13,7 @@ from ml.page.document import write_whole
 from ml.page.style import CSS
 
 Result = Mapping[str, Any]
-PROVES = {
+STATEMENTS = {
     "poison": "No future: absurd facts known only later move nothing before.",
     "replay": "Replay: what is looked up for a past instant is what would have been built then.",
     "history": "History stands still: newer data changes no row at or before the older data clock.",
@@ -91,18 +91,18 @@ def outcome_of(result: Result) -> tuple[str, str]:
     skipped = [check["check"] for check in checks if tone_of(check) == "dull"]
     failures = [check["check"] for check in checks if check["failed"]]
     if breached:
-        return "bad", f"{joined(breached)}: the contract does not hold"
+        return "bad", f"{name_list(breached)}: the contract does not hold"
     if failures:
-        return "bad", f"{joined(failures)}: could not be checked, though there is something to check"
+        return "bad", f"{name_list(failures)}: could not be checked, though there is something to check"
     if len(skipped) == len(checks):
         return "dull", "Nothing could be checked"
     if skipped:
-        return "dull", f"No breach, but not checked: {joined(skipped)}"
-    several = len(checks) > 1
-    return "good", f"The contract holds in all {len(checks)} checks" if several else "The check passed"
+        return "dull", f"No breach, but not checked: {name_list(skipped)}"
+    is_several = len(checks) > 1
+    return "good", f"The contract holds in all {len(checks)} checks" if is_several else "The check passed"
 
 
-def joined(names: Sequence[str]) -> str:
+def name_list(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
@@ -133,7 +133,7 @@ def section(check: Result, now: str) -> str:
         name=escape(check["check"]),
         tone=tone,
         state=STATES[tone],
-        proves=escape(PROVES.get(check["check"], "")),
+        proves=escape(STATEMENTS.get(check["check"], "")),
         detail=f"<p>{escape(detail[:1].upper() + detail[1:].rstrip('.'))}.</p>" if detail else "",
         breaches="".join(breach_block(breach) for breach in check["breaches"]),
         notes="".join(f'<p class="soft">Note: {escape(note)}</p>' for note in check["notes"]),
@@ -142,7 +142,6 @@ def section(check: Result, now: str) -> str:
 
 
 def breach_block(breach: Result) -> str:
-    """One breach: what, how often, one case."""
     times = "once" if breach["count"] == 1 else f"{breach['count']:,} times"
     case = "".join(
         f"<dt>{escape(str(name))}</dt><dd>{escape('null' if value is None else str(value))}</dd>"

@@ -1,7 +1,7 @@
 """Clocks: labels read no day that was not delivered, and no model reads attributes that have no clock.
 
-When rows became known is read from the raw tables once more; tables that end days apart, and orders that come
-late, are notes.
+The clocks of tables are read from the raw tables again; tables that end days apart, and late orders, give
+notes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from ml.audit.findings import Audit, Breach, Finding
-from ml.audit.queries import database, one
+from ml.audit.queries import database, single_value
 from ml.audit.raw_facts import check_load
 from ml.audit.recount import MODEL, delivered_orders
 from ml.common.errors import TidemarkError
@@ -18,7 +18,7 @@ from ml.common.instants import format_instant
 from ml.features.labels import LABELS, parquet
 from ml.featurestore.attributes import note, undated_features
 from ml.home.layout import model_of
-from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
+from ml.ingest.clocks import describe_clocks
 
 CHECK = "clocks"
 UNDELIVERED = """
@@ -35,12 +35,11 @@ def check(audit: Audit) -> Finding:
     check_load(audit)
     undated = undated_features(audit.build, audit.catalog)
     with database(audit) as connection:
-        labels: int = one(connection, f"select count(*) from {parquet(audit.build / LABELS)}")
+        labels: int = single_value(connection, f"select count(*) from {parquet(audit.build / LABELS)}")
         delivered = delivered_orders(connection, audit)
         breaches = [*undelivered(audit, connection, delivered), *undated_inputs(audit, undated)]
-        clocks = table_clocks(audit.load, connection)
-        arrival = arrival_of_orders(audit.load, clocks["orders"], connection)
-    notes = notes_on_clocks(clocks, audit.manifest["data_clock"], arrival, audit.problem.label_delay_days)
+        data_clock, delay = audit.manifest["data_clock"], audit.problem.label_delay_days
+        notes = describe_clocks(audit.load, data_clock, connection, delay)["notes"]
     notes += [note(undated).removeprefix("note: ")] if undated else []
     return Finding(
         CHECK,

@@ -11,10 +11,10 @@ from typing import Any
 
 import duckdb
 
-from ml.audit.queries import differing_columns, first_case, one
+from ml.audit.queries import differing_columns, first_case, single_value
 from ml.common.sql import parquet, quoted
 
-DETAILED = 2_000
+CUSTOMERS_MAX = 2_000  # compared value by value, of each model; all others by fingerprint
 UP_TO_LIMITS = """
 select source.*
 from {source} as source
@@ -71,7 +71,7 @@ BY_TIME = "(event_timestamp, customer_id)"
 
 @dataclass(frozen=True)
 class Table:
-    """What is compared of one model: its columns beside customer_id and event_timestamp."""
+    """One model to compare: its columns beside customer_id and event_timestamp."""
 
     model: str
     columns: tuple[str, ...]
@@ -86,7 +86,7 @@ class Moved:
     model, column : str
         The column is empty where rows appeared or vanished.
     cells, customers : int
-        In how many cells, of how many customers; at least, as no more than ``DETAILED`` are looked at.
+        The numbers of cells and customers; lower bounds, because at most ``CUSTOMERS_MAX`` are compared.
     example : dict
         customer_id, instant, before, after: the earliest such cell.
     """
@@ -100,7 +100,7 @@ class Moved:
 
 @dataclass
 class Comparison:
-    """What was found, added up over models.
+    """The differences, summed over models.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class Comparison:
     idle : list of Moved
         Rows that only one side has, of models in which no value differs at any instant.
     customers : set of str
-        Those with a difference, up to ``DETAILED`` of each model.
+        Those with a difference, up to ``CUSTOMERS_MAX`` of each model.
     """
 
     cells: int = 0
@@ -120,20 +120,20 @@ class Comparison:
     customers: set[str] = field(default_factory=set)
 
     def add(self, other: "Comparison") -> None:
-        """Take in another comparison; a column that moved in both counts once, with its first example."""
+        """Add another comparison; a column that moved in both counts once, with its first example."""
         self.cells += other.cells
         self.shared += other.shared
         self.customers |= other.customers
-        self.moved, self.idle = merged(self.moved, other.moved), merged(self.idle, other.idle)
+        self.moved, self.idle = merge_moved(self.moved, other.moved), merge_moved(self.idle, other.idle)
 
 
-def merged(some: Sequence[Moved], more: Sequence[Moved]) -> list[Moved]:
-    columns = {(moved.model, moved.column): moved for moved in some}
-    for moved in more:
-        first = columns.setdefault((moved.model, moved.column), moved)
-        if first is not moved:
-            cells, customers = first.cells + moved.cells, max(first.customers, moved.customers)
-            columns[moved.model, moved.column] = replace(first, cells=cells, customers=customers)
+def merge_moved(first_list: Sequence[Moved], second_list: Sequence[Moved]) -> list[Moved]:
+    columns = {(moved.model, moved.column): moved for moved in first_list}
+    for moved in second_list:
+        known = columns.setdefault((moved.model, moved.column), moved)
+        if known is not moved:
+            cells, customers = known.cells + moved.cells, max(known.customers, moved.customers)
+            columns[moved.model, moved.column] = replace(known, cells=cells, customers=customers)
     return list(columns.values())
 
 
@@ -142,24 +142,24 @@ def compare(
     tables: Sequence[Table],
     before: Path,
     after: Path,
-    kept: str = UP_TO_LIMITS,
+    selection: str = UP_TO_LIMITS,
 ) -> Comparison:
     """Compare the feature tables of two builds.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
-        Has what ``kept`` refers to: by default the table ``limits`` of customer_id and until.
+        Has the tables of ``selection``: by default ``limits`` with customer_id and until.
     tables : sequence of Table
     before, after : Path
         Folders with ``<model>/*.parquet`` for each table.
-    kept : str
-        SQL over ``{source}`` that keeps the rows to be compared, all columns.
+    selection : str
+        SQL over ``{source}`` that selects the rows to be compared, with all columns.
     """
     comparison = Comparison()
     for table in tables:
         comparison.add(
-            compare_table(connection, table, files_of(before, table), files_of(after, table), kept)
+            compare_table(connection, table, files_of(before, table), files_of(after, table), selection)
         )
     return comparison
 
@@ -169,22 +169,24 @@ def compare_table(
     table: Table,
     before: Sequence[Path],
     after: Sequence[Path],
-    kept: str,
+    selection: str,
 ) -> Comparison:
     """Compare one table; files that both sides share hold no difference."""
     shared = identities(before) & identities(after)
-    own_rows = shared_rows = 0
+    distinct_rows = shared_rows = 0
     for side, files in (("before", before), ("after", after)):
-        own = [file for file in files if identity(file) not in shared]
-        own_rows = max(own_rows, fingerprint(connection, side, table, own, kept))
+        side_files = [file for file in files if identity(file) not in shared]
+        distinct_rows = max(distinct_rows, fingerprint(connection, side, table, side_files, selection))
     if shared:
         files = [file for file in before if identity(file) in shared]
-        shared_rows = one(connection, f"select count(*) from ({within(kept, files)})")
+        shared_rows = single_value(connection, f"select count(*) from ({selected_rows(selection, files)})")
     width = len(table.columns)
-    comparison = Comparison(cells=(own_rows + shared_rows) * width, shared=shared_rows * width)
-    connection.execute(DETAILED_CUSTOMERS.format(most=DETAILED))
-    if one(connection, "select count(*) from detailed"):
-        connection.execute(STATES.format(before=within(kept, before), after=within(kept, after)))
+    comparison = Comparison(cells=(distinct_rows + shared_rows) * width, shared=shared_rows * width)
+    connection.execute(DETAILED_CUSTOMERS.format(most=CUSTOMERS_MAX))
+    if single_value(connection, "select count(*) from detailed"):
+        connection.execute(
+            STATES.format(before=selected_rows(selection, before), after=selected_rows(selection, after))
+        )
         # Where only one side knows the customer every column differs, which does not tell the one at fault:
         # that counts only where nothing else differs.
         moved = moved_columns(connection, table, "known_to_both") or moved_columns(connection, table, "true")
@@ -195,35 +197,37 @@ def compare_table(
 
 
 def fingerprint(
-    connection: duckdb.DuckDBPyConnection, side: str, table: Table, files: Sequence[Path], kept: str
+    connection: duckdb.DuckDBPyConnection, side: str, table: Table, files: Sequence[Path], selection: str
 ) -> int:
-    """Make the table of fingerprints of one side; how many rows it stands for."""
+    """Make the table of fingerprints of one side; return its number of rows."""
     columns = ", ".join(["event_timestamp", *map(quoted, table.columns)])
     if files:
-        rows = within(kept, files)
+        rows = selected_rows(selection, files)
         connection.execute(FINGERPRINTS.format(side=side, columns=columns, rows=rows))
     else:
         connection.execute(NO_FINGERPRINTS.format(side=side))
-    count: int = one(connection, f"select coalesce(sum(row_count), 0)::bigint from fingerprints_{side}")
+    count: int = single_value(
+        connection, f"select coalesce(sum(row_count), 0)::bigint from fingerprints_{side}"
+    )
     return count
 
 
 def moved_columns(connection: duckdb.DuckDBPyConnection, table: Table, where: str) -> list[Moved]:
-    """The columns that differ among the ``states`` for which a condition holds."""
+    """The columns that differ among the ``states`` with a condition."""
     rows = f"(from states where {where}) as states"
     cases = differing_columns(connection, rows, table.columns, AT, BY_TIME, cast="::varchar")
     return [Moved(table.model, name, *case) for name, case in cases.items()]
 
 
 def moved_rows(connection: duckdb.DuckDBPyConnection, table: Table, where: str) -> list[Moved]:
-    """The ``states`` for which a condition holds, as rows that moved."""
+    """The ``states`` with a condition, as rows that moved."""
     nothing = {"before": "null", "after": "null"}
     case = first_case(connection, f"states where {where}", {**AT, **nothing}, BY_TIME)
     return [Moved(table.model, "", *case)] if case else []
 
 
-def within(kept: str, files: Iterable[Path]) -> str:
-    return kept.format(source=parquet(files))
+def selected_rows(selection: str, files: Iterable[Path]) -> str:
+    return selection.format(source=parquet(files))
 
 
 def files_of(folder: Path, table: Table) -> list[Path]:

@@ -1,6 +1,6 @@
-"""Two builds compared as far as both must agree: features, population, labels, and on-demand features.
+"""Compare two builds where both must agree: features, population, labels, and on-demand features.
 
-The folders of two builds and the table ``limits`` come in; what differs goes out as ``Moved``.
+The folders of two builds and the table ``limits`` come in; differences go out as ``Moved``.
 """
 
 from pathlib import Path
@@ -9,14 +9,14 @@ import duckdb
 
 from ml.audit.compare import AT, BY_TIME, Comparison, Moved, compare
 from ml.audit.findings import Audit
-from ml.audit.queries import differing_columns, first_case, one
+from ml.audit.queries import differing_columns, first_case, single_value
 from ml.audit.scratch import tables_of
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, POPULATION, parquet
 from ml.featurestore.retrieval.retrieve import point_in_time
 
 ON_DEMAND = "on demand"
-# A stretch that goes on past the limit may end at any instant after it.
+# A span of activity that lasts beyond the limit may end at any instant after it.
 STRETCHES = """
 select customer_id, active_from, case when active_until <= until then active_until end as active_until
 from {rows}
@@ -41,7 +41,7 @@ select 'after' as side, * from (({after}) except all ({before}))
 def compare_builds(
     audit: Audit, connection: duckdb.DuckDBPyConnection, before: Path, after: Path, *, settled: str = "false"
 ) -> Comparison:
-    """Compare all that two builds say up to the instants of ``limits``.
+    """Compare all tables of two builds up to the instants of ``limits``.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def compare_builds(
 def compare_population(
     connection: duckdb.DuckDBPyConnection, before: Path, after: Path, comparison: Comparison
 ) -> None:
-    """Compare who is active when, up to the limits."""
+    """Compare the spans of activity up to the limits."""
     sides = [STRETCHES.format(rows=parquet(folder / POPULATION)) for folder in (before, after)]
     add_one_sided(connection, sides, "population_customers", ("active_from", "active_until"), comparison)
 
@@ -87,7 +87,7 @@ def add_one_sided(
     """Add the rows that only one of two queries returns; ``columns`` are an instant and a value."""
     instant, value = columns
     connection.execute(IN_ONE_ONLY.format(before=sides[0], after=sides[1]))
-    comparison.cells += len(columns) * one(connection, f"select count(*) from ({sides[0]})")
+    comparison.cells += len(columns) * single_value(connection, f"select count(*) from ({sides[0]})")
     example = {"customer_id": "customer_id", "instant": instant}
     example |= {side: f"case when side = '{side}' then {value}::varchar end" for side in ("before", "after")}
     if case := first_case(connection, "in_one_only", example, f"({instant}, customer_id)"):

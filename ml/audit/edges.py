@@ -23,14 +23,14 @@ from ml.ingest.declaration import raw_tables
 from ml.warehouse.dbt import run_dbt, variables
 
 MICROSECOND, HALF_A_DAY = timedelta(microseconds=1), timedelta(hours=12)
-SINCE = datetime(2024, 1, 1) - FIRST_MONDAY
-AROUND = {"a microsecond before": -MICROSECOND, "at": timedelta(0), "a microsecond after": MICROSECOND}
+WORLD_OFFSET = datetime(2024, 1, 1) - FIRST_MONDAY
+DISTANCES = {"a microsecond before": -MICROSECOND, "at": timedelta(0), "a microsecond after": MICROSECOND}
 Label = tuple[str, datetime]
 
 
 @dataclass(frozen=True)
 class Order:
-    """An order as raw data has it."""
+    """An order in the raw data."""
 
     ordered_at: datetime
     loaded_at: datetime | None = None
@@ -39,7 +39,7 @@ class Order:
     deleted_at: datetime | None = None
 
     def counts_at(self, instant: datetime) -> bool:
-        """Whether it is known and kept then."""
+        """Whether it is known and kept at the instant."""
         known = max(self.ordered_at, self.loaded_at or self.ordered_at) <= instant
         ends = (self.cancelled_at, self.returned_at, self.deleted_at)
         return known and not any(end and end <= instant for end in ends)
@@ -49,23 +49,23 @@ World = dict[str, list[Order]]
 
 
 def edge_world(problem: Problem) -> tuple[World, datetime, datetime]:
-    """Customers named after what they are, the cut-off that they turn on, and the data clock."""
+    """Customers named after their case, the cut-off that decides it, and the data clock."""
     step = timedelta(days=problem.cutoff_every_days)
-    cutoff = FIRST_MONDAY + (SINCE // step) * step
+    cutoff = FIRST_MONDAY + (WORLD_OFFSET // step) * step
     active, horizon = timedelta(days=problem.active_within_days), timedelta(days=problem.horizon_days)
     clock = cutoff + step + gap_of(problem)
     before = Order(cutoff - HALF_A_DAY)
     world: World = {"order and nothing after": [before]}
-    for words, distance in AROUND.items():
-        moment = cutoff + distance
-        world[f"next order {words} the cut-off"] = [before, Order(moment)]
-        world[f"next order {words} the end of the horizon"] = [before, Order(moment + horizon)]
-        world[f"only order {words} the beginning of the activity span"] = [Order(moment - active)]
-        world[f"only order {words} the cut-off"] = [Order(moment)]
-        world[f"order known {words} the cut-off"] = [Order(before.ordered_at, loaded_at=moment)]
-        world[f"order cancelled {words} the cut-off"] = [Order(before.ordered_at, cancelled_at=moment)]
-        world[f"order returned {words} the cut-off"] = [Order(before.ordered_at, returned_at=moment)]
-        world[f"order deleted {words} the cut-off"] = [Order(before.ordered_at, deleted_at=moment)]
+    for words, distance in DISTANCES.items():
+        instant = cutoff + distance
+        world[f"next order {words} the cut-off"] = [before, Order(instant)]
+        world[f"next order {words} the end of the horizon"] = [before, Order(instant + horizon)]
+        world[f"only order {words} the beginning of the activity span"] = [Order(instant - active)]
+        world[f"only order {words} the cut-off"] = [Order(instant)]
+        world[f"order known {words} the cut-off"] = [Order(before.ordered_at, loaded_at=instant)]
+        world[f"order cancelled {words} the cut-off"] = [Order(before.ordered_at, cancelled_at=instant)]
+        world[f"order returned {words} the cut-off"] = [Order(before.ordered_at, returned_at=instant)]
+        world[f"order deleted {words} the cut-off"] = [Order(before.ordered_at, deleted_at=instant)]
     world["next order deleted in the end"] = [before, Order(cutoff + HALF_A_DAY, deleted_at=clock)]
     world["next order cancelled in the end"] = [before, Order(cutoff + HALF_A_DAY, cancelled_at=clock)]
     world["next order known in the end"] = [before, Order(cutoff + HALF_A_DAY, loaded_at=clock)]
@@ -73,7 +73,7 @@ def edge_world(problem: Problem) -> tuple[World, datetime, datetime]:
 
 
 def labels_of(world: World, cutoff: datetime, clock: datetime, problem: Problem) -> dict[Label, int]:
-    """What the rule says: (customer, cut-off) -> churned, at every cut-off that is settled by the clock."""
+    """The expected labels: (customer, cut-off) -> churned, at every cut-off settled by the clock."""
     step, labels = timedelta(days=problem.cutoff_every_days), dict[Label, int]()
     active, horizon = timedelta(days=problem.active_within_days), timedelta(days=problem.horizon_days)
     for customer, orders in world.items():
@@ -93,7 +93,7 @@ def labels_of(world: World, cutoff: datetime, clock: datetime, problem: Problem)
 
 
 def wrong_edges(audit: Audit) -> tuple[int, list[Breach]]:
-    """Build the world with the audit's dbt project; how many labels were looked at, and which are wrong."""
+    """Build the world with the audit's dbt project; return the number of labels, and breaches."""
     world, cutoff, clock = edge_world(audit.problem)
     expected, built = labels_of(world, cutoff, clock, audit.problem), built_labels(audit, world, clock)
     return len(expected), list(wrong_labels(expected, built))
@@ -114,7 +114,7 @@ def wrong_labels(expected: dict[Label, int], built: dict[Label, int]) -> Iterato
 
 
 def built_labels(audit: Audit, world: World, clock: datetime) -> dict[Label, int]:
-    """The labels that the dbt graph gives to the world."""
+    """The labels of the world, built by the dbt graph."""
     folder = audit.scratch / "edges"
     write_load(folder / "raw", world, clock)
     values = variables(audit.problem)
@@ -125,7 +125,7 @@ def built_labels(audit: Audit, world: World, clock: datetime) -> dict[Label, int
 
 
 def write_load(folder: Path, world: World, clock: datetime) -> None:
-    """The world as a load; one session at the data clock makes it so."""
+    """Write the world as a load, with one session at the data clock."""
     registered = min(order.ordered_at for orders in world.values() for order in orders) - HALF_A_DAY
     rows: dict[str, list[dict[str, Any]]] = {
         "customers": [{"customer_id": name, "registered_at": registered} for name in world],

@@ -1,4 +1,4 @@
-"""What a check is given and what it returns: ``Audit`` goes into every check, a ``Finding`` comes out."""
+"""The input and the result of a check: an ``Audit`` comes in, a ``Finding`` goes out."""
 
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -16,16 +16,16 @@ from ml.home.layout import Home
 
 @dataclass(frozen=True)
 class Breach:
-    """One way in which the contract does not hold.
+    """One breach of the contract.
 
     Parameters
     ----------
     what : str
         One sentence that names the model and column, or the table, file and row.
     example : dict
-        One case of it: customer_id, instant, feature, before, after, or whatever explains it best.
+        One case of it, such as customer_id, instant, feature, before and after.
     count : int
-        Cells or rows in which it was seen.
+        The number of cells or rows with it.
     """
 
     what: str
@@ -35,31 +35,31 @@ class Breach:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Parameters
     ----------
     check : str
         Its name in ``CHECKS``.
     compared : int
-        How much was looked at, in units of ``what``.
+        The number of comparisons, in units of ``what``.
     what : str
         The unit, as a word: "cells", "rows", "customers".
     detail : str
-        One sentence for people: what was proved, or what is wrong.
+        One sentence for people: the proof, or the fault.
     breaches : tuple of Breach
     sampled : str
-        How the sample was drawn; empty when everything was looked at.
+        The sampling; empty if everything was compared.
     notes : tuple of str
-        Sentences worth knowing that are no breach.
+        Sentences that are no breach.
     seconds : float
-        How long it took; set by ``run_check``.
+        Its duration; set by ``run_check``.
     skipped : str
-        Why the check was not made; empty when it was. A check that was not made is no pass.
+        Why the check was not run; empty if it was. A check that was not run does not pass.
     failed : bool
-        Whether it could not be made although what it looks at is there, which is a fault in itself.
+        Whether it could not run although its input exists, which is a fault.
     allowed : float
-        How long it should have taken at most; set by ``run_check``.
+        Its allowed duration; set by ``run_check``.
     """
 
     check: str
@@ -88,24 +88,24 @@ class Finding:
 
 
 def not_checked(check: str, why: str) -> Finding:
-    """A check that needs something that is not there yet."""
+    """The finding of a check whose input does not exist yet."""
     return Finding(check, skipped=why, detail=why)
 
 
 def failed(check: str, why: str) -> Finding:
-    """A check that could not be made although what it looks at is there."""
+    """The finding of a check that could not run although its input exists."""
     return Finding(check, skipped=why, detail=why, failed=True)
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What every check is given.
+    """The input of every check.
 
     Parameters
     ----------
     home : Home
     build : Path
-        The published build, leased: it stays while the audit runs.
+        The published build, with a lease for the time of the audit.
     load : Path
         The raw tables it was made from; the folder may be gone.
     manifest : dict
@@ -119,7 +119,7 @@ class Audit:
         An empty folder on the home's file system, removed when the audit ends.
     seed : int
     seconds : float
-        What the check may take. Sample sizes follow it, not the clock, so that they can be repeated.
+        The time of the check. Sample sizes depend on it, not on the clock, so that they are repeatable.
     deadline : float
         ``time.monotonic()`` by which the check should be done.
     progress : Progress

@@ -1,7 +1,7 @@
 """History stands still: the published build against the one before it, up to the older of their data clocks.
 
-Every feature row of both is compared; files that both share by hard link are equal without reading. Where
-something moved, ``late_rows`` names the raw rows that came without saying when.
+Every feature row of both is compared; files that both share by hard link are equal without reading. If a
+value moved, ``late_rows`` names the raw rows that were delivered late.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from ml.home.build_manifest import data_clock, read_build_manifest
 from ml.home.leases import lease
 
 CHECK = "history"
-# On two cores, to read and compare a row of both builds.
+# Measured on two cores: to read and compare a row of both builds.
 SECONDS_A_ROW = 2e-6
 THOUSAND = 1000
 LIMITS = """
@@ -40,7 +40,7 @@ where {drawn}
 
 
 def check(audit: Audit) -> Finding:
-    """Compare with the build before this one; note also which raw rows have no clock of their own."""
+    """Compare with the build before this one; notes name raw rows without a clock."""
     notes = rows_without_clock(audit)
     with build_before(audit) as earlier:
         if earlier is None:
@@ -52,8 +52,8 @@ def check(audit: Audit) -> Finding:
 
 @contextmanager
 def build_before(audit: Audit) -> Iterator[Path | None]:
-    """The build that this one replaced, else the newest older one, leased; None when all are gone."""
-    builds = {build.name: build for build in audit.home.kept_builds()}
+    """The build that this one replaced, else the newest older one, with a lease; None if all are gone."""
+    builds = {build.name: build for build in audit.home.published_builds()}
     older = [name for name in builds if name < audit.build.name]
     for name in dict.fromkeys([audit.manifest.get("replaces"), *older]):
         if name in builds:
@@ -69,9 +69,9 @@ def compare_with(audit: Audit, connection: duckdb.DuckDBPyConnection, earlier: P
     until = min(audit.clock, data_clock(earlier))
     share = affordable_share(audit, earlier)
     drawn = is_drawn(audit.seed, share, THOUSAND)
-    kept = f"select * from {{source}} where event_timestamp <= {literal(until)}::timestamp and {drawn}"
+    selection = f"select * from {{source}} where event_timestamp <= {literal(until)}::timestamp and {drawn}"
     tables = common_tables(audit, earlier)
-    comparison = compare(connection, tables, earlier / "features", audit.build / "features", kept)
+    comparison = compare(connection, tables, earlier / "features", audit.build / "features", selection)
     if read_build_manifest(earlier)["problem"] == audit.manifest["problem"]:
         sides = {"before": parquet(earlier / POPULATION), "after": parquet(audit.build / POPULATION)}
         connection.execute(LIMITS.format(until=literal(until), drawn=drawn, **sides))
@@ -91,7 +91,7 @@ def compare_with(audit: Audit, connection: duckdb.DuckDBPyConnection, earlier: P
 
 
 def affordable_share(audit: Audit, earlier: Path) -> int:
-    """How many in a thousand customers can be compared in the time that the check has."""
+    """The number per thousand customers that the time of the check allows."""
     files = feature_files(audit, audit.build)
     shared = identities(files) & identities(feature_files(audit, earlier))
     rows = sum(pq.read_metadata(file).num_rows for file in files if identity(file) not in shared)
@@ -100,18 +100,24 @@ def affordable_share(audit: Audit, earlier: Path) -> int:
 
 def common_tables(audit: Audit, earlier: Path) -> list[Table]:
     """The feature models and columns that both builds have."""
-    there = {view.name: {one.name for one in view.features} for view in read_catalog(earlier).views}
-    both = [
-        Table(table.model, tuple(name for name in table.columns if name in there.get(table.model, ())))
+    earlier_columns = {
+        view.name: {feature.name for feature in view.features} for view in read_catalog(earlier).views
+    }
+    tables = [
+        Table(
+            table.model, tuple(name for name in table.columns if name in earlier_columns.get(table.model, ()))
+        )
         for table in tables_of(audit)
     ]
-    return [table for table in both if table.columns]
+    return [table for table in tables if table.columns]
 
 
 def result(audit: Audit, earlier: Path, comparison: Comparison) -> str:
-    """Whether history stood still, and what else is known to have changed."""
+    """Whether history is unchanged, and whether the dbt project is."""
     if not comparison.moved:
         return f"equal to {earlier.name}"
-    made_by = {manifest.get("project_hash") for manifest in (audit.manifest, read_build_manifest(earlier))}
-    changed = "; the dbt project has changed since" if len(made_by) > 1 else ""
+    project_hashes = {
+        manifest.get("project_hash") for manifest in (audit.manifest, read_build_manifest(earlier))
+    }
+    changed = "; the dbt project has changed since" if len(project_hashes) > 1 else ""
     return f"{len(comparison.moved)} columns differ from {earlier.name}{changed}"

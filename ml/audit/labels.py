@@ -17,7 +17,7 @@ from ml.audit.pictures import PicturedFinding, Span, Timeline
 from ml.audit.queries import database
 from ml.audit.raw_facts import check_load
 from ml.audit.recount import delivered_orders, differences, gap_of, recount, settled_cutoffs, unsettled
-from ml.audit.shuffled_labels import SHUFFLES, chance
+from ml.audit.shuffled_labels import SHUFFLES, shuffled_label_check
 from ml.common.errors import NotReadyError, TidemarkError
 from ml.common.instants import format_instant, parse_instant
 from ml.config.problem import from_values
@@ -28,13 +28,13 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.layout import model_of
 
 CHECK = "labels"
-MOST_ROWS = 20_000
+ROWS_MAX = 20_000  # point-in-time retrieval of these takes about a second
 Spans = dict[str, tuple[datetime, datetime]]
 
 
 @dataclass
-class Part:
-    """What one part of the check found; parts are added up."""
+class PartResult:
+    """The result of one part of the check; results are summed."""
 
     compared: int = 0
     proved: list[str] = field(default_factory=list)
@@ -44,71 +44,71 @@ class Part:
 
 
 def check(audit: Audit) -> Finding:
-    """Make every part that can be made; the others are named in the notes, with the reason."""
+    """Run every part that can run; the notes name the others, with the reason."""
     if not read_cutoffs(audit.build):
         return not_checked(CHECK, "there is no labelled cut-off: the history is shorter than the horizon")
-    steps: dict[str, Callable[[Audit], Part]] = {
-        "the recount": recounted,
-        "the microsecond at each edge": edges,
-        "the gaps between splits": gaps,
-        "the instants among features": past,
-        "shuffled labels": shuffles,
+    steps: dict[str, Callable[[Audit], PartResult]] = {
+        "the recount": recount_labels,
+        "the microsecond at each edge": check_edges,
+        "the gaps between splits": check_gaps,
+        "the instants among features": check_instants,
+        "shuffled labels": check_shuffled_labels,
     }
-    whole = Part()
+    total = PartResult()
     for name, step in steps.items():
         try:
             part = step(audit)
         except TidemarkError as error:
-            part = Part(notes=[f"not checked: {name}, because {error}"])
-        whole.compared += part.compared
-        whole.proved += part.proved
-        whole.breaches += part.breaches
-        whole.sampled += part.sampled
-        whole.notes += part.notes
+            part = PartResult(notes=[f"not checked: {name}, because {error}"])
+        total.compared += part.compared
+        total.proved += part.proved
+        total.breaches += part.breaches
+        total.sampled += part.sampled
+        total.notes += part.notes
     return PicturedFinding(
         CHECK,
-        compared=whole.compared,
+        compared=total.compared,
         what="labels",
-        detail="; ".join(whole.proved),
-        breaches=tuple(whole.breaches),
-        sampled="; ".join(whole.sampled),
-        notes=tuple(whole.notes),
+        detail="; ".join(total.proved),
+        breaches=tuple(total.breaches),
+        sampled="; ".join(total.sampled),
+        notes=tuple(total.notes),
         picture=picture(audit),
     )
 
 
-def recounted(audit: Audit) -> Part:
-    """Who has a label at which cut-off, and whether they churned, straight from raw orders."""
+def recount_labels(audit: Audit) -> PartResult:
+    """Recount the population and the labels at each cut-off from raw orders."""
     check_load(audit)
     with database(audit) as connection:
         delivered = delivered_orders(connection, audit)
         cutoffs = settled_cutoffs(audit, connection, delivered)
         counts = recount(audit, connection, cutoffs)
         breaches = [*unsettled(audit, cutoffs, delivered), *differences(audit, connection)]
-    some = counts["customers"] < counts["all_customers"]
+    is_sample = counts["customers"] < counts["all_customers"]
     sampled = f"recount: {counts['customers']:,} of {counts['all_customers']:,} customers, by a seeded hash"
     proved = (
         f"{counts['labels']:,} labels recounted from raw orders, one microsecond deciding in "
         f"{counts['at_an_edge']:,} of them"
     )
-    return Part(counts["labels"], [proved], breaches, [sampled] if some else [])
+    return PartResult(counts["labels"], [proved], breaches, [sampled] if is_sample else [])
 
 
-def edges(audit: Audit) -> Part:
-    """Customers whose label turns on a microsecond, through the dbt graph."""
+def check_edges(audit: Audit) -> PartResult:
+    """Build customers whose label depends on a microsecond with the dbt graph."""
     compared, breaches = wrong_edges(audit)
-    return Part(compared, [f"{compared:,} made to turn on a microsecond"], breaches)
+    return PartResult(compared, [f"{compared:,} made to turn on a microsecond"], breaches)
 
 
-def gaps(audit: Audit) -> Part:
-    """No label of one part is settled after a later part has begun, here and in the current model's split."""
+def check_gaps(audit: Audit) -> PartResult:
+    """Check that labels of a part are settled before the next part starts, also in the model's split."""
     split = split_by_time(read_cutoffs(audit.build), audit.problem)
     breaches, notes = list(overlaps("the split", spans_of(split), gap_of(audit.problem))), []
     try:
         breaches += gaps_of_model(audit)
     except TidemarkError as error:
         notes.append(f"not checked: the split of the current model, because {error}")
-    return Part(0, ["gaps between splits hold"] if not breaches else [], breaches, notes=notes)
+    return PartResult(0, ["gaps between splits hold"] if not breaches else [], breaches, notes=notes)
 
 
 def spans_of(split: TimeSplit) -> Spans:
@@ -128,13 +128,13 @@ def gaps_of_model(audit: Audit) -> Iterator[Breach]:
     return overlaps(f"the split of {folder.name}", spans, gap_of(from_values(manifest["problem"])))
 
 
-def overlaps(whose: str, spans: Spans, gap: timedelta) -> Iterator[Breach]:
+def overlaps(owner: str, spans: Spans, gap: timedelta) -> Iterator[Breach]:
     """Pairs of parts that are not a gap apart."""
     for earlier, later in pairwise(PARTS):
         last, begins = spans[earlier][1], spans[later][0]
         if last + gap > begins:
             yield Breach(
-                f"{whose} leaks: the last {earlier} label is settled at {format_instant(last + gap)}, after "
+                f"{owner} leaks: the last {earlier} label is settled at {format_instant(last + gap)}, after "
                 f"{later} begins at {format_instant(begins)}; they must be {gap.days} days apart",
                 {
                     "earlier": earlier,
@@ -144,14 +144,14 @@ def overlaps(whose: str, spans: Spans, gap: timedelta) -> Iterator[Breach]:
             )
 
 
-def past(audit: Audit) -> Part:
-    """No instant among the features of labelled rows is later than the cut-off."""
+def check_instants(audit: Audit) -> PartResult:
+    """Check that no instant among the features of labelled rows is later than the cut-off."""
     features = [feature for feature in audit.catalog.stored if base_type(feature.sql_type) == "TIMESTAMP"]
     if not features:
-        return Part(notes=["not checked: the instants among features, because there is none"])
-    everything = TimeSplit((), (), tuple(read_cutoffs(audit.build)), ())
-    counts = count_rows(audit.build, everything)
-    rows = labelled_rows(audit.build, everything, most=MOST_ROWS, rows=counts, seed=audit.seed)
+        return PartResult(notes=["not checked: the instants among features, because there is none"])
+    split = TimeSplit((), (), tuple(read_cutoffs(audit.build)), ())
+    counts = count_rows(audit.build, split)
+    rows = labelled_rows(audit.build, split, most=ROWS_MAX, rows=counts, seed=audit.seed)
     table = point_in_time(audit.build, rows, features=[feature.name for feature in features])
     breaches = []
     for feature in features:
@@ -166,7 +166,7 @@ def past(audit: Audit) -> Part:
             }
             what = f"{feature.view}.{feature.name} is later than the cut-off in {len(later):,} rows"
             breaches.append(Breach(what, example, len(later)))
-    return Part(
+    return PartResult(
         0,
         [f"{len(features)} instants at {len(table):,} labelled rows lie in the past"] if not breaches else [],
         breaches,
@@ -174,21 +174,21 @@ def past(audit: Audit) -> Part:
     )
 
 
-def shuffles(audit: Audit) -> Part:
-    """Labels that mean nothing cannot be learned."""
-    found = chance(audit, split_by_time(read_cutoffs(audit.build), audit.problem))
-    if found is None:
+def check_shuffled_labels(audit: Audit) -> PartResult:
+    """Check that shuffled labels cannot be learned."""
+    result = shuffled_label_check(audit, split_by_time(read_cutoffs(audit.build), audit.problem))
+    if result is None:
         raise NotReadyError("a part has too few rows, or rows of one class only")
-    result = f"AUC {found.auc:.3f} of shuffled labels on {found.rows:,} validation rows, mean of {SHUFFLES}"
-    sampled = [f"shuffled labels: {found.rows:,} validation rows, by a seeded hash"]
-    if found.holds:
-        return Part(0, [result], sampled=sampled)
+    text = f"AUC {result.auc:.3f} of shuffled labels on {result.rows:,} validation rows, mean of {SHUFFLES}"
+    sampled = [f"shuffled labels: {result.rows:,} validation rows, by a seeded hash"]
+    if result.holds:
+        return PartResult(0, [text], sampled=sampled)
     breach = Breach(
-        f"shuffled labels can be learned: {result}, where 0.5 +- {found.allowed:.3f} is chance; rows of the "
+        f"shuffled labels can be learned: {text}, where 0.5 +- {result.allowed:.3f} is chance; rows of the "
         "training part are in the validation part too",
-        {"auc": round(found.auc, 4), "allowed": round(found.allowed, 4)},
+        {"auc": round(result.auc, 4), "allowed": round(result.allowed, 4)},
     )
-    return Part(0, [], [breach], sampled)
+    return PartResult(0, [], [breach], sampled)
 
 
 def picture(audit: Audit) -> Timeline:

@@ -1,8 +1,8 @@
-"""Raw rows that came after a build was made, though by their own clocks it should have had them.
+"""Raw rows delivered after a build was made, though they were known before it by their own clocks.
 
 The raw tables of two builds come in, and the customers whose history moved; breaches go out, which name the
-rows by file and number. Rows without a clock of their own, which change history when they come late, are
-counted too.
+rows by file and number. Rows without a clock of their own, which change history if they are late, are counted
+too.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,13 +20,13 @@ from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import relation_of, with_columns
 from ml.ingest.contract import Table
 from ml.ingest.declaration import parent_of, raw_tables
-from ml.ingest.manifest import RECORD, read_record
+from ml.ingest.manifest import FILE, read_load_manifest
 
-NAMED = 3
+ROWS_NAMED = 3  # in one breach; the count has them all
 # customer_id, known_at, whether the row has a clock, file, row number
 Row: TypeAlias = tuple[Any, ...]
 MOVED = "create or replace temp table moved as select unnest($customers::varchar[]) as customer_id"
-# A row with what it says of the time up to an instant: whose, known since when, and a hash of its content.
+# A row as of an instant: its customer, known_at, and a hash of its content.
 FACTS = """
 select
     source.customer_id, {known_at} as known_at, {recorded_at} as recorded_at, hash({content}) as content,
@@ -35,7 +35,7 @@ from {rows} as source
 semi join moved using (customer_id)
 where {known_at} <= {until}
 """
-# A row without a customer is known with the one it refers to, or later where it says so.
+# A row without a customer is known with the one it refers to, or from its own recorded instant if later.
 FACTS_BELOW = """
 select
     parents.customer_id, greatest(parents.known_at, {recorded_at}) as known_at, {recorded_at} as recorded_at,
@@ -68,18 +68,18 @@ from {rows}
 
 def rows_without_clock(audit: Audit) -> tuple[str, ...]:
     """A sentence for each table some of whose rows have no clock."""
-    if not (audit.load / RECORD).is_file():
+    if not (audit.load / FILE).is_file():
         return ()
     sentences = []
     with duckdb.connect() as connection:
         for table in (table for table in raw_tables() if table.occurred):
             rows = relation_of(audit.load / table.name)
             query = COUNTS.format(key=table.key[0], version=table.version, rows=rows)
-            without, total = connection.execute(query).fetchall()[0]
-            if without:
+            undated, total = connection.execute(query).fetchall()[0]
+            if undated:
                 since = "they registered" if table.name == "customers" else "they happened"
                 sentences.append(
-                    f"{without:,d} of {total:,d} {table.name.replace('_', ' ')} have a row without "
+                    f"{undated:,d} of {total:,d} {table.name.replace('_', ' ')} have a row without "
                     f"{table.version} and count as known since {since}; what comes late without it changes "
                     "history"
                 )
@@ -95,7 +95,7 @@ def late_rows(
 ) -> tuple[Breach, ...]:
     """The rows of ``customers`` known at or before ``until`` that ``earlier`` was not made from."""
     load = read_build_manifest(earlier)["load_id"]
-    if not (audit.load / RECORD).is_file():
+    if not (audit.load / FILE).is_file():
         return ()
     connection.execute(MOVED, {"customers": sorted(customers)})
     breaches: list[Breach] = []
@@ -103,11 +103,11 @@ def late_rows(
         before, now = files_before(audit, load, table), files_in(audit.load, table)
         if before and before != now:
             sides = [facts(audit.load, table, files, until) for files in (before, now)]
-            gone, came = (
+            removed, arrived = (
                 connection.execute(ON_ONE_SIDE.format(these=these, others=others)).fetchall()
                 for these, others in (sides, reversed(sides))
             )
-            breaches += breaches_in(table, earlier.name, until, came, gone)
+            breaches += breaches_in(table, earlier.name, until, arrived, removed)
     return tuple(breaches)
 
 
@@ -116,53 +116,53 @@ def files_in(load: Path, table: Table) -> list[Path]:
 
 
 def files_before(audit: Audit, load: str, table: Table) -> list[Path]:
-    """The files that an earlier build was made from; none when that cannot be told any more."""
-    if (audit.home.raw / load / RECORD).is_file():
+    """The files that an earlier build was made from; none if that is no longer known."""
+    if (audit.home.raw / load / FILE).is_file():
         return files_in(audit.home.raw / load, table)
-    loads = [ingest["load_id"] for ingest in read_record(audit.load)["ingests"]]
+    loads = [ingest["load_id"] for ingest in read_load_manifest(audit.load)["ingests"]]
     earlier = loads[: loads.index(load) + 1] if load in loads else []
     return [file for file in files_in(audit.load, table) if file.stem in earlier]
 
 
 def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> str:
     """The query for the rows of one table that count at ``until``; ``load`` names their customers."""
-    moment = f"timestamp {literal(until)}"
-    # An instant of something that happens to the row later counts once it has come: before, it is no news.
+    instant = f"timestamp {literal(until)}"
+    # The instant of a later event of the row counts from then on; before, it changes nothing.
     later = {*table.instants} - {table.occurred, table.version}
     content = [
-        f"case when source.{name} <= {moment} then source.{name} end" if name in later else f"source.{name}"
+        f"case when source.{name} <= {instant} then source.{name} end" if name in later else f"source.{name}"
         for name in table.names
     ]
-    words = {
+    fields = {
         "rows": with_columns(table, parquet(files, "union_by_name = true")),
         "recorded_at": f"source.{table.version}",
-        "until": moment,
+        "until": instant,
         "content": ", ".join(content),
     }
     if parent := parent_of(table):
         parents = relation_of(load / parent.name)
         return FACTS_BELOW.format(
-            **words, key=parent.key[0], parents=parents, parent_known_at=parent.known_at
+            **fields, key=parent.key[0], parents=parents, parent_known_at=parent.known_at
         )
-    return FACTS.format(**words, known_at=table.known_at)
+    return FACTS.format(**fields, known_at=table.known_at)
 
 
 def breaches_in(
-    table: Table, earlier: str, until: datetime, came: Sequence[Row], gone: Sequence[Row]
+    table: Table, earlier: str, until: datetime, arrived: Sequence[Row], removed: Sequence[Row]
 ) -> Iterator[Breach]:
     """One breach for the new rows without a clock of their own, one for the others, one for those gone."""
-    without = WITHOUT_CLOCK.get(table.name, NO_LOADED_AT)
-    by_then = f"whose clock says that they were known by {format_instant(until)}"
+    undated_text = WITHOUT_CLOCK.get(table.name, NO_LOADED_AT)
+    dated_text = f"whose clock says that they were known by {format_instant(until)}"
     groups = [
-        (f"{without}, came only after {earlier} was made", [row for row in came if not row[2]]),
-        (f"{by_then}, came only after {earlier} was made", [row for row in came if row[2]]),
-        (f"that {earlier} was made from are gone or say something else", gone),
+        (f"{undated_text}, came only after {earlier} was made", [row for row in arrived if not row[2]]),
+        (f"{dated_text}, came only after {earlier} was made", [row for row in arrived if row[2]]),
+        (f"that {earlier} was made from are gone or say something else", removed),
     ]
     for why, rows in groups:
         if rows:
             customer, known, _, file, number = rows[0]
-            first = ", ".join(f"row {row[4]} of {row[3]}" for row in rows[:NAMED])
-            more = f" and {len(rows) - NAMED:,d} more" if len(rows) > NAMED else ""
+            first = ", ".join(f"row {row[4]} of {row[3]}" for row in rows[:ROWS_NAMED])
+            more = f" and {len(rows) - ROWS_NAMED:,d} more" if len(rows) > ROWS_NAMED else ""
             yield Breach(
                 f"{table.name}: {counted(len(rows), 'row')} {why}: {first}{more}",
                 {

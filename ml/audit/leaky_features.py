@@ -1,4 +1,4 @@
-"""Leaky features: one that alone orders the labels nearly without fault was perhaps made from them.
+"""Leaky features: a feature that alone orders the labels almost perfectly may be made from them.
 
 Labelled rows of the training part with every feature come in; each feature's own ROC-AUC goes out, whichever
 way round it points. The usual fault is a label made from the same recency that is a feature. The test part is
@@ -19,46 +19,47 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.metrics.single_feature_auc import LIMIT, halves, of_column
 
 CHECK = "stand-ins"
-MOST_ROWS = 30_000
-# With fewer rows of a class an AUC above the limit may be chance.
-FEWEST_OF_A_CLASS = 25
-SHOWN = 12
+ROWS_MAX = 30_000  # the standard error of an AUC of so many rows is below 0.005
+# With fewer rows of a class, an AUC above the limit may be random.
+ROWS_OF_A_CLASS_MIN = 25
+FEATURES_SHOWN = 12
 
 
 def check(audit: Audit) -> Finding:
     """Whether any single feature separates who churned from who stayed better than ``LIMIT``."""
-    split, part = judged_on(audit)
+    split, part = training_rows(audit)
     counts = count_rows(audit.build, split)
-    rows = labelled_rows(audit.build, split, most=MOST_ROWS, rows=counts, seed=audit.seed)
+    rows = labelled_rows(audit.build, split, most=ROWS_MAX, rows=counts, seed=audit.seed)
     churned = rows["churned"].to_numpy() == 1
-    fewest = int(min(churned.sum(), (~churned).sum()))
-    if fewest < FEWEST_OF_A_CLASS:
+    smaller_class = int(min(churned.sum(), (~churned).sum()))
+    if smaller_class < ROWS_OF_A_CLASS_MIN:
         return not_checked(
             CHECK,
-            f"{fewest} rows of one class are too few, {FEWEST_OF_A_CLASS} are needed: load more customers",
+            f"{smaller_class} rows of one class are too few, {ROWS_OF_A_CLASS_MIN} are needed: load more "
+            "customers",
         )
-    areas = aucs(point_in_time(audit.build, rows), audit.catalog, churned, audit.seed)
-    ranked = sorted(areas.items(), key=lambda item: (-item[1], item[0]))
+    aucs_by_feature = aucs(point_in_time(audit.build, rows), audit.catalog, churned, audit.seed)
+    ranked = sorted(aucs_by_feature.items(), key=lambda item: (-item[1], item[0]))
     name, best = ranked[0]
     total = sum(counts.values()) - counts["left_out"]
     return PicturedFinding(
         CHECK,
-        compared=len(areas),
+        compared=len(aucs_by_feature),
         what="features",
         detail=f"the best single feature, {name}, has ROC-AUC {best:.3f} on {len(rows):,} {part}; the "
         f"limit is {LIMIT}",
-        breaches=tuple(breach(audit.catalog, name, area, part) for name, area in ranked if area > LIMIT),
+        breaches=tuple(breach(audit.catalog, name, auc, part) for name, auc in ranked if auc > LIMIT),
         sampled=f"{len(rows):,} of {total:,} {part}, by a seeded hash" if len(rows) < total else "",
         picture=Bars(
-            f"ROC-AUC of single features, the best {min(SHOWN, len(ranked))} of {len(ranked)}",
-            tuple(Bar(name, round(area, 4), area > LIMIT) for name, area in ranked[:SHOWN]),
+            f"ROC-AUC of single features, the best {min(FEATURES_SHOWN, len(ranked))} of {len(ranked)}",
+            tuple(Bar(name, round(auc, 4), auc > LIMIT) for name, auc in ranked[:FEATURES_SHOWN]),
             start=0.5,
             limit=LIMIT,
         ),
     )
 
 
-def judged_on(audit: Audit) -> tuple[TimeSplit, str]:
+def training_rows(audit: Audit) -> tuple[TimeSplit, str]:
     """The training part, or all cut-offs where they are too few to be split; and what to call its rows."""
     cutoffs = read_cutoffs(audit.build)
     if not cutoffs:
@@ -70,13 +71,13 @@ def judged_on(audit: Audit) -> tuple[TimeSplit, str]:
     return TimeSplit(split.train, (), (), ()), "training rows"
 
 
-def breach(catalog: Catalog, name: str, area: float, part: str) -> Breach:
+def breach(catalog: Catalog, name: str, auc: float, part: str) -> Breach:
     columns = {feature.name: f"{feature.view}.{feature.name}" for feature in catalog.stored}
     formula = f" = {catalog.formulas[name]}" if name in catalog.formulas else ""
     return Breach(
-        f"{columns.get(name, name)}{formula} alone tells the label: ROC-AUC {area:.3f} on {part}, above "
+        f"{columns.get(name, name)}{formula} alone tells the label: ROC-AUC {auc:.3f} on {part}, above "
         f"{LIMIT}; perhaps the label was made from it, or it is known only later",
-        {"feature": name, "auc": round(area, 4)},
+        {"feature": name, "auc": round(auc, 4)},
     )
 
 

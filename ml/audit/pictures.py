@@ -11,12 +11,12 @@ from ml.audit.findings import Finding
 from ml.common.instants import parse_instant
 from ml.page import rows, spans
 
-MOST_BREACHES = 12
+BREACHES_MAX = 12
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar; ``marked`` where it breaks a rule."""
+    """One bar; ``marked`` if it breaks a rule."""
 
     label: str
     value: float
@@ -96,7 +96,7 @@ def picture_of_breaches(breaches: Sequence[Mapping[str, Any]], now: str) -> Mapp
             "until": None,
             "marked": True,
         }
-        for breach in breaches[:MOST_BREACHES]
+        for breach in breaches[:BREACHES_MAX]
         if (instant := as_instant(breach["example"].get("instant")))
     ]
     title = "The first case of each breach"

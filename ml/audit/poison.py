@@ -1,4 +1,4 @@
-"""No future: absurd facts known only after an instant must leave every feature up to it alone.
+"""No future: absurd facts known only after an instant must not change any feature up to it.
 
 Sampled customers get poison after instants of their own and are built again by the same dbt graph; every cell
 up to the instant, and every label settled by then, is compared with the published build.
@@ -7,7 +7,7 @@ up to the instant, and every label settled by then, is compared with the publish
 from ml.audit.compare_builds import compare_builds
 from ml.audit.findings import Audit, Finding, not_checked
 from ml.audit.poison_facts import add_poison
-from ml.audit.queries import database, one
+from ml.audit.queries import database, single_value
 from ml.audit.sample import affordable, draw_known_customers, draw_limits
 from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild
 from ml.audit.wall_clock import clock_readers
@@ -16,7 +16,7 @@ from ml.common.counting import counted
 from ml.common.sql import parquet
 
 CHECK = "poison"
-# Beside its own rows a customer gets poison, so that a customer is half as much work again.
+# A customer gets poison beside its own rows, about half as many.
 WEIGHT = 1.5
 MOVED = "moves at or before an instant when only facts known after it are added"
 # A settled label may move when orders are corrected or recorded late, but not for facts that happened later.
@@ -40,7 +40,7 @@ def check(audit: Audit) -> Finding:
         copy_published(audit, connection, published)
         rows = add_poison(connection, load)
         poisoned = rebuild(audit, CHECK, load)
-        reached = one(connection, REACHED.format(rows=parquet(feature_files(audit, poisoned))))
+        reached = single_value(connection, REACHED.format(rows=parquet(feature_files(audit, poisoned))))
         if not reached:
             return not_checked(CHECK, "the poison changed no feature even afterwards, so it proves nothing")
         comparison = compare_builds(audit, connection, published, poisoned, settled=SETTLED)

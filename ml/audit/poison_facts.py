@@ -115,8 +115,8 @@ def add_poison(connection: duckdb.DuckDBPyConnection, load: Path) -> int:
         if parent := parent_of(table):
             rows_of_parent = relation_of(load / parent.name)
             connection.execute(WRITTEN_PARENTS.format(key=parent.key[0], rows=rows_of_parent))
-        written = connection.execute(writing(table, load / table.name / "poison.parquet")).fetchall()
-        rows += written[0][0]
+        count = connection.execute(write_statement(table, load / table.name / "poison.parquet")).fetchall()
+        rows += count[0][0]
     return rows
 
 
@@ -128,14 +128,14 @@ def find_known(connection: duckdb.DuckDBPyConnection, table: Table, load: Path) 
             items=rows, orders=rows_of(orders, load / orders.name), version_order=orders.version_order
         )
         names = (*names, "customer_id")
-    words = {
+    fields = {
         "columns": ", ".join(f"source.{name}" for name in names),
         "rows": rows,
         "begins": table.occurred or "order_known_at",
         "version_order": table.version_order,
         "key": ", ".join(f"source.{name}" for name in table.key),
     }
-    connection.execute(KNOWN.format(**words))
+    connection.execute(KNOWN.format(**fields))
 
 
 def facts_of(table: Table) -> str:
@@ -144,8 +144,8 @@ def facts_of(table: Table) -> str:
     if table.is_of_customers:
         return corrections
     new = NEW_BELOW if parent_of(table) else NEW
-    words = {which: ", ".join(new_columns(table, which)) for which in ("new", "late")}
-    return f"{new.format(**words)} union all by name {corrections}"
+    fields = {row_kind: ", ".join(new_columns(table, row_kind)) for row_kind in ("new", "late")}
+    return f"{new.format(**fields)} union all by name {corrections}"
 
 
 def absurd(column: Column) -> str:
@@ -153,40 +153,40 @@ def absurd(column: Column) -> str:
     return ABSURD[column.kind] if column.range is None else f"{column.range[1]:.15g}"
 
 
-def new_columns(table: Table, which: str) -> Iterator[str]:
+def new_columns(table: Table, kind: str) -> Iterator[str]:
     """The columns of rows that nobody knew of at the instant: ``new`` ones, or ``late`` ones."""
     parent, kinds = parent_of(table), {column.name: column.kind for column in table.columns}
     for column in table.columns:
         name = column.name
         if parent and name in (parent.key[0], *table.key):
-            yield f"{key_below(name, kinds[name], parent.key[0], which)} as {name}"
+            yield f"{child_key(name, kinds[name], parent.key[0], kind)} as {name}"
         elif name in table.key:
-            yield f"'poison {which} ' || customer_id as {name}"
+            yield f"'poison {kind} ' || customer_id as {name}"
         elif name == table.customer:
             yield name
         elif column.kind is not Kind.INSTANT:
             yield f"{absurd(column)} as {name}"
-    if which == "late":
+    if kind == "late":
         yield f"recorded_at as {table.version}"
     if parent:
         return
-    happened = "recorded_at" if which == "new" else "until - back"
+    happened = "recorded_at" if kind == "new" else "until - back"
     yield f"{happened} as {table.occurred}"
-    if which == "new":
+    if kind == "new":
         yield f"case when draw % 2 = 0 then recorded_at end as {table.version}"
-    for number, (later, follows) in enumerate(table.ordered):
-        if follows == table.occurred:
+    for number, (later, reference) in enumerate(table.ordered):
+        if reference == table.occurred:
             ends = (f"recorded_at + interval '{number + 1} hours'", "until - back" if number % 2 else "until")
-            yield f"case when draw // 3 % {3 + number} = 0 then {ends[which == 'late']} end as {later}"
+            yield f"case when draw // 3 % {3 + number} = 0 then {ends[kind == 'late']} end as {later}"
 
 
-def key_below(name: str, kind: Kind, reference: str, which: str) -> str:
+def child_key(name: str, kind: Kind, reference: str, row_kind: str) -> str:
     """A part of the key of a row that refers to another: a number, or a text, that no row has."""
     if name == reference:
         return name
     if kind is Kind.WHOLE:
-        return "line.number" if which == "new" else f"1000000 + hash({name}) % 1000000"
-    return f"'poison ' || line.number || {reference}" if which == "new" else f"'poison late ' || {name}"
+        return "line.number" if row_kind == "new" else f"1000000 + hash({name}) % 1000000"
+    return f"'poison ' || line.number || {reference}" if row_kind == "new" else f"'poison late ' || {name}"
 
 
 def corrections_of(table: Table) -> str:
@@ -218,7 +218,7 @@ def corrections_of(table: Table) -> str:
     )
 
 
-def writing(table: Table, file: Path) -> str:
+def write_statement(table: Table, file: Path) -> str:
     """The statement that writes the poison of one table, in the contract's types."""
     return WRITE.format(
         columns=", ".join(

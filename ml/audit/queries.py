@@ -1,4 +1,4 @@
-"""The database of a check, and the one way in which checks find differences: how many, and the first case."""
+"""The database of a check, and the search for differences: their number and the first case."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ having count(*) > 0
 
 
 class Case(NamedTuple):
-    """How many rows break a rule, of how many customers, and what is reported of the first of them."""
+    """The numbers of rows and customers that break a rule, and the reported columns of the first row."""
 
     rows: int
     customers: int
@@ -37,8 +37,8 @@ def database(audit: Audit) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def one(connection: duckdb.DuckDBPyConnection, query: str, parameters: Any = None) -> Any:
-    """The one value that a query returns; None where it returns no row."""
+def single_value(connection: duckdb.DuckDBPyConnection, query: str, parameters: Any = None) -> Any:
+    """The single value of a query; None if it has no row."""
     row = connection.execute(query, parameters).fetchone()
     return row[0] if row else None
 
@@ -50,7 +50,7 @@ def first_case(
     order: str = "customer_id",
     parameters: Any = None,
 ) -> Case | None:
-    """Count the rows that break a rule and take the first; None where there is none.
+    """Count the rows that break a rule and return the first; None if there is none.
 
     Parameters
     ----------
@@ -92,13 +92,13 @@ def differing_columns(
     if not names:
         return {}
     cells = {name: [f"{side}.{quoted(name)}" for side in sides] for name in names}
-    unlike = {name: " is distinct from ".join(pair) for name, pair in cells.items()}
+    conditions = {name: " is distinct from ".join(pair) for name, pair in cells.items()}
     # All columns are counted in one pass; only those that differ are read again.
-    counts = ", ".join(f"count(*) filter (where {condition})" for condition in unlike.values())
+    counts = ", ".join(f"count(*) filter (where {condition})" for condition in conditions.values())
     row = connection.execute(f"select {counts} from {joined}").fetchone() or ()
     cases = {}
     for name in (name for name, count in zip(names, row, strict=True) if count):
         example = {**keys, **{side: cell + cast for side, cell in zip(sides, cells[name], strict=True)}}
-        if case := first_case(connection, f"{joined} where {unlike[name]}", example, order):
+        if case := first_case(connection, f"{joined} where {conditions[name]}", example, order):
             cases[name] = case
     return cases

@@ -1,7 +1,6 @@
 """The raw facts of a load, read by SQL that does not go through the dbt graph.
 
-Checks read here whom facts are about, when they happened and when they became known, so that what dbt made is
-compared with something else.
+Checks read customers and instants of facts here, so that dbt's tables are compared with an independent query.
 """
 
 from pathlib import Path
@@ -11,7 +10,7 @@ from ml.common.errors import NotReadyError
 from ml.ingest.batch import relation_of
 from ml.ingest.contract import Table
 from ml.ingest.declaration import raw_tables
-from ml.ingest.manifest import RECORD
+from ml.ingest.manifest import FILE
 
 REGISTRATIONS = """
 select customer_id, arg_min(registered_at, coalesce(updated_at, registered_at)) as known_at
@@ -23,25 +22,25 @@ select customer_id, coalesce(updated_at, registered_at) as known_at from {custom
 
 
 def check_load(audit: Audit) -> None:
-    """The raw tables behind the build must still be there.
+    """Raise a NotReadyError if the raw tables of the build are gone.
 
     Raises
     ------
     NotReadyError
     """
-    if not (audit.load / RECORD).is_file():
+    if not (audit.load / FILE).is_file():
         raise NotReadyError(
             f"{audit.load.name}, from which {audit.build.name} was made, is gone: run 'churn build'"
         )
 
 
 def fact_tables() -> list[Table]:
-    """The tables whose rows happened to a customer."""
+    """The tables of events of a customer."""
     return [table for table in raw_tables() if table.occurred and not table.is_of_customers]
 
 
 def facts(load: Path) -> str:
-    """A query for customer_id and known_at of every raw row: when something of a customer became known."""
+    """A query for customer_id and known_at of every raw row."""
     queries = [
         f"select customer_id, {table.known_at} as known_at from {relation_of(load / table.name)}"
         for table in fact_tables()
@@ -51,9 +50,9 @@ def facts(load: Path) -> str:
 
 
 def events(load: Path) -> str:
-    """A query for customer_id and happened_at of all that ever happened, in any version of any row."""
+    """A query for customer_id and happened_at of every event, in any version of any row."""
     return " union all ".join(
         f"select customer_id, {instant} as happened_at from {relation_of(load / table.name)}"
         for table in fact_tables()
-        for instant in table.happenings
+        for instant in table.event_instants
     )

@@ -1,4 +1,4 @@
-"""Ledger: nothing gets lost between what was read, what was built and what is looked up.
+"""Reconciliation (``ledger``): no row is lost between raw files, build and retrieval.
 
 load.json is recounted from the raw files, customers are followed into every feature table, and entity rows
 are counted and compared when they come back with features.
@@ -18,20 +18,20 @@ import pyarrow.parquet as pq
 
 from ml.audit.findings import Audit, Breach
 from ml.audit.pictures import Bar, Bars, PicturedFinding
-from ml.audit.queries import database, first_case, one
+from ml.audit.queries import database, first_case, single_value
 from ml.audit.raw_facts import check_load, facts
 from ml.audit.sample import draw_customers
 from ml.common.sql import literal
 from ml.features.labels import parquet
 from ml.features.point_in_time import features
-from ml.ingest.manifest import read_record
+from ml.ingest.manifest import read_load_manifest
 
 CHECK = "ledger"
 REJECTED = "rejected_rows"
-# More than one slice of an answer, so that its seams are among the rows.
+# More than one slice of retrieval, so that the borders of slices are tested.
 ENTITY_ROWS = 125_000
-MOST_CUSTOMERS = 20_000
-# A customer_id that no shop has begins so.
+CUSTOMERS_MAX = 20_000
+# The prefix of unknown customer_ids.
 UNKNOWN = "nobody at all "
 KEYS = ["customer_id", "event_timestamp"]
 
@@ -55,19 +55,19 @@ SIDES = {
 
 
 def check(audit: Audit) -> PicturedFinding:
-    """Whether read = accepted + rejected, customers in = customers out, entity rows in = rows out."""
+    """Check that read = accepted + rejected, customers in = customers out, entity rows in = rows out."""
     check_load(audit)
-    record = read_record(audit.load)
-    breaches = [*unbalanced(record), *miscounted(audit.load, record)]
+    manifest = read_load_manifest(audit.load)
+    breaches = [*unbalanced_counts(manifest), *wrong_file_counts(audit.load, manifest)]
     with database(audit) as connection:
         connection.execute(KNOWN.format(rows=facts(audit.load)))
         connection.execute(IN_TIME.format(clock=literal(audit.clock)))
         breaches += lost_customers(audit, connection)
         breaches += other_row_counts(audit, connection)
-        customers: int = one(connection, "select count(*) from known_in_time")
+        customers: int = single_value(connection, "select count(*) from known_in_time")
         rows = entity_rows(audit, connection)
     breaches += changed_rows(audit, rows)
-    tables = record["tables"]
+    tables = manifest["tables"]
     read = sum(counts["read"] for counts in tables.values())
     rejected = sum(counts["rejected"] for counts in tables.values())
     bars = tuple(Bar(table, counts["read"]) for table, counts in tables.items())
@@ -78,15 +78,15 @@ def check(audit: Audit) -> PicturedFinding:
         detail=f"{read:,} rows read, {rejected:,} of them rejected; {customers:,} customers in each of "
         f"{len(audit.catalog.views)} feature tables; {len(rows):,} entity rows looked up",
         breaches=tuple(breaches),
-        sampled=f"entity rows: {len(rows):,} of at most {MOST_CUSTOMERS:,} customers; all else in full",
+        sampled=f"entity rows: {len(rows):,} of at most {CUSTOMERS_MAX:,} customers; all else in full",
         picture=Bars("Rows read, by table", bars),
     )
 
 
-def unbalanced(record: dict[str, Any]) -> Iterator[Breach]:
-    """Where load.json does not add up in itself."""
-    whole = {"load_id": "all ingests together", "tables": record["tables"]}
-    for ingest in [*record["ingests"], whole]:
+def unbalanced_counts(manifest: dict[str, Any]) -> Iterator[Breach]:
+    """Counts in load.json that do not add up."""
+    all_ingests = {"load_id": "all ingests together", "tables": manifest["tables"]}
+    for ingest in [*manifest["ingests"], all_ingests]:
         for table, counts in ingest["tables"].items():
             lost = counts["read"] - counts["accepted"] - counts["rejected"]
             if lost:
@@ -96,9 +96,9 @@ def unbalanced(record: dict[str, Any]) -> Iterator[Breach]:
                     {"table": table, "load": ingest["load_id"], **counts},
                     abs(lost),
                 )
-    for table, counts in record["tables"].items():
+    for table, counts in manifest["tables"].items():
         for name, count in counts.items():
-            summed = sum(ingest["tables"].get(table, {}).get(name, 0) for ingest in record["ingests"])
+            summed = sum(ingest["tables"].get(table, {}).get(name, 0) for ingest in manifest["ingests"])
             if summed != count:
                 yield Breach(
                     f"load.json, {table}: {count:,} rows {name} in all, but {summed:,} over its ingests",
@@ -107,10 +107,10 @@ def unbalanced(record: dict[str, Any]) -> Iterator[Breach]:
                 )
 
 
-def miscounted(load: Path, record: dict[str, Any]) -> Iterator[Breach]:
-    """Where the raw files do not hold what load.json says."""
-    ingests = {ingest["load_id"]: ingest["tables"] for ingest in record["ingests"]}
-    for table in record["tables"]:
+def wrong_file_counts(load: Path, manifest: dict[str, Any]) -> Iterator[Breach]:
+    """Raw files whose numbers of rows differ from load.json."""
+    ingests = {ingest["load_id"]: ingest["tables"] for ingest in manifest["ingests"]}
+    for table in manifest["tables"]:
         for file in sorted((load / table).glob("*.parquet")):
             if file.stem not in ingests:
                 yield Breach(f"{table}/{file.name} is no file of an ingest in load.json", {"file": file.name})
@@ -118,20 +118,20 @@ def miscounted(load: Path, record: dict[str, Any]) -> Iterator[Breach]:
             file = load / table / f"{name}.parquet"
             rows = pq.read_metadata(file).num_rows if file.is_file() else 0
             recorded = tables.get(table, {}).get("accepted", 0)
-            yield from miscount(f"{table}/{file.name}", rows, recorded, "accepted")
+            yield from wrong_count(f"{table}/{file.name}", rows, recorded, "accepted")
     for name, tables in ingests.items():
         rejected = rejected_in(load / REJECTED / f"{name}.parquet")
         for table, counts in tables.items():
-            where = f"{REJECTED}/{name}.parquet, {table},"
-            yield from miscount(where, rejected[table], counts["rejected"], "rejected")
+            location = f"{REJECTED}/{name}.parquet, {table},"
+            yield from wrong_count(location, rejected[table], counts["rejected"], "rejected")
 
 
-def miscount(where: str, rows: int, recorded: int, word: str) -> Iterator[Breach]:
-    """A breach if a file does not hold as many rows as load.json says."""
+def wrong_count(location: str, rows: int, recorded: int, word: str) -> Iterator[Breach]:
+    """A breach if the number of rows in a file differs from load.json."""
     if rows != recorded:
         yield Breach(
-            f"{where} holds {rows:,} rows, but load.json says {recorded:,} were {word}",
-            {"file": where.rstrip(","), "rows": rows, "load.json": recorded},
+            f"{location} holds {rows:,} rows, but load.json says {recorded:,} were {word}",
+            {"file": location.rstrip(","), "rows": rows, "load.json": recorded},
             abs(rows - recorded),
         )
 
@@ -142,7 +142,7 @@ def rejected_in(file: Path) -> Counter[str]:
 
 
 def lost_customers(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
-    """Where the customers of a feature table are not those of the raw tables, or begin at another instant."""
+    """Feature tables whose customers, or their first instants, differ from the raw tables."""
     for view in audit.catalog.views:
         connection.execute(BUILT.format(rows=parquet(view.path)))
         for sentence, rows in SIDES.items():
@@ -152,10 +152,10 @@ def lost_customers(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Itera
 
 
 def other_row_counts(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
-    """Where build.json records another number of rows than the feature files hold."""
+    """Feature tables whose numbers of rows differ from build.json."""
     for view in audit.catalog.views:
         recorded = audit.manifest.get("rows", {}).get(view.name)
-        rows = one(connection, f"select count(*) from {parquet(view.path)}")
+        rows = single_value(connection, f"select count(*) from {parquet(view.path)}")
         if recorded is not None and recorded != rows:
             yield Breach(
                 f"{view.name} holds {rows:,} rows, but build.json says {recorded:,}",
@@ -167,10 +167,10 @@ def other_row_counts(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Ite
 def entity_rows(audit: Audit, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Entity rows in random order: known customers, unknown ones, and each tenth row twice."""
     draw = np.random.default_rng([audit.seed, len(CHECK)])
-    drawn = draw_customers(connection, "known", MOST_CUSTOMERS, str(audit.seed))
+    drawn = draw_customers(connection, "known", CUSTOMERS_MAX, str(audit.seed))
     known = [row[0] for row in connection.execute("from chosen order by customer_id").fetchall()]
     names = np.array([*known, *(f"{UNKNOWN}{number}" for number in range(1 + drawn // 50))])
-    first = one(connection, "select min(known_at) from known") or audit.clock
+    first = single_value(connection, "select min(known_at) from known") or audit.clock
     span = (audit.clock - first) // timedelta(microseconds=1) + 1
     number = ENTITY_ROWS * 10 // 11
     customers = names[draw.integers(0, len(names), number)]
@@ -181,29 +181,29 @@ def entity_rows(audit: Audit, connection: duckdb.DuckDBPyConnection) -> pa.Table
 
 
 def changed_rows(audit: Audit, rows: pa.Table) -> Iterator[Breach]:
-    """Where entity rows do not come back as they went in, or with features that cannot be."""
+    """Entity rows that retrieval changes, loses, or gives impossible features."""
     names = [view.features[0].name for view in audit.catalog.views if view.features]
     source, target = audit.scratch / "entity_rows.parquet", audit.scratch / "rows_with_features.parquet"
     pq.write_table(rows, source)
     features(source, target, home=audit.home, names=names)
-    answered = pq.read_table(target)
-    if len(answered) != len(rows):
-        lost = len(rows) - len(answered)
-        yield Breach(f"{len(rows):,} entity rows went in, but {len(answered):,} came back", {}, abs(lost))
+    returned = pq.read_table(target)
+    if len(returned) != len(rows):
+        lost = len(rows) - len(returned)
+        yield Breach(f"{len(rows):,} entity rows went in, but {len(returned):,} came back", {}, abs(lost))
         return
     for name in rows.column_names:
-        changed = pc.sum(pc.not_equal(answered[name], rows[name].cast(answered[name].type))).as_py()
+        changed = pc.sum(pc.not_equal(returned[name], rows[name].cast(returned[name].type))).as_py()
         if changed:
             what = f"{changed:,} entity rows come back with another {name}"
             yield Breach(what, {"column": name}, changed)
-    unknown = answered.filter(pc.starts_with(answered["customer_id"], UNKNOWN))
+    unknown = returned.filter(pc.starts_with(returned["customer_id"], UNKNOWN))
     for name in names:
         filled = len(unknown) - unknown[name].null_count
         if filled:
             what = f"{name} has a value in {filled:,} rows of customers who are not in the raw tables"
             yield Breach(what, {"feature": name}, filled)
-    distinct = len(answered.group_by(KEYS).aggregate([]))
-    differing = len(answered.group_by([*KEYS, *names]).aggregate([])) - distinct
+    distinct = len(returned.group_by(KEYS).aggregate([]))
+    differing = len(returned.group_by([*KEYS, *names]).aggregate([])) - distinct
     if differing:
         what = f"{differing:,} entity rows that are there twice come back with different features"
         yield Breach(what, {}, differing)

@@ -1,7 +1,7 @@
-"""Labels counted a second time, by SQL that joins raw orders with cut-offs and knows nothing of deltas.
+"""Labels recounted by SQL that joins raw orders with cut-offs, without deltas.
 
-Raw orders, the terms of the problem and the published labels come in; every label that should be another goes
-out. A cut-off ``t`` labels those who ordered in ``(t - active_within, t]`` by ``(t, t + horizon]``.
+Raw orders, the terms of the problem and the published labels come in; every wrong label goes out. A cut-off
+``t`` labels those who ordered in ``(t - active_within, t]`` by ``(t, t + horizon]``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from ml.audit.findings import Audit, Breach
-from ml.audit.queries import first_case, one
+from ml.audit.queries import first_case, single_value
 from ml.audit.raw_facts import facts
 from ml.audit.sample import draw_customers
 from ml.common.instants import format_instant
@@ -19,7 +19,7 @@ from ml.features.labels import LABELS, parquet, read_cutoffs
 from ml.ingest.batch import relation_of, rows_of
 from ml.ingest.declaration import customers_table, raw_table
 
-MOST_CUSTOMERS = 50_000
+CUSTOMERS_MAX = 50_000
 FIRST_MONDAY = datetime(1970, 1, 5)
 MODEL = "label_customer_churn"
 
@@ -134,7 +134,7 @@ def recount(
         ``customers`` chosen, ``all_customers``, ``labels`` recounted, ``at_an_edge`` among them.
     """
     orders, clock, problem = rows_of(raw_table("orders"), audit.load / "orders"), audit.clock, audit.problem
-    customers = draw_customers(connection, orders, MOST_CUSTOMERS, str(audit.seed))
+    customers = draw_customers(connection, orders, CUSTOMERS_MAX, str(audit.seed))
     connection.execute(
         VERSIONS.format(orders=orders, known_at=raw_table("orders").known_at), {"clock": clock}
     )
@@ -148,16 +148,16 @@ def recount(
     connection.execute(PUBLISHED.format(labels=parquet(audit.build / LABELS)))
     return {
         "customers": customers,
-        "all_customers": one(connection, f"select count(distinct customer_id) from {orders}"),
-        "labels": one(connection, "select count(*) from recounted"),
-        "at_an_edge": one(connection, AT_AN_EDGE.format(horizon=problem.horizon_days)),
+        "all_customers": single_value(connection, f"select count(distinct customer_id) from {orders}"),
+        "labels": single_value(connection, "select count(*) from recounted"),
+        "at_an_edge": single_value(connection, AT_AN_EDGE.format(horizon=problem.horizon_days)),
     }
 
 
 def delivered_orders(connection: duckdb.DuckDBPyConnection, audit: Audit) -> datetime | None:
     """Until when orders were delivered: to the end of the newest one's day, at most to the data clock."""
     query = DELIVERED.format(orders=relation_of(audit.load / "orders"), known_at=raw_table("orders").known_at)
-    end_of_day: datetime | None = one(connection, query)
+    end_of_day: datetime | None = single_value(connection, query)
     return end_of_day and min(end_of_day, audit.clock)
 
 
@@ -170,32 +170,32 @@ def settled_cutoffs(
     audit: Audit, connection: duckdb.DuckDBPyConnection, delivered: datetime | None
 ) -> list[datetime]:
     """The cut-offs that may have a label: in step from the first Monday of 1970, and settled by then."""
-    first = one(connection, f"select min(known_at) from ({facts(audit.load)})")
+    first = single_value(connection, f"select min(known_at) from ({facts(audit.load)})")
     if first is None or delivered is None:
         return []
     step = timedelta(days=audit.problem.cutoff_every_days)
     last = delivered - gap_of(audit.problem)
     number = -((FIRST_MONDAY - first) // step)
-    found = []
+    cutoffs = []
     while FIRST_MONDAY + number * step <= last:
-        found.append(FIRST_MONDAY + number * step)
+        cutoffs.append(FIRST_MONDAY + number * step)
         number += 1
-    return found
+    return cutoffs
 
 
 def differences(audit: Audit, connection: duckdb.DuckDBPyConnection) -> Iterator[Breach]:
     """Every kind of label that is not as recounted: its first case, with the kept order that decides it."""
     terms = {"active": audit.problem.active_within_days, "horizon": audit.problem.horizon_days}
-    shown = {"customer_id": "customer_id", "cutoff": "cutoff"}
+    columns = {"customer_id": "customer_id", "cutoff": "cutoff"}
     for sentence, rows in FAULTS.items():
-        if case := first_case(connection, rows, shown, "(customer_id, cutoff)"):
+        if case := first_case(connection, rows, columns, "(customer_id, cutoff)"):
             customer, cutoff = case.example.values()
             query = "select min(ordered_at) from kept where customer_id = $1 and ordered_at > $2"
-            following = one(connection, query, [customer, cutoff])
+            next_order = single_value(connection, query, [customer, cutoff])
             example = {
                 "customer_id": customer,
                 "instant": format_instant(cutoff),
-                "next kept order": format_instant(following) if following else "none known",
+                "next kept order": format_instant(next_order) if next_order else "none known",
             }
             yield Breach(f"{MODEL} {sentence.format(count=case.rows, **terms)}", example, case.rows)
 

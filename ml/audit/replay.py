@@ -12,8 +12,8 @@ import duckdb
 from ml.audit.compare import Comparison
 from ml.audit.compare_builds import compare_builds
 from ml.audit.findings import Audit, Finding
-from ml.audit.queries import database, one
-from ml.audit.sample import SECONDS_A_RUN, affordable, draw_known_customers, limit_all
+from ml.audit.queries import database, single_value
+from ml.audit.sample import SECONDS_PER_RUN, affordable, draw_known_customers, limit_all
 from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild
 from ml.audit.wall_clock import clock_readers
 from ml.audit.wording import breaches_of, clock_breaches, customers_sampled, notes_on
@@ -22,9 +22,9 @@ from ml.common.instants import format_instant, parse_instant
 from ml.common.sql import parquet
 
 CHECK = "replay"
-FEWEST_INSTANTS, MOST_INSTANTS = 2, 6
-# The share of the time for runs of dbt; the rest is for the rows.
-RUNS = 0.8
+INSTANTS_MIN, INSTANTS_MAX = 2, 6
+# The share of the time for runs of dbt; the rest is for comparisons.
+DBT_SHARE = 0.8
 MOVED = "is another in a build as of an instant than the published build has for that instant"
 
 
@@ -32,29 +32,29 @@ def check(audit: Audit) -> Finding:
     """Build sampled customers as of past instants, and compare."""
     check_repeatable(audit)
     load, published = audit.scratch / CHECK / "raw", audit.scratch / CHECK / "published"
-    planned = max(FEWEST_INSTANTS, min(MOST_INSTANTS, int(audit.seconds * RUNS / SECONDS_A_RUN)))
-    comparison, built = Comparison(), list[datetime]()
+    planned = max(INSTANTS_MIN, min(INSTANTS_MAX, int(audit.seconds * DBT_SHARE / SECONDS_PER_RUN)))
+    comparison, instants = Comparison(), list[datetime]()
     with database(audit) as connection:
         customers = draw_known_customers(audit, connection, CHECK, affordable(audit, planned))
         copy_raw(audit, connection, load)
         copy_published(audit, connection, published)
         for instant in draw_instants(audit, connection, published, planned):
-            if len(built) >= FEWEST_INSTANTS and audit.seconds_left() < SECONDS_A_RUN:
+            if len(instants) >= INSTANTS_MIN and audit.seconds_left() < SECONDS_PER_RUN:
                 break
             limit_all(connection, instant)
-            replayed = rebuild(audit, f"{CHECK}-{len(built)}", load, as_of=instant, wall_clock=instant)
+            replayed = rebuild(audit, f"{CHECK}-{len(instants)}", load, as_of=instant, wall_clock=instant)
             comparison.add(compare_builds(audit, connection, published, replayed))
-            built.append(instant)
-    left_out = planned - len(built)
-    short = f"; {left_out} more would have taken too long" if left_out else ""
+            instants.append(instant)
+    remaining = planned - len(instants)
+    short = f"; {remaining} more would have taken too long" if remaining else ""
     moved = f"{len(comparison.moved)} columns differ" if comparison.moved else "all cells are the same"
     clocks = clock_readers(audit.build)
     return Finding(
         CHECK,
         compared=comparison.cells,
-        detail=f"built as of {', '.join(map(format_instant, built))}: {moved}{short}",
+        detail=f"built as of {', '.join(map(format_instant, instants))}: {moved}{short}",
         breaches=breaches_of(comparison, MOVED, clocks) + clock_breaches(clocks),
-        sampled=customers_sampled(audit, customers, f"as of {counted(len(built), 'instant')}"),
+        sampled=customers_sampled(audit, customers, f"as of {counted(len(instants), 'instant')}"),
         notes=notes_on(comparison),
     )
 
@@ -68,6 +68,6 @@ def draw_instants(
     instants = [first + step * turn + step * random.random() for turn in range(number)]
     latest = f"select max(event_timestamp) from {parquet(feature_files(audit, published))}"
     for turn in range(0, number, 2):
-        change = one(connection, f"{latest} where event_timestamp <= '{instants[turn]}'")
+        change = single_value(connection, f"{latest} where event_timestamp <= '{instants[turn]}'")
         instants[turn] = change or instants[turn]
     return instants

@@ -1,4 +1,4 @@
-"""Who is looked at, and up to which instant: drawn by a seeded hash, and as many as the time allows.
+"""The sampled customers and their instants: drawn by a seeded hash, as many as the time allows.
 
 A build comes in; the tables ``chosen`` (customer_id) and ``limits`` (customer_id, until) go out, which
 comparisons and poison read.
@@ -9,18 +9,18 @@ from datetime import datetime
 import duckdb
 
 from ml.audit.findings import Audit
-from ml.audit.queries import one
+from ml.audit.queries import single_value
 from ml.common.sampling import key_hash_sql, sampled_customers_sql
 from ml.common.sql import literal
 from ml.features.labels import parquet
-from ml.ingest.manifest import read_record
+from ml.ingest.manifest import read_load_manifest
 
-FEWEST = 50
-# On two cores: seconds for one run of dbt whatever its size, for each raw row that is built and compared, and
-# for each raw row that is passed over in search of those.
-SECONDS_A_RUN = 8.0
-SECONDS_A_ROW = 10e-6
-SECONDS_A_ROW_LEFT = 0.5e-6
+CUSTOMERS_MIN = 50  # fewer prove too little, even if the time is short
+# Measured on two cores: seconds for a run of dbt, for a raw row that is built and compared, and for a raw row
+# that is skipped.
+SECONDS_PER_RUN = 8.0
+SECONDS_PER_ROW = 10e-6
+SECONDS_PER_SKIPPED_ROW = 0.5e-6
 
 # Half of them at an instant at which something of theirs changes, or a microsecond before it; half anywhere.
 LIMITS = """
@@ -56,7 +56,7 @@ from drawn
 
 
 def draw_customers(connection: duckdb.DuckDBPyConnection, rows: str, most: int, seed: str) -> int:
-    """Make the table ``chosen``: at most ``most`` of the customers in a relation; how many.
+    """Make the table ``chosen`` of at most ``most`` customers in a relation; return their number.
 
     Parameters
     ----------
@@ -67,12 +67,12 @@ def draw_customers(connection: duckdb.DuckDBPyConnection, rows: str, most: int, 
     """
     chosen = sampled_customers_sql(rows, most, "$seed")
     connection.execute(f"create or replace temp table chosen as {chosen}", {"seed": seed})
-    count: int = one(connection, "select count(*) from chosen")
+    count: int = single_value(connection, "select count(*) from chosen")
     return count
 
 
 def draw_known_customers(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: str, most: int) -> int:
-    """Make the table ``chosen`` of customers who were known by the data clock; how many."""
+    """Make the table ``chosen`` of customers known by the data clock; return their number."""
     known_by = f"where event_timestamp <= {literal(audit.clock)}::timestamp"
     rows = f"{parquet(audit.catalog.views[0].path)} {known_by}"
     return draw_customers(connection, rows, most, f"{audit.seed}|{purpose}")
@@ -103,7 +103,7 @@ def is_drawn(seed: int, share: int, of: int) -> str:
 
 
 def affordable(audit: Audit, runs: int, weight: float = 1.0) -> int:
-    """How many customers can be built ``runs`` times in the time that the check has.
+    """The number of customers that can be built ``runs`` times in the time of the check.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ def affordable(audit: Audit, runs: int, weight: float = 1.0) -> int:
     weight : float
         How much more work a raw row is than in a plain build.
     """
-    tables = read_record(audit.load)["tables"].values()
+    tables = read_load_manifest(audit.load)["tables"].values()
     rows = sum(table["accepted"] for table in tables)
-    seconds = audit.seconds - runs * SECONDS_A_RUN - rows * SECONDS_A_ROW_LEFT
+    seconds = audit.seconds - runs * SECONDS_PER_RUN - rows * SECONDS_PER_SKIPPED_ROW
     rows_a_customer = max(1.0, rows / max(1, audit.manifest["rows"]["int_customers"]))
-    return max(FEWEST, int(seconds / (runs * SECONDS_A_ROW * rows_a_customer * weight)))
+    return max(CUSTOMERS_MIN, int(seconds / (runs * SECONDS_PER_ROW * rows_a_customer * weight)))

@@ -1,4 +1,4 @@
-"""Builds of a few customers, made beside the published one by the same dbt graph.
+"""Builds of sampled customers, made beside the published one by the same dbt graph.
 
 The raw rows of the customers in ``chosen`` are copied once; ``rebuild`` runs dbt over such a copy.
 """
@@ -19,7 +19,7 @@ from ml.common.sql import literal
 from ml.features.labels import parquet
 from ml.ingest.batch import relation_of
 from ml.ingest.declaration import parent_of, raw_tables
-from ml.ingest.manifest import RECORD
+from ml.ingest.manifest import FILE
 from ml.warehouse.dbt import CATALOG, project_hash, run_dbt, variables
 
 OF_CHOSEN = "semi join chosen using (customer_id)"
@@ -29,7 +29,7 @@ OF_CHOSEN_PARENTS = (
 
 
 def check_repeatable(audit: Audit) -> None:
-    """Only what made the published build can make it again.
+    """Raise a NotReadyError unless the published build can be made again.
 
     Raises
     ------
@@ -37,8 +37,8 @@ def check_repeatable(audit: Audit) -> None:
         The raw tables of the build are gone, or its dbt project has changed since.
     """
     check_load(audit)
-    made_by = audit.manifest.get("project_hash")
-    if made_by is not None and made_by != project_hash(audit.project):
+    project = audit.manifest.get("project_hash")
+    if project is not None and project != project_hash(audit.project):
         raise NotReadyError(f"the dbt project has changed since {audit.build.name} was made: build again")
 
 
@@ -46,14 +46,14 @@ def copy_raw(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) 
     """Write the raw rows of the customers in ``chosen`` to ``folder``, laid out as a load."""
     for table in raw_tables():
         (folder / table.name).mkdir(parents=True)
-        of_chosen = OF_CHOSEN
+        selection = OF_CHOSEN
         if parent := parent_of(table):
             parents = relation_of(audit.load / parent.name)
-            of_chosen = OF_CHOSEN_PARENTS.format(key=parent.key[0], parents=parents)
-        query = f"select * from {relation_of(audit.load / table.name)} {of_chosen}"
+            selection = OF_CHOSEN_PARENTS.format(key=parent.key[0], parents=parents)
+        query = f"select * from {relation_of(audit.load / table.name)} {selection}"
         target = literal(folder / table.name / "raw.parquet")
         connection.execute(f"copy ({query}) to {target} (format parquet)")
-    shutil.copy2(audit.load / RECORD, folder / RECORD)
+    shutil.copy2(audit.load / FILE, folder / FILE)
 
 
 def copy_published(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -69,22 +69,22 @@ def copy_published(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: 
 def rebuild(
     audit: Audit, name: str, load: Path, *, as_of: datetime | None = None, wall_clock: datetime | None = None
 ) -> Path:
-    """Run the published build's dbt graph over ``load``; the folder of what it made.
+    """Run the published build's dbt graph over ``load``; return the folder of its output.
 
     Parameters
     ----------
     name : str
-        Of a new folder in the scratch folder.
+        The name of a new folder in the scratch folder.
     as_of : datetime, optional
         By default the one that the published build was made with, if any.
     wall_clock : datetime, optional
-        What SQL returns when it asks for the present instant.
+        The present instant for SQL.
     """
     folder, output = audit.scratch / name, audit.scratch / name / "build"
     if wall_clock:
         set_wall_clock(folder / "dbt" / "warehouse.duckdb", wall_clock)
-    made_as_of = audit.manifest.get("as_of")
-    as_of = as_of or (parse_instant(made_as_of) if made_as_of else None)
+    build_as_of = audit.manifest.get("as_of")
+    as_of = as_of or (parse_instant(build_as_of) if build_as_of else None)
     orders_clock = (audit.manifest.get("clocks") or {}).get("orders")
     values = variables(audit.problem, as_of=as_of, orders_clock=orders_clock)
     run_dbt(folder, load, output, values, project=audit.project, tests=False, docs=False)
@@ -100,7 +100,9 @@ def copy_descriptions(audit: Audit, folder: Path) -> None:
 
 def tables_of(audit: Audit) -> list[Table]:
     """All feature models with their columns."""
-    return [Table(view.name, tuple(one.name for one in view.features)) for view in audit.catalog.views]
+    return [
+        Table(view.name, tuple(feature.name for feature in view.features)) for view in audit.catalog.views
+    ]
 
 
 def feature_files(audit: Audit, folder: Path) -> list[Path]:

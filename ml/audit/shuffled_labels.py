@@ -1,4 +1,4 @@
-"""Shuffled labels must score at chance: what a model learns from labels that mean nothing has leaked.
+"""Shuffled-label check: a model of shuffled labels must rank at random, or rows have leaked.
 
 Labels change places within each cut-off, a quick model that can learn rows by heart is fitted on the
 training part, and judged by AUC on the validation part. Rows that are in both parts show at once.
@@ -20,15 +20,17 @@ from ml.features.split import TimeSplit
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.model.inputs import TEXT, choose_inputs, make_frame
 
-MOST_ROWS = 5_000
+ROWS_MAX = 5_000  # a fit takes a second or less
 SHUFFLES = 4
+# Four standard errors are exceeded by chance once in 16,000 runs; the floor covers rows that are not
+# independent.
 FLOOR, STANDARD_ERRORS = 0.02, 4.0
 KEYS = ["customer_id", "event_timestamp"]
 
 
 @dataclass(frozen=True)
-class Chance:
-    """How models of shuffled labels scored.
+class ShuffledLabelResult:
+    """The AUC of models of shuffled labels.
 
     Parameters
     ----------
@@ -50,8 +52,8 @@ class Chance:
         return abs(self.auc - 0.5) <= self.allowed
 
 
-def chance(audit: Audit, split: TimeSplit) -> Chance | None:
-    """Fit and judge a few shuffles; None where a part has too few rows or one class.
+def shuffled_label_check(audit: Audit, split: TimeSplit) -> ShuffledLabelResult | None:
+    """Fit and score a few shuffles; None if a part has too few rows or one class.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def chance(audit: Audit, split: TimeSplit) -> Chance | None:
         No feature varies.
     """
     counts = count_rows(audit.build, split)
-    rows = labelled_rows(audit.build, split, most=MOST_ROWS, rows=counts, seed=audit.seed)
+    rows = labelled_rows(audit.build, split, most=ROWS_MAX, rows=counts, seed=audit.seed)
     rows = rows.filter(pc.is_in(rows["split"], pa.array(["train", "validation"])))
     table = point_in_time(audit.build, rows)
     train = pc.equal(table["split"], "train").to_numpy()
@@ -69,11 +71,11 @@ def chance(audit: Audit, split: TimeSplit) -> Chance | None:
     draw = np.random.default_rng([audit.seed, SHUFFLES])
     scores, errors = [], []
     for _ in range(SHUFFLES):
-        churned = shuffled(table["churned"].to_numpy(), identity, cutoffs, draw)
+        churned = shuffle_labels(table["churned"].to_numpy(), identity, cutoffs, draw)
         if len(np.unique(churned[train])) < 2:
             return None
         auc, error = within_cutoffs(
-            churned[~train], fitted(frame, churned, train, audit.seed), cutoffs[~train]
+            churned[~train], model_scores(frame, churned, train, audit.seed), cutoffs[~train]
         )
         if np.isnan(auc):
             return None
@@ -81,7 +83,7 @@ def chance(audit: Audit, split: TimeSplit) -> Chance | None:
         errors.append(error)
     standard_error = sqrt(float(np.mean(np.square(errors))) / SHUFFLES)
     allowed = max(FLOOR, STANDARD_ERRORS * standard_error)
-    return Chance(int((~train).sum()), float(np.mean(scores)), allowed)
+    return ShuffledLabelResult(int((~train).sum()), float(np.mean(scores)), allowed)
 
 
 def numbers(table: pa.Table, names: tuple[str, ...], train: pa.Table) -> Floats:
@@ -95,22 +97,22 @@ def numbers(table: pa.Table, names: tuple[str, ...], train: pa.Table) -> Floats:
     return np.column_stack(columns).astype(np.float64)
 
 
-def shuffled(
+def shuffle_labels(
     churned: NDArray[np.int64],
     identity: NDArray[np.int64],
     cutoffs: NDArray[np.datetime64],
     draw: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Labels that changed places within their cut-off; a row that is there twice keeps one label."""
+    """Labels shuffled within their cut-off; a duplicate row keeps the same label."""
     first_seen = np.unique(identity, return_index=True)[1]
-    labels, own_cutoffs = churned[first_seen].copy(), cutoffs[first_seen]
-    for cutoff in np.unique(own_cutoffs):
-        there = np.flatnonzero(own_cutoffs == cutoff)
-        labels[there] = labels[draw.permutation(there)]
+    labels, cutoffs_of_rows = churned[first_seen].copy(), cutoffs[first_seen]
+    for cutoff in np.unique(cutoffs_of_rows):
+        rows = np.flatnonzero(cutoffs_of_rows == cutoff)
+        labels[rows] = labels[draw.permutation(rows)]
     return labels[identity]
 
 
-def fitted(frame: Floats, churned: NDArray[np.int64], train: NDArray[np.bool_], seed: int) -> Floats:
+def model_scores(frame: Floats, churned: NDArray[np.int64], train: NDArray[np.bool_], seed: int) -> Floats:
     """Scores of the rows that are not ``train`` by a model fitted on those that are."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -139,10 +141,10 @@ def within_cutoffs(
 
     won, variance, pairs = 0.0, 0.0, 0.0
     for cutoff in np.unique(cutoffs):
-        there = cutoffs == cutoff
-        gone = churned[there] == 1
-        ones, zeros = int(gone.sum()), int((~gone).sum())
-        won += rankdata(scores[there])[gone].sum() - ones * (ones + 1) / 2
+        is_at_cutoff = cutoffs == cutoff
+        has_churned = churned[is_at_cutoff] == 1
+        ones, zeros = int(has_churned.sum()), int((~has_churned).sum())
+        won += rankdata(scores[is_at_cutoff])[has_churned].sum() - ones * (ones + 1) / 2
         variance += ones * zeros * (ones + zeros + 1) / 12
         pairs += ones * zeros
     return (won / pairs, sqrt(variance) / pairs) if pairs else (float("nan"), float("nan"))

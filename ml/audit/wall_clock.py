@@ -31,7 +31,7 @@ DAYS = ("current_date", "today")
 
 
 def clock_readers(build: Path) -> dict[str, str]:
-    """Models and macros of the project that read the present instant, and the word they do so with."""
+    """Models and macros of the project that read the present instant -> the word that reads it."""
     manifest = json.loads((build / "manifest.json").read_text(encoding="utf-8"))
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     packages = {node["package_name"] for node in models}

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding
-from ml.audit.queries import database, first_case, one
+from ml.audit.queries import database, first_case, single_value
 from ml.audit.raw_facts import check_load, events
 from ml.audit.sample import draw_customers
 from ml.common.errors import NotReadyError
@@ -29,8 +29,9 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.model.inputs import doubles
 
 CHECK = "windows"
-MOST_CUSTOMERS = 2_000
-MOST_INSTANTS = 30_000
+# Enough for every window and edge, and retrieved within a few seconds.
+CUSTOMERS_MAX = 2_000
+INSTANTS_MAX = 30_000
 ENDS_IN_DAYS = re.compile(r"_([1-9]\d*)d$")
 ONE_DAY = timedelta(days=1)
 A_DAY_IN_MICROSECONDS = 86_400_000_000
@@ -102,7 +103,7 @@ class Window:
 
 
 def check(audit: Audit) -> Finding:
-    """Whether any window feature is anything but empty after a silence longer than its window."""
+    """Check that every window feature is empty after a silence longer than its window."""
     windows = windows_of(audit.catalog)
     if not windows:
         return not_checked(CHECK, "no feature has a window")
@@ -126,7 +127,7 @@ def check(audit: Audit) -> Finding:
         detail=f"{len(windows)} window features of everyone at {format_instant(far)}, and at {inside:,} "
         "instants of silence inside the history",
         breaches=tuple(breaches),
-        sampled=f"inside the history: {inside:,} instants of at most {MOST_CUSTOMERS:,} customers, by a "
+        sampled=f"inside the history: {inside:,} instants of at most {CUSTOMERS_MAX:,} customers, by a "
         "seeded hash",
         notes=tuple(notes),
         picture=picture(cells, breaches),
@@ -137,8 +138,8 @@ def windows_of(catalog: Catalog) -> list[Window]:
     """The features made of a window: those of a windowed family, and those whose name ends in days."""
     windows = []
     for feature in catalog.features:
-        named = ENDS_IN_DAYS.search(feature.name)
-        days = feature.window or (int(named[1]) if named else None)
+        match = ENDS_IN_DAYS.search(feature.name)
+        days = feature.window or (int(match[1]) if match else None)
         if days and (isinstance(feature, OnDemand) or feature.kind == "number"):
             windows.append(Window(feature, days))
     return windows
@@ -152,12 +153,12 @@ def still_open(
     cells: Counter[int],
 ) -> Iterator[Breach]:
     """Window columns of one model that are not empty for everyone when all windows have passed."""
-    own = [window for window in windows if window.feature in view.features]
-    if not own:
+    view_windows = [window for window in windows if window.feature in view.features]
+    if not view_windows:
         return
     connection.execute(LAST_ROWS.format(rows=parquet(view.path)), [far])
-    customers = one(connection, "select count(*) from last_rows")
-    for window in own:
+    customers = single_value(connection, "select count(*) from last_rows")
+    for window in view_windows:
         cells[window.days] += customers
         example = {
             "customer_id": "customer_id",
@@ -176,11 +177,11 @@ def silences(
     """Entity rows, each with silent_for: microseconds since the event before it; null where there is none."""
     check_load(audit)
     rows = parquet(audit.catalog.views[0].path)
-    if not draw_customers(connection, rows, MOST_CUSTOMERS, str(audit.seed)):
+    if not draw_customers(connection, rows, CUSTOMERS_MAX, str(audit.seed)):
         raise NotReadyError("there is no customer")
     connection.execute(SILENCES.format(events=events(audit.load)), [far])
     days = sorted({window.days for window in windows})
-    query = INSTANTS.format(draw=key_hash_sql("$2", "customer_id", "event_timestamp"), most=MOST_INSTANTS)
+    query = INSTANTS.format(draw=key_hash_sql("$2", "customer_id", "event_timestamp"), most=INSTANTS_MAX)
     return connection.execute(query, [days, str(audit.seed)]).to_arrow_table()
 
 

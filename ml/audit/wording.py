@@ -1,4 +1,4 @@
-"""What a comparison found, in sentences."""
+"""The differences of a comparison in sentences."""
 
 from collections.abc import Mapping
 
@@ -58,7 +58,7 @@ def clock_breaches(clocks: Mapping[str, str]) -> tuple[Breach, ...]:
 
 
 def customers_sampled(audit: Audit, customers: int, instants: str) -> str:
-    """How many customers were looked at, of how many, and when."""
+    """The number of sampled customers, of all, and their instants."""
     everyone = audit.manifest["rows"]["int_customers"]
-    who = f"all {everyone:,d}" if customers >= everyone else f"{customers:,d} of {everyone:,d}"
-    return f"{who} customers, {instants}, seed {audit.seed}"
+    number = f"all {everyone:,d}" if customers >= everyone else f"{customers:,d} of {everyone:,d}"
+    return f"{number} customers, {instants}, seed {audit.seed}"

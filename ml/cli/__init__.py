@@ -1,4 +1,4 @@
-"""The command line: one module a command, loaded when that command is asked for."""
+"""The command line: one module per command, imported when the command runs."""
 
 import sys
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run; a slip on the command line ends as one sentence and status 2."""
+        """Run; a usage error ends with one sentence and status 2."""
         try:
             status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.UsageError as error:

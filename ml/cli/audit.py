@@ -51,26 +51,26 @@ def summary(result: dict[str, Any]) -> str:
     )
     lines = [head, "", *(line_of(check) for check in result["checks"]), ""]
     for check in result["checks"]:
-        lines += block(check)
-    return "\n".join([*lines, "", verdict(result), *overrun(result), f"wrote {result['page']}"])
+        lines += check_lines(check)
+    return "\n".join([*lines, "", conclusion(result), *overrun(result), f"wrote {result['page']}"])
 
 
 def overrun(result: dict[str, Any]) -> list[str]:
-    """That it took longer than asked, and which checks did; nothing where it did not."""
+    """A line if the audit took longer than requested, with the checks that did."""
     if result["seconds"] <= result["seconds_asked"]:
         return []
     late = [check for check in result["checks"] if check["check"] in result["overran"]]
-    each = [f"{check['check']} {check['seconds']:.1f} s of {check['allowed']:.1f} s" for check in late]
-    said = f"took {result['seconds']:.1f} s, longer than the {result['seconds_asked']:g} s asked"
+    checks = [f"{check['check']} {check['seconds']:.1f} s of {check['allowed']:.1f} s" for check in late]
+    message = f"took {result['seconds']:.1f} s, longer than the {result['seconds_asked']:g} s asked"
     why = "samples have a least size, and what has begun, such as a run of dbt, is not cut off"
-    return [f"{said}: {', '.join(each)}; {why}" if each else said]
+    return [f"{message}: {', '.join(checks)}; {why}" if checks else message]
 
 
 def line_of(check: dict[str, Any]) -> str:
-    """One check: its state, how much was compared, how the sample was drawn, its seconds."""
+    """One check: its state, the number of comparisons, its sample, its seconds."""
     compared = "" if check["skipped"] else f"{check['compared']:,d} {check['what']}"
-    said = check["skipped"] or check["sampled"] or "everything"
-    return f"{check['check']:<10s} {state(check):<12s} {compared:>24s} {check['seconds']:>7.1f} s  {said}"
+    sample = check["skipped"] or check["sampled"] or "everything"
+    return f"{check['check']:<10s} {state(check):<12s} {compared:>24s} {check['seconds']:>7.1f} s  {sample}"
 
 
 def state(check: dict[str, Any]) -> str:
@@ -80,29 +80,28 @@ def state(check: dict[str, Any]) -> str:
     return "NOT CHECKED" if check["skipped"] else "passed"
 
 
-def block(check: dict[str, Any]) -> list[str]:
-    """What one check has to say beyond its line."""
-    said = [f"  BREACH: {breach['what']}{example_of(breach)}" for breach in check["breaches"]]
-    said += [f"  note: {note}" for note in check["notes"]]
-    return [f"{check['check']}: {check['detail']}", *said] if said or not check["skipped"] else []
+def check_lines(check: dict[str, Any]) -> list[str]:
+    """The breaches and notes of one check."""
+    lines = [f"  BREACH: {breach['what']}{example_of(breach)}" for breach in check["breaches"]]
+    lines += [f"  note: {note}" for note in check["notes"]]
+    return [f"{check['check']}: {check['detail']}", *lines] if lines or not check["skipped"] else []
 
 
 def example_of(breach: dict[str, Any]) -> str:
     """One case of a breach, in brackets."""
-    said = ", ".join(f"{name} {word_of(value)}" for name, value in breach["example"].items())
-    return f" ({said})" if said else ""
+    text = ", ".join(f"{name} {value_text(value)}" for name, value in breach["example"].items())
+    return f" ({text})" if text else ""
 
 
-def word_of(value: Any) -> str:
-    """A value as people read it."""
+def value_text(value: Any) -> str:
     return "null" if value is None else as_text(value)
 
 
-def verdict(result: dict[str, Any]) -> str:
-    """The last word."""
+def conclusion(result: dict[str, Any]) -> str:
+    """The result of the whole audit."""
     broken = [check["check"] for check in result["checks"] if check["breaches"]]
-    said = f"BREACH in {', '.join(broken)}" if broken else "no breach"
-    left = [name for name in result["not_checked"] if name not in result["failed"]]
+    text = f"BREACH in {', '.join(broken)}" if broken else "no breach"
+    unchecked = [name for name in result["not_checked"] if name not in result["failed"]]
     if result["failed"]:
-        said += f"; COULD NOT BE CHECKED: {', '.join(result['failed'])}"
-    return said + (f"; NOT CHECKED: {', '.join(left)}" if left else "")
+        text += f"; COULD NOT BE CHECKED: {', '.join(result['failed'])}"
+    return text + (f"; NOT CHECKED: {', '.join(unchecked)}" if unchecked else "")

@@ -46,20 +46,19 @@ def command(
 
 def summary(record: dict[str, Any]) -> str:
     """The build in a few lines."""
-    from ml.ingest.clocks import shown
+    from ml.ingest.clocks import clocks_text
 
     rows = "\n".join(f"  {table:28s} {count:>12,d} rows" for table, count in record["rows"].items())
     notes = "".join(f"\nnote: {note}" for note in record["notes"])
     return (
         f"{record['build_id']} published: data clock {record['data_clock']}, "
         f"{record['tests']['passed']} tests passed, {record['seconds']} s ({extent(record)})\n{rows}\n"
-        f"tables end: {shown(record['clocks'])}\n"
+        f"tables end: {clocks_text(record['clocks'])}\n"
         f"labels end at {record['orders_delivered_until']}, until when orders were delivered{notes}"
     )
 
 
 def extent(record: dict[str, Any]) -> str:
-    """What was made."""
     if record["kind"] == "full":
         return "everything made"
     return f"incremental: {record['touched']:,} of {record['rows']['int_customers']:,} customers made again"

@@ -40,20 +40,19 @@ def command(run: Run) -> None:
     run.finish(result, table(result["builds"]))
 
 
-def table(found: list[dict[str, Any]]) -> str:
-    """The list as people read it."""
-    if not found:
+def table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
         return "nothing has been built yet: run 'churn build'"
     lines = [list(COLUMNS.values())]
-    lines += [[told((row | row["rows"])[name]) for name in COLUMNS] for row in found]
+    lines += [[cell_text((row | row["rows"])[name]) for name in COLUMNS] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    marks = ["  ", *("* " if row["current"] else "  " for row in found)]
+    marks = ["  ", *("* " if row["current"] else "  " for row in rows)]
     return "\n".join(
         mark + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for mark, line in zip(marks, lines, strict=True)
     )
 
 
-def told(value: Any) -> str:
-    """A value as people read it; a dash for what is not known."""
+def cell_text(value: Any) -> str:
+    """A value as text; a dash for None."""
     return "-" if value is None else f"{value:,d}" if isinstance(value, int) else str(value)

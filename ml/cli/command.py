@@ -1,4 +1,4 @@
-"""What every command shares: --home, --quiet, --json, the edge where errors become one sentence."""
+"""Shared by every command: --home, --quiet, --json, and errors as one sentence."""
 
 import functools
 import json
@@ -17,13 +17,13 @@ from ml.common.progress import Progress
 from ml.home.layout import Home
 
 STOPPED = "stopped; nothing was published"
-# What DuckDB makes of a KeyboardInterrupt during a query: a RuntimeError of this text.
+# The text of DuckDB's RuntimeError after a KeyboardInterrupt during a query.
 INTERRUPTED = "Query interrupted"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one command: where it works and how it speaks."""
+    """One run of one command: its home and its output."""
 
     home: Home
     progress: Progress
@@ -88,8 +88,8 @@ labels_option = click.option(
 )
 
 
-def end_with_verdict(better_than_chance: bool) -> None:
-    """End with status 1 and one sentence where the model that was shown is worth nothing."""
+def exit_unless_better_than_chance(better_than_chance: bool) -> None:
+    """Exit with status 1 and one sentence if the model is no better than chance."""
     if not better_than_chance:
         from ml.metrics.chance import NO_BETTER_THAN_CHANCE
 
@@ -98,18 +98,18 @@ def end_with_verdict(better_than_chance: bool) -> None:
 
 
 def lacks_room(error: Exception) -> bool:
-    """Whether DuckDB, if it was needed at all, found no room on disk or in memory."""
+    """Whether DuckDB, if it was imported, had too little disk or memory."""
     duckdb = sys.modules.get("duckdb")
     return duckdb is not None and isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException)
 
 
 def as_text(value: Any) -> str:
-    """What JSON has no word for: an instant as ISO 8601 with a Z, anything else as it prints."""
+    """A value that JSON cannot express: an instant as ISO 8601 with a Z, anything else as text."""
     return format_instant(value) if isinstance(value, datetime) else str(value)
 
 
 def fail(message: str, status: int, as_json: bool) -> NoReturn:
-    """Say one sentence on standard error and end with ``status``."""
+    """Print one sentence on standard error and exit with ``status``."""
     if as_json:
         click.echo(json.dumps({"error": message, "status": status}))
     click.echo(f"churn: {message}", err=True)

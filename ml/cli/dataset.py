@@ -44,7 +44,7 @@ def command(run: Run, out: str, problem: str | None, labels: str | None) -> None
 
 
 def summary(result: dict[str, Any]) -> str:
-    """What is in the file, part by part."""
+    """The rows of the file by part."""
     own = result.get("labels")
     whose = f"rows of {own['file']} with features of" if own else "labelled rows of"
     lines = [f"{result['file']}: {whose} {result['build_id']}"]

@@ -23,6 +23,9 @@ def command(run: Run, problem: str | None) -> None:
 
     result = doctor(home=run.home, problem=problem)
     run.finish(
-        result, "\n".join(f"{one['state']:8s} {one['check']:13s} {one['detail']}" for one in result["checks"])
+        result,
+        "\n".join(
+            f"{check['state']:8s} {check['check']:13s} {check['detail']}" for check in result["checks"]
+        ),
     )
     sys.exit(0 if result["healthy"] else 1)

@@ -2,7 +2,7 @@
 
 import click
 
-from ml.cli.command import Run, churn_command, end_with_verdict, problem_option
+from ml.cli.command import Run, churn_command, exit_unless_better_than_chance, problem_option
 
 
 @click.command()
@@ -26,4 +26,4 @@ def command(run: Run, problem: str | None, plots: str | None, anew: bool) -> Non
 
     result = evaluate(plots=plots, anew=anew, home=run.home, problem=problem, progress=run.progress)
     run.finish(result, "\n".join(report(result)))
-    end_with_verdict(result["better_than_chance"])
+    exit_unless_better_than_chance(result["better_than_chance"])

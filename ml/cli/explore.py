@@ -28,14 +28,14 @@ def command(run: Run, out: str | None, problem: str | None) -> None:
 
 
 def summary(result: dict[str, Any]) -> str:
-    """What to look at, and where the page is."""
-    looked = result["looked_at"]
+    """The findings, and the path of the page."""
+    rows = result["looked_at"]
     lines = [
-        f"{result['build_id']}, data clock {result['data_clock']}: {looked['rows']:,} training rows of "
-        f"{looked['customers']:,} customers, churn rate {looked['churn_rate']:.3f}, "
+        f"{result['build_id']}, data clock {result['data_clock']}: {rows['rows']:,} training rows of "
+        f"{rows['customers']:,} customers, churn rate {rows['churn_rate']:.3f}, "
         f"{len(result['features'])} features",
         "",
-        *(f"{MARKS[each['tone']]}{each['what']}: {each['said']}" for each in result["findings"]),
+        *(f"{MARKS[finding['tone']]}{finding['what']}: {finding['said']}" for finding in result["findings"]),
         "",
         f"wrote {result['page']}",
     ]

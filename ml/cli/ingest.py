@@ -75,7 +75,7 @@ def command(
 
 
 def check_usage(source: str | None, demo: str | None, customers: int | None, seed: int | None) -> None:
-    """UsageError unless exactly one source is named, and only the shop is given a size and a seed."""
+    """Raise a UsageError unless there is one source, and size and seed are for the shop."""
     if bool(source) == bool(demo):
         raise UsageError(f"give either a PATH or --demo NAME ({', '.join(DEMOS)})")
     if demo != "shop" and not (customers is None and seed is None):
@@ -83,14 +83,14 @@ def check_usage(source: str | None, demo: str | None, customers: int | None, see
 
 
 def write_demo(run: Run, name: str, customers: int | None, seed: int | None) -> Path:
-    """Write the raw tables of a demonstration under the home; their folder."""
+    """Write the raw tables of a demonstration under the home; return their folder."""
     folder = run.home.root / "demo" / name / "raw"
     if name == "shop":
         from ml.demos.shop import write_shop
 
-        wanted: dict[str, Any] = {"customers": customers, "seed": seed}
-        given = {name: value for name, value in wanted.items() if value is not None}
-        write_shop(folder, progress=run.progress, **given)
+        options: dict[str, Any] = {"customers": customers, "seed": seed}
+        stated = {name: value for name, value in options.items() if value is not None}
+        write_shop(folder, progress=run.progress, **stated)
     else:
         from ml.demos.complete_journey import write_complete_journey
 
@@ -99,8 +99,8 @@ def write_demo(run: Run, name: str, customers: int | None, seed: int | None) -> 
 
 
 def as_text(result: dict[str, Any]) -> str:
-    """Rows and span of every table, then why rows were rejected, and what was read as missing."""
-    from ml.ingest.clocks import shown
+    """Rows and span of every table, then the reasons of rejected rows, and missing-value markers."""
+    from ml.ingest.clocks import clocks_text
     from ml.ingest.examples import example_text
     from ml.ingest.markers import note_of
 
@@ -123,7 +123,7 @@ def as_text(result: dict[str, Any]) -> str:
         lines += ["", f"the rejected rows are in {result['rejected_rows']}"]
     if result["markers"]:
         lines += ["", *map(note_of, result["markers"])]
-    lines += ["", f"tables end: {shown(result['clocks'])}"]
+    lines += ["", f"tables end: {clocks_text(result['clocks'])}"]
     lines += [f"note: {note}" for note in result["notes"]]
     lines += ["", f"{result['load_id']}: accepted + rejected = read, data clock {result['data_clock']}"]
     return "\n".join(lines)

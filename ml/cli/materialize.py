@@ -32,7 +32,6 @@ def command(run: Run, as_of: datetime | None, full_refresh: bool) -> None:
 
 
 def report(result: dict[str, Any]) -> str:
-    """The result as people read it."""
     lines = [f"{result['build_id']} is online as of {result['as_of']}"]
     for name, counts in result["views"].items():
         written = result["written"][name]

@@ -9,14 +9,14 @@ import click
 
 from ml.cli.command import Instant, Run, churn_command
 
-WIDTH_OF_FILES = 140
+WIDTH_OF_FILES = 140  # columns when the output is no terminal
 
 
 class TextFirst(click.Command):
     """A command whose first argument may begin with a hyphen, such as a customer called -5."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take what looks like a short option for text, unless a long option is misspelt."""
+        """Read an argument that looks like a short option as text, unless a long option is unknown."""
         known = {name for parameter in self.get_params(ctx) for name in parameter.opts}
         long = [arg.split("=")[0] for arg in takewhile(lambda arg: arg != "--", args) if arg.startswith("--")]
         ctx.ignore_unknown_options = known.issuperset(long)
@@ -46,8 +46,8 @@ def command(run: Run, customer: str, feature: str, as_of: datetime | None) -> No
     from ml.receipt.as_json import as_dict
     from ml.receipt.receipt_page import page
 
-    found = receipt(customer, feature, as_of=as_of, home=run.home)
-    run.finish(as_dict(found), page(found, shutil.get_terminal_size((WIDTH_OF_FILES, 0)).columns))
-    if not found.matches:
-        click.echo(f"churn: {found.breach()}", err=True)
+    result = receipt(customer, feature, as_of=as_of, home=run.home)
+    run.finish(as_dict(result), page(result, shutil.get_terminal_size((WIDTH_OF_FILES, 0)).columns))
+    if not result.matches:
+        click.echo(f"churn: {result.breach()}", err=True)
         sys.exit(1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Run, churn_command, end_with_verdict, problem_option
+from ml.cli.command import Run, churn_command, exit_unless_better_than_chance, problem_option
 
 
 @click.command()
@@ -26,11 +26,11 @@ def command(run: Run, out: str | None, problem: str | None) -> None:
 
     result = report(out=out, home=run.home, problem=problem, progress=run.progress)
     run.finish(result, summary(result))
-    end_with_verdict(result["better_than_chance"])
+    exit_unless_better_than_chance(result["better_than_chance"])
 
 
 def summary(result: dict[str, Any]) -> str:
-    """The verdict, what is missing, and where the page is."""
+    """The conclusion, missing measurements, and the path of the page."""
     lines = [
         f"{result['model_version']} ({result['champion']}), trained on {result['build_id']}",
         result["answer"],

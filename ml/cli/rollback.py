@@ -31,7 +31,6 @@ def command(run: Run, build: str | None) -> None:
 
 
 def summary(result: dict[str, Any]) -> str:
-    """The result as people read it."""
     before, now = result["before"], result["build_id"]
     again = "stays current" if before == now else f"is current again, instead of {before}"
     lines = [f"{now} {again}: data clock {result['data_clock']}, {result['model_version'] or 'no model'}"]

@@ -10,7 +10,7 @@ from ml.cli.command import Instant, Run, churn_command, problem_option
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SHOWN = 10
+ROWS_SHOWN = 10
 
 
 @click.command()
@@ -64,7 +64,7 @@ def command(
 
 
 def summary(scores: "pa.Table") -> str:
-    """How many are in each band, and the riskiest with their reasons."""
+    """The number of customers in each band, and the riskiest with their reasons."""
     from ml.common.instants import format_instant
 
     if not len(scores):
@@ -72,13 +72,13 @@ def summary(scores: "pa.Table") -> str:
     rows = sorted(scores.to_pylist(), key=lambda row: (-row["churn_probability"], row["customer_id"]))
     first = rows[0]
     bands = {name: sum(row["risk_band"] == name for row in rows) for name in ("high", "medium", "low")}
-    asked = format_instant(first["event_timestamp"])
+    instant = format_instant(first["event_timestamp"])
     lines = [
-        f"{len(rows):,} customers at {asked} by {first['model_version']} on {first['build_id']}: "
+        f"{len(rows):,} customers at {instant} by {first['model_version']} on {first['build_id']}: "
         + ", ".join(f"{count:,} {name}" for name, count in bands.items())
     ]
-    for row in rows[:SHOWN]:
+    for row in rows[:ROWS_SHOWN]:
         lines.append(f"{row['churn_probability']:7.1%}  {row['risk_band']:<7} {row['customer_id']}")
         lines += [f"{'':17}{reason}" for reason in row["reasons"]]
         lines += [f"{'':17}-> {row['recommended_action']}"] if "recommended_action" in row else []
-    return "\n".join(lines + ([f"... and {len(rows) - SHOWN:,} more"] if len(rows) > SHOWN else []))
+    return "\n".join(lines + ([f"... and {len(rows) - ROWS_SHOWN:,} more"] if len(rows) > ROWS_SHOWN else []))

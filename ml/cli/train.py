@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from ml.cli.command import Run, churn_command, end_with_verdict, labels_option, problem_option
+from ml.cli.command import Run, churn_command, exit_unless_better_than_chance, labels_option, problem_option
 
-MOST_TOLD = 10
+DIFFERENCES_SHOWN = 10
 
 
 @click.command()
@@ -69,7 +69,7 @@ def command(
             raise click.UsageError(
                 "--repeat takes problem, labels and seed from the record: leave the others out"
             )
-        repeated(run, repeat)
+        run_repeat(run, repeat)
         return
     from ml.train import train
 
@@ -83,38 +83,42 @@ def command(
         progress=run.progress,
     )
     run.finish(result, summary(result))
-    end_with_verdict(result["better_than_chance"])
+    exit_unless_better_than_chance(result["better_than_chance"])
 
 
-def repeated(run: Run, model: str) -> None:
-    """Train from a record, say what came of it, and fail when it is not the same."""
+def run_repeat(run: Run, model: str) -> None:
+    """Train a model again from its manifest; exit with status 1 if the result differs."""
     from ml.train.repeat import repeat
 
     result = repeat(model, home=run.home, progress=run.progress)
-    run.finish(result, repetition(result))
+    run.finish(result, repeat_summary(result))
     sys.exit(0 if result["same"] else 1)
 
 
-def repetition(result: dict[str, Any]) -> str:
-    """Whether the second training gave the same, and what differs."""
+def repeat_summary(result: dict[str, Any]) -> str:
+    """Whether the second training gave the same result, and the differences."""
     head = f"{result['model_version']} repeated on {result['build_id']} with seed {result['seed']}"
     changed = [f"  changed since: {name} {old}, now {new}" for name, (old, new) in result["changed"].items()]
     if result["same"]:
         size = result["compared"]
         same = f"{size['values']:,} values and {size['probabilities']:,} test probabilities are the same"
         return "\n".join([f"{head}: {same}", *changed])
-    found = result["differences"]
-    more = [f"  and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
-    told = [f"  {each}" for each in found[:MOST_TOLD]]
-    return "\n".join([f"{head} is NOT the same:", *told, *more, *changed])
+    differences = result["differences"]
+    more = (
+        [f"  and {len(differences) - DIFFERENCES_SHOWN} more"] if len(differences) > DIFFERENCES_SHOWN else []
+    )
+    lines = [f"  {difference}" for difference in differences[:DIFFERENCES_SHOWN]]
+    return "\n".join([f"{head} is NOT the same:", *lines, *more, *changed])
 
 
 def summary(result: dict[str, Any]) -> str:
     """Parts, candidates and champion in a few lines."""
+    from ml.featurestore.attributes import note
+
     lines = [f"{result['build_id']}, data clock {result['data_clock']}", ""]
     lines += own_labels(result)
     lines += [part_line(name, facts) for name, facts in result["parts"].items()]
-    lines += sampled(result)
+    lines += sampling_notes(result)
     folds = len(result["folds"])
     over = f"over {folds} folds by time" if folds > 1 else "on the selection rows"
     lines += ["", f"chosen by {result['problem']['metric']} {over}, simplest first:"]
@@ -126,66 +130,61 @@ def summary(result: dict[str, Any]) -> str:
         f"{result['model_version']} saved: {result['champion']}, threshold {result['threshold']:.4f}",
     ]
     lines += money_lines(result)
-    lines += [suspicion(each) for each in result["suspects"]]
-    lines += [undated(result["undated"])] if result["undated"] else []
+    lines += [leakage_note(row) for row in result["suspects"]]
+    lines += [note(result["undated"])] if result["undated"] else []
     if not result["threshold_rule_met"]:
         lines.append("note: no threshold meets the rule on the calibration rows; the nearest one was taken")
-    return "\n".join([*lines, *standing(result)])
+    return "\n".join([*lines, *promotion_lines(result)])
 
 
 def own_labels(result: dict[str, Any]) -> list[str]:
-    """Which rows the labels come from, where they are one's own."""
+    """A line about the user's own labels, if there are any."""
     if "labels" not in result:
         return []
-    own, left_out = result["labels"], result["labelled_rows"]["left_out"]
+    labels, left_out = result["labels"], result["labelled_rows"]["left_out"]
     return [
-        f"labels of {own['file']}: {own['rows']:,} rows at {own['instants']:,} instants, {left_out:,} of "
-        "them left out between the parts"
+        f"labels of {labels['file']}: {labels['rows']:,} rows at {labels['instants']:,} instants, "
+        f"{left_out:,} of them left out between the parts"
     ]
 
 
 def money_lines(result: dict[str, Any]) -> list[str]:
-    """What the list earns on the test part, beside the simple policies."""
+    """The profit of the flagged customers on the test part, beside the simple policies."""
     from ml.decision.profit import shortfalls
 
-    found = result["test"]["decision"]
-    even = found["break_even"]
+    decision = result["test"]["decision"]
+    even = decision["break_even"]
     pays = "no contact pays" if even is None else f"a contact pays from {even:.1%} on"
-    rule, everyone = result["problem"]["threshold"]["rule"], found["profit_of_everyone"]
+    rule, everyone = result["problem"]["threshold"]["rule"], decision["profit_of_everyone"]
     lines = [
-        f"by {rule} it lists {found['listed_share']:.1%} of the test rows and earns {found['profit']:,.0f}; "
-        f"contacting everyone {everyone:,.0f}, no one 0; {pays}"
+        f"by {rule} it lists {decision['listed_share']:.1%} of the test rows and earns "
+        f"{decision['profit']:,.0f}; contacting everyone {everyone:,.0f}, no one 0; {pays}"
     ]
-    return lines + [f"note: {each}" for each in shortfalls(found["profit"], found["profit_of_everyone"])]
+    return lines + [
+        f"note: {shortfall}" for shortfall in shortfalls(decision["profit"], decision["profit_of_everyone"])
+    ]
 
 
-def suspicion(row: dict[str, Any]) -> str:
-    """What to do about a feature that tells too much."""
+def leakage_note(row: dict[str, Any]) -> str:
+    """A note on a leakage suspect."""
     return (
         f"note: {row['feature']} alone tells who churned (ROC-AUC {row['roc_auc']:.3f} on training rows): "
         "perhaps it is known only later, and then this model is worth nothing; 'churn explore' shows it"
     )
 
 
-def undated(names: list[str]) -> str:
-    """Which attributes have no clock, and what to do."""
-    from ml.featurestore.attributes import note
-
-    return note(names)
-
-
 def tuning_line(row: dict[str, Any]) -> str:
-    """What the search for better settings of one candidate found."""
-    found = f"{row['before']:.4f} to {row['after']:.4f}" if row["settings"] else "nothing better"
+    """The result of the search for better settings of one candidate."""
+    result = f"{row['before']:.4f} to {row['after']:.4f}" if row["settings"] else "nothing better"
     short = "; cut short by tuning.seconds, so another run may find more" if row["cut_short"] else ""
-    return f"  tuned {row['candidate']}: {row['trials']} trials within training, {found}{short}"
+    return f"  tuned {row['candidate']}: {row['trials']} trials within training, {result}{short}"
 
 
-def standing(result: dict[str, Any]) -> list[str]:
-    """Whether the model is champion now, and where it is recorded."""
+def promotion_lines(result: dict[str, Any]) -> list[str]:
+    """The promotion decision, and where the model is recorded."""
     model, promotion = result["model_version"], result["promotion"]
-    place = "is the champion now" if promotion["promoted"] else "stays a challenger"
-    lines = [f"{model} {place}: {promotion['why']}"]
+    state = "is the champion now" if promotion["promoted"] else "stays a challenger"
+    lines = [f"{model} {state}: {promotion['why']}"]
     if promotion["promoted"]:
         lines.append("'churn evaluate' shows how it did on the test part")
     else:
@@ -200,8 +199,8 @@ def part_line(name: str, facts: dict[str, Any]) -> str:
     return f"  {name:<12}{size}  churn rate {facts['base_rate']:.3f}"
 
 
-def sampled(result: dict[str, Any]) -> list[str]:
-    """A note for each part of which only a sample was read."""
+def sampling_notes(result: dict[str, Any]) -> list[str]:
+    """A note for each part that was sampled."""
     most, labelled = result["problem"]["training_rows_max"], result["labelled_rows"]
     return [
         f"  note: {most:,} of {labelled[part]:,} {part} rows, drawn by a seeded hash (training_rows_max)"

@@ -1,4 +1,4 @@
-"""What has been renamed into place must be on disk before: files and folders are synced first."""
+"""Durable files and folders: they are synced to disk before they are renamed into place."""
 
 import ctypes
 import errno
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-# Of Linux: relative paths are taken from the working folder; the names are exchanged.
+# Constants of Linux's renameat2: paths relative to the working folder; exchange of names.
 AT_CWD, EXCHANGE = -100, 2
 
 
@@ -21,7 +21,7 @@ def sha256(path: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was named, renamed or removed in ``folder`` durable."""
+    """Make new, renamed and removed names in ``folder`` durable."""
     sync(folder)
 
 
@@ -36,7 +36,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has ``path``."""
+    """Wait until ``path`` is on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -45,29 +45,36 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path, *, is_locked: bool = False) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of ``path`` when the block ends well, and leaves no trace else.
+def replacing(path: Path, *, is_locked: bool = False) -> Iterator[Path]:
+    """A path beside ``path`` to write a file to, which replaces ``path`` unless the block fails.
 
-    Readers see all of it or what was there before, power cuts included.
+    Readers see the whole new file or the old one, power cuts included. Every file that is replaced as a whole
+    is written this way.
 
     Parameters
     ----------
     path : Path
     is_locked : bool
-        Whether the caller holds a lock against other writers. Then what a killed one left has the same name,
-        and is written over.
+        Whether the caller holds a lock against other writers. Then the temporary file always has the same
+        name, and overwrites that of a killed process.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new" if is_locked else f".{path.name}.{os.getpid()}.new")
     try:
-        with fresh.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield fresh
+        sync(fresh)
         os.replace(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def whole_file(path: Path, *, is_locked: bool = False) -> Iterator[BinaryIO]:
+    """An open file that replaces ``path``, as ``replacing`` does; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, is_locked=is_locked) as fresh, fresh.open("wb") as file:
+        yield file
+        file.flush()
 
 
 def replace_file(path: Path, content: bytes, *, is_locked: bool = False) -> None:
@@ -77,16 +84,16 @@ def replace_file(path: Path, content: bytes, *, is_locked: bool = False) -> None
 
 
 def replace_folder(fresh: Path, path: Path) -> None:
-    """Put the folder ``fresh`` in the place of the folder ``path``, if there is one; both in one folder.
+    """Replace the folder ``path``, if there is one, by the folder ``fresh``; both are in one folder.
 
-    Where the system lets two names trade places, whoever looks finds the one or the other, and a power cut
-    loses neither. Elsewhere there is none for an instant; a process killed then leaves both beside it. Who
-    reads files of the folder before, one after the other, finds them gone.
+    If the system can exchange two names, readers see one or the other folder, and a power cut loses neither.
+    Otherwise there is none for an instant, and a process killed then leaves both beside it. The files of the
+    old folder disappear for its readers.
     """
     sync_tree(fresh)
     if not path.exists():
         fresh.rename(path)
-    elif trade_places(fresh, path):
+    elif exchange_names(fresh, path):
         shutil.rmtree(fresh, ignore_errors=True)
     else:
         before = path.rename(fresh.with_name(f"{fresh.name}.before"))
@@ -95,8 +102,8 @@ def replace_folder(fresh: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
-def trade_places(one: Path, other: Path) -> bool:
-    """Give each of two files or folders the other's name in one step; False where the system has none."""
+def exchange_names(one: Path, other: Path) -> bool:
+    """Exchange the names of two files or folders in one step; False if the system cannot."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
         return False

@@ -1,4 +1,4 @@
-"""DuckDB within a limit of memory: what does not fit goes to a temporary folder, which is gone at the end."""
+"""DuckDB within a memory limit; it spills to a temporary folder, which is removed at the end."""
 
 import os
 import tempfile
@@ -15,17 +15,17 @@ SETTING = "offline_store.memory_limit in feature_store.yaml"
 
 
 class Engine:
-    """A database in memory; its clock is UTC.
+    """A database in memory; its time zone is UTC.
 
     Parameters
     ----------
     memory_limit : str
-        As DuckDB writes sizes, such as ``3GB``.
+        A size for DuckDB, such as ``3GB``.
 
     Raises
     ------
     FeatureError
-        That is no size, or too small a one.
+        It is no size, or too small a one.
     """
 
     def __init__(self, memory_limit: str) -> None:
@@ -47,14 +47,14 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Give memory and disk back."""
+        """Free memory and disk."""
         self.connection.close()
         self.folder.cleanup()
 
 
 @contextmanager
 def within_memory(memory_limit: str) -> Iterator[None]:
-    """Where the memory of the offline store does not do, say which setting gives it more."""
+    """Turn an out-of-memory error of the offline store into one that names its setting."""
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError, FeatureError) as error:

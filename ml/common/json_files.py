@@ -1,4 +1,4 @@
-"""The small JSON files of a home: read whole, or named with the command that makes them anew."""
+"""The small JSON files of a home; errors name the command that writes them again."""
 
 import json
 from pathlib import Path
@@ -7,23 +7,23 @@ from typing import Any
 from ml.common.errors import DamagedError, NotReadyError
 
 
-def read_json(file: Path, remedy: str, needed: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a file of the home says.
+def read_json(file: Path, remedy: str, required: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read a file of the home.
 
     Parameters
     ----------
     file : Path
     remedy : str
-        The command that makes it anew.
-    needed : tuple of str
-        What it must tell.
+        The command that writes it again.
+    required : tuple of str
+        Its required keys.
 
     Raises
     ------
     NotReadyError
-        It is not there.
+        There is no such file.
     DamagedError
-        It is not what was written.
+        Its content is damaged.
     """
     try:
         content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -31,6 +31,6 @@ def read_json(file: Path, remedy: str, needed: tuple[str, ...] = ()) -> dict[str
         raise NotReadyError(f"{file} is missing: run '{remedy}' again") from error
     except ValueError as error:
         raise DamagedError(f"{file} is damaged: run '{remedy}' again") from error
-    if not isinstance(content, dict) or not content.keys() >= set(needed):
+    if not isinstance(content, dict) or not content.keys() >= set(required):
         raise DamagedError(f"{file} is damaged: run '{remedy}' again")
     return content

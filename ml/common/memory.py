@@ -1,6 +1,6 @@
-"""How much memory DuckDB may use before it spills to disk: ``CHURN_MEMORY_LIMIT``, one setting for all steps.
+"""The memory limit of DuckDB, beyond which it spills to disk: ``CHURN_MEMORY_LIMIT``, for all steps.
 
-dbt's profile reads it too. Without it each step has a limit of its own, which suits what it holds.
+dbt's profile reads it too. Without it each step has a limit of its own.
 """
 
 import os
@@ -20,9 +20,9 @@ def memory_limit(usual: str) -> str:
     UsageError
         The environment's is no size.
     """
-    stated = os.environ.get(VARIABLE)
-    if not stated:
+    limit = os.environ.get(VARIABLE)
+    if not limit:
         return usual
-    if not SIZE.fullmatch(stated):
-        raise UsageError(f"{VARIABLE} is {stated!r}: give a size such as 3GB or 512MB")
-    return stated
+    if not SIZE.fullmatch(limit):
+        raise UsageError(f"{VARIABLE} is {limit!r}: give a size such as 3GB or 512MB")
+    return limit

@@ -1,4 +1,4 @@
-"""Where things are: the home folder, the published build inside it, the stores beside it.
+"""Paths: the home folder, the published build in it, and the files of the stores.
 
 All state lives under one folder, ``CHURN_HOME`` (default ``var/`` in the project). The project is what a user
 may edit: dbt models, Feast repository, problem and actions. See docs/adr/0014-where-the-project-is.md.
@@ -12,28 +12,28 @@ import yaml
 
 CODE = Path(__file__).resolve().parents[2]
 PACKAGED = CODE / "ml" / "project"  # in a wheel; a checkout has the files themselves
-MARKS = ("dbt_project/dbt_project.yml", "feature_repo/feature_store.yaml", "problem.yml")
+PROJECT_FILES = ("dbt_project/dbt_project.yml", "feature_repo/feature_store.yaml", "problem.yml")
 
 
 def project_root(working: Path | None = None) -> Path:
     """``CHURN_PROJECT``, the working folder or one above it, the checkout, or the wheel's copy."""
-    if stated := os.environ.get("CHURN_PROJECT"):
-        return Path(stated).expanduser().resolve()
+    if project := os.environ.get("CHURN_PROJECT"):
+        return Path(project).expanduser().resolve()
     try:
         working = (working or Path.cwd()).resolve()
     except FileNotFoundError:
-        return template()
-    return next((folder for folder in (working, *working.parents) if is_project(folder)), template())
+        return shipped_project()
+    return next((folder for folder in (working, *working.parents) if is_project(folder)), shipped_project())
 
 
-def template() -> Path:
-    """The project that comes with the code."""
+def shipped_project() -> Path:
+    """The project shipped with the code."""
     return CODE if is_project(CODE) else PACKAGED
 
 
 def is_project(folder: Path) -> bool:
-    """Whether a folder has all that ``churn init`` writes."""
-    return all((folder / mark).is_file() for mark in MARKS)
+    """Whether a folder has the files that ``churn init`` writes."""
+    return all((folder / name).is_file() for name in PROJECT_FILES)
 
 
 ROOT = project_root()
@@ -49,8 +49,7 @@ def churn_home() -> Path:
 def published_build(home: Path | None = None) -> Path:
     """The folder of the build that readers see; it may not exist yet.
 
-    The link is followed once, so that whoever asked keeps reading one whole build
-    while a newer one is published.
+    The link is resolved once, so that the caller reads one whole build even if a newer one is published.
     """
     return ((home or churn_home()) / "builds" / "current").resolve()
 
@@ -71,18 +70,18 @@ def registry_file(home: Path | None = None) -> Path:
 
 
 def settings() -> dict[str, Any]:
-    """What ``feature_store.yaml`` says."""
-    said: dict[str, Any] = yaml.safe_load(SETTINGS.read_text())
-    return said
+    """The content of ``feature_store.yaml``."""
+    content: dict[str, Any] = yaml.safe_load(SETTINGS.read_text())
+    return content
 
 
 def feast_path(name: str, home: Path | None = None) -> Path:
-    """Where one of Feast's own files is: ``name`` itself if absolute, else in ``<home>/feast``."""
+    """The path of one of Feast's files: ``name`` itself if absolute, else in ``<home>/feast``."""
     return (home or churn_home()) / "feast" / name
 
 
 def store_path(name: str, repo_path: str | os.PathLike[str] | None) -> Path:
-    """Where a file named in settings is: of this repository in the home, of another beside its settings."""
+    """The path of a file in settings: in the home for this repository, beside the settings for another."""
     if repo_path is None or Path(repo_path).resolve() == SETTINGS.parent:
         return feast_path(name)
     return Path(repo_path, name)

@@ -1,4 +1,4 @@
-"""Messages and progress bars, always on standard error; silent when asked or when nobody looks."""
+"""Messages and progress bars on standard error; silent with --quiet, and bars only on a terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Progress:
-    """How long work speaks to the person waiting for it.
+    """The messages of a long step.
 
     Parameters
     ----------
     quiet : bool
-        Say nothing at all.
+        Whether to print nothing.
     """
 
     quiet: bool = False
 
     def say(self, text: str) -> None:
-        """One line on standard error."""
+        """Print one line on standard error."""
         if not self.quiet:
             print(text, file=sys.stderr, flush=True)
 
@@ -41,18 +41,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar; without a terminal behind it every call does nothing."""
+    """One bar; without a terminal every call does nothing."""
 
     rich_bar: Any = None
     task: Any = None
 
     def step(self, title: str | None = None, steps: int = 1) -> None:
-        """Move on by ``steps``; ``title`` says what is under way now."""
+        """Advance by ``steps``; ``title`` names the present step."""
         if self.rich_bar is not None:
             self.rich_bar.update(self.task, advance=steps, **({"description": title} if title else {}))
 
     def set_to(self, done: int, total: int, title: str | None = None) -> None:
-        """``done`` of ``total`` steps are behind us."""
+        """Set the bar to ``done`` of ``total`` steps."""
         if self.rich_bar is not None:
             self.rich_bar.update(
                 self.task, completed=done, total=total, **({"description": title} if title else {})

@@ -1,6 +1,6 @@
 """Rows in files: Parquet, CSV or JSON lines by the name's ending, read as a stream, written in one step.
 
-Commands that ask for rows or hand rows out use this; what rows must hold is checked by whoever reads them.
+Commands with rows in files use this module; the callers check the rows.
 """
 
 import csv
@@ -18,21 +18,22 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.common.disk import replacing
 from ml.common.errors import TidemarkError, UsageError
 from ml.common.sql import exact, literal, quoted
 
 PARQUET, CSV, JSON_LINES = "Parquet", "CSV", "JSON lines"
 ENDINGS = {".parquet": PARQUET, ".csv": CSV, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES, ".json": JSON_LINES}
 STANDARD_OUTPUT = "-"
-NO_TEXT = re.compile(r"\b(?:DATE|TIME|TIMESTAMP|TIMESTAMP WITH TIME ZONE|UUID|JSON)(?=[\[\]),]|$)")
+TYPES_READ_AS_TEXT = re.compile(r"\b(?:DATE|TIME|TIMESTAMP|TIMESTAMP WITH TIME ZONE|UUID|JSON)(?=[\[\]),]|$)")
 DELIMITERS = (",", ";", "\t", "|")
-BATCH = 122_880
+BATCH = 122_880  # rows; the size of DuckDB's row groups
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 File = str | os.PathLike[str]
 
 
 def format_of(file: File) -> str:
-    """The format that a file's name asks for.
+    """The format of a file, by its name.
 
     Raises
     ------
@@ -51,40 +52,35 @@ def read_rows(file: File) -> pa.RecordBatchReader:
     Parameters
     ----------
     file : path
-        Parquet keeps its types. Every CSV value is text, just as it stands: nothing is null, ``""`` is empty
-        text. JSON lines keep numbers, flags, lists and objects; text stays text.
+        Parquet has types. Every CSV value is text, unchanged: nothing is null, ``""`` is empty text. JSON
+        lines have numbers, booleans, lists and objects; text stays text.
 
     Raises
     ------
     UsageError
-        There is no such file, or it is not what its ending says; perhaps only when the stream gets there.
+        There is no such file, or its format is not that of its ending; the error may come from the stream.
     """
     path, format_ = Path(file), format_of(file)
     if not path.is_file():
         raise UsageError(f"there is no file {path}: check the name")
-    with readable_as(format_, path):
+    with read_errors(format_, path):
         schema, batches = READERS[format_](path)
-    return pa.RecordBatchReader.from_batches(schema, guarded(batches, format_, path))
+    return pa.RecordBatchReader.from_batches(schema, with_read_errors(batches, format_, path))
 
 
-def read_table(file: File) -> pa.Table:
-    """The same as ``read_rows``, as one table."""
-    return read_rows(file).read_all()
-
-
-def guarded(batches: Iterator[pa.RecordBatch], format_: str, path: Path) -> Iterator[pa.RecordBatch]:
-    with readable_as(format_, path):
+def with_read_errors(batches: Iterator[pa.RecordBatch], format_: str, path: Path) -> Iterator[pa.RecordBatch]:
+    with read_errors(format_, path):
         yield from batches
 
 
 @contextmanager
-def readable_as(format_: str, path: Path) -> Iterator[None]:
-    """Turn what a library says of a broken file into one sentence."""
+def read_errors(format_: str, path: Path) -> Iterator[None]:
+    """Turn an error about a broken file into one sentence."""
     try:
         yield
     except (duckdb.Error, pa.ArrowException, UnicodeDecodeError) as error:
-        said = "; ".join(line.strip() for line in str(error).splitlines()[:3])
-        reason = re.sub(r"^[A-Za-z ]+ Error: ", "", said)[:200]
+        message = "; ".join(line.strip() for line in str(error).splitlines()[:3])
+        reason = re.sub(r"^[A-Za-z ]+ Error: ", "", message)[:200]
         raise UsageError(f"{path} cannot be read as {format_}: {reason}") from error
 
 
@@ -103,7 +99,7 @@ def read_csv(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
             quote = '"', escape = '"', allow_quoted_nulls = false, hive_partitioning = false
         )
     """
-    columns = {f"column_{place}": "VARCHAR" for place in range(len(names))}
+    columns = {f"column_{number}": "VARCHAR" for number in range(len(names))}
     _, batches = query(sql, {"path": exact(path), "columns": columns, "delimiter": delimiter})
     return pa.schema([(name, pa.string()) for name in names]), (
         batch.rename_columns(names) for batch in batches
@@ -111,7 +107,7 @@ def read_csv(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
 
 def csv_header(path: Path) -> tuple[list[str], str]:
-    """Column names, and what stands between them."""
+    """The column names and the delimiter."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         line = file.readline()
     if not line.strip():
@@ -121,27 +117,23 @@ def csv_header(path: Path) -> tuple[list[str], str]:
 
 
 def read_json_lines(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """The columns and rows of a file of JSON objects; text is never taken for something else."""
+    """The columns and rows of a file of JSON objects; text stays text, whatever it looks like."""
     guess = "describe select * from read_json($path, sample_size = -1, hive_partitioning = false)"
     with duckdb.connect() as connection:
-        found = connection.execute(guess, {"path": exact(path)}).fetchall()
-    columns = {name: json_type(kind) for name, kind, *_ in found}
+        columns_read = connection.execute(guess, {"path": exact(path)}).fetchall()
+    # Text stays text, also in columns whose values are of several types.
+    columns = {name: TYPES_READ_AS_TEXT.sub("VARCHAR", kind) for name, kind, *_ in columns_read}
     if list(columns) == ["json"]:
         raise UsageError(f"{path} holds no JSON objects: each line must be one")
     sql = "select * from read_json($path, columns = $columns, hive_partitioning = false)"
     return query(sql, {"path": exact(path), "columns": columns})
 
 
-def json_type(guessed: str) -> str:
-    """A column's type, with text wherever the values are text or of several kinds."""
-    return NO_TEXT.sub("VARCHAR", guessed)
-
-
 READERS: dict[str, Any] = {PARQUET: read_parquet, CSV: read_csv, JSON_LINES: read_json_lines}
 
 
 def query(sql: str, parameters: dict[str, Any]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """What DuckDB reads, in the order of the file."""
+    """The schema and rows of a query, in the order of the file."""
     connection = duckdb.connect()
     reader = connection.execute(sql, parameters).to_arrow_reader(BATCH)
 
@@ -171,12 +163,12 @@ def write_rows(rows: Rows, out: File, *, json_lines: bool = False) -> None:
     if str(out) == STANDARD_OUTPUT:
         print_rows(rows, JSON_LINES if json_lines else CSV)
         return
-    format_ = format_of(out)
-    with replacing(Path(out)) as path:
-        WRITERS[format_](rows, path)
-
-
-write_table = write_rows
+    check_out(out)
+    try:
+        with replacing(Path(out)) as path:
+            WRITERS[format_of(out)](rows, path)
+    except OSError as error:
+        raise TidemarkError(f"{Path(out)} cannot be written: {error.strerror or error}") from error
 
 
 def check_out(out: File) -> None:
@@ -197,22 +189,8 @@ def check_out(out: File) -> None:
         raise UsageError(f"{out} is a folder: give the name of a file")
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to; it takes the place of ``path`` once all went well."""
-    check_out(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise TidemarkError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def print_rows(rows: Rows, format_: str) -> None:
-    """Rows on standard output, once all of them are there."""
+    """Print rows on standard output, after all of them were made."""
     with tempfile.TemporaryDirectory(prefix="tidemark-") as folder:
         path = Path(folder) / "rows"
         WRITERS[format_](rows, path)
@@ -221,7 +199,7 @@ def print_rows(rows: Rows, format_: str) -> None:
                 shutil.copyfileobj(file, sys.stdout.buffer)
                 sys.stdout.flush()
             except BrokenPipeError:
-                # Whoever reads has seen enough; Python must not flush to nobody at exit.
+                # The reader closed the pipe; Python must not flush into it at exit.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -237,7 +215,7 @@ def write_csv(rows: Rows, path: Path) -> None:
 
 
 def write_json_lines(rows: Rows, path: Path) -> None:
-    """JSON knows no NaN and no infinity: they become null."""
+    """JSON has no NaN and no infinity: they become null."""
     fractions = [quoted(field.name) for field in rows.schema if pa.types.is_floating(field.type)]
     finite = ", ".join(f"if(isfinite({name}), {name}, null) as {name}" for name in fractions)
     copy(rows, f"* replace ({finite})" if finite else "*", f"to {literal(path)} (format json)")
@@ -247,20 +225,20 @@ WRITERS: dict[str, Any] = {PARQUET: write_parquet, CSV: write_csv, JSON_LINES: w
 
 
 def copy(rows: Rows, columns: str, target: str) -> None:
-    """Let DuckDB write rows, in their order; what goes wrong while they are made is raised as it is."""
-    failed: list[Exception] = []
+    """Let DuckDB write rows, in their order; an error of their source is raised unchanged."""
+    errors: list[Exception] = []
 
-    def noted() -> Iterator[pa.RecordBatch]:
+    def batches() -> Iterator[pa.RecordBatch]:
         try:
             yield from rows.to_batches(BATCH) if isinstance(rows, pa.Table) else rows
         except Exception as error:
-            failed.append(error)
+            errors.append(error)
             raise
 
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        connection.register("rows", pa.RecordBatchReader.from_batches(rows.schema, noted()))
+        connection.register("rows", pa.RecordBatchReader.from_batches(rows.schema, batches()))
         try:
             connection.execute(f"copy (select {columns} from rows) {target}")
         except duckdb.Error as error:
-            raise (failed or [OSError(str(error).splitlines()[0])])[0] from error
+            raise (errors or [OSError(str(error).splitlines()[0])])[0] from error

@@ -1,4 +1,4 @@
-"""Seeded samples: a hash of seed and key decides, so the order in which rows come makes no difference.
+"""Seeded samples by a hash of seed and key, so that the order of rows does not matter.
 
 Python and DuckDB hash the same text: the parts of the key, joined by ``|``.
 """
@@ -25,7 +25,7 @@ def sampled_customers_sql(rows: str, most: int, seed: str = "$1") -> str:
     Parameters
     ----------
     rows : str
-        What to select ``customer_id`` from, with a condition if need be.
+        The relation to select ``customer_id`` from, optionally with a condition.
     """
     return f"""
         select customer_id from (select distinct customer_id from {rows})

@@ -1,4 +1,4 @@
-"""Texts, names and files as DuckDB's SQL writes them; texts and names are SQLite's too."""
+"""Literals, names and files in DuckDB's SQL; literals and names in SQLite's too."""
 
 import glob
 from collections.abc import Iterable
@@ -8,22 +8,22 @@ REMOTE = "://"
 
 
 def literal(text: object) -> str:
-    """A text."""
+    """A literal of text."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
 def quoted(name: str) -> str:
-    """A name."""
+    """A quoted name."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def file_list(files: Iterable[str | PathLike[str]]) -> str:
-    """Files, each called what it is called: ``*``, ``?`` and ``[`` stand for themselves in local names."""
+    """A list of files; ``*``, ``?`` and ``[`` in local names are no patterns."""
     return f"[{', '.join(literal(exact(file)) for file in files)}]"
 
 
 def exact(file: str | PathLike[str]) -> str:
-    """The pattern that stands for one file alone, where DuckDB takes patterns; remote names stay as given."""
+    """The pattern that matches one file alone; remote names are unchanged."""
     name = fspath(file)
     return name if REMOTE in name else glob.escape(name)
 

@@ -1,7 +1,7 @@
-"""Settings in YAML: a dataclass says what may stand there; each error names file, line and remedy.
+"""Settings in YAML: a dataclass declares the keys; each error names file, line and remedy.
 
 The fields of the dataclass carry their constraints (``Annotated[int, Interval(ge=1)]``, ``Literal[...]``);
-pydantic checks the values. Where a constraint does not say it, ``Says`` puts into words what is wanted.
+pydantic checks the values. If a constraint has no wording of its own, ``Says`` adds it.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
@@ -21,14 +21,14 @@ is_printable = Predicate(lambda text: bool(text.strip()) and text.isprintable())
 
 @dataclass(frozen=True)
 class Says:
-    """What is wanted of a value, in words; ``words`` are those that it may be nearly one of."""
+    """The expected value in words; ``words`` are the allowed ones, for suggestions."""
 
     wanted: str
     words: tuple[str, ...] = ()
 
 
 def read_yaml(file: Path) -> yaml.Node | None:
-    """The YAML tree of ``file``, which still knows its line numbers; None where nothing is in it.
+    """The YAML tree of ``file``, with line numbers; None if the file is empty.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def read_settings(
     Returns
     -------
     values : dict
-        Only the keys that are there.
+        Only the keys in the file.
     lines : dict
 
     Raises
@@ -81,34 +81,38 @@ def read_settings(
     types = get_type_hints(shape, include_extras=True)
     if not isinstance(node, yaml.MappingNode):
         what = above.rstrip(".") or "the file"
-        raise wrong(file, node, f"{what} must be a mapping of keys to values", f"write {', '.join(known)}")
+        raise problem_error(
+            file, node, f"{what} must be a mapping of keys to values", f"write {', '.join(known)}"
+        )
     values: dict[str, Any] = {}
     lines: Lines = {}
     for key_node, value_node in node.value:
         key = str(key_node.value)
         if key in values:
-            raise wrong(file, key_node, f"{above}{key} is given twice", "remove one of the two")
+            raise problem_error(file, key_node, f"{above}{key} is given twice", "remove one of the two")
         if key not in known:
-            near = get_close_matches(key, known, 1)
-            remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-            raise wrong(file, key_node, f"unknown key {above}{key}", remedy)
+            similar = get_close_matches(key, known, 1)
+            remedy = f"did you mean {similar[0]}?" if similar else f"known here: {', '.join(known)}"
+            raise problem_error(file, key_node, f"unknown key {above}{key}", remedy)
         lines[above + key] = key_node.start_mark.line + 1
         if is_dataclass(types[key]):
             values[key], inner = read_settings(value_node, types[key], file, f"{above}{key}.")
             lines |= inner
         else:
-            values[key] = checked(value_node, types[key], file, above + key)
+            values[key] = checked_value(value_node, types[key], file, above + key)
     return values, lines
 
 
-def checked(node: yaml.Node, type_: Any, file: str, name: str) -> Any:
+def checked_value(node: yaml.Node, type_: Any, file: str, name: str) -> Any:
     """The value at ``node``, if it is of the type and fulfils its constraints."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     try:
         value = SafeConstructor().construct_document(node)
     except yaml.YAMLError as error:
-        raise wrong(file, node, f"{name} cannot be read", f"it must be {says(type_).wanted}") from error
+        raise problem_error(
+            file, node, f"{name} cannot be read", f"it must be {says(type_).wanted}"
+        ) from error
     if isinstance(value, int) and not isinstance(value, bool) and base(type_) is float:
         value = float(value)
     as_python = tuple(value) if isinstance(value, list) else value
@@ -118,20 +122,20 @@ def checked(node: yaml.Node, type_: Any, file: str, name: str) -> Any:
             return TypeAdapter(type_, config=config).validate_python(as_python)
         except ValidationError:
             pass
-    raise wrong(file, node, f"{name} is {value!r}", remedy(type_, value))
+    raise problem_error(file, node, f"{name} is {value!r}", remedy(type_, value))
 
 
 def remedy(type_: Any, value: Any) -> str:
-    """What to write instead; first the word that was nearly written."""
-    wanted = says(type_)
-    stated = value if isinstance(value, list) else [value]
-    unknown = [word for word in stated if isinstance(word, str) and word not in wanted.words]
-    near = [match for word in unknown for match in get_close_matches(word, wanted.words, 1)]
-    return f"{f'did you mean {near[0]}? ' if near else ''}it must be {wanted.wanted}"
+    """What to write instead; a similar word comes first."""
+    expected = says(type_)
+    values = value if isinstance(value, list) else [value]
+    unknown = [word for word in values if isinstance(word, str) and word not in expected.words]
+    similar = [match for word in unknown for match in get_close_matches(word, expected.words, 1)]
+    return f"{f'did you mean {similar[0]}? ' if similar else ''}it must be {expected.wanted}"
 
 
 def base(type_: Any) -> Any:
-    """The type without its constraints, and without None where it may be left out."""
+    """The type without its constraints, and without None if it is optional."""
     if get_origin(type_) is Annotated:
         return base(get_args(type_)[0])
     if type(None) in get_args(type_):
@@ -140,7 +144,7 @@ def base(type_: Any) -> Any:
 
 
 def constraints(type_: Any) -> tuple[Any, ...]:
-    """What ``Annotated`` adds to the type."""
+    """The constraints in ``Annotated``."""
     if get_origin(type_) is Annotated:
         return get_args(type_)[1:]
     if type(None) in get_args(type_):
@@ -149,7 +153,7 @@ def constraints(type_: Any) -> tuple[Any, ...]:
 
 
 def says(type_: Any) -> Says:
-    """What is wanted of a value of the type."""
+    """The wording of the type's constraints."""
     limits: dict[type, Any] = {}
     for constraint in constraints(type_):
         if isinstance(constraint, Says):
@@ -166,6 +170,6 @@ def says(type_: Any) -> Says:
     return Says(f"{kind} from {limits[Ge].ge:{form}} to {limits[Le].le:{form}}")
 
 
-def wrong(file: str, node: yaml.Node, what: str, remedy: str) -> ProblemError:
-    """The error for what is wrong at ``node``."""
+def problem_error(file: str, node: yaml.Node, what: str, remedy: str) -> ProblemError:
+    """A ProblemError with the file and the line of ``node``."""
     return ProblemError(f"{file}, line {node.start_mark.line + 1}: {what}; {remedy}")

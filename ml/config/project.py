@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.common.errors import UsageError
-from ml.common.paths import template
+from ml.common.paths import shipped_project
 
 FILES = ("dbt_project", "feature_repo", "problem.yml", "actions.yml")
 LEFT_OUT = shutil.ignore_patterns("target", "logs", "__pycache__", ".user.yml", "data")
@@ -19,7 +19,7 @@ def write_project(folder: Path, source: Path | None = None) -> dict[str, Any]:
     UsageError
         One of the files is there already; nothing is written.
     """
-    source, folder = source or template(), folder.expanduser().resolve()
+    source, folder = source or shipped_project(), folder.expanduser().resolve()
     if there := [name for name in FILES if (folder / name).exists()]:
         raise UsageError(f"{folder} has {', '.join(there)} already: give another folder, nothing was written")
     folder.mkdir(parents=True, exist_ok=True)

@@ -30,12 +30,12 @@ def _padded(numbers: Array, width: int) -> Any:
 
 
 def decimals(units: Array, scale: int = 2, precision: int = 18) -> Any:
-    """Whole ``units`` of ``10 ** -scale`` as DECIMAL, never through a float."""
-    words = np.empty((len(units), 2), dtype="<i8")
-    words[:, 0] = units
-    words[:, 1] = np.where(units < 0, -1, 0)
-    column = pa.Array.from_buffers(pa.decimal128(precision, scale), len(units), [None, pa.py_buffer(words)])
-    return _nulled(column, units == NONE)
+    """Whole ``units`` of ``10 ** -scale`` as DECIMAL, without a float in between."""
+    halves = np.empty((len(units), 2), dtype="<i8")
+    halves[:, 0] = units
+    halves[:, 1] = np.where(units < 0, -1, 0)
+    column = pa.Array.from_buffers(pa.decimal128(precision, scale), len(units), [None, pa.py_buffer(halves)])
+    return _with_nulls(column, units == NONE)
 
 
 def instants(microseconds: Array) -> Any:
@@ -53,10 +53,10 @@ def integers(values: Array) -> Any:
     return pa.array(values, mask=values == NONE)
 
 
-def words(codes: Array, names: Sequence[str | None]) -> Any:
-    """The name behind each code."""
+def names_of_codes(codes: Array, names: Sequence[str | None]) -> Any:
+    """The name of each code."""
     return pa.array(names, type=pa.string()).take(pa.array(codes))
 
 
-def _nulled(column: Any, missing: Array) -> Any:
+def _with_nulls(column: Any, missing: Array) -> Any:
     return pc.if_else(pa.array(missing), None, column) if missing.any() else column

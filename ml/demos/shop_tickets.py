@@ -1,4 +1,4 @@
-"""Support tickets as the shop's systems hold them: opened, then a version when resolved, then one when rated.
+"""Support tickets as the shop's systems record them: opened, then a version when resolved, one when rated.
 
 A score comes with ``rated_at``; or, in the older tool, with the resolution and no instant of its own.
 """
@@ -6,7 +6,7 @@ A score comes with ``rated_at``; or, in the older tool, with the resolution and 
 import numpy as np
 import pyarrow as pa
 
-from ml.demos.columns import NONE, Array, identifiers, instants, integers, numbered, words
+from ml.demos.columns import NONE, Array, identifiers, instants, integers, names_of_codes, numbered
 from ml.demos.shop_process import NEVER, Block
 from ml.demos.shop_tables import after, arrival, deliver, position_within
 
@@ -31,8 +31,8 @@ def support_tickets(block: Block, as_of: int, rng: np.random.Generator) -> pa.Ta
         ).take(pa.array(ticket)),
         "customer_id": identifiers("C", block.first + tickets.customer[ticket]),
         "opened_at": instants(tickets.at[ticket]),
-        "category": words(category[ticket], CATEGORIES),
-        "channel": words(channel[ticket], CHANNELS),
+        "category": names_of_codes(category[ticket], CATEGORIES),
+        "channel": names_of_codes(channel[ticket], CHANNELS),
         "resolved_at": instants(np.where(resolved, tickets.resolved_at[ticket], NONE)),
         "satisfaction_score": integers(np.where(rated, score[ticket], NONE)),
         "rated_at": instants(np.where(dated, tickets.rated_at[ticket], NONE)),
@@ -44,7 +44,7 @@ def support_tickets(block: Block, as_of: int, rng: np.random.Generator) -> pa.Ta
 def _versions(block: Block, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Ticket, stage (0 opened, 1 resolved, 2 rated) and loaded_at of each version."""
     tickets = block.tickets
-    every = np.arange(len(tickets.at))
+    indices = np.arange(len(tickets.at))
     first = arrival(tickets.at, rng)
     known = np.maximum(tickets.at, first)
     rated = tickets.rated_at < NEVER
@@ -54,9 +54,9 @@ def _versions(block: Block, rng: np.random.Generator) -> tuple[Array, Array, Arr
     known[solved] = solved_loaded
     scored = np.flatnonzero(rated)
     scored_loaded = after(np.maximum(tickets.rated_at[scored], known[scored]), rng)
-    stage = np.repeat([0, 1, 2], [len(every), len(solved), len(scored)])
+    stage = np.repeat([0, 1, 2], [len(indices), len(solved), len(scored)])
     return (
-        np.concatenate([every, solved, scored]),
+        np.concatenate([indices, solved, scored]),
         stage,
         np.concatenate([first, solved_loaded, scored_loaded]),
     )

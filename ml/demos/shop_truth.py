@@ -1,6 +1,6 @@
 """The true probability that a customer of the shop places no kept order in the next 30 days.
 
-It conditions on what anybody could see by the cut-off: every order, session and ticket that *occurred*,
+It conditions on what was observable by the cut-off: every order, session and ticket that *occurred*,
 the cancellations, returns and ratings that happened, the acquisition channel, and the rates that
 ``shop_process`` states. It sees neither the hidden habit nor whether the customer has left: both are
 filtered, exactly, by Bayes' rule:
@@ -30,8 +30,8 @@ FIRST_MONDAY = 4 * DAY
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is seen of one stream at each entity row: how many events, and the index of the latest."""
+class Counts:
+    """The observed events of one stream at each entity row: their number, and the index of the latest."""
 
     count: Array
     last: Array
@@ -63,62 +63,66 @@ def _rows(block: Block, as_of: int) -> tuple[Array, Array]:
     mondays = cutoffs(as_of)
     customer = np.repeat(np.arange(block.size), len(mondays))
     cutoff = np.tile(mondays, block.size)
-    seen = _seen(block.orders, customer, cutoff)
-    active = (seen.count > 0) & (seen.last_at(block.orders) > cutoff - ACTIVE_DAYS * DAY)
+    counts = _counts(block.orders, customer, cutoff)
+    active = (counts.count > 0) & (counts.last_at(block.orders) > cutoff - ACTIVE_DAYS * DAY)
     return customer[active], cutoff[active]
 
 
-def _seen(events: Events, customer: Array, cutoff: Array) -> Seen:
+def _counts(events: Events, customer: Array, cutoff: Array) -> Counts:
     span = process.END_US - process.START_US + DAY
     keys = events.customer * span + (events.at - process.START_US)
     upto = np.searchsorted(keys, customer * span + (cutoff - process.START_US), side="right")
-    return Seen(upto - np.searchsorted(keys, customer * span), upto - 1)
+    return Counts(upto - np.searchsorted(keys, customer * span), upto - 1)
 
 
 def _probability(block: Block, customer: Array, cutoff: Array) -> Array:
-    elder = np.flatnonzero(~block.orders.twin)
-    orders = block.orders.take(elder)
+    first_orders = np.flatnonzero(~block.orders.twin)
+    orders = block.orders.take(first_orders)
     streams = (orders, block.sessions, block.tickets)
-    seen = tuple(_seen(events, customer, cutoff) for events in streams)
-    last_at = np.max([one.last_at(events) for one, events in zip(seen, streams, strict=True)], axis=0)
-    doubt = _doubt_at_last_event(block, elder, seen, last_at, cutoff)
+    counts = tuple(_counts(events, customer, cutoff) for events in streams)
+    last_at = np.max([count.last_at(events) for count, events in zip(counts, streams, strict=True)], axis=0)
+    may_have_left = _doubt_at_last_event(block, first_orders, counts, last_at, cutoff)
     leaving = process.LEAVING_A_DAY[block.channel[customer]][:, None]
-    busy = process.ORDERS_A_DAY + process.SESSIONS_A_DAY + process.TICKETS_A_DAY
-    lived = ((last_at - block.begins[customer]) / DAY)[:, None]
+    event_rate = process.ORDERS_A_DAY + process.SESSIONS_A_DAY + process.TICKETS_A_DAY
+    days_lived = ((last_at - block.begins[customer]) / DAY)[:, None]
     silence = ((cutoff - last_at) / DAY)[:, None]
-    quiet = np.exp(-(busy + leaving) * silence)
-    here = (1 - doubt)[:, None] * quiet
-    gone = doubt[:, None] + (1 - doubt)[:, None] * leaving / (busy + leaving) * (1 - quiet)
-    weight = _habit_weights(seen, lived, busy)
-    total = (weight * (here + gone)).sum(axis=1)
-    return 1 - (weight * here * _kept_order_ahead(leaving)).sum(axis=1) / total
+    stays_silent = np.exp(-(event_rate + leaving) * silence)
+    is_here = (1 - may_have_left)[:, None] * stays_silent
+    has_left = may_have_left[:, None] + (1 - may_have_left)[:, None] * leaving / (event_rate + leaving) * (
+        1 - stays_silent
+    )
+    weight = _habit_weights(counts, days_lived, event_rate)
+    total = (weight * (is_here + has_left)).sum(axis=1)
+    return 1 - (weight * is_here * _kept_order_ahead(leaving)).sum(axis=1) / total
 
 
-def _habit_weights(seen: tuple[Seen, ...], lived: Array, busy: Array) -> Array:
+def _habit_weights(counts: tuple[Counts, ...], days_lived: Array, event_rate: Array) -> Array:
     """Share of each habit times the likelihood of the counts, up to a factor common to all habits."""
     rates = (process.ORDERS_A_DAY, process.SESSIONS_A_DAY, process.TICKETS_A_DAY)
-    logs = np.log(process.HABIT_SHARE) - busy * lived
-    for one, rate in zip(seen, rates, strict=True):
-        logs = logs + one.count[:, None] * np.log(np.maximum(rate, 1e-300))
+    logs = np.log(process.HABIT_SHARE) - event_rate * days_lived
+    for count, rate in zip(counts, rates, strict=True):
+        logs = logs + count.count[:, None] * np.log(np.maximum(rate, 1e-300))
     return np.exp(logs - logs.max(axis=1, keepdims=True))
 
 
 def _doubt_at_last_event(
-    block: Block, elder: Array, seen: tuple[Seen, ...], last_at: Array, cutoff: Array
+    block: Block, first_orders: Array, counts: tuple[Counts, ...], last_at: Array, cutoff: Array
 ) -> Array:
     """Chance that the last event itself made the customer leave."""
     orders, tickets = block.orders, block.tickets
-    row = np.append(elder, 0)[seen[0].last]
-    order_doubt = np.where(
+    row = np.append(first_orders, 0)[counts[0].last]
+    order_probability = np.where(
         orders.ended_at[row] <= cutoff, 1.0, _still_to_go_wrong((cutoff - orders.at[row]) / DAY)
     )
-    doubt = np.where(orders.at[row] == last_at, order_doubt * process.LEAVES_AFTER_WRONG_ORDER, 0.0)
+    probability = np.where(
+        orders.at[row] == last_at, order_probability * process.LEAVES_AFTER_WRONG_ORDER, 0.0
+    )
     if len(tickets.at) == 0:
-        return doubt
-    told = tickets.rated_at[seen[2].last] <= cutoff
-    bad = np.where(told, tickets.bad[seen[2].last], process.TICKET_IS_BAD)
-    is_last = (seen[2].count > 0) & (tickets.at[seen[2].last] == last_at)
-    return np.where(is_last, bad * process.LEAVES_AFTER_BAD_TICKET, doubt)
+        return probability
+    is_rated = tickets.rated_at[counts[2].last] <= cutoff
+    bad = np.where(is_rated, tickets.bad[counts[2].last], process.TICKET_IS_BAD)
+    is_last = (counts[2].count > 0) & (tickets.at[counts[2].last] == last_at)
+    return np.where(is_last, bad * process.LEAVES_AFTER_BAD_TICKET, probability)
 
 
 def _still_to_go_wrong(age: Array) -> Array:

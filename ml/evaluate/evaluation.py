@@ -15,7 +15,7 @@ from ml.evaluate.metric_names import answer, verdicts
 from ml.home.layout import Home
 from ml.home.leases import lease
 from ml.home.problem_file import problem_for
-from ml.home.test_set_log import EVIDENCE, record_look
+from ml.home.test_set_log import EVIDENCE, log_evaluation
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.warehouse.current_model import champion_of
@@ -91,7 +91,7 @@ def evidence_of(
     stored = None if anew else read_evidence(home, model)
     if stored is not None:
         return stored
-    looks = record_look(home, model.facts, EVIDENCE)
+    looks = log_evaluation(home, model.facts, EVIDENCE)
     if looks["sentence"]:
         progress.say(f"note: {looks['sentence']}")
     build = home.builds / model.facts["build_id"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from ml.common.arrays import Floats
 from ml.featurestore.catalog import Catalog, Feature
-from ml.featurestore.formulas import INSTANT, NUMBER, operands, parsed
+from ml.featurestore.formulas import INSTANT, NUMBER, operands, syntax_tree
 
 OTHER = "other"
 TIMES, MONEY, COUNTS, FACTS = "times", "money", "counts", "facts"
@@ -31,7 +31,7 @@ def subject_of(name: str, stored: dict[str, str], formulas: dict[str, str]) -> s
 def features_in(name: str, stored: dict[str, str], formulas: dict[str, str]) -> list[str]:
     """The features in a formula, from left to right."""
     names = [
-        node.id for node in operands(parsed(name, formulas.get(name, "0"))) if isinstance(node, ast.Name)
+        node.id for node in operands(syntax_tree(name, formulas.get(name, "0"))) if isinstance(node, ast.Name)
     ]
     return [name for name in names if name in stored or name in formulas]
 

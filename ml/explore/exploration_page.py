@@ -15,7 +15,7 @@ from ml.page.document import (
     code,
     document,
     header,
-    joined,
+    join_parts,
     notes,
     paragraph,
     sections,
@@ -47,7 +47,7 @@ def page(result: Result) -> str:
     )
     tones = [finding["tone"] for finding in result["findings"]]
     worst = next((tone for tone in ("bad", "dull") if tone in tones), "good")
-    body = joined(header(title, about, worst), tiles(at_a_glance(result)), sections(result, contents))
+    body = join_parts(header(title, about, worst), tiles(at_a_glance(result)), sections(result, contents))
     return document(title, body)
 
 

@@ -24,7 +24,14 @@ from ml.config.problem import Problem
 from ml.features.labels import parquet
 from ml.features.point_in_time import FilePath, as_rows
 from ml.featurestore.catalog import read_catalog
-from ml.featurestore.retrieval.customer_rows import ASKED, CUSTOMER, decoded, is_text, plain, read_keys
+from ml.featurestore.retrieval.customer_rows import (
+    CUSTOMER,
+    EVENT_TIMESTAMP,
+    bytes_as_text,
+    is_text,
+    read_keys,
+    without_dictionary,
+)
 from ml.home.build_manifest import data_clock
 
 if TYPE_CHECKING:
@@ -174,7 +181,7 @@ def name_of(file: str | None) -> str:
 def label_rows(labels: LabelSource, name: str) -> pa.Table:
     """The two keys and the label, in this order."""
     reader = as_rows(labels)
-    columns = [CUSTOMER, ASKED, label_column(reader.schema.names, name)]
+    columns = [CUSTOMER, EVENT_TIMESTAMP, label_column(reader.schema.names, name)]
     if isinstance(reader, pa.Table):
         rows = reader.select(columns)
     else:
@@ -188,7 +195,7 @@ def label_rows(labels: LabelSource, name: str) -> pa.Table:
 def label_column(names: list[str], name: str) -> str:
     """The column of labels; UsageError unless this and the keys are there once."""
     labels = [column for column in LABEL_NAMES if column in names]
-    required = [CUSTOMER, ASKED, labels[0] if labels else LABEL_NAMES[0]]
+    required = [CUSTOMER, EVENT_TIMESTAMP, labels[0] if labels else LABEL_NAMES[0]]
     if missing := [column for column in required if column not in names]:
         raise UsageError(
             f"{name} has no column {missing[0]}: it needs customer_id, event_timestamp and label, and has "
@@ -208,7 +215,7 @@ def label_values(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     RowsError
         A label is missing or is something else; the first such row is named.
     """
-    column = decoded(plain(column), name)
+    column = bytes_as_text(without_dictionary(column), name)
     kind = column.type
     if pa.types.is_null(kind) or pa.types.is_boolean(kind):
         labels = column.cast(pa.int64())

@@ -61,7 +61,7 @@ def features(
     with Home.at(home).reading() as build, as_command_errors(), progress.bar("Answering", 100) as bar:
         reader = rows_in.counting(read_rows(rows))
         stream = point_in_time_stream(
-            build, reader, features=names, tell=lambda done, total: bar.set_to(done, total)
+            build, reader, features=names, on_progress=lambda done, total: bar.set_to(done, total)
         )
         write_rows(rows_out.counting(stream, must_be=rows_in), out, json_lines=json_lines)
     return {

@@ -1,7 +1,7 @@
-"""Attributes without a clock: what customers rows without ``updated_at`` say may be the end of history.
+"""Attributes without a clock: customers rows without ``updated_at`` may hold the last state of all.
 
-A build comes in; out goes every feature that no model may read because of them, with the reason. A column
-that never changes is declared in its feature model's YAML: ``meta: {constant: "why"}``.
+A build comes in; every feature that no model may read because of such rows goes out, with the reason. A
+column that never changes is declared in its feature model's YAML: ``meta: {constant: "why"}``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +15,9 @@ from ml.featurestore.formulas import used_names
 from ml.home.build_manifest import manifest_of
 
 CONSTANT = "constant"
-SOURCE = ".raw.customers"
-# models that read customers rows and keep nothing of them but who they are and what holds by contract
-BY_CONTRACT = ("int_customers", "int_data_clock")
+CUSTOMERS_SOURCE = ".raw.customers"
+# Models that take only keys, and columns fixed by contract, from customers rows.
+KEY_MODELS = ("int_customers", "int_data_clock")
 
 
 def undated_features(build: Path, catalog: Catalog) -> dict[str, str]:
@@ -37,15 +37,15 @@ def undated_features(build: Path, catalog: Catalog) -> dict[str, str]:
 
 def changing_attributes(build: Path, catalog: Catalog) -> list[str]:
     """Attributes of customers that are not declared constant, and what is computed from them."""
-    of_versions = models_of_versions(read_nodes(build / "manifest.json"))
-    found = {
+    versioned_models = models_of_customer_versions(read_nodes(build / "manifest.json"))
+    changing = {
         feature.name
         for feature in catalog.stored
-        if feature.view in of_versions and not declared_constant(feature)
+        if feature.view in versioned_models and not declared_constant(feature)
     }
-    for name, operands in computed_in_order(catalog.formulas):
-        found |= {name} if found & operands else set()
-    return [name for name in catalog.feature_names if name in found]
+    for name, operands in in_order_of_use(catalog.formulas):
+        changing |= {name} if changing & operands else set()
+    return [name for name in catalog.feature_names if name in changing]
 
 
 def declared_constant(feature: Feature) -> bool:
@@ -65,31 +65,35 @@ def declared_constant(feature: Feature) -> bool:
     return reason is not None
 
 
-def computed_in_order(formulas: Mapping[str, str]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Each on-demand feature with what it reads, those that others read first."""
-    waiting = {name: used_names(name, formula) for name, formula in formulas.items()}
-    while waiting:
-        ready = [name for name, operands in waiting.items() if not operands & waiting.keys()]
-        yield from ((name, waiting.pop(name)) for name in ready)
+def in_order_of_use(formulas: Mapping[str, str]) -> Iterator[tuple[str, frozenset[str]]]:
+    """On-demand features with their operands, in an order in which operands come first."""
+    pending = {name: used_names(name, formula) for name, formula in formulas.items()}
+    while pending:
+        ready = [name for name, operands in pending.items() if not operands & pending.keys()]
+        yield from ((name, pending.pop(name)) for name in ready)
 
 
-def models_of_versions(nodes: Mapping[str, Any]) -> set[str]:
+def models_of_customer_versions(nodes: Mapping[str, Any]) -> set[str]:
     """Models that read the versions of customers, directly or through others."""
     parents = {
         key: node.get("depends_on", {}).get("nodes", [])
         for key, node in nodes.items()
-        if node["name"] not in BY_CONTRACT
+        if node["name"] not in KEY_MODELS
     }
-    found = {key for key, above in parents.items() if any(name.endswith(SOURCE) for name in above)}
-    fresh = found
-    while fresh:
-        fresh = {key for key in parents.keys() - found if fresh & set(parents[key])}
-        found |= fresh
-    return {nodes[key]["name"] for key in found}
+    readers = {
+        key
+        for key, parent_keys in parents.items()
+        if any(name.endswith(CUSTOMERS_SOURCE) for name in parent_keys)
+    }
+    newest = readers
+    while newest:
+        newest = {key for key in parents.keys() - readers if newest & set(parents[key])}
+        readers |= newest
+    return {nodes[key]["name"] for key in readers}
 
 
 def reason_of(build: Path) -> str | None:
-    """Why attributes of this build are no inputs; None where every customers row has its ``updated_at``."""
+    """Why attributes of this build are no inputs; None if every customers row has its ``updated_at``."""
     count = manifest_of(build).get("customers")
     if count is None:
         return f"{build.name} was made before attributes were judged: run 'churn build' again"
@@ -102,7 +106,7 @@ def reason_of(build: Path) -> str | None:
 
 
 def note(names: Iterable[str]) -> str:
-    """What is said of attributes that are no inputs, and what to do."""
+    """The message about attributes that are no inputs, with the remedy."""
     return (
         f"note: {', '.join(names)}: no model inputs, for customers rows without updated_at may hold the end "
         "of history; deliver updated_at with every row, or declare a column that never changes constant in "

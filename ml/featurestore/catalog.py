@@ -1,7 +1,7 @@
-"""The catalog of one build: every feature with its name, type and meaning, read from what dbt wrote.
+"""The catalog of one build: every feature with its name, type and meaning, read from dbt's files.
 
-dbt's ``manifest.json`` says what is meant (descriptions, ``meta``, formulas), its ``catalog.json`` what is
-there (columns and types). Feast's objects, retrieval, the model's inputs and the data dictionary follow.
+dbt's ``manifest.json`` has descriptions, ``meta`` and formulas, its ``catalog.json`` columns and types.
+Feast's objects, retrieval, the model's inputs and the data dictionary are made from it.
 """
 
 import hashlib
@@ -14,9 +14,10 @@ from typing import Any
 
 from ml.common.errors import CatalogError
 from ml.featurestore.formulas import INSTANT, NUMBER, RESERVED, check_formulas, used_names
-from ml.featurestore.windowed_families import fill, members, window_of, windows_shared
+from ml.featurestore.windowed_families import members, window_of, windows_shared, with_window
 
 KEYS = ("customer_id", "event_timestamp")
+# The order of views in a catalog; a hash of the service depends on it.
 SUBJECTS = ("orders", "support", "engagement", "profile")
 TEXT = "text"
 KINDS = {
@@ -68,7 +69,7 @@ class View:
 
 @dataclass(frozen=True)
 class OnDemand:
-    """One feature computed from others when asked; always a DOUBLE."""
+    """One feature computed from others on demand; always a DOUBLE."""
 
     name: str
     formula: str
@@ -103,29 +104,33 @@ class Catalog:
     @property
     def formulas(self) -> dict[str, str]:
         """On-demand feature -> formula."""
-        return {one.name: one.formula for one in self.on_demand}
+        return {feature.name: feature.formula for feature in self.on_demand}
 
     def definitions(self) -> dict[str, str]:
-        """Feature -> what its values follow from: its type, or its formula and its parts."""
-        found = {feature.name: feature.sql_type for feature in self.stored}
-        formulas = {one.name: " ".join(one.formula.split()) for one in self.on_demand}
+        """Feature -> its type, or its formula and the definitions of its operands."""
+        types = {feature.name: feature.sql_type for feature in self.stored}
+        formulas = {feature.name: " ".join(feature.formula.split()) for feature in self.on_demand}
 
         def define(name: str) -> str:
-            if name in found or name not in formulas:
-                return found.get(name, "")
-            parts = sorted(used_names(name, formulas[name]))
-            return f"{formulas[name]} where " + ", ".join(f"{part} is ({define(part)})" for part in parts)
+            if name in types or name not in formulas:
+                return types.get(name, "")
+            operands = sorted(used_names(name, formulas[name]))
+            return f"{formulas[name]} where " + ", ".join(
+                f"{operand} is ({define(operand)})" for operand in operands
+            )
 
-        return found | {name: define(name) for name in formulas}
+        return types | {name: define(name) for name in formulas}
 
     def facts(self) -> dict[str, Any]:
-        """What a model records of the features that it was trained on."""
+        """The facts about features that a model records at its training."""
         return {"service_hash": self.hash(), "definitions": self.definitions()}
 
     def hash(self) -> str:
         """SHA-256 over names, types and formulas in order: two equal ones serve the same features."""
         content = [[feature.name, feature.sql_type] for feature in self.stored]
-        content += [[one.name, one.sql_type, " ".join(one.formula.split())] for one in self.on_demand]
+        content += [
+            [feature.name, feature.sql_type, " ".join(feature.formula.split())] for feature in self.on_demand
+        ]
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -151,17 +156,22 @@ def read_catalog(build: Path) -> Catalog:
     return catalog_of(build, manifest.stat().st_mtime_ns)
 
 
+# A process compares a build with few others: audit and rollback read two or three.
 @lru_cache(maxsize=8)
 def catalog_of(build: Path, _written: int) -> Catalog:
     """The catalog of a build, read once for as long as its manifest stays the same."""
-    described, present = read_nodes(build / "manifest.json"), read_nodes(build / "catalog.json")
-    nodes = sorted((node for node in described.values() if meta_of(node).get("feature_view")), key=place)
+    manifest_nodes, catalog_nodes = read_nodes(build / "manifest.json"), read_nodes(build / "catalog.json")
+    nodes = sorted(
+        (node for node in manifest_nodes.values() if meta_of(node).get("feature_view")), key=view_order
+    )
     if not nodes:
         raise CatalogError(f"{build} has no model with meta.feature_view: true, so there are no features")
-    views = tuple(read_view(build, node, present.get(node["unique_id"])) for node in nodes)
+    views = tuple(read_view(build, node, catalog_nodes.get(node["unique_id"])) for node in nodes)
     names = frozenset(feature.name for view in views for feature in view.features)
     entries = [entry for node in nodes for entry in meta_of(node).get("on_demand") or []]
-    catalog = Catalog(views, tuple(one for entry in entries for one in expanded(entry, names, entries)))
+    catalog = Catalog(
+        views, tuple(feature for entry in entries for feature in on_demand_features(entry, names, entries))
+    )
     check_names(catalog)
     check_formulas(catalog.formulas, names_of(catalog, NUMBER), names_of(catalog, INSTANT))
     return catalog
@@ -181,15 +191,14 @@ def meta_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     return (entry.get("config") or {}).get("meta") or entry.get("meta") or {}
 
 
-def place(node: Mapping[str, Any]) -> tuple[int, str, str]:
-    """Where a feature model stands among the others."""
+def view_order(node: Mapping[str, Any]) -> tuple[int, str, str]:
+    """The sort key of a feature model: known subjects in their order, then others, then names."""
     subject = meta_of(node).get("subject") or ""
-    known = SUBJECTS.index(subject) if subject in SUBJECTS else len(SUBJECTS)
-    return known, subject, node["name"]
+    rank = SUBJECTS.index(subject) if subject in SUBJECTS else len(SUBJECTS)
+    return rank, subject, node["name"]
 
 
 def read_view(build: Path, node: Mapping[str, Any], table: Mapping[str, Any] | None) -> View:
-    """One feature model."""
     name = node["name"]
     if table is None:
         raise CatalogError(f"catalog.json does not know the table of {name}: run 'churn build' again")
@@ -211,25 +220,24 @@ def read_view(build: Path, node: Mapping[str, Any], table: Mapping[str, Any] | N
 
 def described_columns(node: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
     """For every column of the table its entry in the YAML, windowed families filled in."""
-    model, found = node["name"], dict[str, Mapping[str, Any]]()
+    model, entries = node["name"], dict[str, Mapping[str, Any]]()
     for entry in sorted(node["columns"].values(), key=lambda entry: "{w}" in entry["name"]):
-        columns = [column for column in members(entry["name"], types) if column not in found]
+        columns = [column for column in members(entry["name"], types) if column not in entries]
         if not columns:
             raise CatalogError(
                 f"{model}.yml describes {entry['name']}, but its table has no such column: "
                 f"add it to {model}.sql or remove the description"
             )
-        found |= dict.fromkeys(columns, entry)
-    if undescribed := [column for column in types if column not in found and column not in KEYS]:
+        entries |= dict.fromkeys(columns, entry)
+    if undescribed := [column for column in types if column not in entries and column not in KEYS]:
         raise CatalogError(
             f"the table of {model} has {', '.join(undescribed)}, which {model}.yml does not describe: "
             "a feature needs a description there"
         )
-    return found
+    return entries
 
 
 def read_feature(model: str, column: str, sql_type: str, entry: Mapping[str, Any]) -> Feature:
-    """One column as its entry describes it."""
     meta, window = meta_of(entry), window_of(entry["name"], column)
     if meta.get("personal"):
         raise CatalogError(
@@ -247,14 +255,13 @@ def read_feature(model: str, column: str, sql_type: str, entry: Mapping[str, Any
 
 
 def description_of(what: str, entry: Mapping[str, Any], window: int | None) -> str:
-    """What a feature means, in words."""
     text = " ".join((entry.get("description") or "").split())
     if not text:
         raise CatalogError(f"{what} has no description: say in a sentence what it means")
-    return fill(text, window)
+    return with_window(text, window)
 
 
-def expanded(
+def on_demand_features(
     entry: Mapping[str, Any], stored: frozenset[str], entries: list[Mapping[str, Any]]
 ) -> list[OnDemand]:
     """The on-demand features of one entry: one for each window that all families in its formula have."""
@@ -263,8 +270,8 @@ def expanded(
     meta = {key: value for key, value in entry.items() if key not in ("name", "formula", "description")}
     return [
         OnDemand(
-            fill(entry["name"], window),
-            fill(entry["formula"], window),
+            with_window(entry["name"], window),
+            with_window(entry["formula"], window),
             description_of(f"on-demand feature {entry['name']}", entry, window),
             window,
             meta,
@@ -274,7 +281,7 @@ def expanded(
 
 
 def check_names(catalog: Catalog) -> None:
-    """Every name is an identifier, said once, and not one of the language's own."""
+    """Refuse a name that is no identifier, is used twice, or belongs to the formula language."""
     seen: set[str] = set()
     for name in catalog.feature_names:
         if name.lower() in seen:
@@ -285,5 +292,4 @@ def check_names(catalog: Catalog) -> None:
 
 
 def names_of(catalog: Catalog, kind: str) -> frozenset[str]:
-    """The stored features of one kind."""
     return frozenset(feature.name for feature in catalog.stored if feature.kind == kind)

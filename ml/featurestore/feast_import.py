@@ -2,8 +2,8 @@
 
 Feast decorates its classes with typeguard's ``typechecked``, which reads, rewrites and compiles the source of
 each method while it is imported: 2.6 of 3.7 seconds (``python -m benchmarks.startup``). ``python -O`` leaves
-the check out; here it is left out for the import of ``feast`` alone, and typeguard is as it was afterwards.
-Nothing else of Feast changes. When ``feast`` was imported before, as by its own command, nothing is done.
+the check out; here it is left out for the import of ``feast`` alone, and typeguard is restored afterwards.
+Nothing else in Feast changes. If ``feast`` was imported before, as by its own command, nothing is done.
 """
 
 import sys
@@ -17,12 +17,12 @@ from typing import Any
 
 
 class FeastUnchecked(MetaPathFinder):
-    """Finds ``feast`` where it is, and has it loaded without checks; steps aside once it was found."""
+    """Finds ``feast`` once, and loads it without checks."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module, if it is the one; all others are left to Python."""
+        """The spec of ``feast``; None for any other module."""
         if name != "feast":
             return None
         sys.meta_path.remove(self)
@@ -31,7 +31,7 @@ class FeastUnchecked(MetaPathFinder):
             load = spec.loader.exec_module
 
             def load_unchecked(module: ModuleType) -> None:
-                with unchecked():
+                with without_type_checks():
                     load(module)
 
             spec.loader.exec_module = load_unchecked  # type: ignore[method-assign]
@@ -39,24 +39,24 @@ class FeastUnchecked(MetaPathFinder):
 
 
 @contextmanager
-def unchecked() -> Iterator[None]:
-    """While it holds, ``typechecked`` returns what it is given, as it does under ``python -O``."""
+def without_type_checks() -> Iterator[None]:
+    """Let ``typechecked`` return its argument unchanged, as it does under ``python -O``."""
     import typeguard
 
-    checked = typeguard.typechecked
-    typeguard.typechecked = untouched
+    typechecked = typeguard.typechecked
+    typeguard.typechecked = undecorated
     try:
         yield
     finally:
-        typeguard.typechecked = checked
+        typeguard.typechecked = typechecked
 
 
-def untouched(target: Any = None, **options: Any) -> Any:
-    """What was given; called with options only, a decorator that gives back what it is given."""
-    return target if target is not None else untouched
+def undecorated(target: Any = None, **options: Any) -> Any:
+    """The target unchanged; with options only, this decorator itself."""
+    return target if target is not None else undecorated
 
 
-def leave_checks_out() -> None:
-    """From now on, import Feast so; once."""
-    if "feast" not in sys.modules and not any(isinstance(one, FeastUnchecked) for one in sys.meta_path):
+def skip_type_checks() -> None:
+    """Install the finder, unless it is installed or ``feast`` is imported already."""
+    if "feast" not in sys.modules and not any(isinstance(finder, FeastUnchecked) for finder in sys.meta_path):
         sys.meta_path.insert(0, FeastUnchecked())

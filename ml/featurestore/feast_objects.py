@@ -26,16 +26,16 @@ from ml.featurestore.on_demand import udf_source
 
 SERVICE = "churn"
 DERIVED = "derived"
-ASKED = "event_timestamp"
+EVENT_TIMESTAMP = "event_timestamp"
 NO_EXPIRY = timedelta(0)
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class DeclaredOnDemandFeatureView(OnDemandFeatureView):
-    """An on-demand view whose types are declared; Feast would infer them by calling it with nonsense."""
+    """An on-demand view whose types are declared; Feast would infer them from a call with random values."""
 
     def infer_features(self) -> None:
-        """Nothing to infer."""
+        """Infer nothing."""
 
 
 def feast_objects(catalog: Catalog) -> dict[str, Any]:
@@ -49,16 +49,16 @@ def feast_objects(catalog: Catalog) -> dict[str, Any]:
     silence_known_warnings()
     customer = customer_entity()
     views = [feature_view(view, customer) for view in catalog.views]
-    asked = asked_instant()
-    derived = derived_view(catalog, views, asked)
+    as_of = as_of_source()
+    derived = derived_view(catalog, views, as_of)
     service = churn_service(catalog, [*views, derived])
     sources = {f"{view.name}_source": view.batch_source for view in views}
-    named = [customer, asked, *views, derived, service]
-    return sources | {thing.name: thing for thing in named}
+    objects = [customer, as_of, *views, derived, service]
+    return sources | {feast_object.name: feast_object for feast_object in objects}
 
 
 def customer_entity() -> Entity:
-    """Whom features are about."""
+    """The entity of every feature."""
     return Entity(
         name="customer",
         join_keys=["customer_id"],
@@ -75,7 +75,7 @@ def feature_view(view: View, customer: Entity) -> FeatureView:
         file_format=ParquetFormat(),
         timestamp_field="event_timestamp",
     )
-    stored = FeatureView(
+    feast_view = FeatureView(
         name=view.name,
         entities=[customer],
         ttl=NO_EXPIRY,
@@ -84,8 +84,8 @@ def feature_view(view: View, customer: Entity) -> FeatureView:
         tags={"subject": view.subject},
     )
     # Else the first `materialize-incremental` would start a year before the wall clock.
-    stored.materialization_intervals.append((BEGINNING, BEGINNING))
-    return stored
+    feast_view.materialization_intervals.append((BEGINNING, BEGINNING))
+    return feast_view
 
 
 def field(feature: Feature) -> Field:
@@ -98,20 +98,20 @@ def field(feature: Feature) -> Field:
     )
 
 
-def asked_instant() -> RequestSource:
-    """The instant that on-demand features are asked at.
+def as_of_source() -> RequestSource:
+    """The as-of instant, which on-demand features are computed at.
 
     Offline it is the ``event_timestamp`` of the entity row; online the caller sends it under the same name,
-    as ISO 8601 text.
+    as ISO 8601 text. Feast knows it as ``asked``.
     """
     return RequestSource(
         name="asked",
-        schema=[Field(name=ASKED, dtype=String)],
+        schema=[Field(name=EVENT_TIMESTAMP, dtype=String)],
         description="The instant features are asked at: ISO 8601 text; without a zone it is UTC.",
     )
 
 
-def derived_view(catalog: Catalog, views: list[FeatureView], asked: RequestSource) -> OnDemandFeatureView:
+def derived_view(catalog: Catalog, views: list[FeatureView], as_of: RequestSource) -> OnDemandFeatureView:
     """Features computed from others at the as-of instant.
 
     The registry drops the descriptions of an on-demand view's fields, and then no longer finds those fields
@@ -125,12 +125,12 @@ def derived_view(catalog: Catalog, views: list[FeatureView], asked: RequestSourc
     exec(source, namespace)
     return DeclaredOnDemandFeatureView(
         name=DERIVED,
-        sources=[*views, asked],
-        schema=[Field(name=one.name, dtype=Float64) for one in catalog.on_demand],
+        sources=[*views, as_of],
+        schema=[Field(name=feature.name, dtype=Float64) for feature in catalog.on_demand],
         udf=namespace["derived"],
         udf_string=source,
         mode="python",
-        tags={one.name: one.description for one in catalog.on_demand},
+        tags={feature.name: feature.description for feature in catalog.on_demand},
         description="Features computed when asked, from stored ones and the as-of instant.",
     )
 

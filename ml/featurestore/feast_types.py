@@ -1,4 +1,4 @@
-"""In which of Feast's types each SQL type travels, offline and online alike.
+"""The Feast type of each SQL type, offline and online alike.
 
 Feast keeps an instant as whole seconds, so instants and dates travel as ISO 8601 text:
 '2024-03-01T10:11:12.123456' (UTC, without a zone) and '2024-03-01'. DECIMAL travels as Float64.
@@ -6,7 +6,7 @@ Feast keeps an instant as whole seconds, so instants and dates travel as ISO 860
 
 from typing import Any
 
-CARRIED = {
+FEAST_TYPES = {
     "BIGINT": "Int64",
     "INTEGER": "Int64",
     "SMALLINT": "Int64",
@@ -20,8 +20,8 @@ CARRIED = {
     "DATE": "String",
 }
 INSTANTS = ("TIMESTAMP", "DATE")
-TEXT_OF_INSTANT, TEXT_OF_DATE = "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d"
-TEXT_OF_ITS_OWN = ("UUID", "ENUM")
+INSTANT_FORMAT, DATE_FORMAT = "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d"
+TEXT_LIKE = ("UUID", "ENUM")
 
 
 def base_type(sql_type: str) -> str:
@@ -38,10 +38,10 @@ def feast_type_name(sql_type: str) -> str:
         None does without changing values.
     """
     try:
-        return CARRIED[base_type(sql_type)]
+        return FEAST_TYPES[base_type(sql_type)]
     except KeyError as error:
         raise TypeError(
-            f"a feature cannot be of SQL type {sql_type}: use one of {', '.join(CARRIED)}"
+            f"a feature cannot be of SQL type {sql_type}: use one of {', '.join(FEAST_TYPES)}"
         ) from error
 
 
@@ -57,13 +57,13 @@ def is_instant(sql_type: str) -> bool:
     return base_type(sql_type) in INSTANTS
 
 
-def carried(column: str, sql_type: str) -> str:
-    """The SQL for a column in the type Feast carries it in; the session's time zone has to be UTC."""
+def feast_sql(column: str, sql_type: str) -> str:
+    """The SQL for a column in its Feast type; the session's time zone has to be UTC."""
     base = base_type(sql_type)
     if base.startswith("TIMESTAMP"):
-        return f"strftime({column}::timestamp, '{TEXT_OF_INSTANT}')"
+        return f"strftime({column}::timestamp, '{INSTANT_FORMAT}')"
     if base == "DATE":
-        return f"strftime({column}, '{TEXT_OF_DATE}')"
+        return f"strftime({column}, '{DATE_FORMAT}')"
     if base == "DECIMAL":
         return f"{column}::double"
-    return f"{column}::varchar" if base in TEXT_OF_ITS_OWN else column
+    return f"{column}::varchar" if base in TEXT_LIKE else column

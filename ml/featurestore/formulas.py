@@ -19,7 +19,7 @@ import numpy as np
 
 from ml.common.errors import FormulaError
 
-ASKED_AT = "asked_at"
+AS_OF = "asked_at"
 NUMBER, INSTANT = "number", "instant"
 ONE_DAY = np.timedelta64(86_400_000_000, "us")
 SIGNS = (ast.Add, ast.Sub, ast.Mult, ast.Div)
@@ -28,19 +28,19 @@ Columns = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Program:
-    """Compiled formulas in an order in which each finds what it needs."""
+    """Compiled formulas, each after those that it uses."""
 
     names: tuple[str, ...]
     steps: tuple[tuple[str, CodeType], ...]
 
     def run(self, columns: Columns) -> dict[str, np.ndarray]:
-        """The value of every formula, in the order the formulas were given."""
-        known: dict[str, Any] = dict(columns)
-        shape = known[ASKED_AT].shape
+        """The value of every formula, in the order of the formulas."""
+        values: dict[str, Any] = dict(columns)
+        shape = values[AS_OF].shape
         with np.errstate(all="ignore"):
             for name, code in self.steps:
-                known[name] = finite(eval(code, FUNCTIONS, known), shape)
-        return {name: known[name] for name in self.names}
+                values[name] = finite(eval(code, FUNCTIONS, values), shape)
+        return {name: values[name] for name in self.names}
 
 
 def evaluate_all(formulas: Mapping[str, str], columns: Columns) -> dict[str, np.ndarray]:
@@ -61,36 +61,39 @@ def evaluate_all(formulas: Mapping[str, str], columns: Columns) -> dict[str, np.
     Raises
     ------
     FormulaError
-        A formula is outside the language, names what is not there, or formulas need each other.
+        A formula is outside the language, uses an unknown name, or formulas need each other.
     """
     instants = frozenset(name for name, values in columns.items() if values.dtype.kind == "M")
-    return compiled(tuple(formulas.items()), frozenset(columns) - instants, instants).run(columns)
+    return compile_formulas(tuple(formulas.items()), frozenset(columns) - instants, instants).run(columns)
 
 
 def check_formulas(formulas: Mapping[str, str], numbers: frozenset[str], instants: frozenset[str]) -> None:
     """Refuse formulas that could not be evaluated over such columns; see ``evaluate_all``."""
-    compiled(tuple(formulas.items()), numbers, instants | {ASKED_AT})
+    compile_formulas(tuple(formulas.items()), numbers, instants | {AS_OF})
 
 
 def used_names(feature: str, formula: str) -> frozenset[str]:
     """The features, and perhaps ``asked_at``, that a formula names."""
-    return frozenset(node.id for node in operands(parsed(feature, formula)) if isinstance(node, ast.Name))
+    return frozenset(
+        node.id for node in operands(syntax_tree(feature, formula)) if isinstance(node, ast.Name)
+    )
 
 
+# Programs are small; 64 are those of every model and service of a long-lived process.
 @lru_cache(maxsize=64)
-def compiled(
+def compile_formulas(
     formulas: tuple[tuple[str, str], ...], numbers: frozenset[str], instants: frozenset[str]
 ) -> Program:
     """Parse, check and order formulas once."""
-    trees = {name: parsed(name, text) for name, text in formulas}
+    trees = {name: syntax_tree(name, text) for name, text in formulas}
     kinds = dict.fromkeys(numbers | trees.keys(), NUMBER) | dict.fromkeys(instants, INSTANT)
     for name, text in formulas:
         check_kinds(name, text, trees[name], kinds)
-    steps = [(name, code_of(name, trees[name])) for name in in_order(trees)]
+    steps = [(name, code_of(name, trees[name])) for name in sorted_names(trees)]
     return Program(tuple(trees), tuple(steps))
 
 
-def parsed(feature: str, formula: str) -> ast.expr:
+def syntax_tree(feature: str, formula: str) -> ast.expr:
     """The syntax tree of a formula within the language."""
     try:
         tree = ast.parse(formula.strip(), mode="eval").body
@@ -106,11 +109,16 @@ def parsed(feature: str, formula: str) -> ast.expr:
 
 
 def operands(node: ast.expr) -> Iterator[ast.expr]:
-    """``node`` and every expression inside it; the name of a called function is none."""
+    """``node`` and every expression inside it."""
     yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.expr) and not (isinstance(node, ast.Call) and child is node.func):
-            yield from operands(child)
+    for child in direct_operands(node):
+        yield from operands(child)
+
+
+def direct_operands(node: ast.expr) -> list[ast.expr]:
+    """The expressions directly inside ``node``; the name of a called function is none."""
+    children = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+    return [child for child in children if not (isinstance(node, ast.Call) and child is node.func)]
 
 
 def is_allowed(node: ast.expr) -> bool:
@@ -125,31 +133,32 @@ def is_allowed(node: ast.expr) -> bool:
         case ast.UnaryOp(op=op):
             return isinstance(op, ast.USub | ast.UAdd)
         case ast.Call(func=ast.Name(id="days"), args=arguments, keywords=[]):
-            return len(arguments) == 2 and not any(isinstance(each, ast.Starred) for each in arguments)
+            return len(arguments) == 2 and not any(
+                isinstance(argument, ast.Starred) for argument in arguments
+            )
     return False
 
 
 def check_kinds(
-    feature: str, formula: str, node: ast.expr, kinds: Mapping[str, str], wanted: str = NUMBER
+    feature: str, formula: str, node: ast.expr, kinds: Mapping[str, str], expected: str = NUMBER
 ) -> None:
-    """Refuse a name that is not there, and an instant where a number belongs or the reverse."""
+    """Refuse an unknown name, and an instant where a number belongs or the reverse."""
     if isinstance(node, ast.Name) and node.id not in kinds:
         raise FormulaError(
             f"the formula of {feature}, {formula!r}, names {node.id}, which is no feature it could use: "
             "correct the name in the YAML of the feature model"
         )
-    if (kinds[node.id] if isinstance(node, ast.Name) else NUMBER) != wanted:
+    if (kinds[node.id] if isinstance(node, ast.Name) else NUMBER) != expected:
         raise FormulaError(
-            f"the formula of {feature}, {formula!r}, uses {ast.unparse(node)} where {wanted}s belong: "
+            f"the formula of {feature}, {formula!r}, uses {ast.unparse(node)} where {expected}s belong: "
             "days(a, b) takes two instants, + - * / take numbers"
         )
-    inside = INSTANT if isinstance(node, ast.Call) else NUMBER
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.expr) and not (isinstance(node, ast.Call) and child is node.func):
-            check_kinds(feature, formula, child, kinds, inside)
+    operand_kind = INSTANT if isinstance(node, ast.Call) else NUMBER
+    for child in direct_operands(node):
+        check_kinds(feature, formula, child, kinds, operand_kind)
 
 
-def in_order(trees: Mapping[str, ast.expr]) -> list[str]:
+def sorted_names(trees: Mapping[str, ast.expr]) -> list[str]:
     """Feature names, each after those that it uses."""
     uses = {
         name: [node.id for node in operands(tree) if isinstance(node, ast.Name) and node.id in trees]
@@ -193,8 +202,8 @@ def days(start: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 def finite(values: Any, shape: tuple[int, ...]) -> np.ndarray:
     """``values`` as a float64 array of ``shape``, NaN where not finite."""
-    whole = np.asarray(values, dtype="float64")
-    return without_infinity(whole if whole.shape == shape else np.broadcast_to(whole, shape))
+    array = np.asarray(values, dtype="float64")
+    return without_infinity(array if array.shape == shape else np.broadcast_to(array, shape))
 
 
 def without_infinity(values: np.ndarray) -> np.ndarray:
@@ -204,5 +213,5 @@ def without_infinity(values: np.ndarray) -> np.ndarray:
 
 FUNCTIONS: dict[str, Any] = {"__builtins__": {}, "ratio": ratio, "days": days}
 RESERVED = frozenset(
-    {ASKED_AT, "days", "ratio", "row", "file_index", "file_row_number", "customer_id", "event_timestamp"}
+    {AS_OF, "days", "ratio", "row", "file_index", "file_row_number", "customer_id", "event_timestamp"}
 )

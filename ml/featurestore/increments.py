@@ -1,9 +1,9 @@
-"""Which customers' rows a later build says otherwise than an earlier one, up to an instant both know.
+"""The customers whose rows differ between two builds, up to an instant that both cover.
 
-A build made as an increment keeps, beside its features, whom each step since an earlier whole build touched
-(``changes/<build>.touched.parquet``), whose history it restated (``changes/<build>.restated.parquet``), and
-``changes/steps.json``, oldest step first: each with the build it made, the build it was added to and the
-instant up to which rows of the latter were history.
+A build made as an increment has, for each step since the last whole build, the customers that the step
+touched (``changes/<build>.touched.parquet``), those whose history it restated
+(``changes/<build>.restated.parquet``), and an entry in ``changes/steps.json``, the oldest step first: the
+build of the step, the build it was added to, and the instant up to which rows of the latter were history.
 """
 
 import json
@@ -14,14 +14,8 @@ from typing import Any
 CHANGES, STEPS = "changes", "steps.json"
 
 
-def is_build(view: Any) -> bool:
-    """Whether a view's source is a table of a build."""
-    path = Path(getattr(view.batch_source, "path", None) or "")
-    return path.parent.name == "features" and path.parents[1].parent.name == "builds"
-
-
 def steps_of(build: Path) -> list[dict[str, Any]]:
-    """The steps that lead to a build; none where it was made as a whole, or where they cannot be read."""
+    """The steps that lead to a build; none if it was made as a whole, or if they cannot be read."""
     try:
         steps: list[dict[str, Any]] = json.loads((build / CHANGES / STEPS).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -29,27 +23,27 @@ def steps_of(build: Path) -> list[dict[str, Any]]:
     return steps
 
 
-def changed_since(held: Path, present: Path, since: datetime) -> list[str] | None:
+def changed_since(old: Path, new: Path, since: datetime) -> list[str] | None:
     """The files of the customers whose rows up to ``since`` may differ between two sources.
 
     Parameters
     ----------
-    held, present : Path
-        The same table in two builds, ``<build>/features/<table>``: what is online, and what shall be.
+    old, new : Path
+        The same table in two builds, ``<build>/features/<table>``: the one online, and the one to load.
     since : datetime
         The instant as of which the first is online, UTC.
 
     Returns
     -------
     list of str or None
-        Empty when there are no such customers; None when nothing is known, so that everything may differ.
+        Empty if there are no such customers; None if the steps are unknown, so that everything may differ.
     """
-    if held.parent.parent.parent != present.parent.parent.parent or held.name != present.name:
+    if old.parent.parent.parent != new.parent.parent.parent or old.name != new.name:
         return None
-    build, wanted, files = present.parents[1], held.parents[1].name, []
+    build, old_build, files = new.parents[1], old.parents[1].name, []
     steps = {step["build"]: step for step in steps_of(build)}
     name = build.name
-    while name != wanted:
+    while name != old_build:
         step = steps.pop(name, None)
         if step is None or step["base"] is None:
             return None

@@ -1,4 +1,4 @@
-"""What Feast calls to compute on-demand features, offline and online: columns in, columns out.
+"""The function that Feast calls to compute on-demand features, offline and online: columns in, columns out.
 
 The formulas and their evaluation are those of ``formulas``; this only turns Feast's lists, where
 instants are text, into arrays and back.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ml.common.instant_grammar import parse_text
-from ml.featurestore.formulas import ASKED_AT, evaluate_all, used_names
+from ml.featurestore.formulas import AS_OF, evaluate_all, used_names
 
 SOURCE = '''def derived(inputs):
     """On-demand features of the entity rows; written by ml.featurestore.on_demand.udf_source."""
@@ -32,10 +32,12 @@ def udf_source(formulas: dict[str, str], instants: Sequence[str]) -> str:
 
 def declared_formulas(view: Any) -> tuple[dict[str, str], tuple[str, ...]] | None:
     """The formulas and instants of an on-demand view that ``udf_source`` wrote the function of, or None."""
-    text = getattr(view.feature_transformation, "udf_string", "")
+    text = getattr(view.feature_transformation, "udf_string", "") or ""
     try:
         body = ast.parse(text).body[0].body  # type: ignore[attr-defined]
-        formulas, instants = (ast.literal_eval(step.value) for step in body if isinstance(step, ast.Assign))
+        formulas, instants = (
+            ast.literal_eval(statement.value) for statement in body if isinstance(statement, ast.Assign)
+        )
     except (SyntaxError, ValueError, AttributeError, IndexError):
         return None
     return (formulas, instants) if text == udf_source(formulas, instants) else None
@@ -61,32 +63,28 @@ def derive(
         Feature name -> floats, None where there is no value.
     """
     stored = stored_names(tuple(formulas.items()))
-    columns = {name: moments(inputs[name]) for name in instants if name in inputs and name in stored}
-    columns |= {name: numbers(inputs[name]) for name in stored - columns.keys()}
-    columns[ASKED_AT] = moments(inputs["event_timestamp"])
-    return {name: listed(values) for name, values in evaluate_all(formulas, columns).items()}
+    columns = {name: instant_array(inputs[name]) for name in instants if name in inputs and name in stored}
+    columns |= {name: np.array(inputs[name], dtype="float64") for name in stored - columns.keys()}
+    columns[AS_OF] = instant_array(inputs["event_timestamp"])
+    results = {name: values.tolist() for name, values in evaluate_all(formulas, columns).items()}
+    return {name: [None if value != value else value for value in values] for name, values in results.items()}
 
 
 @lru_cache
 def stored_names(formulas: tuple[tuple[str, str], ...]) -> frozenset[str]:
     """The stored features that formulas use."""
     used = frozenset(name for feature, formula in formulas for name in used_names(feature, formula))
-    return used - {ASKED_AT, *dict(formulas)}
+    return used - {AS_OF, *dict(formulas)}
 
 
-def numbers(values: Sequence[Any]) -> np.ndarray:
-    """Numbers as floats, None as NaN."""
-    return np.array(values, dtype="float64")
-
-
-def moments(values: Sequence[Any]) -> np.ndarray:
-    """Instants to the microsecond, None as NaT; numpy reads by itself what is in the form the stores keep."""
-    if all(map(is_kept_form, set(values))):
+def instant_array(values: Sequence[Any]) -> np.ndarray:
+    """Instants to the microsecond, None as NaT; numpy itself parses the stored form."""
+    if all(map(is_stored_form, set(values))):
         return np.array(["NaT" if value is None else value for value in values], dtype="datetime64[us]")
-    return np.array([moment(value) for value in values], dtype="datetime64[us]")
+    return np.array([utc_instant(value) for value in values], dtype="datetime64[us]")
 
 
-def is_kept_form(value: Any) -> bool:
+def is_stored_form(value: Any) -> bool:
     """Whether a value is None, or text such as 2024-03-01 or 2024-03-01T10:11:12.123456, without a zone."""
     if not isinstance(value, str):
         return value is None
@@ -95,15 +93,11 @@ def is_kept_form(value: Any) -> bool:
     return len(value) == 26 and value[10:20:9] == "T." and value[20:].isdecimal()
 
 
-def moment(value: Any) -> datetime | None:
+def utc_instant(value: Any) -> datetime | None:
     """One instant without a zone, in UTC; None stays None."""
     if isinstance(value, str):
-        return datetime.fromisoformat(value) if is_kept_form(value) else parse_text(value)
+        return datetime.fromisoformat(value) if is_stored_form(value) else parse_text(value)
     instant = value
     if instant is None or instant != instant:
         return None
     return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
-
-
-def listed(values: np.ndarray) -> list[float | None]:
-    return [None if value != value else value for value in values.tolist()]

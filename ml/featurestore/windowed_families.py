@@ -6,18 +6,18 @@ from typing import Any
 
 from ml.common.errors import CatalogError
 
-MARK = "{w}"
+WINDOW_MARK = "{w}"
 FAMILY = re.compile(r"\w*(?:\{w\}\w*)+")
 
 
-def fill(text: str, window: int | None) -> str:
+def with_window(text: str, window: int | None) -> str:
     """``text`` with the window written out."""
-    return text if window is None else text.replace(MARK, str(window))
+    return text if window is None else text.replace(WINDOW_MARK, str(window))
 
 
 def window_of(family: str, name: str) -> int | None:
     """The window of ``name`` in ``family``; None where it is no member or the family has no windows."""
-    first, *rest = family.split(MARK)
+    first, *rest = family.split(WINDOW_MARK)
     if not rest:
         return None
     pattern = re.escape(first) + r"(?P<w>[1-9]\d*)" + "(?P=w)".join(map(re.escape, rest))
@@ -34,7 +34,7 @@ def windows_shared(
     entry: Mapping[str, Any],
     stored: frozenset[str],
     entries: list[Mapping[str, Any]],
-    inside: tuple[str, ...] = (),
+    outer: tuple[str, ...] = (),
 ) -> list[int | None]:
     """The windows that every family in the formula of an on-demand entry has, ascending; [None] without any.
 
@@ -44,18 +44,20 @@ def windows_shared(
         The stored features.
     entries : list
         All on-demand entries, for their families can be used too.
-    inside : tuple of str
-        The families being worked out, so that a circle is seen.
+    outer : tuple of str
+        The families whose windows are being resolved, to detect a circle.
     """
     name, families = entry["name"], FAMILY.findall(entry["formula"])
-    if (MARK in name) != bool(families):
-        raise CatalogError(f"{name} and its formula {entry['formula']!r} must both have {MARK}, or neither")
-    if name in inside:
-        raise CatalogError(f"on-demand features need each other in a circle: {' -> '.join((*inside, name))}")
+    if (WINDOW_MARK in name) != bool(families):
+        raise CatalogError(
+            f"{name} and its formula {entry['formula']!r} must both have {WINDOW_MARK}, or neither"
+        )
+    if name in outer:
+        raise CatalogError(f"on-demand features need each other in a circle: {' -> '.join((*outer, name))}")
     if not families:
         return [None]
-    found = [windows_of(family, stored, entries, (*inside, name)) for family in families]
-    shared = set[int].intersection(*found)
+    window_sets = [windows_of(family, stored, entries, (*outer, name)) for family in families]
+    shared = set[int].intersection(*window_sets)
     if not shared:
         raise CatalogError(
             f"the formula of {name}, {entry['formula']!r}, names families that share no window"
@@ -64,11 +66,11 @@ def windows_shared(
 
 
 def windows_of(
-    family: str, stored: frozenset[str], entries: list[Mapping[str, Any]], inside: tuple[str, ...]
+    family: str, stored: frozenset[str], entries: list[Mapping[str, Any]], outer: tuple[str, ...]
 ) -> set[int]:
     """The windows of one family, stored or on demand."""
     windows = {window_of(family, name) for name in stored}
     for entry in entries:
         if entry["name"] == family:
-            windows |= set(windows_shared(entry, stored, entries, inside))
+            windows |= set(windows_shared(entry, stored, entries, outer))
     return {window for window in windows if window is not None}

@@ -1,32 +1,32 @@
-"""``build.json``: what a finished build says of itself."""
+"""``build.json``, the manifest of a finished build."""
 
 import json
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ml.common.disk import replace_file
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant, parse_instant
 from ml.common.json_files import read_json
 
 FILE = "build.json"
-NEEDED = ("build_id", "load_id", "data_clock")
+REQUIRED = ("build_id", "load_id", "data_clock")
 
 
 def read_build_manifest(build: Path) -> dict[str, Any]:
-    """What the build's manifest says.
+    """Read the build's manifest.
 
     Raises
     ------
     DamagedError, NotReadyError
         It cannot be read, or is not there.
     """
-    return read_json(build / FILE, "churn build", NEEDED)
+    return read_json(build / FILE, "churn build", REQUIRED)
 
 
 def manifest_of(build: Path) -> dict[str, Any]:
-    """What the build's manifest says, be it little; nothing when it is damaged."""
+    """The build's manifest with whatever keys it has; empty if it is damaged or missing."""
     try:
         return read_json(build / FILE, "churn build")
     except (OSError, NotReadyError):
@@ -34,10 +34,8 @@ def manifest_of(build: Path) -> dict[str, Any]:
 
 
 def write_build_manifest(build: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest, the last file of a build, in one step: a build without it was never finished."""
-    fresh = build / f".{FILE}.new"
-    fresh.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    os.replace(fresh, build / FILE)
+    """Write the manifest in one step, as the last file of a build: a build without it is unfinished."""
+    replace_file(build / FILE, (json.dumps(manifest, indent=2) + "\n").encode(), is_locked=True)
 
 
 def data_clock(build: Path) -> datetime:
@@ -46,10 +44,10 @@ def data_clock(build: Path) -> datetime:
 
 
 def score_instant(build: Path) -> tuple[datetime, str]:
-    """The instant to score at unless another is wanted, and why it is not the data clock, if so.
+    """The default instant of scoring, and why it is not the data clock, if so.
 
-    Where orders end a day or more before the data clock it is until when they were delivered, for later
-    nobody seems to order.
+    If orders end a day or more before the data clock, it is the instant until which they were delivered,
+    because later no customer seems to order.
     """
     manifest = read_build_manifest(build)
     clock = parse_instant(manifest["data_clock"])
@@ -62,8 +60,8 @@ def score_instant(build: Path) -> tuple[datetime, str]:
     )
 
 
-def asked_instant(build: Path, as_of: datetime | None) -> datetime:
-    """``as_of``, never after what the build knows; the build's data clock when not given.
+def checked_as_of(build: Path, as_of: datetime | None) -> datetime:
+    """``as_of``, if it is not after the data clock of the build; by default that clock.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""The home folder: where each kind of state lives, and how it is replaced in one step.
+"""The home folder: the location of each kind of state, and its replacement in one step.
 
 raw/current       -> the load that readers see      raw/<load>/<table>/*.parquet
 builds/current    -> the build that readers see     builds/<build>/features/<model>/*.parquet
-                     and the champion with it       builds/<build>/model -> models/<model>/
-                     and who may follow it          builds/<build>/challenger -> models/<model>/
-dbt/              dbt's own database, target and logs: a working place, never read by others
+                     its champion                   builds/<build>/model -> models/<model>/
+                     its challenger                 builds/<build>/challenger -> models/<model>/
+dbt/              dbt's own database, target and logs, which only dbt reads
 feast/            registry and online store
 """
 
@@ -23,11 +23,11 @@ from ml.common.paths import ROOT, churn_home
 from ml.home.build_manifest import manifest_of
 from ml.home.leases import finish_removals, lease, remove_unless_read
 
-KEPT_BUILDS = 3
+BUILDS_TO_KEEP = 3  # the current one, and two to roll back to
 NO_BUILD = "nothing has been built yet: run 'churn build' first"
 NOTHING_YET = "no raw data yet, and nothing built: run 'churn ingest PATH', then 'churn build'"
 MODEL, CHALLENGER = "model", "challenger"
-UNUSABLE = ("?", "#", "\\")
+UNUSABLE_SIGNS = ("?", "#", "\\")
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Home:
     Parameters
     ----------
     root : Path
-        The folder; made when first written to.
+        The folder; it is made by the first write.
     """
 
     root: Path
 
     @classmethod
     def at(cls, root: "str | os.PathLike[str] | Home | None" = None) -> "Home":
-        """The home at ``root``, or where ``CHURN_HOME`` says, or ``var/`` in the repository."""
+        """The home at ``root``; by default ``CHURN_HOME``, or ``var/`` in the repository."""
         if isinstance(root, Home):
             return root
         return cls(Path(root).expanduser().resolve() if root else churn_home())
@@ -70,24 +70,24 @@ class Home:
         return self.root / "feast"
 
     def current_load(self) -> Path:
-        """The raw tables that readers see now."""
+        """The load that readers see."""
         return current(self.raw, "no raw data yet: run 'churn ingest PATH' first")
 
     def current_build(self) -> Path:
-        """The build that readers see now; whoever reads its files asks ``reading`` instead."""
+        """The build that readers see; to read its files, use ``reading``, which holds a lease."""
         return current(self.builds, NO_BUILD if (self.raw / "current").exists() else NOTHING_YET)
 
     def current_model(self) -> Path:
-        """The champion that goes with the current build."""
+        """The champion of the current build."""
         return model_of(self.current_build())
 
-    def kept_builds(self) -> list[Path]:
-        """Every build that was published and is still there, the newest first."""
+    def published_builds(self) -> list[Path]:
+        """Every published build on disk, the newest first."""
         return [build for build in numbered(self.builds, "build") if (build / "build.json").is_file()][::-1]
 
     @contextmanager
     def reading(self) -> Iterator[Path]:
-        """The current build's folder, which nobody removes until the end, whatever is published meanwhile.
+        """The current build's folder with a lease, so that it is not removed until the end.
 
         Raises
         ------
@@ -96,37 +96,37 @@ class Home:
         """
         while True:
             build = self.current_build()
-            with lease(build) as held:
-                if held:
+            with lease(build) as is_there:
+                if is_there:
                     yield build
                     return
 
     def check_name(self) -> None:
-        """UsageError when dbt would take the home for an address, or DuckDB a folder's name for two."""
-        if found := [sign for sign in UNUSABLE if sign in str(self.root)]:
+        """Raise a UsageError if the path of the home has a sign that dbt or DuckDB misreads."""
+        if signs := [sign for sign in UNUSABLE_SIGNS if sign in str(self.root)]:
             raise UsageError(
-                f"the home {self.root} has a {found[0]} in its path, which dbt or DuckDB takes for something "
+                f"the home {self.root} has a {signs[0]} in its path, which dbt or DuckDB takes for something "
                 "else: choose a home (--home or CHURN_HOME) without it"
             )
 
-    def make_places(self) -> None:
-        """Make the folders that dbt, run by hand, writes to and does not make itself."""
+    def make_dbt_folders(self) -> None:
+        """Make the folders that dbt writes to if run by hand."""
         for kind in ("features", "labels"):
             (self.dbt / "output" / kind).mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def writing(self, what: str) -> Iterator[None]:
-        """Hold the home's write lock for ``what``; the system frees it when the process ends.
+        """Hold the home's write lock for the command ``what``; the system frees it at the end of the process.
 
         Raises
         ------
         BusyError
             Another process holds it.
         UsageError
-            Its name has a sign that the engines take for something else.
+            Its path has a sign that the engines misread.
         """
         self.check_name()
-        self.make_places()
+        self.make_dbt_folders()
         with (self.root / ".lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,7 +143,7 @@ class Home:
 
 
 def current(folder: Path, hint: str) -> Path:
-    """The folder behind ``folder/current``, followed once; NotReadyError with ``hint`` if there is none."""
+    """The target of the link ``folder/current``; raise a NotReadyError with ``hint`` if there is none."""
     link = folder / "current"
     if not link.exists():
         raise NotReadyError(hint)
@@ -151,7 +151,7 @@ def current(folder: Path, hint: str) -> Path:
 
 
 def model_of(build: Path) -> Path:
-    """The champion that goes with ``build``: ask once, then use one pair of build and model.
+    """The champion of ``build``; a caller resolves it once, and uses one pair of build and model.
 
     Raises
     ------
@@ -165,24 +165,24 @@ def model_of(build: Path) -> Path:
 
 
 def set_model(build: Path, model: Path) -> None:
-    """From now on ``model`` goes with ``build``; whoever challenged the one before challenges no longer."""
+    """Make ``model`` the champion of ``build``, and remove its challenger."""
     replace_link(build / MODEL, os.path.relpath(model, build))
     (build / CHALLENGER).unlink(missing_ok=True)
 
 
 def challenger_of(build: Path) -> Path | None:
-    """The newest model that was not found better than the champion of ``build``, if there is one."""
+    """The challenger of ``build``, if there is one: the newest model that was not promoted."""
     link = build / CHALLENGER
     return link.resolve() if link.exists() else None
 
 
 def set_challenger(build: Path, model: Path) -> None:
-    """``model`` was trained for ``build`` and does not go with it, or not yet."""
+    """Make ``model`` the challenger of ``build``."""
     replace_link(build / CHALLENGER, os.path.relpath(model, build))
 
 
-def take_over_models(build: Path, older: Path) -> None:
-    """Let the champion and the challenger of ``older`` go with ``build``, unless it has its own."""
+def inherit_models(build: Path, older: Path) -> None:
+    """Give ``build`` the champion and the challenger of ``older``, unless it has its own."""
     if not (build / MODEL).exists():
         challenger = challenger_of(older)
         set_model(build, model_of(older))
@@ -191,14 +191,14 @@ def take_over_models(build: Path, older: Path) -> None:
 
 
 def publish(folder: Path) -> None:
-    """Make ``folder`` the current one among its siblings, in one step that cannot be half done."""
+    """Make ``folder`` the current one among its siblings, in one step."""
     replace_link(folder.parent / "current", folder.name)
 
 
 def replace_link(link: Path, target: str) -> None:
-    """Point ``link`` to ``target``: readers see the old one or the new one, power cuts included.
+    """Point ``link`` to ``target``: readers see the old or the new target, power cuts included.
 
-    Only who holds the home's write lock does so; what a killed process left is used up by the next.
+    The caller holds the home's write lock, so a temporary link of a killed process is removed first.
     """
     fresh = link.with_name(f".{link.name}.new")
     fresh.unlink(missing_ok=True)
@@ -207,32 +207,32 @@ def replace_link(link: Path, target: str) -> None:
     sync_folder(link.parent)
 
 
-def builds_to_keep(asked: int | None = None) -> int:
-    """How many builds stay: as ``asked``, else as ``CHURN_KEEP_BUILDS`` says, else three.
+def builds_to_keep(requested: int | None = None) -> int:
+    """The number of builds to keep: ``requested``, else ``CHURN_KEEP_BUILDS``, else three.
 
     Raises
     ------
     UsageError
-        That is no number from 1 on.
+        It is no number from 1 on.
     """
-    said = asked if asked is not None else os.environ.get("CHURN_KEEP_BUILDS") or KEPT_BUILDS
-    if not re.fullmatch(r"0*[1-9]\d*", str(said)):
-        raise UsageError(f"builds to keep (CHURN_KEEP_BUILDS or --keep) is {said}: give a number from 1 on")
-    return int(said)
+    count = requested if requested is not None else os.environ.get("CHURN_KEEP_BUILDS") or BUILDS_TO_KEEP
+    if not re.fullmatch(r"0*[1-9]\d*", str(count)):
+        raise UsageError(f"builds to keep (CHURN_KEEP_BUILDS or --keep) is {count}: give a number from 1 on")
+    return int(count)
 
 
 def publish_build(home: Home, folder: Path, keep: int) -> None:
-    """Make a finished build the current one, with the models of the one before; remove the oldest.
+    """Make a finished build the current one, with the models of the one before, and remove old ones.
 
     Parameters
     ----------
     folder : Path
         In ``home.builds``, with its ``build.json``.
     keep : int
-        How many builds stay, this one among them. Those that somebody reads stay as well, until later.
+        The number of builds that stay, including this one. Builds with a lease stay as well, until later.
     """
     with suppress(NotReadyError):
-        take_over_models(folder, home.current_build())
+        inherit_models(folder, home.current_build())
     with lease(folder):
         sync_tree(folder)
     sync_folder(home.builds)
@@ -242,33 +242,33 @@ def publish_build(home: Home, folder: Path, keep: int) -> None:
 
 
 def remove_oldest(home: Home, keep: int) -> None:
-    """Remove all builds but ``keep``, first those that the current one does not descend from."""
+    """Remove all builds except ``keep``, first those that the current one does not descend from."""
     finish_removals(home.builds)
-    builds = home.kept_builds()
-    present = home.current_build()
-    descent = [present.name, *(manifest_of(present).get("lineage") or [])]
+    builds = home.published_builds()
+    current_build = home.current_build()
+    descent = [current_build.name, *(manifest_of(current_build).get("lineage") or [])]
     ranks = {name: rank for rank, name in enumerate(descent)}
-    wanted = sorted(builds, key=lambda build: ranks.get(build.name, len(descent)))[: max(keep, 1)]
+    staying = sorted(builds, key=lambda build: ranks.get(build.name, len(descent)))[: max(keep, 1)]
     for build in builds:
-        if build not in wanted and build != present:
+        if build not in staying and build != current_build:
             remove_unless_read(build)
 
 
 def numbered(folder: Path, kind: str) -> list[Path]:
-    """The folders ``<kind>-000001``, ``<kind>-000002``, ... in ``folder``, finished ones, in order."""
-    named = re.compile(rf"{kind}-(\d+)")
-    found = [(named.fullmatch(path.name), path) for path in folder.glob(f"{kind}-[0-9]*")]
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+    """The finished folders ``<kind>-000001``, ``<kind>-000002``, ... in ``folder``, in order."""
+    pattern = re.compile(rf"{kind}-(\d+)")
+    matches = [(pattern.fullmatch(path.name), path) for path in folder.glob(f"{kind}-[0-9]*")]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in matches if match)]
 
 
 def next_name(folder: Path, kind: str) -> str:
     """A name no sibling in ``folder`` has had: ``load-000001``, ``load-000002``, ..."""
-    taken = [int(path.name.split("-")[1].split(".")[0]) for path in folder.glob(f"{kind}-[0-9]*")]
-    return f"{kind}-{max(taken, default=0) + 1:06d}"
+    numbers = [int(path.name.split("-")[1].split(".")[0]) for path in folder.glob(f"{kind}-[0-9]*")]
+    return f"{kind}-{max(numbers, default=0) + 1:06d}"
 
 
 def discard_unfinished(folder: Path) -> None:
-    """Remove what a killed process left: folders whose name ends in ``.unfinished``."""
+    """Remove folders of killed processes, whose names end in ``.unfinished``."""
     for path in folder.glob("*.unfinished"):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -282,6 +282,7 @@ __all__ = [
     "challenger_of",
     "current",
     "discard_unfinished",
+    "inherit_models",
     "model_of",
     "next_name",
     "numbered",
@@ -290,5 +291,4 @@ __all__ = [
     "set_challenger",
     "set_model",
     "sync_tree",
-    "take_over_models",
 ]

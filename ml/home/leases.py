@@ -1,6 +1,6 @@
-"""Leases: who reads a build holds a lock on it, and whoever removes one skips those that are being read.
+"""Leases: a reader of a build locks it, and removal skips locked builds.
 
-A lease is a shared lock on ``<build>/.lease``; the system frees it when its process ends, however it ends.
+A lease is a shared lock on ``<build>/.lease``; the system frees it at any end of its process.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ REMOVING = ".removing"
 
 @contextmanager
 def lease(build: Path) -> Iterator[bool]:
-    """Hold ``build``; gives whether it is still there, for it may have been removed just before."""
+    """Hold a lease on ``build``; the value is whether it exists, because it may just have been removed."""
     handle = hold(build)
     try:
         yield handle is not None
@@ -26,28 +26,28 @@ def lease(build: Path) -> Iterator[bool]:
 
 
 def hold(build: Path) -> int | None:
-    """Hold ``build`` until the handle that comes back is closed; None when it is no longer there."""
+    """Hold a lease on ``build`` until the returned handle is closed; None if the build is gone."""
     try:
         handle = open_lease(build)
     except FileNotFoundError:
         return None
     fcntl.flock(handle, fcntl.LOCK_SH)
-    if in_place(handle, build):
+    if is_current(handle, build):
         return handle
     os.close(handle)
     return None
 
 
 def open_lease(build: Path) -> int:
-    """The lease file of ``build``, made if it has none."""
+    """Open the lease file of ``build``, or make it."""
     try:
         return os.open(build / LEASE, os.O_RDONLY)
     except FileNotFoundError:
         return os.open(build / LEASE, os.O_RDONLY | os.O_CREAT, 0o666)
 
 
-def in_place(handle: int, build: Path) -> bool:
-    """Whether the lease that is open is the one now under ``build``."""
+def is_current(handle: int, build: Path) -> bool:
+    """Whether the open lease file is that of the present ``build``."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(build / LEASE))
     except FileNotFoundError:
@@ -55,9 +55,9 @@ def in_place(handle: int, build: Path) -> bool:
 
 
 def remove_unless_read(build: Path) -> bool:
-    """Remove ``build`` unless somebody holds it; gives whether it is gone.
+    """Remove ``build`` unless it has a lease; return whether it is gone.
 
-    It is renamed first: from that instant it counts as a build no more, whatever becomes of the rest.
+    It is renamed first, so that it is no longer a build even if the removal is killed.
     """
     try:
         handle = open_lease(build)
@@ -65,26 +65,26 @@ def remove_unless_read(build: Path) -> bool:
         return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        doomed = renamed_away(build)
+        removed = rename_away(build)
     except BlockingIOError:
         return False
     finally:
         os.close(handle)
-    shutil.rmtree(doomed, ignore_errors=True)
+    shutil.rmtree(removed, ignore_errors=True)
     return True
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that nobody holds leases on, in the same two steps."""
-    shutil.rmtree(renamed_away(folder), ignore_errors=True)
+    """Remove a folder without leases, in the same two steps."""
+    shutil.rmtree(rename_away(folder), ignore_errors=True)
 
 
-def renamed_away(folder: Path) -> Path:
-    """Give ``folder`` a name under which nobody looks for it."""
+def rename_away(folder: Path) -> Path:
+    """Give ``folder`` the name of a removal."""
     return folder.rename(folder.with_name(folder.name + REMOVING))
 
 
 def finish_removals(parent: Path) -> None:
-    """Delete what a killed removal left in ``parent``."""
-    for doomed in parent.glob(f"*{REMOVING}"):
-        shutil.rmtree(doomed, ignore_errors=True)
+    """Delete the folders of killed removals in ``parent``."""
+    for folder in parent.glob(f"*{REMOVING}"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""The ledger of looks at the test part: ``<home>/looks.jsonl``, one line a look, appended and never changed.
+"""The test-set log: ``<home>/looks.jsonl``, one line per evaluation on the test part, only appended.
 
-A test part is honest once. Whoever sees its figures, changes the model and looks again has chosen by them,
-and the second figures are too good. So every look is written down before its figures are told.
+A test part gives honest figures once. A model changed after an evaluation was chosen by its figures, and the
+second figures are too good. So every evaluation is logged before its figures are shown.
 
-A LOOK is ``{"look": 1, "model_version", "build_id", "data_clock", "first", "last", "cutoffs", "why"}``: the
-cut-offs looked at, by which model, on which build and data clock; ``why`` is ``verdict`` (the end of a
-training) or ``evidence`` (the deep evidence of that model).
+A line is ``{"look": 1, "model_version", "build_id", "data_clock", "first", "last", "cutoffs", "why"}``: the
+cut-offs, the model, its build and data clock; ``why`` is ``verdict`` (the end of a training) or ``evidence``
+(the deep evidence of that model).
 """
 
 import fcntl
@@ -17,91 +17,87 @@ from typing import Any
 from ml.common.disk import sync_folder
 from ml.home.layout import Home
 
-LEDGER = "looks.jsonl"
+FILE = "looks.jsonl"
 VERDICT, EVIDENCE = "verdict", "evidence"
-KEPT = ("model_version", "build_id", "data_clock")
+MODEL_FACTS = ("model_version", "build_id", "data_clock")
 
 
-def record_look(home: Home, facts: Mapping[str, Any], why: str) -> dict[str, Any]:
-    """Write down that ``facts["model_version"]`` looks at its test cut-offs.
+def log_evaluation(home: Home, facts: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """Log an evaluation of ``facts["model_version"]`` on its test cut-offs.
 
     Parameters
     ----------
     facts : mapping
-        What ``model.json`` says: model_version, build_id, data_clock, split.
+        From ``model.json``: model_version, build_id, data_clock, split.
     why : str
         ``verdict`` or ``evidence``.
 
     Returns
     -------
     dict
-        ``earlier`` (looks at any of these cut-offs before this one), ``sentence`` (what they mean, empty at
-        the first look), ``all`` (those looks and this one).
+        ``earlier`` (the number of earlier evaluations on any of these cut-offs), ``sentence`` (what they
+        mean; empty at the first one), ``all`` (those evaluations and this one).
     """
     home.root.mkdir(parents=True, exist_ok=True)
-    with (home.root / LEDGER).open("a+b") as ledger:
-        fcntl.flock(ledger, fcntl.LOCK_EX)
-        ledger.seek(0)
-        text = ledger.read()
-        before = parsed(text)
-        look = look_of(facts, why, len(before) + 1)
+    with (home.root / FILE).open("a+b") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        log.seek(0)
+        text = log.read()
+        entries = parse_lines(text)
+        entry = log_entry(facts, why, len(entries) + 1)
         torn = b"\n" if text and not text.endswith(b"\n") else b""
-        ledger.write(torn + json.dumps(look).encode() + b"\n")
-        ledger.flush()
-        os.fsync(ledger.fileno())
+        log.write(torn + json.dumps(entry).encode() + b"\n")
+        log.flush()
+        os.fsync(log.fileno())
     sync_folder(home.root)
-    return told(before, look)
+    return with_earlier(entries, entry)
 
 
-def look_of(facts: Mapping[str, Any], why: str, number: int) -> dict[str, Any]:
-    """One line of the ledger."""
+def log_entry(facts: Mapping[str, Any], why: str, number: int) -> dict[str, Any]:
+    """One line of the log."""
     span = facts["split"]["test"]
-    kept = {name: facts[name] for name in KEPT}
+    model = {name: facts[name] for name in MODEL_FACTS}
     return (
-        {"look": number} | kept | {name: span[name] for name in ("first", "last", "cutoffs")} | {"why": why}
+        {"look": number} | model | {name: span[name] for name in ("first", "last", "cutoffs")} | {"why": why}
     )
 
 
-def told(before: Sequence[dict[str, Any]], look: dict[str, Any]) -> dict[str, Any]:
-    """A look with those before it at any of the same cut-offs."""
-    earlier = [each for each in before if each["first"] <= look["last"] and look["first"] <= each["last"]]
-    return {"earlier": len(earlier), "sentence": sentence(earlier, look), "all": [*earlier, look]}
+def with_earlier(entries: Sequence[dict[str, Any]], entry: dict[str, Any]) -> dict[str, Any]:
+    """An evaluation with earlier ones on any of the same cut-offs."""
+    earlier = [
+        other for other in entries if other["first"] <= entry["last"] and entry["first"] <= other["last"]
+    ]
+    return {"earlier": len(earlier), "sentence": sentence(earlier, entry), "all": [*earlier, entry]}
 
 
-def sentence(earlier: Sequence[dict[str, Any]], look: dict[str, Any]) -> str:
-    """What earlier looks mean for the figures of this one."""
+def sentence(earlier: Sequence[dict[str, Any]], entry: dict[str, Any]) -> str:
+    """What earlier evaluations mean for the figures of this one."""
     if not earlier:
         return ""
-    others = list(dict.fromkeys(each["model_version"] for each in earlier))
-    others = [name for name in others if name != look["model_version"]]
+    others = list(dict.fromkeys(other["model_version"] for other in earlier))
+    others = [name for name in others if name != entry["model_version"]]
     times = "once" if len(earlier) == 1 else f"{len(earlier)} times"
     seen = f"these test cut-offs were looked at {times} before"
     if not others:
-        return f"{seen}, by {look['model_version']} itself; nothing was chosen in between"
+        return f"{seen}, by {entry['model_version']} itself; nothing was chosen in between"
     return (
-        f"{seen}, also by {named(others)}: if anything was changed because of what was seen then, these "
-        "figures are too good; new cut-offs come with new data"
+        f"{seen}, also by {model_names(others)}: if anything was changed because of what was seen then, "
+        "these figures are too good; new cut-offs come with new data"
     )
 
 
-def named(models: Sequence[str]) -> str:
-    """The last few models, by name."""
-    shown = ", ".join(models[-3:])
-    return f"{len(models)} other models (the last are {shown})" if len(models) > 3 else shown
+def model_names(models: Sequence[str]) -> str:
+    """The names of the last few models."""
+    names = ", ".join(models[-3:])
+    return f"{len(models)} other models (the last are {names})" if len(models) > 3 else names
 
 
-def read_looks(home: Home) -> list[dict[str, Any]]:
-    """Every look so far, the first one first."""
-    path = home.root / LEDGER
-    return parsed(path.read_bytes()) if path.is_file() else []
-
-
-def parsed(text: bytes) -> list[dict[str, Any]]:
-    """The lines that are whole; one that a killed process tore says nothing that can be read."""
-    looks = []
+def parse_lines(text: bytes) -> list[dict[str, Any]]:
+    """The whole lines; a line that a killed process cut off is left out."""
+    entries = []
     for line in text.splitlines():
         try:
-            looks.append(json.loads(line))
+            entries.append(json.loads(line))
         except ValueError:
             continue
-    return looks
+    return entries

@@ -1,7 +1,7 @@
 """Raw data in: ``from ml.ingest import ingest``.
 
-contract (what must hold) -> sources (where tables are) -> checks, copies (row by row, row against row)
--> rejected, load (write aside, count, publish).
+contract -> sources (batches) -> checks (row by row), duplicates (row against row) -> rejected, load (write
+aside, count, publish).
 """
 
 from ml.ingest.load import ingest

@@ -1,6 +1,6 @@
-"""One readable piece of a raw table: what the steps after ``sources`` work on, whatever it came from.
+"""One batch of a raw table: the input of the steps after ``sources``, whatever its source.
 
-A part is a relation in the working database: the source's columns as they are, then FILE and ROW.
+A batch is a relation in the staging database: the source's columns as they are, then FILE and ROW.
 """
 
 from collections.abc import Iterator
@@ -19,20 +19,20 @@ BOOKKEEPING = ("__file", "__row", "_file", "_row")
 
 
 @dataclass(frozen=True)
-class Part:
-    """A piece of one raw table.
+class Batch:
+    """Rows of one raw table that are read together.
 
     Parameters
     ----------
     table : Table
     label : str
-        What messages call it: a file's name, a table's.
+        Its name in messages: that of a file or a table.
     relation : str
         Name of its relation, with FILE and ROW.
     columns : dict of str to (str, str)
         Contract name, or bare name of an extra column: its name and type in the relation.
     broken : str, optional
-        Name of a relation (file, row, reason, content) of rows that could not even be split into columns.
+        Name of a relation (file, row, reason, content) of rows that could not be split into columns.
     """
 
     table: Table
@@ -43,13 +43,13 @@ class Part:
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """The user's own columns, kept but unused."""
+        """The user's own columns, which are loaded but not used."""
         known = (*self.table.names, *BOOKKEEPING)
         return tuple(name for name in self.columns if name not in known)
 
 
 def relation_of(folder: Path) -> str:
-    """The Parquet files of ``folder`` as one relation, whatever extra columns each has."""
+    """The Parquet files of ``folder`` as one relation; extra columns may differ between files."""
     return parquet(sorted(folder.glob("*.parquet")), "union_by_name = true")
 
 
@@ -65,37 +65,37 @@ def with_columns(table: Table, relation: str) -> str:
 
 
 def label_of(labels: list[str]) -> str:
-    """What messages call files that are read together."""
+    """The name in messages of files that are read together."""
     others = len(labels) - 1
     return labels[0] + (f" (and {others:,} more files)" if others > 1 else " (and 1 more file)" * others)
 
 
-def match_columns(table: Table, label: str, found: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Which of the columns ``found`` (name to type) is which of the contract.
+def match_columns(table: Table, label: str, source_columns: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Match ``source_columns`` (name to type) with those of the contract.
 
-    Names match whatever their case and the blanks around them.
+    Case and blanks around names do not matter.
 
     Raises
     ------
     SourceError
         A required column is missing, or two columns bear one name of the contract.
     """
-    refuse_twins(table, label, list(found))
+    refuse_duplicate_columns(table, label, list(source_columns))
     columns: dict[str, tuple[str, str]] = {}
-    for actual, sql_type in found.items():
+    for actual, sql_type in source_columns.items():
         bare = actual.strip()
         name = bare.lower() if bare.lower() in table.names else bare
         columns.setdefault(name, (actual, sql_type))
     missing = [column.name for column in table.columns if column.required and column.name not in columns]
     if missing:
         raise SourceError(
-            f"{label} lacks the required {plural('column', missing)}: it has {', '.join(found)}"
+            f"{label} lacks the required {plural('column', missing)}: it has {', '.join(source_columns)}"
         )
     return columns
 
 
-def refuse_twins(table: Table, label: str, names: list[str]) -> None:
-    """SourceError when two of ``names`` are one column of the contract."""
+def refuse_duplicate_columns(table: Table, label: str, names: list[str]) -> None:
+    """Raise a SourceError if two of ``names`` are one column of the contract."""
     bare = [name.strip().lower() for name in names]
     for name in table.names:
         if bare.count(name) > 1:
@@ -108,8 +108,8 @@ def plural(noun: str, names: list[str]) -> str:
 
 
 @contextmanager
-def reading(label: str, secret: str | None = None) -> Iterator[None]:
-    """Turn what DuckDB says while reading ``label`` into one sentence; ``secret`` never appears in it.
+def source_errors(label: str, secret: str | None = None) -> Iterator[None]:
+    """Turn an error of DuckDB about ``label`` into one sentence; ``secret`` never appears in it.
 
     Raises
     ------
@@ -119,22 +119,22 @@ def reading(label: str, secret: str | None = None) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        said = str(error).strip().splitlines()[0]
+        message = str(error).strip().splitlines()[0]
         raise SourceError(
-            f"{label} cannot be read: {said.replace(secret, '***') if secret else said}"
+            f"{label} cannot be read: {message.replace(secret, '***') if secret else message}"
         ) from None
 
 
 __all__ = [
     "FILE",
     "ROW",
-    "Part",
+    "Batch",
     "label_of",
     "match_columns",
     "plural",
-    "reading",
-    "refuse_twins",
+    "refuse_duplicate_columns",
     "relation_of",
     "rows_of",
+    "source_errors",
     "with_columns",
 ]

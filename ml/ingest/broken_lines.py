@@ -1,4 +1,4 @@
-"""CSV lines whose quotes are wrong, made harmless, so that such a line costs only itself.
+"""CSV lines whose quotes are wrong, made harmless, so that only such lines are rejected.
 
 A quote that is never closed, or is followed by text, hides the rows after it from DuckDB; of many files read
 together DuckDB does not even report one that is open at the end of its file. So quotes are checked first. In
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import IO
 
 from ml.ingest.file_names import packing_of
-from ml.ingest.packed import opened, unpack
+from ml.ingest.packed import open_unpacked, unpack
 
 # In place of the quotes of a broken line, by what is wrong with it; in place of its delimiters.
 UNCLOSED, ESCAPED, AFTER_QUOTE, MUTED_DELIMITER = b"\x01", b"\x03", b"\x04", b"\x02"
-# Before a JSON line that is no object.
+# Written before a JSON line that is no object.
 NO_OBJECT = b"\x05"
 REASONS = {
     NO_OBJECT: "no object",
@@ -30,16 +30,16 @@ MUTED = b"".join([UNCLOSED, ESCAPED, AFTER_QUOTE, MUTED_DELIMITER, NO_OBJECT]).d
 # DuckDB's own limit for one row.
 LONGEST_ROW = 2_097_152
 QUOTE = b'"'
-# What of a text is blank lines, by the end of its lines.
+# The pattern of blank lines, by the end of lines.
 BLANKS = {b"\n": re.compile(rb"(?m)^(?:\r?\n)+"), b"\r": re.compile(rb"(?<=\r)\r+")}
 END_OF_LINE = rb"(?:\r\n|\n|\r)"
 RETURN_ALONE = re.compile(rb"\r(?!\n)")
-BLOCK = 1 << 24
+BLOCK = 1 << 24  # bytes of one read: few calls, and little memory
 
 
 def without_broken_quotes(path: Path, copy: Path, columns: int, delimiter: str, label: str) -> Path:
     """``path``, or a plain copy without blank lines in which every line of a wrong quote is one value."""
-    with opened(path, label) as lines:
+    with open_unpacked(path, label) as lines:
         if is_whole(lines, delimiter):
             return path
     if packing_of(path.name) != "none":
@@ -78,25 +78,25 @@ def has_blank_line(block: bytes) -> bool:
 def mute_broken_lines(path: Path, copy: Path, columns: int, delimiter: str) -> None:
     """Copy ``path``, a plain file, without blank lines, every line of a wrong quote made one value."""
     row, line = row_pattern(delimiter, f"{{{columns - 1}}}"), row_pattern(delimiter, "*+")
-    with path.open("rb") as file, copy.open("wb") as written:
+    with path.open("rb") as file, copy.open("wb") as output:
         text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         header = line.match(text)
         end_of_line = b"\r" if header and RETURN_ALONE.match(text, header.end()) else b"\n"
         start = 0
         while (quote := text.find(QUOTE, start)) >= 0:
             begin = max(text.rfind(end_of_line, start, quote) + 1, start)
-            copy_lines(text, start, begin, end_of_line, written)
-            start = copy_row(text, begin, (row, line), end_of_line, delimiter, written)
-        copy_lines(text, start, len(text), end_of_line, written)
+            copy_lines(text, start, begin, end_of_line, output)
+            start = copy_row(text, begin, (row, line), end_of_line, delimiter, output)
+        copy_lines(text, start, len(text), end_of_line, output)
 
 
-def copy_lines(text: mmap.mmap, start: int, end: int, end_of_line: bytes, written: IO[bytes]) -> None:
+def copy_lines(text: mmap.mmap, start: int, end: int, end_of_line: bytes, output: IO[bytes]) -> None:
     """Copy lines without quotes, but for blank ones."""
     with memoryview(text) as view:
         for blank in BLANKS[end_of_line].finditer(text, start, end):
-            written.write(view[start : blank.start()])
+            output.write(view[start : blank.start()])
             start = blank.end()
-        written.write(view[start:end])
+        output.write(view[start:end])
 
 
 def copy_row(
@@ -105,20 +105,22 @@ def copy_row(
     patterns: tuple[re.Pattern[bytes], re.Pattern[bytes]],
     end_of_line: bytes,
     delimiter: str,
-    written: IO[bytes],
+    output: IO[bytes],
 ) -> int:
     """Copy the row that begins at ``begin``, or its first line muted; where the next one begins."""
     row, line = patterns
-    whole = row.match(text, begin, begin + LONGEST_ROW)
-    if whole and is_end(text, whole.end(), end_of_line):
-        end = after_line(text, whole.end(), end_of_line)
-        written.write(text[begin:end])
+    row_match = row.match(text, begin, begin + LONGEST_ROW)
+    if row_match and is_end(text, row_match.end(), end_of_line):
+        end = after_line(text, row_match.end(), end_of_line)
+        output.write(text[begin:end])
         return end
     end = after_line(text, begin, end_of_line)
-    bare = text[begin:end].rstrip(b"\r\n")
-    alone = line.fullmatch(bare)
-    written.write(
-        text[begin:end] if alone else muted(bare, delimiter, mark_of(bare)) + text[begin + len(bare) : end]
+    content = text[begin:end].rstrip(b"\r\n")
+    is_row = line.fullmatch(content)
+    output.write(
+        text[begin:end]
+        if is_row
+        else muted(content, delimiter, mark_of(content)) + text[begin + len(content) : end]
     )
     return end
 
@@ -149,11 +151,11 @@ def muted(line: bytes, delimiter: str, mark: bytes) -> bytes:
 
 
 def mark_of(line: bytes) -> bytes:
-    """What is wrong with the quotes of ``line``."""
+    """The mark for the fault in the quotes of ``line``."""
     by_count = UNCLOSED if line.count(QUOTE) % 2 else AFTER_QUOTE
     return ESCAPED if b'\\"' in line else by_count
 
 
 def unmuted(delimiter: str) -> str:
-    """What the signs of ``MUTED`` stand for, one by one; the last for nothing."""
+    """The characters that the signs of ``MUTED`` stand for, one by one; the last for none."""
     return f'"""{delimiter}'

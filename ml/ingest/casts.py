@@ -1,6 +1,6 @@
-"""SQL that reads one raw value, of whatever type the source gives it, as what the contract says it is.
+"""SQL that casts one raw value, of any source type, to the type of the contract.
 
-Every expression is null where the value cannot be read so; none of them raises.
+Every expression is null if the value cannot be cast; none raises an error.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ WHOLE_LIMIT = 10**15
 NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
-def present(column: str, sql_type: str, kind: Kind) -> str:
-    """The raw value itself; null where it is blank, a marker of a missing value, or a float's NaN."""
+def not_missing(column: str, sql_type: str, kind: Kind) -> str:
+    """The raw value; null if it is blank, a marker of a missing value, or a float's NaN."""
     if is_text(sql_type):
         return (
             f"case when not coalesce({is_missing(text_of(column, sql_type), kind)}, false) then {column} end"
@@ -33,12 +33,12 @@ def present(column: str, sql_type: str, kind: Kind) -> str:
 
 
 def as_text(value: str, sql_type: str, zone: str) -> str:
-    """Text as it stands; a whole number without the fraction that its type gave it."""
+    """Text unchanged; a whole number without the fraction of its type."""
     return text_of(value, sql_type)
 
 
 def as_instant(value: str, sql_type: str, zone: str) -> str:
-    """A naive UTC instant; what has no zone is in ``zone``."""
+    """A naive UTC instant; a value without a zone is in ``zone``."""
     sane = in_range(value, sql_type)
     if sql_type in NAIVE_INSTANTS:
         return to_utc(f"({sane})::timestamp", zone)
@@ -51,17 +51,17 @@ def as_instant(value: str, sql_type: str, zone: str) -> str:
 
 def to_utc(naive: str, zone: str) -> str:
     """A naive instant of ``zone`` in UTC."""
-    ahead = parse_offset(zone)
-    if ahead is not None:
-        return f"({naive} - to_minutes({ahead // timedelta(minutes=1)}))"
+    offset = parse_offset(zone)
+    if offset is not None:
+        return f"({naive} - to_minutes({offset // timedelta(minutes=1)}))"
     return naive if zone == "UTC" else f"timezone('UTC', timezone({literal(zone)}, {naive}))"
 
 
 def from_utc(naive: str, zone: str) -> str:
-    """A naive instant of UTC as ``zone`` writes it."""
-    ahead = parse_offset(zone)
-    if ahead is not None:
-        return f"({naive} + to_minutes({ahead // timedelta(minutes=1)}))"
+    """A naive UTC instant in the local time of ``zone``."""
+    offset = parse_offset(zone)
+    if offset is not None:
+        return f"({naive} + to_minutes({offset // timedelta(minutes=1)}))"
     return naive if zone == "UTC" else f"timezone({literal(zone)}, timezone('UTC', {naive}))"
 
 
@@ -69,28 +69,28 @@ def in_range(instant: str, sql_type: str) -> str:
     """Null for infinity and for years outside the grammar's; nanoseconds become microseconds."""
     if sql_type == "TIMESTAMP_NS":
         return in_range(f"{instant}::timestamp", "TIMESTAMP")
-    after = f"({LAST_DAY} + 1)::{sql_type}"
-    return f"case when {instant} >= {FIRST_DAY}::{sql_type} and {instant} < {after} then {instant} end"
+    end = f"({LAST_DAY} + 1)::{sql_type}"
+    return f"case when {instant} >= {FIRST_DAY}::{sql_type} and {instant} < {end} then {instant} end"
 
 
 def as_date(value: str, sql_type: str, zone: str) -> str:
-    """A calendar day, as it is written: the time of day of an instant is dropped, and its offset."""
+    """A calendar day as written, without the time of day and the offset of an instant."""
     if sql_type in NAIVE_INSTANTS:
         return f"({in_range(value, sql_type)})::date"
     if sql_type in (ZONED_INSTANT, INT96):
         return f"({from_utc(as_instant(value, sql_type, zone), zone)})::date"
     text = text_of(value, sql_type)
-    instant, written = f"({instant_of_text(text)})", f"try_cast(left(trim({text}), 10) as date)"
-    return f"case when {instant} is not null then coalesce({written}, {instant}::date) end"
+    instant, local_date = f"({instant_of_text(text)})", f"try_cast(left(trim({text}), 10) as date)"
+    return f"case when {instant} is not null then coalesce({local_date}, {instant}::date) end"
 
 
 def as_amount(value: str, sql_type: str, zone: str) -> str:
-    """A number with four decimals, rounded; null where it does not fit."""
+    """A number rounded to four decimals; null if it does not fit."""
     return f"try_cast({number_of(value, sql_type)} as {Kind.AMOUNT.sql_type})"
 
 
 def number_of(value: str, sql_type: str) -> str:
-    """A number as it is, or text that is one: DuckDB by itself reads 1_000 and true as well."""
+    """A number, or text that is one; a plain cast of DuckDB would accept 1_000 and true as well."""
     if is_number(sql_type):
         return value
     text = f"trim({text_of(value, sql_type)})"
@@ -110,7 +110,7 @@ def as_flag(value: str, sql_type: str, zone: str) -> str:
     return f"case when {text} in {TRUE} then true when {text} in {FALSE} then false end"
 
 
-READERS: dict[Kind, Callable[[str, str, str], str]] = {
+CASTS: dict[Kind, Callable[[str, str, str], str]] = {
     Kind.TEXT: as_text,
     Kind.INSTANT: as_instant,
     Kind.DATE: as_date,
@@ -120,10 +120,10 @@ READERS: dict[Kind, Callable[[str, str, str], str]] = {
 }
 
 
-def read_as(column: Column, value: str, sql_type: str, zone: str) -> str:
-    """The expression that reads ``value``, of ``sql_type`` in the source, as ``column`` is declared."""
-    read = f"({READERS[column.kind](value, sql_type, zone)})::{column.kind.sql_type}"
+def cast_sql(column: Column, value: str, sql_type: str, zone: str) -> str:
+    """The expression that casts ``value``, of ``sql_type`` in the source, to the type of ``column``."""
+    value_sql = f"({CASTS[column.kind](value, sql_type, zone)})::{column.kind.sql_type}"
     if column.range is None:
-        return read
+        return value_sql
     low, high = column.range
-    return f"case when {read} between {low:.15g} and {high:.15g} then {read} end"
+    return f"case when {value_sql} between {low:.15g} and {high:.15g} then {value_sql} end"

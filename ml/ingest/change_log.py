@@ -1,7 +1,7 @@
 """Columns of a change log that mark a row as deleted.
 
-``__deleted``, which Debezium writes, is read as ``deleted_at`` where a table has none of its own; other marks
-are named, with the column of the contract.
+``__deleted``, which Debezium writes, is read as ``deleted_at`` if a table has none of its own; a note names
+other marks, and the column of the contract.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from dataclasses import replace
 import duckdb
 
 from ml.common.sql import quoted
-from ml.ingest.batch import Part
+from ml.ingest.batch import Batch
 from ml.ingest.contract import DELETED
 
 DELETION_MARK = "__deleted"
@@ -24,40 +24,40 @@ from {relation}
 """
 
 
-def with_deletions(connection: duckdb.DuckDBPyConnection, part: Part) -> Part:
-    """The part with ``deleted_at``, where only ``__deleted`` and the instant of the version tell of it.
+def with_deletions(connection: duckdb.DuckDBPyConnection, batch: Batch) -> Batch:
+    """The batch with ``deleted_at`` made from ``__deleted`` and the instant of the version, if it has none.
 
-    A row that is marked was deleted when that version was recorded.
+    A marked row was deleted at the instant its version was recorded.
     """
-    version = part.table.version
-    if DELETED in part.columns or DELETION_MARK not in part.columns or version not in part.columns:
-        return part
-    actual, sql_type = part.columns[version]
-    words = {
-        "relation": part.relation,
-        "mark": quoted(part.columns[DELETION_MARK][0]),
+    version = batch.table.version
+    if DELETED in batch.columns or DELETION_MARK not in batch.columns or version not in batch.columns:
+        return batch
+    actual, sql_type = batch.columns[version]
+    fields = {
+        "relation": batch.relation,
+        "mark": quoted(batch.columns[DELETION_MARK][0]),
         "version": quoted(actual),
         "DELETED": DELETED,
     }
-    connection.execute(WITH_DELETIONS.format(**words))
-    columns = part.columns | {DELETED: (DELETED, sql_type)}
-    return replace(part, relation=f"{part.relation}_deletions", columns=columns)
+    connection.execute(WITH_DELETIONS.format(**fields))
+    columns = batch.columns | {DELETED: (DELETED, sql_type)}
+    return replace(batch, relation=f"{batch.relation}_deletions", columns=columns)
 
 
-def note_on_change_log(name: str, parts: Iterable[Part]) -> str | None:
-    """What is said of a table that comes with such columns."""
-    parts = list(parts)
-    if any(part.relation.endswith("_deletions") for part in parts):
+def note_on_change_log(name: str, batches: Iterable[Batch]) -> str | None:
+    """The note on a table that has such columns."""
+    batches = list(batches)
+    if any(batch.relation.endswith("_deletions") for batch in batches):
         return (
             f"{name}: rows whose {DELETION_MARK} is true are deletions, from the instant they were recorded "
             "on"
         )
-    if any(DELETED in part.columns for part in parts):
+    if any(DELETED in batch.columns for batch in batches):
         return None
-    found = list(dict.fromkeys(name for part in parts for name in part.extras if name.lower() in MARKS))
-    if not found:
+    marks = list(dict.fromkeys(name for batch in batches for name in batch.extras if name.lower() in MARKS))
+    if not marks:
         return None
     return (
-        f"{name}: not used, though it looks like a change log's: {', '.join(found)}; rows marked as deleted "
+        f"{name}: not used, though it looks like a change log's: {', '.join(marks)}; rows marked as deleted "
         "there count like any other: give deleted_at in the rows that delete, the instant of the deletion"
     )

@@ -1,7 +1,7 @@
-"""The SQL that reads one part and says of every row what is wrong with it, in one pass.
+"""The SQL that casts one batch and lists the faults of every row, in one pass.
 
-Comes in: a part. Goes out: ``read_<table>``, the typed rows, each with its faults (null: none).
-Next: ``deletions``, then ``duplicates``.
+A batch comes in; ``read_<table>``, the typed rows with their faults (null: none), goes out. ``deletions`` and
+``duplicates`` are next.
 """
 
 from collections.abc import Iterator
@@ -12,27 +12,27 @@ from pathlib import Path
 import duckdb
 
 from ml.common.sql import literal, quoted
-from ml.ingest.batch import FILE, ROW, Part, reading, relation_of
-from ml.ingest.casts import present, read_as
+from ml.ingest.batch import FILE, ROW, Batch, relation_of, source_errors
+from ml.ingest.casts import cast_sql, not_missing
 from ml.ingest.contract import DELETED, Column, Kind, Table
-from ml.ingest.markers import MARKERS, marked
-from ml.ingest.physical import is_text, shown, text_of
+from ml.ingest.markers import MARKERS, markers_sql
+from ml.ingest.physical import display_text, is_text, text_of
 
 FAULT = "_fault"
 
 CHECK = """
 insert into {target} by name
-with present as (select {present} from {relation}),
-typed as (select *, {typed} from present),
-looked_up as (select *, {unknown} as is_unknown from typed)
-select {kept}, {fault} as {FAULT}
-from looked_up
+with raw as (select {raw} from {relation}),
+typed as (select *, {typed} from raw),
+checked as (select *, {unknown} as is_unknown from typed)
+select {columns}, {fault} as {FAULT}
+from checked
 """
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a check needs to know beside the contract.
+    """The input of a check beside the contract.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Rules:
     now : datetime
         The wall clock of this ingest, naive UTC.
     folder : Path
-        Where the tables already accepted lie: what is known.
+        The folder of the tables already accepted.
     """
 
     zone: str
@@ -58,88 +58,94 @@ def create_read_table(connection: duckdb.DuckDBPyConnection, table: Table, extra
     return f"read_{table.name}"
 
 
-def check_part(connection: duckdb.DuckDBPyConnection, part: Part, target: str, rules: Rules) -> None:
-    """Add the rows of ``part`` to ``target``, typed, with their faults.
+def check_part(connection: duckdb.DuckDBPyConnection, batch: Batch, target: str, rules: Rules) -> None:
+    """Add the rows of ``batch`` to ``target``, typed, with their faults.
 
     Raises
     ------
     SourceError
-        The source broke off while it was read.
+        The source failed during the read.
     """
-    columns = [column for column in part.table.columns if column.name in part.columns]
-    extras = [quoted(name) for name in part.extras]
-    words = {
+    columns = [column for column in batch.table.columns if column.name in batch.columns]
+    extras = [quoted(name) for name in batch.extras]
+    fields = {
         "target": target,
-        "relation": part.relation,
-        "present": ", ".join([*raw_columns(part, columns), f"{FILE} as _file", f"{ROW} as _row"]),
-        "typed": ", ".join(typed_columns(part, columns, rules.zone)),
-        "unknown": unknown(part.table, rules),
-        "kept": ", ".join([column.name for column in columns] + ["_file", "_row", MARKERS, *extras]),
-        "fault": joined(faults(part.table, columns, rules)),
+        "relation": batch.relation,
+        "raw": ", ".join([*raw_columns(batch, columns), f"{FILE} as _file", f"{ROW} as _row"]),
+        "typed": ", ".join(typed_columns(batch, columns, rules.zone)),
+        "unknown": unknown_reference(batch.table, rules),
+        "columns": ", ".join([column.name for column in columns] + ["_file", "_row", MARKERS, *extras]),
+        "fault": all_reasons(faults(batch.table, columns, rules)),
         "FAULT": FAULT,
     }
-    with reading(part.label):
-        connection.execute(CHECK.format(**words))
+    with source_errors(batch.label):
+        connection.execute(CHECK.format(**fields))
 
 
-def raw_columns(part: Part, columns: list[Column]) -> list[str]:
-    """The contract's columns as the source has them, then the extra ones as text."""
-    found = [(column, *part.columns[column.name]) for column in columns]
+def raw_columns(batch: Batch, columns: list[Column]) -> list[str]:
+    """The contract's columns with raw values, then the extra ones as text."""
+    source_columns = [(column, *batch.columns[column.name]) for column in columns]
     raw = [
-        f"{present(quoted(actual), sql_type, column.kind)} as raw_{column.name}"
-        for column, actual, sql_type in found
+        f"{not_missing(quoted(actual), sql_type, column.kind)} as raw_{column.name}"
+        for column, actual, sql_type in source_columns
     ]
     texts = [
-        (column, text_of(quoted(actual), sql_type)) for column, actual, sql_type in found if is_text(sql_type)
+        (column, text_of(quoted(actual), sql_type))
+        for column, actual, sql_type in source_columns
+        if is_text(sql_type)
     ]
-    raw.append(f"{marked(texts)} as {MARKERS}")
-    extras = [(name, *part.columns[name]) for name in part.extras]
-    return raw + [f"{shown(quoted(actual), sql_type)} as {quoted(name)}" for name, actual, sql_type in extras]
+    raw.append(f"{markers_sql(texts)} as {MARKERS}")
+    extras = [(name, *batch.columns[name]) for name in batch.extras]
+    return raw + [
+        f"{display_text(quoted(actual), sql_type)} as {quoted(name)}" for name, actual, sql_type in extras
+    ]
 
 
-def typed_columns(part: Part, columns: list[Column], zone: str) -> list[str]:
-    """The contract's columns in the contract's types, null where a value cannot be read."""
-    types = {column: part.columns[column.name][1] for column in columns}
+def typed_columns(batch: Batch, columns: list[Column], zone: str) -> list[str]:
+    """The contract's columns in the contract's types; null if a value cannot be cast."""
+    types = {column: batch.columns[column.name][1] for column in columns}
     return [
-        f"{read_as(column, f'raw_{column.name}', sql_type, zone)} as {column.name}"
+        f"{cast_sql(column, f'raw_{column.name}', sql_type, zone)} as {column.name}"
         for column, sql_type in types.items()
     ]
 
 
-def joined(reasons: Iterator[tuple[str, str]]) -> str:
-    """All reasons whose condition holds, joined by ``; ``; null when none does."""
+def all_reasons(reasons: Iterator[tuple[str, str]]) -> str:
+    """All reasons whose condition is true, joined by ``; ``; null if there is none."""
     cases = list(reasons)
     any_fault = " or ".join(f"coalesce({condition}, false)" for condition, _ in cases)
-    said = ", ".join(f"case when {condition} then {literal(reason)} end" for condition, reason in cases)
-    return f"case when {any_fault} then concat_ws('; ', {said}) end"
+    reason_cases = ", ".join(
+        f"case when {condition} then {literal(reason)} end" for condition, reason in cases
+    )
+    return f"case when {any_fault} then concat_ws('; ', {reason_cases}) end"
 
 
 def faults(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[str, str]]:
-    """Every way in which one row can break the contract: condition and reason."""
+    """The condition and reason of every fault that a row can have."""
     deletes = any(column.name == DELETED for column in columns)
     for column in columns:
         if column.required:
             # a row that deletes another need not repeat it: see deletions.py
-            unless = f" and {DELETED} is null" if deletes and column.name not in table.key else ""
-            yield f"raw_{column.name} is null{unless}", f"{column.name} is missing"
-        unread = f"raw_{column.name} is not null and {column.name} is null"
-        yield unread, column.complaint
+            not_deleted = f" and {DELETED} is null" if deletes and column.name not in table.key else ""
+            yield f"raw_{column.name} is null{not_deleted}", f"{column.name} is missing"
+        is_unreadable = f"raw_{column.name} is not null and {column.name} is null"
+        yield is_unreadable, column.complaint
     yield from faults_of_time(table, columns, rules)
     if table.reference:
         yield "is_unknown", table.reference.reason
 
 
-def unknown(table: Table, rules: Rules) -> str:
-    """Whether the row names something that is in no accepted row."""
+def unknown_reference(table: Table, rules: Rules) -> str:
+    """The SQL condition that the row refers to a key without an accepted row."""
     if not table.reference:
         return "false"
     column = table.reference.column
-    known = relation_of(rules.folder / table.reference.table)
-    return f"{column} not in (select {column} from {known})"
+    accepted = relation_of(rules.folder / table.reference.table)
+    return f"{column} not in (select {column} from {accepted})"
 
 
 def faults_of_time(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[str, str]]:
-    """Instants after the ingest's own, but for announced ends, and instants in the wrong order."""
+    """Instants after that of the ingest, except announced ends, and instants in the wrong order."""
     names = [column.name for column in columns]
     for column in columns:
         if column.kind in (Kind.INSTANT, Kind.DATE) and column.name not in table.ends:

@@ -1,7 +1,7 @@
-"""The clock of each table: the largest instant its rows vouch for, and how completely its last day is in.
+"""The clock of each table: the largest instant at which a row first became known; the share of its last day.
 
-A row vouches for the instant at which it first became known; later versions, returns and cancellations do not
-move the clock. Labels read orders only until these were delivered.
+Later versions, returns and cancellations do not move the clock. Labels count orders only until they were
+delivered.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ ONE_DAY = timedelta(days=1)
 Clocks = dict[str, str | None]
 
 CLOCK = "select max(known_at) from (select min({known_at}) as known_at from {rows} group by {key})"
-# orders of the last month may be late still, so they say nothing about delays
+# Orders of the last month may still be late, so they are left out.
 DELAYS = """
 with first_versions as (
     select any_value({occurred}) as occurred_at, min({known_at}) as known_at
@@ -35,37 +35,37 @@ delays as (
 )
 select count(*), avg(greatest(0, 1 - days)), quantile_cont(days, 0.99) from delays
 """
-# fewer delays say too little of a share of 1 %
-FEWEST_DELAYS = 100
+# Fewer delays are too few for a quantile of 99 %.
+DELAYS_MIN = 100
 
 
 def table_clocks(load: Path, connection: duckdb.DuckDBPyConnection) -> Clocks:
-    """The clock of each table that tells when its rows became known; None of one without rows."""
+    """The clock of each table whose rows have an occurred instant; None if it has no rows."""
     return {table.name: clock_of_table(load, table, connection) for table in raw_tables() if table.occurred}
 
 
 def clock_of_table(load: Path, table: Table, connection: duckdb.DuckDBPyConnection) -> str | None:
     """The largest instant at which a key of ``table`` first became known."""
-    words = {"known_at": table.known_at, "rows": relation_of(load / table.name), "key": table.key[0]}
-    clock = connection.execute(CLOCK.format(**words)).fetchall()[0][0]
+    fields = {"known_at": table.known_at, "rows": relation_of(load / table.name), "key": table.key[0]}
+    clock = connection.execute(CLOCK.format(**fields)).fetchall()[0][0]
     return format_instant(clock) if clock else None
 
 
 def arrival_of_orders(
     load: Path, clock: str | None, connection: duckdb.DuckDBPyConnection
 ) -> dict[str, float] | None:
-    """How orders arrive: the share of a day's orders that is in at its end, and the days until 99 % are.
+    """The arrival of orders: the share of a day's orders loaded at its end, and the days until 99 % are.
 
-    None where too few of them say when they were loaded.
+    None if too few orders have the instant of their load.
     """
     if clock is None:
         return None
     orders = raw_table("orders")
-    words = {"known_at": orders.known_at, "occurred": orders.occurred, "version": orders.version}
-    query = DELAYS.format(rows=relation_of(load / orders.name), key=orders.key[0], **words)
+    fields = {"known_at": orders.known_at, "occurred": orders.occurred, "version": orders.version}
+    query = DELAYS.format(rows=relation_of(load / orders.name), key=orders.key[0], **fields)
     parameters = {"clock": parse_instant(clock)}
     count, share, days = connection.execute(query, parameters).fetchall()[0]
-    if count < FEWEST_DELAYS:
+    if count < DELAYS_MIN:
         return None
     return {"last_day_share": round(share, 4), "days_until_99_percent": round(days, 2)}
 
@@ -92,12 +92,12 @@ def notes_on_clocks(
     arrival: dict[str, float] | None,
     label_delay_days: int | None = None,
 ) -> list[str]:
-    """What is worth a warning: tables that end days apart, and orders that come late.
+    """Warnings about tables that end days apart, and orders that come late.
 
     Parameters
     ----------
     label_delay_days : int, optional
-        The problem's, where it is known: no advice to raise it where it is enough.
+        The problem's, if known: there is no advice to raise it if it suffices.
     """
     behind = days_behind(clocks, data_clock) if data_clock else {}
     notes = [
@@ -110,7 +110,7 @@ def notes_on_clocks(
 
 
 def notes_on_arrival(arrival: dict[str, Any], label_delay_days: int | None) -> list[str]:
-    """How much of the last day is in, and the delay that labels need, where orders come late."""
+    """The share of the last day that is loaded, and the delay that labels need, if orders come late."""
     days = arrival["days_until_99_percent"]
     if days < 1 or (label_delay_days is not None and label_delay_days >= days):
         return []
@@ -121,9 +121,29 @@ def notes_on_arrival(arrival: dict[str, Any], label_delay_days: int | None) -> l
     ]
 
 
-def shown(clocks: Clocks) -> str:
+def describe_clocks(
+    load: Path,
+    data_clock: str | None,
+    connection: duckdb.DuckDBPyConnection,
+    label_delay_days: int | None = None,
+) -> dict[str, Any]:
+    """The part of a manifest about clocks: the clock of each table, the arrival of orders, and warnings."""
+    clocks = table_clocks(load, connection)
+    arrival = arrival_of_orders(load, clocks["orders"], connection)
+    notes = notes_on_clocks(clocks, data_clock, arrival, label_delay_days)
+    return {"clocks": clocks, "orders_arrive": arrival, "notes": notes}
+
+
+def clocks_text(clocks: Clocks) -> str:
     """The clocks in one line."""
     return ", ".join(f"{name} {clock}" for name, clock in clocks.items() if clock)
 
 
-__all__ = ["arrival_of_orders", "days_behind", "delivered_until", "notes_on_clocks", "shown", "table_clocks"]
+__all__ = [
+    "arrival_of_orders",
+    "clocks_text",
+    "days_behind",
+    "delivered_until",
+    "notes_on_clocks",
+    "table_clocks",
+]

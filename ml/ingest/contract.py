@@ -1,4 +1,4 @@
-"""What a declared raw table is: names, types, keys, clocks, and what must hold between its rows.
+"""The contract of a declared raw table: names, types, keys, clocks, and rules between its rows.
 
 ``declaration`` reads it from the dbt project's ``sources.yml``; ``checks`` turns it into SQL, ``sources``
 looks for its tables, ``load`` writes its columns in this order.
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """How a raw value is read; the value is what a rejected row says."""
+    """The type of a raw column; the value is the reason of a rejected row."""
 
     TEXT = "is not text"
     INSTANT = "is not an instant"
@@ -34,7 +34,7 @@ SQL_TYPES = {
 }
 
 DELETED = "deleted_at"
-# before every instant that a row can have
+# Before every instant that a row can have.
 FIRST = "timestamp '1800-01-01'"
 
 
@@ -65,7 +65,7 @@ class Column:
 
     @property
     def complaint(self) -> str:
-        """What a row is rejected for whose value cannot be read."""
+        """The reason to reject a row whose value cannot be cast."""
         if self.range is None:
             return f"{self.name} {self.kind.value}"
         low, high = self.range
@@ -74,19 +74,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Reference:
-    """``column`` names a row that must be known in ``table``, of which it is the key."""
+    """A reference: ``column`` is the key of a row that ``table`` must have."""
 
     column: str
     table: str
 
     @property
     def subject(self) -> str:
-        """What is referred to, in words: ``order`` of ``order_id``."""
+        """The referenced subject in words: ``order`` for ``order_id``."""
         return self.column.removesuffix("_id").replace("_", " ")
 
     @property
     def reason(self) -> str:
-        """What a row is rejected for that names none."""
+        """The reason to reject a row that names an unknown one."""
         return f"unknown {self.subject}"
 
 
@@ -100,13 +100,13 @@ class Table:
     columns : tuple of Column
         In the order of the raw layer.
     key : tuple of str
-        What tells one subject from another; a subject may have several versions.
+        The key of a subject, which may have several versions.
     version : str
-        When the company's systems recorded this version of it.
+        The instant at which the company's systems recorded this version.
     customer : str, optional
-        The column that names the customer; None where another table that is referred to does.
+        The column that names the customer; None if the referenced table does.
     occurred : str, optional
-        When the thing happened.
+        The instant at which the event happened.
     fixed : tuple of str
         Columns no version may change.
     ordered : tuple of (str, str)
@@ -146,9 +146,8 @@ class Table:
         return frozenset(column.name for column in self.columns if column.personal)
 
     @property
-    def happenings(self) -> tuple[str, ...]:
-        """SQL of each instant at which something happens to a row; that of a value stands for the first of
-        the instants from which it counts."""
+    def event_instants(self) -> tuple[str, ...]:
+        """SQL of the instant of every event; a value with ``counts_from`` has the first of these."""
         values = {column.counts_from[0]: column for column in self.columns if column.counts_from}
         return tuple(
             f"case when {values[name].name} is not null "
@@ -161,23 +160,22 @@ class Table:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The columns in which two copies of one version must agree."""
+        """The columns in which two duplicates of one version must agree."""
         return tuple(name for name in self.names if name not in (*self.key, self.version))
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """Instants of what happens later to a row; one that is still to come is announced."""
+        """Instants of later events of a row; a future one is an announced end."""
         return (*(later for later, _ in self.ordered), DELETED)
 
     @property
     def version_order(self) -> str:
-        """SQL of the instant that orders the versions of one key; a row without any comes first."""
+        """SQL of the instant that orders the versions of one key; a row without one comes first."""
         return f"coalesce({', '.join([*filter(None, (self.version, self.occurred)), FIRST])})"
 
     @property
     def known_at(self) -> str:
-        """SQL of the instant since when what a row says is known; of a table without a customer, beside
-        that of the row it refers to."""
+        """SQL of the instant from which a row is known, apart from the row it refers to."""
         if self.is_of_customers or not self.occurred:
             return self.version_order
         return f"greatest({self.occurred}, {self.version_order})"

@@ -1,6 +1,6 @@
-"""CSV files into parts: files of one header are read together, every value as text, broken lines set aside.
+"""CSV files as batches: files of one header are read together, every value as text, broken lines set aside.
 
-Comes in: the files of one table. Goes out: a part for each header, with file and row number of every row.
+The files of one table come in; a batch for each header, with file and row number of every row, goes out.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ import duckdb
 
 from ml.common.errors import SourceError
 from ml.common.sql import file_list, literal, quoted
-from ml.ingest.batch import FILE, ROW, Part, label_of, match_columns, reading, refuse_twins
+from ml.ingest.batch import FILE, ROW, Batch, label_of, match_columns, refuse_duplicate_columns, source_errors
 from ml.ingest.broken_lines import MUTED, NO_OBJECT, REASONS, unmuted, without_broken_quotes
 from ml.ingest.contract import Table
 from ml.ingest.csv_headers import read_header, unique_names
 from ml.ingest.file_names import format_of, packing_of
 from ml.ingest.json_files import json_as_csv
-from ml.ingest.line_endings import evened
+from ml.ingest.line_endings import with_even_line_ends
 from ml.ingest.partitions import Partition, added_columns, partitions_of, refuse_clashes
 
 READ = """
@@ -41,7 +41,7 @@ from (select unnest(range({count}))::uinteger as _index, unnest({labels}) as fil
 left join (select _index, count(*) as rows from {relation}_lines group by _index) using (_index)
 """
 
-# What would hide rows; there is none in the files as they are read here.
+# Errors that would hide rows; the files read here have none.
 HIDES_ROWS = """
 select file
 from {relation}_errors
@@ -51,7 +51,7 @@ where error_type = 'UNQUOTED VALUE'
 limit 1
 """
 
-# Of a broken line DuckDB knows its number, the header being line 1; of the others only their order.
+# DuckDB has the number of a broken line, the header being line 1; of the others only their order.
 BROKEN = """
 create table {relation}_broken as
 select
@@ -77,7 +77,7 @@ from {relation}_lines as lines
 join {relation}_files as files on lines._index = files._index
 """
 
-# Each broken line pushes the rows after it one further down.
+# The rows after a broken line are one further down.
 ROWS_AROUND_BROKEN = """
 create view {relation} as
 with numbered as (
@@ -96,15 +96,15 @@ asof left join gaps on lines._index = gaps._index and lines.nth > gaps.rows_befo
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """One CSV file that is ready to be read.
+class CsvFile:
+    """One CSV file, ready to be read.
 
     Parameters
     ----------
     label : str
         Its path below the raw folder.
     path : Path
-        The file, or a copy that DuckDB can read.
+        The file, or a copy for DuckDB to read.
     names : tuple of str
         Its columns.
     delimiter : str
@@ -120,97 +120,101 @@ class Sheet:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """What files that are read together have in common."""
+        """The key of files that are read together."""
         return self.names, self.delimiter, self.partitions, packing_of(self.path.name)
 
 
 def stage_csv(
-    connection: duckdb.DuckDBPyConnection, table: Table, files: dict[str, Path], relation: str, work: Path
-) -> list[Part]:
-    """One part for all ``files`` (label to path) that have the same header."""
-    sheets = [
-        open_sheet(table, label, path, work / f"{relation}-{number}")
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    files: dict[str, Path],
+    relation: str,
+    temp_folder: Path,
+) -> list[Batch]:
+    """One batch for all ``files`` (label to path) with the same header."""
+    csv_files = [
+        open_file(table, label, path, temp_folder / f"{relation}-{number}")
         for number, (label, path) in enumerate(files.items())
     ]
-    groups = {f"{relation}_{number}": alike for number, alike in enumerate(alike_sheets(sheets))}
-    return [stage_sheets(connection, table, alike, name) for name, alike in groups.items()]
+    groups = {f"{relation}_{number}": group for number, group in enumerate(group_by_shape(csv_files))}
+    return [stage_group(connection, table, group, name) for name, group in groups.items()]
 
 
-def open_sheet(table: Table, label: str, path: Path, copy: Path) -> Sheet:
-    """One file with its header, or a copy of it that DuckDB can read row by row."""
+def open_file(table: Table, label: str, path: Path, copy: Path) -> CsvFile:
+    """One file with its header, or a copy of it for DuckDB to read row by row."""
     if format_of(path.name) == "json":
         path = json_as_csv(path, copy.with_suffix(".json-rows"), label)
     header, delimiter = read_header(path, label)
-    refuse_twins(table, label, header)
-    whole = without_broken_quotes(path, copy.with_suffix(".quotes"), len(header), delimiter, label)
-    whole = evened(whole, copy.with_suffix(".even"), delimiter, label)
-    return Sheet(label, whole, tuple(unique_names(header)), delimiter, partitions_of(label))
+    refuse_duplicate_columns(table, label, header)
+    readable = without_broken_quotes(path, copy.with_suffix(".quotes"), len(header), delimiter, label)
+    readable = with_even_line_ends(readable, copy.with_suffix(".even"), delimiter, label)
+    return CsvFile(label, readable, tuple(unique_names(header)), delimiter, partitions_of(label))
 
 
-def alike_sheets(sheets: Iterable[Sheet]) -> list[list[Sheet]]:
+def group_by_shape(csv_files: Iterable[CsvFile]) -> list[list[CsvFile]]:
     """``sheets`` in groups that can be read together."""
-    groups: dict[tuple[object, ...], list[Sheet]] = {}
-    for sheet in sheets:
-        groups.setdefault(sheet.shape, []).append(sheet)
+    groups: dict[tuple[object, ...], list[CsvFile]] = {}
+    for csv_file in csv_files:
+        groups.setdefault(csv_file.shape, []).append(csv_file)
     return list(groups.values())
 
 
-def read(connection: duckdb.DuckDBPyConnection, sheets: list[Sheet], relation: str) -> None:
-    """All lines of ``sheets`` into ``<relation>_lines``, and which file each came from.
+def read_lines(connection: duckdb.DuckDBPyConnection, csv_files: list[CsvFile], relation: str) -> None:
+    """Read all lines of ``csv_files`` into ``<relation>_lines``, with their files.
 
     Raises
     ------
     SourceError
         They cannot be read.
     """
-    first = sheets[0]
-    words = {
+    first = csv_files[0]
+    fields = {
         "relation": relation,
-        "files": file_list(sheet.path for sheet in sheets),
+        "files": file_list(csv_file.path for csv_file in csv_files),
         "columns": "{" + ", ".join(f"c{number}: 'VARCHAR'" for number in range(len(first.names))) + "}",
         "delimiter": literal(first.delimiter),
         "compression": literal(packing_of(first.path.name)),
-        "count": len(sheets),
-        "labels": f"[{', '.join(literal(sheet.label) for sheet in sheets)}]",
-        "paths": f"[{', '.join(literal(sheet.path) for sheet in sheets)}]",
+        "count": len(csv_files),
+        "labels": f"[{', '.join(literal(csv_file.label) for csv_file in csv_files)}]",
+        "paths": f"[{', '.join(literal(csv_file.path) for csv_file in csv_files)}]",
     }
-    with reading(label_of([sheet.label for sheet in sheets])):
-        connection.execute(READ.format(**words))
+    with source_errors(label_of([csv_file.label for csv_file in csv_files])):
+        connection.execute(READ.format(**fields))
     for (label,) in connection.execute(HIDES_ROWS.format(relation=relation)).fetchall():
         raise SourceError(f"{label} cannot be read: a quote in it hides the rows after it")
 
 
-def stage_sheets(
-    connection: duckdb.DuckDBPyConnection, table: Table, sheets: list[Sheet], relation: str
-) -> Part:
-    """Read ``sheets``, all of one shape; their broken lines into ``<relation>_broken``."""
-    read(connection, sheets, relation)
-    first, label = sheets[0], label_of([sheet.label for sheet in sheets])
-    added = added_columns(first.partitions, list(first.names))
-    names = [*first.names, *(partition.column for partition in added)]
+def stage_group(
+    connection: duckdb.DuckDBPyConnection, table: Table, csv_files: list[CsvFile], relation: str
+) -> Batch:
+    """Read ``csv_files`` of one shape; broken lines go to ``<relation>_broken``."""
+    read_lines(connection, csv_files, relation)
+    first, label = csv_files[0], label_of([csv_file.label for csv_file in csv_files])
+    added_partitions = added_columns(first.partitions, list(first.names))
+    names = [*first.names, *(partition.column for partition in added_partitions)]
     columns = match_columns(table, label, dict.fromkeys(names, "VARCHAR"))
     values = [f"lines.c{number} as {quoted(name)}" for number, name in enumerate(first.names)]
-    values += [f"{partition.value('file')} as {quoted(partition.column)}" for partition in added]
-    words = {"relation": relation, "FILE": FILE, "ROW": ROW, "values": ", ".join(values)}
+    values += [f"{partition.value('file')} as {quoted(partition.column)}" for partition in added_partitions]
+    fields = {"relation": relation, "FILE": FILE, "ROW": ROW, "values": ", ".join(values)}
     has_broken = set_broken_aside(connection, relation, first.delimiter)
-    connection.execute((ROWS_AROUND_BROKEN if has_broken else ROWS).format(**words))
-    part = Part(table, label, relation, columns, f"{relation}_broken" if has_broken else None)
-    refuse_clashes(connection, part, tuple(set(first.partitions) - set(added)))
-    return part
+    connection.execute((ROWS_AROUND_BROKEN if has_broken else ROWS).format(**fields))
+    batch = Batch(table, label, relation, columns, f"{relation}_broken" if has_broken else None)
+    refuse_clashes(connection, batch, tuple(set(first.partitions) - set(added_partitions)))
+    return batch
 
 
 def set_broken_aside(connection: duckdb.DuckDBPyConnection, relation: str, delimiter: str) -> bool:
-    """Make ``<relation>_broken``; whether there is any broken line."""
+    """Make ``<relation>_broken``; return whether there is a broken line."""
     faults = [
         f"when contains(csv_line, {literal(mark.decode())}) then {literal(text)}"
         for mark, text in REASONS.items()
     ]
-    words = {
+    fields = {
         "relation": relation,
         "muted": literal(MUTED),
         "unmuted": literal(unmuted(delimiter)),
         "no_object": literal(NO_OBJECT.decode()),
         "faults": " ".join(faults),
     }
-    connection.execute(BROKEN.format(**words))
+    connection.execute(BROKEN.format(**fields))
     return bool(connection.execute(f"select count(*) from {relation}_broken").fetchall()[0][0])

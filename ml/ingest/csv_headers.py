@@ -1,14 +1,14 @@
-"""What the first line of a CSV file says: the names of the columns and the delimiter between them."""
+"""The header of a CSV file: the names of the columns and the delimiter."""
 
 import csv
 import io
 from pathlib import Path
 
 from ml.common.errors import SourceError
-from ml.ingest.packed import opened
+from ml.ingest.packed import open_unpacked
 
 DELIMITERS = ",;\t|"
-# More than any header needs.
+# More than any header has.
 HEADER_BYTES = 1 << 16
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -23,7 +23,7 @@ def read_header(path: Path, label: str) -> tuple[list[str], str]:
     """
     if path.stat().st_size == 0:
         raise SourceError(f"{label} is empty (0 bytes): a table without rows still needs its header")
-    with opened(path, label) as file:
+    with open_unpacked(path, label) as file:
         start = file.read(HEADER_BYTES)
     if start.startswith(UTF16_MARKS):
         raise SourceError(f"{label} cannot be read: it is UTF-16 text: save it as UTF-8")
@@ -42,7 +42,7 @@ def unique_names(header: list[str]) -> list[str]:
     """Names a relation can have: none empty, none twice (SQL minds no case)."""
     names: list[str] = []
     for position, name in enumerate(header, 1):
-        bare = name.strip() or f"column_{position}"
-        taken = {other.lower() for other in names}
-        names.append(bare if bare.lower() not in taken else f"{bare}_{position}")
+        unique = name.strip() or f"column_{position}"
+        used = {other.lower() for other in names}
+        names.append(unique if unique.lower() not in used else f"{unique}_{position}")
     return names

@@ -1,4 +1,4 @@
-"""A database schema of raw tables, by URL, copied into the working database in one consistent look.
+"""A database schema of raw tables, by URL, copied into the staging database from one snapshot.
 
 ``duckdb:///path``, ``sqlite:///path``, ``postgresql://user@host/db``, each with or without ``?schema=s``.
 """
@@ -12,7 +12,7 @@ import duckdb
 
 from ml.common.errors import SourceError, UsageError
 from ml.common.sql import literal, quoted
-from ml.ingest.batch import FILE, ROW, Part, match_columns, reading
+from ml.ingest.batch import FILE, ROW, Batch, match_columns, source_errors
 from ml.ingest.contract import Table
 from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import looks_like
@@ -20,7 +20,7 @@ from ml.ingest.file_names import looks_like
 SCHEMAS = {"duckdb": "main", "sqlite": "main", "postgresql": "public"}
 EXTENSIONS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner"}
 EXTRAS = {"sqlite": "sqlite", "postgresql": "postgres"}
-ATTACHED = "source"
+CATALOG = "source"
 SYSTEM_SCHEMAS = ("information_schema", "pg_catalog")
 
 READ = """
@@ -32,17 +32,17 @@ select *, {label} as {file}, rowid + 1 as {row} from {relation}_copy
 
 @dataclass(frozen=True)
 class Address:
-    """A database URL, taken apart.
+    """The parts of a database URL.
 
     Parameters
     ----------
     scheme : str
         duckdb, sqlite or postgresql.
     target : str
-        What DuckDB attaches: a path, or a URL.
+        The path or URL for DuckDB to attach.
     schema : str
     label : str
-        What messages and records call it: the URL without its password.
+        Its name in messages and manifests: the URL without its password.
     password : str, optional
     """
 
@@ -78,7 +78,7 @@ def parse_url(url: str) -> Address:
 
 
 def database_file(path: str, url: str) -> Path:
-    """The file a URL means: ``///a`` is /a or, where there is none, a; ``////a`` is /a."""
+    """The file of a URL: ``///a`` is /a, or a if there is no /a; ``////a`` is /a."""
     absolute = Path("/" + path.lstrip("/"))
     for candidate in (absolute, Path(path.lstrip("/"))):
         if candidate.is_file():
@@ -87,58 +87,58 @@ def database_file(path: str, url: str) -> Path:
 
 
 def attach(connection: duckdb.DuckDBPyConnection, address: Address) -> tuple[dict[str, str], list[str]]:
-    """Attach the database, read only; which of its tables is which raw table, and which others look like one.
+    """Attach the database read-only; return its raw tables by name, and notes on tables that look like one.
 
     Raises
     ------
     SourceError
-        It cannot be reached or read, holds no raw table, or one under two names.
+        It cannot be reached or read, has no raw table, or one under two names.
     """
     if address.scheme in EXTENSIONS:
         load_extension(connection, address.scheme)
     options = "read_only" if address.scheme == "duckdb" else f"type {EXTRAS[address.scheme]}, read_only"
-    with reading(address.label, address.password):
+    with source_errors(address.label, address.password):
         if address.scheme == "sqlite":
             connection.execute("set sqlite_all_varchar = true")
-        connection.execute(f"attach {literal(address.target)} as {ATTACHED} ({options})")
+        connection.execute(f"attach {literal(address.target)} as {CATALOG} ({options})")
         rows = connection.execute(
             "select table_schema, table_name from information_schema.tables "
             "where table_catalog = ? order by all",
-            [ATTACHED],
+            [CATALOG],
         ).fetchall()
     names = [name for schema, name in rows if schema == address.schema]
-    found = {table.name: only_one(address, table.name, names) for table in raw_tables()}
-    others = [*near_misses(names), *elsewhere(address, rows)]
-    if not any(found.values()):
-        said = f": it holds {', '.join(others)}" if others else ""
-        raise SourceError(f"{address.label} holds no raw table in its schema {address.schema}{said}")
-    return {name: actual for name, actual in found.items() if actual}, others
+    tables = {table.name: find_table(address, table.name, names) for table in raw_tables()}
+    others = [*near_misses(names), *tables_in_other_schemas(address, rows)]
+    if not any(tables.values()):
+        hint = f": it holds {', '.join(others)}" if others else ""
+        raise SourceError(f"{address.label} holds no raw table in its schema {address.schema}{hint}")
+    return {name: actual for name, actual in tables.items() if actual}, others
 
 
-def only_one(address: Address, name: str, names: list[str]) -> str | None:
-    """The one of ``names`` that is the table ``name`` in any capitals.
+def find_table(address: Address, name: str, names: list[str]) -> str | None:
+    """The one of ``names`` that is the table ``name``, in any case.
 
     Raises
     ------
     SourceError
-        There are several, told apart by capitals alone.
+        There are several, which differ only by case.
     """
-    alike = [other for other in names if other.lower() == name]
-    if len(alike) > 1:
+    matches = [other for other in names if other.lower() == name]
+    if len(matches) > 1:
         raise SourceError(
-            f"{address.label} holds the table {name} more than once, as {' and '.join(alike)}: keep one"
+            f"{address.label} holds the table {name} more than once, as {' and '.join(matches)}: keep one"
         )
-    return alike[0] if alike else None
+    return matches[0] if matches else None
 
 
 def near_misses(names: list[str]) -> list[str]:
     """Tables that look like a raw table under another name."""
     known = {table.name for table in raw_tables()}
-    near = {name: looks_like(name, inside=False) for name in names if name.lower() not in known}
-    return [f"{name} (perhaps the table {table}: name it so)" for name, table in near.items() if table]
+    similar = {name: looks_like(name, inside=False) for name in names if name.lower() not in known}
+    return [f"{name} (perhaps the table {table}: name it so)" for name, table in similar.items() if table]
 
 
-def elsewhere(address: Address, rows: list[tuple[str, str]]) -> list[str]:
+def tables_in_other_schemas(address: Address, rows: list[tuple[str, str]]) -> list[str]:
     """Tables that bear a raw table's name in another schema."""
     known = {table.name for table in raw_tables()}
     return [
@@ -174,19 +174,19 @@ def load_extension(connection: duckdb.DuckDBPyConnection, scheme: str) -> None:
 
 def stage_database(
     connection: duckdb.DuckDBPyConnection, table: Table, address: Address, name: str, relation: str
-) -> Part:
+) -> Batch:
     """Copy one table into ``relation``."""
     label = f"{address.schema}.{name}"
-    qualified = f"{ATTACHED}.{quoted(address.schema)}.{quoted(name)}"
-    words = {
+    qualified = f"{CATALOG}.{quoted(address.schema)}.{quoted(name)}"
+    fields = {
         "relation": relation,
         "file": FILE,
         "row": ROW,
         "label": literal(name),
         "qualified": qualified,
     }
-    with reading(label, address.password):
+    with source_errors(label, address.password):
         rows = connection.execute(f"describe select * from {qualified}").fetchall()
         columns = match_columns(table, label, {row[0]: row[1] for row in rows})
-        connection.execute(READ.format(**words))
-    return Part(table, label, relation, columns)
+        connection.execute(READ.format(**fields))
+    return Batch(table, label, relation, columns)

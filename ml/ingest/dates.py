@@ -1,31 +1,31 @@
-"""Tables that give dates without a time of day: when such a fact is known, and how to see such a table.
+"""Tables that have dates without a time of day: the instant such a fact is known, and how to detect them.
 
-Rows taken at midnight would be known before they happened. ``churn ingest --dates-known end-of-day`` makes
-them known at the last microsecond of their day, by ``loaded_at``, which every later step reads.
+At midnight a row would be known before it happened. ``churn ingest --dates-known end-of-day`` makes it known
+at the last microsecond of its day, by ``loaded_at``, which every later step reads.
 """
 
 from pathlib import Path
 
 import duckdb
 
-from ml.common.instant_grammar import parse_offset
-from ml.common.sql import literal, parquet
+from ml.common.sql import parquet
+from ml.ingest.casts import from_utc, to_utc
 from ml.ingest.contract import Table
 
 END_OF_DAY = "end-of-day"
 RECORDED = "loaded_at"
-FEWEST_ROWS = 20  # fewer may lie at midnight by chance
+ROWS_MIN = 20  # fewer may be at midnight by chance
 DAY_END = "interval 1 day - interval 1 microsecond"
 
 
 def may_be_dates(table: Table) -> bool:
-    """Whether a table has an occurred instant, and a ``loaded_at`` that can say when a row was known."""
+    """Whether a table has an occurred instant, and a ``loaded_at`` for the instant a row was known."""
     return table.occurred is not None and RECORDED in table.names
 
 
 def has_only_dates(connection: duckdb.DuckDBPyConnection, relation: str, table: Table, zone: str) -> bool:
-    """Whether every occurred instant lies at midnight of the zone, and no row says when it was loaded."""
-    local = in_zone(str(table.occurred), zone)
+    """Whether every occurred instant is at midnight of the zone, and no row has ``loaded_at``."""
+    local = from_utc(str(table.occurred), zone)
     query = f"""
         select count(*), count(*) filter ({local} = date_trunc('day', {local})), count({RECORDED})
         from {relation} where {table.occurred} is not null
@@ -35,32 +35,18 @@ def has_only_dates(connection: duckdb.DuckDBPyConnection, relation: str, table: 
 
 
 def known_at_day_end(table: Table, zone: str) -> str:
-    """SQL for ``loaded_at``: as delivered, else the last microsecond of the occurred day, in UTC."""
+    """SQL for ``loaded_at``: the delivered one, else the last microsecond of the occurred day, in UTC."""
     occurred = str(table.occurred)
-    day_end = f"date_trunc('day', {in_zone(occurred, zone)}) + {DAY_END}"
-    return f"coalesce({RECORDED}, {to_utc(day_end, zone)})"
-
-
-def in_zone(instant: str, zone: str) -> str:
-    """SQL for a UTC instant as the clocks of ``zone`` showed it."""
-    if (offset := parse_offset(zone)) is not None:
-        return f"({instant} + interval {int(offset.total_seconds())} second)"
-    return f"(({instant} at time zone 'UTC') at time zone {literal(zone)})"
-
-
-def to_utc(local: str, zone: str) -> str:
-    """SQL for what the clocks of ``zone`` showed, as a UTC instant."""
-    if (offset := parse_offset(zone)) is not None:
-        return f"(({local}) - interval {int(offset.total_seconds())} second)"
-    return f"((({local}) at time zone {literal(zone)}) at time zone 'UTC')"
+    day_end = f"date_trunc('day', {from_utc(occurred, zone)}) + {DAY_END}"
+    return f"coalesce({RECORDED}, {to_utc(f'({day_end})', zone)})"
 
 
 def note_on_dates(connection: duckdb.DuckDBPyConnection, table: Table, file: Path, zone: str) -> str | None:
-    """A hint where a table looks like dates, and nothing says when its rows were known."""
+    """A hint if a table seems to have dates only, and no row says when it was known."""
     if not may_be_dates(table) or not file.exists():
         return None
     rows = connection.execute(f"select count(*) from {parquet([file])}").fetchall()[0][0]
-    if rows < FEWEST_ROWS or not has_only_dates(connection, parquet([file]), table, zone):
+    if rows < ROWS_MIN or not has_only_dates(connection, parquet([file]), table, zone):
         return None
     return (
         f"every {table.occurred} of {table.name} is at midnight, so it may be a date without a time of day: "

@@ -1,7 +1,7 @@
 """The raw tables as the dbt project declares them, in ``models/staging/sources.yml``.
 
-Comes in: the source ``raw``, each table with its columns and, under ``meta``, what docs/own-tables.md
-explains. Goes out: the ``Table``s in the order of the file, or an error that names line and remedy.
+The source ``raw`` comes in, with the columns of each table and the ``meta`` of docs/own-tables.md; the
+``Table``s in the order of the file go out, or an error with line and remedy.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ import yaml
 from annotated_types import MinLen
 
 from ml.common.paths import ROOT
-from ml.common.yaml_settings import Says, is_printable, read_settings, read_yaml, wrong
+from ml.common.yaml_settings import Says, is_printable, problem_error, read_settings, read_yaml
 from ml.ingest.contract import DELETED, Column, Kind, Reference, Table
 
 SOURCES = Path("models", "staging", "sources.yml")
 SOURCE = "raw"
-# What the ingest itself writes beside the tables it reads.
+# Tables that the ingest writes, beside those it reads.
 WRITTEN_BY_INGEST = frozenset({"rejected_rows"})
 KINDS = {
     "varchar": Kind.TEXT,
@@ -40,7 +40,7 @@ Flag = Annotated[bool, Says("true or false")]
 
 @dataclass(frozen=True)
 class TableMeta:
-    """What may stand under ``meta`` of a table."""
+    """The keys under ``meta`` of a table."""
 
     key: Names
     recorded_at: Name
@@ -54,7 +54,7 @@ class TableMeta:
 
 @dataclass(frozen=True)
 class ColumnMeta:
-    """What may stand under ``meta`` of a column."""
+    """The keys under ``meta`` of a column."""
 
     required: Flag = False
     range: Range | None = None
@@ -71,7 +71,7 @@ def raw_tables(project: Path | None = None) -> tuple[Table, ...]:
         A declaration is not usable; the message names file and line.
     """
     file = (project or ROOT / "dbt_project") / SOURCES
-    return parsed(file, file.stat().st_mtime_ns if file.exists() else 0)
+    return read_declarations(file, file.stat().st_mtime_ns if file.exists() else 0)
 
 
 def raw_table(name: str) -> Table:
@@ -80,7 +80,7 @@ def raw_table(name: str) -> Table:
 
 
 def parent_of(table: Table) -> Table | None:
-    """The table whose rows name the customers of ``table``, where it does not do so itself."""
+    """The table whose rows name the customers of ``table``; None if ``table`` itself does."""
     return raw_table(table.reference.table) if table.reference and not table.customer else None
 
 
@@ -90,7 +90,7 @@ def customers_table() -> Table:
 
 
 @lru_cache(maxsize=4)
-def parsed(file: Path, _written: int) -> tuple[Table, ...]:
+def read_declarations(file: Path, _written: int) -> tuple[Table, ...]:
     """The tables declared in ``file``, read once for as long as it stays the same."""
     nodes = [node for node in table_nodes(read_yaml(file)) if name_of(node) not in WRITTEN_BY_INGEST]
     declarations = [Declaration(str(file), node) for node in nodes]
@@ -98,13 +98,13 @@ def parsed(file: Path, _written: int) -> tuple[Table, ...]:
     by_name = {table.name: table for table in tables}
     for declaration, table in zip(declarations, tables, strict=True):
         declaration.check_reference(table, by_name)
-    of_customers = [table for table in tables if table.is_of_customers]
-    if len(of_customers) != 1:
-        found = ", ".join(table.name for table in of_customers) or "none"
-        raise wrong(
+    customer_tables = [table for table in tables if table.is_of_customers]
+    if len(customer_tables) != 1:
+        names = ", ".join(table.name for table in customer_tables) or "none"
+        raise problem_error(
             str(file),
             nodes[0] if nodes else yaml.ScalarNode("", ""),
-            f"one table describes the customers, and has no references; here it is {found}",
+            f"one table describes the customers, and has no references; here it is {names}",
             "add references to the others",
         )
     return tuple(tables)
@@ -119,19 +119,19 @@ def table_nodes(root: yaml.Node | None) -> list[yaml.Node]:
 
 
 def child(node: yaml.Node | None, key: str) -> yaml.Node | None:
-    """What stands under ``key``, if anything does."""
+    """The node under ``key``, if there is one."""
     if not isinstance(node, yaml.MappingNode):
         return None
     return next((value for name, value in node.value if name.value == key), None)
 
 
 def items(node: yaml.Node | None) -> list[yaml.Node]:
-    """The entries of a list; none where there is no list."""
+    """The entries of a list; none if the node is no list."""
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def name_of(node: yaml.Node) -> str:
-    """What stands under ``name``."""
+    """The value of ``name``; empty if there is none."""
     name = child(node, "name")
     return str(name.value) if name is not None else ""
 
@@ -149,58 +149,62 @@ class Declaration:
     node: yaml.Node
 
     def table(self) -> Table:
-        """The table that the entry declares; what it refers to is checked later."""
+        """The table that the entry declares; its reference is checked later."""
         meta = meta_of(self.node)
         if meta is None:
-            raise wrong(
+            raise problem_error(
                 self.file,
                 self.node,
                 f"the table {name_of(self.node)} declares no meta",
                 "add meta with key, recorded_at and what else docs/own-tables.md names",
             )
-        stated, _ = read_settings(as_lists(meta), TableMeta, self.file, f"{name_of(self.node)}.")
+        values, _ = read_settings(as_lists(meta), TableMeta, self.file, f"{name_of(self.node)}.")
         for name in ("key", "recorded_at"):
-            if name not in stated:
-                raise wrong(self.file, meta, f"{name_of(self.node)} declares no {name}", f"add {name}")
-        declared = TableMeta(**stated)
-        columns = tuple(self.columns(declared))
-        self.check_columns(declared, columns, meta)
-        references = tuple((declared.references or {}).items())
+            if name not in values:
+                raise problem_error(
+                    self.file, meta, f"{name_of(self.node)} declares no {name}", f"add {name}"
+                )
+        table_meta = TableMeta(**values)
+        columns = tuple(self.columns(table_meta))
+        self.check_columns(table_meta, columns, meta)
+        references = tuple((table_meta.references or {}).items())
         if len(references) > 1:
-            raise wrong(self.file, meta, "references names two tables", "name the one it belongs to")
+            raise problem_error(self.file, meta, "references names two tables", "name the one it belongs to")
         return Table(
             name=name_of(self.node),
             columns=columns,
-            key=declared.key,
-            version=declared.recorded_at,
-            customer=declared.customer_key,
-            occurred=declared.occurred_at,
+            key=table_meta.key,
+            version=table_meta.recorded_at,
+            customer=table_meta.customer_key,
+            occurred=table_meta.occurred_at,
             fixed=tuple(
                 dict.fromkeys(
                     [
-                        *filter(None, (declared.customer_key, declared.occurred_at) if references else ()),
-                        *declared.fixed,
+                        *filter(
+                            None, (table_meta.customer_key, table_meta.occurred_at) if references else ()
+                        ),
+                        *table_meta.fixed,
                     ]
                 )
             ),
-            ordered=tuple((declared.later_instants or {}).items()),
+            ordered=tuple((table_meta.later_instants or {}).items()),
             reference=Reference(*references[0]) if references else None,
-            required=not declared.optional,
+            required=not table_meta.optional,
         )
 
-    def columns(self, declared: TableMeta) -> Iterator[Column]:
-        """The declared columns, and ``deleted_at``, which may stand in any table."""
-        required = {*declared.key, declared.customer_key, declared.occurred_at}
+    def columns(self, table_meta: TableMeta) -> Iterator[Column]:
+        """The declared columns, and ``deleted_at``, which any table may have."""
+        required = {*table_meta.key, table_meta.customer_key, table_meta.occurred_at}
         names = set()
         for node in items(child(self.node, "columns")):
             name, type_node = name_of(node), child(node, "data_type")
-            written = "" if type_node is None else str(type_node.value)
-            kind = KINDS.get(written.lower().replace(" ", ""))
+            type_name = "" if type_node is None else str(type_node.value)
+            kind = KINDS.get(type_name.lower().replace(" ", ""))
             if kind is None:
-                raise wrong(
+                raise problem_error(
                     self.file,
                     type_node or node,
-                    f"{name_of(self.node)}.{name} has the data_type {written or 'of nothing'}",
+                    f"{name_of(self.node)}.{name} has the data_type {type_name or 'of nothing'}",
                     f"it must be one of {', '.join(KINDS)}",
                 )
             meta, _ = read_settings(meta_of(node), ColumnMeta, self.file, f"{name_of(self.node)}.{name}.")
@@ -209,22 +213,26 @@ class Declaration:
         if DELETED not in names:
             yield Column(DELETED, Kind.INSTANT)
 
-    def check_columns(self, declared: TableMeta, columns: tuple[Column, ...], meta: yaml.Node) -> None:
-        """Every column that ``meta`` names is declared, and its instants are instants."""
+    def check_columns(self, table_meta: TableMeta, columns: tuple[Column, ...], meta: yaml.Node) -> None:
+        """Check that every column in ``meta`` is declared, and that its instants are instants."""
         kinds = {column.name: column.kind for column in columns}
-        pairs = (declared.later_instants or {}).items()
-        instants = [declared.recorded_at, declared.occurred_at, *(name for pair in pairs for name in pair)]
-        others = [*declared.key, declared.customer_key, *declared.fixed, *(declared.references or {})]
+        pairs = (table_meta.later_instants or {}).items()
+        instants = [
+            table_meta.recorded_at,
+            table_meta.occurred_at,
+            *(name for pair in pairs for name in pair),
+        ]
+        others = [*table_meta.key, table_meta.customer_key, *table_meta.fixed, *(table_meta.references or {})]
         for name in filter(None, [*instants, *others]):
             if name not in kinds:
-                near = get_close_matches(name, kinds, 1)
-                remedy = f"did you mean {near[0]}?" if near else f"declared are {', '.join(kinds)}"
-                raise wrong(
+                similar = get_close_matches(name, kinds, 1)
+                remedy = f"did you mean {similar[0]}?" if similar else f"declared are {', '.join(kinds)}"
+                raise problem_error(
                     self.file, line_of(meta, name), f"{name_of(self.node)} has no column {name}", remedy
                 )
             if name in instants and kinds[name] is not Kind.INSTANT:
                 remedy = "declare its data_type timestamp"
-                raise wrong(
+                raise problem_error(
                     self.file,
                     line_of(meta, name),
                     f"{name_of(self.node)}.{name} is no instant",
@@ -232,31 +240,31 @@ class Declaration:
                 )
 
     def check_reference(self, table: Table, by_name: dict[str, Table]) -> None:
-        """What the table refers to is declared, with that key, and leads to a customer."""
+        """Check that the referenced table is declared, has that key, and leads to a customer."""
         if table.reference is None:
             return
         node = meta_of(self.node) or self.node
         other = by_name.get(table.reference.table)
-        at = line_of(child(node, "references") or node, table.reference.column)
+        reference_node = line_of(child(node, "references") or node, table.reference.column)
         if other is None:
             known = ", ".join(name for name in by_name if name != table.name)
-            raise wrong(
+            raise problem_error(
                 self.file,
-                at,
+                reference_node,
                 f"{table.name} refers to {table.reference.table}, which is not declared",
                 f"declared are {known}",
             )
         if other.key != (table.reference.column,):
-            raise wrong(
+            raise problem_error(
                 self.file,
-                at,
+                reference_node,
                 f"{table.reference.column} of {table.name} is not the key of {other.name}",
                 f"refer to it by {', '.join(other.key)}",
             )
         if table.customer is None and other.customer is None:
-            raise wrong(
+            raise problem_error(
                 self.file,
-                at,
+                reference_node,
                 f"neither {table.name} nor {other.name} names the customer",
                 "declare the customer_key of one of them",
             )
@@ -266,10 +274,12 @@ def line_of(node: yaml.Node, text: str) -> yaml.Node:
     """The first node below ``node`` that is ``text``; else itself."""
     if isinstance(node, yaml.ScalarNode):
         return node
-    parts: list[Any] = node.value
-    flat = [each for part in parts for each in (part if isinstance(part, tuple) else (part,))]
-    found = (line_of(each, text) for each in flat)
-    return next((each for each in found if each.value == text), node)
+    children: list[Any] = node.value
+    nodes = [
+        child_node for entry in children for child_node in (entry if isinstance(entry, tuple) else (entry,))
+    ]
+    matches = (line_of(child_node, text) for child_node in nodes)
+    return next((child_node for child_node in matches if child_node.value == text), node)
 
 
 def as_lists(meta: yaml.Node) -> yaml.Node:

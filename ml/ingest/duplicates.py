@@ -1,7 +1,7 @@
-"""Rows of one key against one another: conflicting copies, and versions that change what may not change.
+"""Conflicts between rows of one key: differing duplicates, and versions that change a fixed column.
 
-Comes in: ``read_<table>``. Goes out: ``refused_<table>`` (file, row, reason). Only rows without a fault of
-their own are looked at, and only keys whose rows are not all alike.
+``read_<table>`` comes in, ``refused_<table>`` (file, row, reason) goes out. Only rows without a fault of
+their own count, and only keys whose rows are not all alike.
 """
 
 import duckdb
@@ -10,8 +10,9 @@ from ml.common.sql import literal
 from ml.ingest.checks import FAULT
 from ml.ingest.contract import Table
 
-# Contents are compared by 64 bit hashes, to keep all this narrow: that two rows of one key differ and hash
-# alike is as good as impossible. Earlier rows are probed with the new keys, not the other way round.
+# Contents are compared by 64-bit hashes, which saves memory: two rows of one key that differ and have the
+# same hash are practically impossible. Earlier rows are probed with the new keys, because there are fewer of
+# these.
 DISPUTED = """
 create table disputed_{name} as
 select {key}
@@ -29,7 +30,7 @@ EARLIER_HASHES = """
     from {earlier} semi join (from read_{name} where {FAULT} is null) using ({key})
 """
 
-# Rows of earlier loads come first: they are the ones that stay.
+# Rows of earlier loads come first, because they stay.
 REFUSED = """
 create table refused_{name} as
 with contested as (
@@ -63,15 +64,15 @@ where content is distinct from first_content and arrival = {arrival_now}
 EARLIER, NOW = 0, 1
 
 
-def refuse_copies(connection: duckdb.DuckDBPyConnection, table: Table, earlier: str | None) -> str:
-    """Find the rows that contradict another of their key; the name of the table that holds them.
+def find_conflicts(connection: duckdb.DuckDBPyConnection, table: Table, earlier: str | None) -> str:
+    """Find the rows in conflict with another of their key; return the name of their table.
 
     Parameters
     ----------
     earlier : str, optional
         Relation of the rows loaded before, when this ingest appends to them.
     """
-    words = {
+    fields = {
         "name": table.name,
         "key": ", ".join(table.key),
         "columns": ", ".join(table.names),
@@ -87,16 +88,16 @@ def refuse_copies(connection: duckdb.DuckDBPyConnection, table: Table, earlier: 
         "changed": ", ".join(change_of(name) for name in table.fixed) or "null",
         "conflict": literal(f"conflicting copy of {', '.join(table.key)}"),
     }
-    words["earlier_hashes"] = EARLIER_HASHES.format(**words) if earlier else ""
-    connection.execute(DISPUTED.format(**words))
-    connection.execute(REFUSED.format(**words))
+    fields["earlier_hashes"] = EARLIER_HASHES.format(**fields) if earlier else ""
+    connection.execute(DISPUTED.format(**fields))
+    connection.execute(REFUSED.format(**fields))
     return f"refused_{table.name}"
 
 
 def change_of(name: str) -> str:
-    """The reason, where a later version changes ``name``; a copy of the first is left to the next step."""
-    changed = f"version <> first_version and {name} <> first_{name}"
-    return f"case when {changed} then {literal(f'version changes {name}')} end"
+    """The reason if a later version changes ``name``; the next step handles duplicates of the first."""
+    is_changed = f"version <> first_version and {name} <> first_{name}"
+    return f"case when {is_changed} then {literal(f'version changes {name}')} end"
 
 
 def earlier_rows(table: Table, earlier: str | None) -> str:

@@ -1,4 +1,4 @@
-"""For each reason the text it was met with most often, where that first stands, and what to do about it."""
+"""An example for each reason: its most frequent text, the first row with it, and a hint."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import duckdb
 
 from ml.common.sql import literal
-from ml.ingest.batch import Part
+from ml.ingest.batch import Batch
 from ml.ingest.contract import Kind, Table
 from ml.ingest.declaration import raw_table
 from ml.ingest.hints import hint_about
 
-# A line of a message has room for this much of a value.
+# A value up to this length leaves room for its row and hint in a line of a message.
 TEXT_SHOWN = 60
 BETWEEN_REASONS = "; "
 
-# Rows are in the order of files and rows, so that the first of them is shown.
+# The first row in the order of files and rows is shown.
 COMMONEST = """
 select text, min({{'file': file, 'row': row}}) as first
 from (select {text} as text, file, row from rejected where {with_reason})
@@ -26,42 +26,42 @@ limit 1
 
 
 def find_examples(
-    connection: duckdb.DuckDBPyConnection, reasons: dict[str, int], parts: dict[str, list[Part]]
+    connection: duckdb.DuckDBPyConnection, reasons: dict[str, int], batches: dict[str, list[Batch]]
 ) -> list[dict[str, Any]]:
     """An example of each of ``reasons``, as ``count_reasons`` names them.
 
     Returns
     -------
     list of dict
-        ``reason``, ``rows``, ``text`` (None where the value is not there, or the row is broken), ``file``,
-        ``row`` and ``hint`` (or None).
+        ``reason``, ``rows``, ``text`` (None if the value is missing, or the row is broken), ``file``, ``row``
+        and ``hint`` (or None).
     """
     return [
-        find_example(connection, reason, rows, parts[reason.partition(": ")[0]])
+        find_example(connection, reason, rows, batches[reason.partition(": ")[0]])
         for reason, rows in reasons.items()
     ]
 
 
 def find_example(
-    connection: duckdb.DuckDBPyConnection, name: str, rows: int, parts: Iterable[Part]
+    connection: duckdb.DuckDBPyConnection, name: str, rows: int, batches: Iterable[Batch]
 ) -> dict[str, Any]:
     """An example of one reason."""
     table_name, _, reason = name.partition(": ")
     table = raw_table(table_name)
     column = column_of(table, reason)
     split = f"list_contains(string_split(reason, {literal(BETWEEN_REASONS)}), {literal(reason)})"
-    words = {
-        "text": raw_text(column, parts) if column else "null",
+    fields = {
+        "text": raw_text(column, batches) if column else "null",
         "with_reason": f'"table" = {literal(table_name)} and {split}',
     }
-    ((text, first),) = connection.execute(COMMONEST.format(**words)).fetchall()
-    kind = next((known.kind for known in table.columns if known.name == column), Kind.TEXT)
+    ((text, first),) = connection.execute(COMMONEST.format(**fields)).fetchall()
+    kind = next((declared.kind for declared in table.columns if declared.name == column), Kind.TEXT)
     hint = hint_about(reason, kind, text) if text is not None else None
     return {"reason": name, "rows": rows, "text": text, **first, "hint": hint}
 
 
 def column_of(table: Table, reason: str) -> str | None:
-    """The column that a reason is about; None for a line that is no row."""
+    """The column of a reason; None for a line that is no row."""
     if table.reference and reason == table.reference.reason:
         return table.reference.column
     if reason.startswith("conflicting copy of"):
@@ -70,12 +70,14 @@ def column_of(table: Table, reason: str) -> str | None:
     return name if name in table.names else None
 
 
-def raw_text(column: str, parts: Iterable[Part]) -> str:
-    """The SQL for a raw value in the content of a rejected row, whatever the part calls its column.
+def raw_text(column: str, batches: Iterable[Batch]) -> str:
+    """The SQL for a raw value in the content of a rejected row, under any of its names in the batches.
 
-    A row of an earlier ingest may come from no part of this one; the contract's name is tried last.
+    A row of an earlier ingest may have another name; the contract's name is tried last.
     """
-    names = dict.fromkeys([*(part.columns[column][0] for part in parts if column in part.columns), column])
+    names = dict.fromkeys(
+        [*(batch.columns[column][0] for batch in batches if column in batch.columns), column]
+    )
     pointers = [literal("/" + name.replace("~", "~0").replace("/", "~1")) for name in names]
     return f"coalesce({', '.join(f'content ->> {pointer}' for pointer in pointers)})"
 
@@ -89,6 +91,6 @@ def example_text(example: dict[str, Any]) -> str:
 
 
 def quoted_text(text: str) -> str:
-    """A value as a message shows it: on one line, and not all of a long one."""
-    cut = text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…"
-    return "'" + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in cut) + "'"
+    """A value for a message: on one line, and shortened."""
+    shortened = text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…"
+    return "'" + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in shortened) + "'"

@@ -1,4 +1,4 @@
-"""What a file's name says: which table, which format, or that a writer left it for itself."""
+"""What a file's name says: its table, its format, or that a writer left it for itself."""
 
 import difflib
 import re
@@ -10,7 +10,7 @@ CSV = tuple(ending + packing for ending in (".csv", ".tsv") for packing in ("", 
 JSON = tuple(ending + packing for ending in (".jsonl", ".ndjson", ".json") for packing in ("", *PACKINGS))
 READABLE = ".parquet, .csv, .tsv or .jsonl (plain, .gz or .zst)"
 
-# Endings a table's name may have before or after it; what is left of a file's name is its stem.
+# Endings of file names; the rest of a name is its stem.
 KNOWN_ENDINGS = {
     ".parquet", ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".avro", ".orc", ".xml",
     ".xls", ".xlsx", ".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4", ".snappy",
@@ -27,14 +27,14 @@ REMEDIES = {
 }
 CONVERT = "convert it to CSV or Parquet, or move it out of the folder"
 
-# Names that share this much of their letters with a table's look like a misspelt one: order, custmers.
-ALIKE = 0.8
-# Shorter pieces of a table's name are in too many words to be a hint.
-SHORTEST_HINT = 5
+# Names with this similarity (of difflib) to a table's may be misspelt: order, custmers.
+SIMILARITY_MIN = 0.8
+# Shorter parts of a table's name are in too many words to be a hint.
+HINT_LETTERS_MIN = 5
 
 
 def format_of(name: str) -> str | None:
-    """``parquet``, ``csv`` or ``json``, by the ending in any capitals; None when it is not read."""
+    """``parquet``, ``csv`` or ``json``, by the ending in any case; None if it is not read."""
     name = name.lower()
     if name.endswith(".parquet"):
         return "parquet"
@@ -58,7 +58,7 @@ def stem_of(name: str) -> str:
 
 
 def table_of(name: str, is_folder: bool) -> str | None:
-    """The raw table whose name a file or folder bears, in any capitals."""
+    """The raw table whose name a file or folder has, in any case."""
     names = {table.name for table in raw_tables()}
     bare = name.lower()
     if is_folder and not any(bare.endswith(ending) for ending in KNOWN_ENDINGS):
@@ -68,12 +68,17 @@ def table_of(name: str, is_folder: bool) -> str | None:
 
 
 def looks_like(name: str, inside: bool = True) -> str | None:
-    """The raw table that ``name`` nearly bears: ``order.csv``, ``Orders 2024.csv``; inside: ``my_orders``."""
+    """The raw table whose name is similar: ``order.csv``, ``Orders 2024.csv``; inside: ``my_orders``."""
     letters = re.sub("[^a-z]", "", stem_of(name))
     bare = {table.name.replace("_", ""): table.name for table in raw_tables()}
-    within = [word for word in bare if word in letters or (letters in word and len(letters) >= SHORTEST_HINT)]
-    near = difflib.get_close_matches(letters, bare, 1, ALIKE) or sorted(within, key=len)[-1:] * inside
-    return bare[near[0]] if near else None
+    containing = [
+        word for word in bare if word in letters or (letters in word and len(letters) >= HINT_LETTERS_MIN)
+    ]
+    matches = (
+        difflib.get_close_matches(letters, bare, 1, SIMILARITY_MIN)
+        or sorted(containing, key=len)[-1:] * inside
+    )
+    return bare[matches[0]] if matches else None
 
 
 def is_own(inner: str) -> bool:
@@ -84,6 +89,6 @@ def is_own(inner: str) -> bool:
 
 
 def remedy_of(name: str) -> str:
-    """What to do with a file that is in no format that is read."""
+    """The remedy for a file of an unknown format."""
     name = name.lower()
     return next((remedy for endings, remedy in REMEDIES.items() if name.endswith(endings)), CONVERT)

@@ -1,4 +1,4 @@
-"""What a text that could not be read probably is, and what to write instead."""
+"""Hints for texts that could not be read: what they probably are, and what to write instead."""
 
 import re
 from collections.abc import Callable
@@ -20,16 +20,16 @@ EPOCH_UNITS |= {19: ("nanoseconds", 10**9)}
 Sentence = str | Callable[[re.Match[str]], str]
 
 
-def serial(found: re.Match[str]) -> str:
-    """A day as spreadsheets count it."""
-    day = SPREADSHEET_EPOCH + timedelta(days=int(found[1]))
+def serial(match: re.Match[str]) -> str:
+    """The day of a spreadsheet's serial number."""
+    day = SPREADSHEET_EPOCH + timedelta(days=int(match[1]))
     return f"a spreadsheet's number of a day ({day}): format the column as YYYY-MM-DD before it is exported"
 
 
-def epoch(found: re.Match[str]) -> str:
-    """An instant as a number since 1970."""
-    unit, parts = EPOCH_UNITS[len(found[1])]
-    instant = datetime.fromtimestamp(int(found[1]) // parts, UTC)
+def epoch(match: re.Match[str]) -> str:
+    """The instant of a number since 1970."""
+    unit, factor = EPOCH_UNITS[len(match[1])]
+    instant = datetime.fromtimestamp(int(match[1]) // factor, UTC)
     return f"{unit} since 1970 ({instant:%Y-%m-%dT%H:%M:%SZ}): write ISO 8601"
 
 
@@ -77,7 +77,7 @@ HINTS: tuple[tuple[tuple[Kind, ...], str, Sentence], ...] = (
 
 
 UNKNOWN, BEFORE, LATER = "unknown", "is before", "is later than this ingest"
-# The zeros of databases and of Unix, where nothing was meant.
+# The zero dates of databases and of Unix, which mean no date.
 ZEROS = re.compile(r"(?:1900|1970)-01-01(?:\D.*)?")
 MEANS_NEVER = "a date that means never: leave the value empty"
 MIDNIGHT = "a day alone is its first instant: give the time of day"
@@ -85,7 +85,7 @@ ZONE = "if instants are those of a zone ahead of UTC, give --timezone"
 
 
 def hint_about(reason: str, kind: Kind, text: str) -> str | None:
-    """What to do about ``text``, which was rejected for ``reason``; None where nothing is known of it."""
+    """The hint for ``text`` that was rejected for ``reason``; None if there is none."""
     if LATER in reason:
         return ZONE
     if reason.startswith(UNKNOWN) and re.fullmatch(r"[0-9]+\.0+", text):
@@ -98,8 +98,8 @@ def hint_about(reason: str, kind: Kind, text: str) -> str | None:
 
 
 def hint_for(kind: Kind, text: str) -> str | None:
-    """What to do about ``text``, which is no value of ``kind``; None where nothing is known of it."""
+    """The hint for ``text`` that is no value of ``kind``; None if there is none."""
     for kinds, pattern, sentence in HINTS:
-        if kind in kinds and (found := re.fullmatch(pattern, text.strip(), re.IGNORECASE)):
-            return sentence if isinstance(sentence, str) else sentence(found)
+        if kind in kinds and (match := re.fullmatch(pattern, text.strip(), re.IGNORECASE)):
+            return sentence if isinstance(sentence, str) else sentence(match)
     return None

@@ -1,6 +1,6 @@
-"""JSON into CSV: files of one object a line, or of one array of objects, as copies that are read like CSV.
+"""JSON as CSV: files of one object per line, or of one array of objects, are copied to CSV.
 
-Numbers are copied as they are written, so that no digit of an amount or of a long number is lost.
+Numbers are copied as text, so that no digit of an amount or of a long number is lost.
 """
 
 import csv
@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from ml.common.errors import SourceError
 from ml.ingest.broken_lines import NO_OBJECT, UNCLOSED, muted
-from ml.ingest.packed import opened
+from ml.ingest.packed import open_unpacked
 
 DELIMITER = ","
 # More than the blanks before the first object.
@@ -20,22 +20,22 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Number(str):
-    """A number as the file writes it."""
+    """A number as written in the file."""
 
     __slots__ = ()
 
 
-class Twins(dict[str, Any]):
-    """An object that has a name twice: which value holds, nobody can tell."""
+class DuplicateNames(dict[str, Any]):
+    """An object that has a name twice, so that its value is ambiguous."""
 
 
 def json_as_csv(path: Path, copy: Path, label: str) -> Path:
-    """Write the objects of ``path`` to ``copy``, with every name of any object as a column; ``copy``.
+    """Write the objects of ``path`` to ``copy``, with every name as a column; return ``copy``.
 
     Raises
     ------
     SourceError
-        It holds no object, or an array that is not whole.
+        It has no object, or an array that is not whole.
     """
     names = sorted({name for row in read_rows(path, label) if isinstance(row, dict) for name in row})
     if not names:
@@ -53,18 +53,18 @@ def json_as_csv(path: Path, copy: Path, label: str) -> Path:
 
 
 def read_rows(path: Path, label: str) -> Iterator[dict[str, Any] | bytes]:
-    """Every row of ``path``: an object, or the text of what is none."""
-    with opened(path, label) as file:
+    """Every row of ``path``: an object, or the text of a row that is none."""
+    with open_unpacked(path, label) as file:
         is_array = file.read(START_BYTES).removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b"["
-    with opened(path, label) as file:
+    with open_unpacked(path, label) as file:
         rows = read_array(file, label) if is_array else read_lines(file)
         for value, text in rows:
-            is_row = isinstance(value, dict) and not isinstance(value, Twins)
+            is_row = isinstance(value, dict) and not isinstance(value, DuplicateNames)
             yield value if is_row else text
 
 
 def read_lines(file: IO[bytes]) -> Iterator[tuple[Any, bytes]]:
-    """Every line that is not blank: its value (None where it is no JSON) and its text."""
+    """Every line that is not blank: its value (None if it is no JSON) and its text."""
     for number, line in enumerate(file):
         text = (line.removeprefix(BYTE_ORDER_MARK) if number == 0 else line).strip()
         if not text:
@@ -76,7 +76,7 @@ def read_lines(file: IO[bytes]) -> Iterator[tuple[Any, bytes]]:
 
 
 def read_array(file: IO[bytes], label: str) -> Iterator[tuple[Any, bytes]]:
-    """Every element of the array that ``file`` is: its value and its text."""
+    """Every element of the array in ``file``: its value and its text."""
     try:
         values = DECODER.decode(file.read().decode("utf-8-sig").strip())
     except (ValueError, RecursionError) as error:
@@ -87,18 +87,18 @@ def read_array(file: IO[bytes], label: str) -> Iterator[tuple[Any, bytes]]:
 
 def whole_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object from its names and values."""
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else Twins(found)
+    values = dict(pairs)
+    return values if len(values) == len(pairs) else DuplicateNames(values)
 
 
 def text_of(value: Any) -> str:
-    """A value as a cell of a CSV file: texts and numbers as they are, all else as JSON."""
+    """A value as a cell of a CSV file: texts and numbers unchanged, all else as JSON."""
     text = value if isinstance(value, str) else json_text(value)
     return text.replace("\0", r"\u0000")
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON, its numbers as they were."""
+    """A value as JSON, its numbers unchanged."""
     if isinstance(value, dict):
         return (
             "{" + ", ".join(f"{json.dumps(name)}: {json_text(inner)}" for name, inner in value.items()) + "}"

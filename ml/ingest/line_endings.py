@@ -1,6 +1,6 @@
-"""Rows of one CSV file that end in several ways, as files do that were put together from others.
+"""CSV files with several line endings, as in files that were concatenated from others.
 
-DuckDB reads files whose rows all end alike; of the others it is handed a copy.
+DuckDB reads files whose rows all end alike; it gets a copy of the others.
 """
 
 import mmap
@@ -11,14 +11,14 @@ from typing import IO
 from ml.common.errors import SourceError
 from ml.ingest.broken_lines import row_pattern
 from ml.ingest.file_names import packing_of
-from ml.ingest.packed import opened, unpack
+from ml.ingest.packed import open_unpacked, unpack
 
-BLOCK = 1 << 24
+BLOCK = 1 << 24  # bytes of one read: few calls, and little memory
 RETURN, NEW_LINE = b"\r", b"\n"
 
 
 def is_uneven(lines: IO[bytes]) -> bool:
-    """Whether there are line ends of more than one kind, within quotes or not."""
+    """Whether there are several line endings, within quotes or not."""
     both = new_lines = returns = 0
     before = b""
     while block := lines.read(BLOCK):
@@ -35,20 +35,20 @@ def write_even(text: mmap.mmap, copy: IO[bytes], delimiter: str, label: str) -> 
     Returns
     -------
     bool
-        Whether rows ended in several ways; if not, the file is good as it is.
+        Whether rows had several line endings; if not, no copy is needed.
 
     Raises
     ------
     SourceError
-        A carriage return stands in the middle of a row, outside quotes; or a quote is wrong.
+        A carriage return is in the middle of a row, outside quotes; or a quote is wrong.
     """
     row = re.compile(row_pattern(delimiter, "*+").pattern + rb"(\r\n|\n|\r|\Z)")
     ends: dict[bytes, int] = {}
     at = 0
-    while at < len(text) and (whole := row.match(text, at)):
-        ends.setdefault(whole[1], whole.start(1))
-        copy.write(text[at : whole.start(1)] + NEW_LINE)
-        at = whole.end()
+    while at < len(text) and (row_match := row.match(text, at)):
+        ends.setdefault(row_match[1], row_match.start(1))
+        copy.write(text[at : row_match.start(1)] + NEW_LINE)
+        at = row_match.end()
     if at < len(text):
         raise SourceError(f"{label} cannot be read: a quote in it hides the rows after it")
     ends.pop(b"", None)
@@ -61,15 +61,15 @@ def write_even(text: mmap.mmap, copy: IO[bytes], delimiter: str, label: str) -> 
     return len(ends) > 1
 
 
-def evened(path: Path, copy: Path, delimiter: str, label: str) -> Path:
-    """``path``, whose quotes are right, or a copy whose rows all end alike."""
-    with opened(path, label) as lines:
+def with_even_line_ends(path: Path, copy: Path, delimiter: str, label: str) -> Path:
+    """``path``, whose quotes are right, or a copy with one line ending."""
+    with open_unpacked(path, label) as lines:
         if not is_uneven(lines):
             return path
     plain = path
     if packing_of(path.name) != "none":
         plain = unpack(path, copy.with_suffix(".unpacked"), label)
-    with plain.open("rb") as file, copy.open("wb") as written:
+    with plain.open("rb") as file, copy.open("wb") as output:
         text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        is_needed = write_even(text, written, delimiter, label)
+        is_needed = write_even(text, output, delimiter, label)
     return copy if is_needed else path

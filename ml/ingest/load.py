@@ -1,4 +1,4 @@
-"""One load from its source to what readers see: fill, judge, record, publish.
+"""One load from its source to publication: read and check tables, write the manifest, publish.
 
 raw/load-000002.unfinished/ -> raw/load-000002/{<table>,rejected_rows}/*.parquet, load.json -> raw/current
 """
@@ -19,21 +19,21 @@ from ml.home.layout import Home, numbered, publish
 from ml.home.leases import finish_removals, remove
 from ml.ingest.batch import rows_of
 from ml.ingest.change_log import note_on_change_log
-from ml.ingest.clocks import arrival_of_orders, notes_on_clocks, table_clocks
+from ml.ingest.clocks import describe_clocks
 from ml.ingest.dates import note_on_dates
 from ml.ingest.declaration import raw_tables
 from ml.ingest.examples import example_text, find_examples
-from ml.ingest.manifest import Counts, make_record, read_record, write_record
+from ml.ingest.manifest import Counts, make_load_manifest, read_load_manifest, write_load_manifest
 from ml.ingest.rejected import count_reasons, count_waiting, write_rejected
 from ml.ingest.sources import Source, open_source, require_tables
-from ml.ingest.staging_database import Load, unfinished
-from ml.ingest.tables import Filled, fill, link_earlier
-from ml.ingest.waiting import Again, moved_to_now, note_on, take_from_rejected
+from ml.ingest.staging_database import Load, unfinished_load
+from ml.ingest.tables import LoadResult, link_earlier, load_tables
+from ml.ingest.waiting import Retried, note_on_waiting, remove_from_rejected, without_retried
 
-LOADS_KEPT = 2
+LOADS_TO_KEEP = 2  # the current one, and the one before for a rollback by hand
 REJECTED = "rejected_rows"
 LAST_FAILURE = "rejected-last-failure.parquet"
-REASONS_SHOWN = 3
+REASONS_SHOWN = 3  # of a table, in one message
 
 
 def ingest(
@@ -46,7 +46,7 @@ def ingest(
     dates_known: str | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Load raw tables, check every row, and publish what holds.
+    """Load raw tables, check every row, and publish the accepted ones.
 
     Parameters
     ----------
@@ -87,40 +87,44 @@ def ingest(
     """
     if not 0 <= max_rejected <= 1:
         raise UsageError(f"--max-rejected is a share from 0 to 1, not {max_rejected:g}")
-    where = Home.at(home)
-    with where.writing("ingest"):
-        with unfinished(where, append, timezone, dates_known) as load:
-            found = open_source(source, load.connection)
+    home_ = Home.at(home)
+    with home_.writing("ingest"):
+        with unfinished_load(home_, append, timezone, dates_known) as load:
+            raw_source = open_source(source, load.connection)
             if not load.earlier:
-                require_tables(found)
-            for note in found.notes:
+                require_tables(raw_source)
+            for note in raw_source.notes:
                 progress.say(note)
-            filled = fill(load, found, progress)
+            result = load_tables(load, raw_source, progress)
             reasons = count_reasons(load.connection)
-            examples = find_examples(load.connection, reasons, filled.parts)
+            examples = find_examples(load.connection, reasons, result.batches)
             spans = find_spans(load)
-            marks = notes_on_change_logs(filled)
-            refuse_too_many(load, filled.counts, examples, max_rejected, where.raw / LAST_FAILURE, marks)
+            change_log_notes = notes_on_change_logs(result)
+            refuse_too_many(
+                load, result.counts, examples, max_rejected, home_.raw / LAST_FAILURE, change_log_notes
+            )
             link_earlier(load, REJECTED)
-            take_from_rejected(load, load.folder / REJECTED, list(filled.again.values()))
+            remove_from_rejected(load, load.folder / REJECTED, list(result.retried.values()))
             write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
-            record = make_record(describe(load, found, filled, reasons), earlier_record(load, filled))
-            record |= describe_clocks(load, record["data_clock"])
-            record["notes"] += [*marks, *notes_on_dates(load), *notes_on_waiting(filled)]
-            write_record(load.folder, record)
-        publish(where.raw / load.name)
-        (where.raw / LAST_FAILURE).unlink(missing_ok=True)
+            manifest = make_load_manifest(
+                describe(load, raw_source, result, reasons), earlier_manifest(load, result)
+            )
+            manifest |= describe_clocks(load.folder, manifest["data_clock"], load.connection)
+            manifest["notes"] += [*change_log_notes, *notes_on_dates(load), *notes_on_waiting(result)]
+            write_load_manifest(load.folder, manifest)
+        publish(home_.raw / load.name)
+        (home_.raw / LAST_FAILURE).unlink(missing_ok=True)
         with suppress(OSError):
-            prune(where)
-    this = record["ingests"][-1]
-    rejected_rows = where.raw / load.name / REJECTED / f"{load.name}.parquet"
+            prune(home_)
+    ingested = manifest["ingests"][-1]
+    rejected_rows = home_.raw / load.name / REJECTED / f"{load.name}.parquet"
     return {
-        **this,
+        **ingested,
         "rejected_rows": str(rejected_rows) if reasons else None,
         "examples": examples,
         "spans": spans,
-        **{name: record[name] for name in ("data_clock", "clocks", "orders_arrive", "notes")},
-        "total": record["tables"],
+        **{name: manifest[name] for name in ("data_clock", "clocks", "orders_arrive", "notes")},
+        "total": manifest["tables"],
     }
 
 
@@ -132,11 +136,11 @@ def refuse_too_many(
     evidence: Path,
     notes: Sequence[str],
 ) -> None:
-    """SourceError when too large a share of a table was rejected; the rejected rows stay in ``evidence``.
+    """Raise a SourceError if too large a share of a table was rejected; ``evidence`` has the rejected rows.
 
-    Notes that may say why are part of the sentence.
+    Notes on possible causes are part of the message.
     """
-    failed = [name for name, rows in counts.items() if is_too_much(load, name, rows, max_rejected)]
+    failed = [name for name, rows in counts.items() if exceeds_limit(load, name, rows, max_rejected)]
     if not failed:
         return
     write_rejected(load.connection, evidence)
@@ -147,11 +151,11 @@ def refuse_too_many(
     raise SourceError("; ".join([sentence, *notes]))
 
 
-def is_too_much(load: Load, name: str, rows: dict[str, int], max_rejected: float) -> bool:
-    """Whether a table lost more than the allowed share, or all of its rows.
+def exceeds_limit(load: Load, name: str, rows: dict[str, int], max_rejected: float) -> bool:
+    """Whether more than the allowed share of a table was rejected, or all of its rows.
 
-    Rows that wait for their customer or order are tried again with the next ``--append``, so there they may
-    be all that a table delivers.
+    Rows that wait for their customer or order are retried by the next ``--append``, so with it they may be
+    all rows of a table.
     """
     if rows["rejected"] > max_rejected * rows["read"]:
         return True
@@ -160,10 +164,12 @@ def is_too_much(load: Load, name: str, rows: dict[str, int], max_rejected: float
 
 
 def fault_of(name: str, rows: dict[str, int], examples: list[dict[str, Any]], max_rejected: float) -> str:
-    """What is wrong with one table, with its most frequent reasons."""
-    own = [example for example in examples if example["reason"].startswith(f"{name}: ")][:REASONS_SHOWN]
+    """The message about one table, with its most frequent reasons."""
+    table_examples = [example for example in examples if example["reason"].startswith(f"{name}: ")][
+        :REASONS_SHOWN
+    ]
     frequent = ", ".join(
-        f"{example['rows']:,} x {example['reason']} ({example_text(example)})" for example in own
+        f"{example['rows']:,} x {example['reason']} ({example_text(example)})" for example in table_examples
     )
     limit = f"at most {max_rejected:.1%} may" if rows["accepted"] else "and no row holds"
     return (
@@ -172,55 +178,59 @@ def fault_of(name: str, rows: dict[str, int], examples: list[dict[str, Any]], ma
     )
 
 
-def describe(load: Load, found: Source, filled: Filled, reasons: dict[str, int]) -> dict[str, Any]:
-    """What there is to say about this ingest."""
+def describe(load: Load, raw_source: Source, result: LoadResult, reasons: dict[str, int]) -> dict[str, Any]:
+    """The manifest of this ingest."""
     clock = newest_instant(load)
     return {
         "load_id": load.name,
-        "source": found.label,
+        "source": raw_source.label,
         "ingested_at": format_instant(load.rules.now),
         "timezone": load.rules.zone,
         "dates_known": load.dates_known,
         "appended_to": load.earlier.name if load.earlier else None,
-        "tables": {name: with_waiting(rows, filled.again[name]) for name, rows in filled.counts.items()},
+        "tables": {name: with_waiting(rows, result.retried[name]) for name, rows in result.counts.items()},
         "tried_again": {
-            name: {"waited": again.waited, "accepted": again.accepted}
-            for name, again in filled.again.items()
-            if again.waited
+            name: {"waited": retried.waited, "accepted": retried.accepted}
+            for name, retried in result.retried.items()
+            if retried.waited
         },
-        "files": found.files,
-        "not_read": found.not_read,
+        "files": raw_source.files,
+        "not_read": raw_source.not_read,
         "reasons": reasons,
-        "markers": filled.markers,
+        "markers": result.markers,
         "data_clock": format_instant(clock) if clock else None,
     }
 
 
-def with_waiting(counts: dict[str, int], again: Again) -> dict[str, int]:
-    """The counts of an ingest with the rows that had waited and are in now."""
-    more = {"read": again.accepted, "accepted": again.accepted}
-    return {name: rows + more.get(name, 0) for name, rows in counts.items()}
+def with_waiting(counts: dict[str, int], retried: Retried) -> dict[str, int]:
+    """The counts of an ingest, with the waiting rows that were accepted."""
+    added = {"read": retried.accepted, "accepted": retried.accepted}
+    return {name: rows + added.get(name, 0) for name, rows in counts.items()}
 
 
-def earlier_record(load: Load, filled: Filled) -> dict[str, Any] | None:
-    """The record of the load that is added to, without the rows that are in now."""
-    return moved_to_now(read_record(load.earlier), list(filled.again.values())) if load.earlier else None
+def earlier_manifest(load: Load, result: LoadResult) -> dict[str, Any] | None:
+    """The manifest of the load that is appended to, without the waiting rows accepted now."""
+    return (
+        without_retried(read_load_manifest(load.earlier), list(result.retried.values()))
+        if load.earlier
+        else None
+    )
 
 
-def notes_on_waiting(filled: Filled) -> list[str]:
-    """How many of the rows that waited are in now."""
-    notes = (note_on(table, filled.again[table.name]) for table in raw_tables())
+def notes_on_waiting(result: LoadResult) -> list[str]:
+    """Notes on the waiting rows that were accepted."""
+    notes = (note_on_waiting(table, result.retried[table.name]) for table in raw_tables())
     return [note for note in notes if note]
 
 
-def notes_on_change_logs(filled: Filled) -> list[str]:
-    """Columns that mark rows as deleted: how they are read, or that they are not."""
-    notes = (note_on_change_log(table.name, filled.parts[table.name]) for table in raw_tables())
+def notes_on_change_logs(result: LoadResult) -> list[str]:
+    """Notes on columns that mark rows as deleted."""
+    notes = (note_on_change_log(table.name, result.batches[table.name]) for table in raw_tables())
     return [note for note in notes if note]
 
 
 def notes_on_dates(load: Load) -> list[str]:
-    """Tables whose instants look like dates without a time of day."""
+    """Notes on tables whose instants may be dates without a time of day."""
     notes = (
         note_on_dates(
             load.connection, table, load.folder / table.name / f"{load.name}.parquet", load.rules.zone
@@ -231,7 +241,7 @@ def notes_on_dates(load: Load) -> list[str]:
 
 
 def find_spans(load: Load) -> dict[str, dict[str, str]]:
-    """The column, and its first and last instant among the rows accepted in this ingest, of each table."""
+    """The occurred column of each table, and its first and last instant among the rows accepted now."""
     spans = {}
     for table in raw_tables():
         file = load.folder / table.name / f"{load.name}.parquet"
@@ -247,18 +257,10 @@ def find_spans(load: Load) -> dict[str, dict[str, str]]:
     return spans
 
 
-def describe_clocks(load: Load, data_clock: str | None) -> dict[str, Any]:
-    """The clock of each table of the whole load, and what is worth a warning."""
-    clocks = table_clocks(load.folder, load.connection)
-    arrival = arrival_of_orders(load.folder, clocks["orders"], load.connection)
-    notes = notes_on_clocks(clocks, data_clock, arrival)
-    return {"clocks": clocks, "orders_arrive": arrival, "notes": notes}
-
-
 def newest_instant(load: Load) -> datetime | None:
-    """The largest instant at which any row accepted in this ingest, or anything in it, became known.
+    """The largest instant at which anything in a row accepted now became known.
 
-    Ends that were announced count once they have come, in rows of earlier ingests too.
+    Announced ends count from their instant on, in rows of earlier ingests too.
     """
     clocks: list[datetime | None] = []
     for table in raw_tables():
@@ -279,17 +281,12 @@ def newest_of(load: Load, names: list[str], relation: str) -> Sequence[datetime 
 
 
 def prune(home: Home) -> None:
-    """Remove all loads but the last ones and those that a kept build was made from.
+    """Remove all loads except the last ones and those of existing builds.
 
-    Files that a load which stays shares with them stay.
+    Hard links of other loads to their files stay.
     """
     finish_removals(home.raw)
-    built = {load_of(build) for build in home.kept_builds()}
-    for old in numbered(home.raw, "load")[:-LOADS_KEPT]:
-        if old.name not in built:
+    loads_of_builds = {manifest_of(build).get("load_id") for build in home.published_builds()}
+    for old in numbered(home.raw, "load")[:-LOADS_TO_KEEP]:
+        if old.name not in loads_of_builds:
             remove(old)
-
-
-def load_of(build: Path) -> str | None:
-    """The load that a build was made from; None when its manifest is damaged."""
-    return manifest_of(build).get("load_id")

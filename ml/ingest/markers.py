@@ -1,6 +1,6 @@
-"""Words that stand for a missing value, as databases and tools write them, and how often each was met.
+"""Markers of a missing value, as databases and tools write them, and their counts.
 
-``checks`` reads them as missing and notes them in a column of its own; here they are counted.
+``checks`` reads them as missing and lists them in a column of its own; this module counts them.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from ml.ingest.contract import Column, Kind, Table
 MARKERS = "_markers"
 # Never a value: MySQL and Hive, SQL clients, pandas.
 UNAMBIGUOUS = ("NULL", "null", "(null)", "<null>", "\\N", "<NA>", "NaT")
-# In text also Namibia's code, a word or a name; in any other column they say the same in any case.
+# In text NA is also Namibia's code, and None a name; in columns of other types they mean a missing value.
 IN_TYPED_COLUMNS = (
     "null",
     "(null)",
@@ -28,53 +28,53 @@ IN_TYPED_COLUMNS = (
     "none",
     "nil",
 )
-# As numbers, with the blank, and 0 of an empty text.
+# The code points of first letters, of the blank, and 0 for an empty text.
 STARTS = {word[0] for word in IN_TYPED_COLUMNS} | {word[0].upper() for word in IN_TYPED_COLUMNS} | {" "}
 FIRST_LETTERS = ", ".join(str(code) for code in sorted({0, *map(ord, STARTS)}))
-READ, KEPT = "missing", "text"
+AS_MISSING, AS_TEXT = "missing", "text"
 
 
 def is_missing(column: str, kind: Kind) -> str:
-    """The SQL that a column of text holds nothing, or a marker that its kind takes for nothing."""
+    """The SQL condition that a text is blank, or a marker of a missing value for its kind."""
     bare = f"trim({column})"
     if kind is Kind.TEXT:
-        return where_it_may_be(column, f"{bare} in ('', {listed(UNAMBIGUOUS)})")
-    return where_it_may_be(column, f"{bare} = '' or lower({bare}) in ({listed(IN_TYPED_COLUMNS)})")
+        return where_it_may_be(column, f"{bare} in ('', {literals(UNAMBIGUOUS)})")
+    return where_it_may_be(column, f"{bare} = '' or lower({bare}) in ({literals(IN_TYPED_COLUMNS)})")
 
 
 def is_marker(column: str) -> str:
-    """The SQL that a column of text holds any marker."""
-    return where_it_may_be(column, f"lower(trim({column})) in ({listed(IN_TYPED_COLUMNS)})")
+    """The SQL condition that a text is any marker."""
+    return where_it_may_be(column, f"lower(trim({column})) in ({literals(IN_TYPED_COLUMNS)})")
 
 
 def where_it_may_be(column: str, condition: str) -> str:
-    """A condition that is looked at only where the first letter allows it; most values begin otherwise."""
+    """A condition that is evaluated only if the first letter allows it; most values begin otherwise."""
     return f"case when ascii({column}) in ({FIRST_LETTERS}) then {condition} else false end"
 
 
-def listed(words: tuple[str, ...]) -> str:
+def literals(words: tuple[str, ...]) -> str:
     return ", ".join(map(literal, words))
 
 
-def marked(columns: list[tuple[Column, str]]) -> str:
-    """The SQL for the markers of a row, ``column=marker`` each on a line; null where there is none.
+def markers_sql(columns: list[tuple[Column, str]]) -> str:
+    """The SQL for the markers of a row, one ``column=marker`` per line; null if there is none.
 
     Parameters
     ----------
     columns : list of (Column, str)
-        Those of text, each with the SQL of its text.
+        The columns of text, with the SQL of their text.
     """
     if not columns:
         return "null"
-    found = [
+    cases = [
         f"case when {is_marker(sql)} then '{column.name}=' || trim({sql}) end" for column, sql in columns
     ]
     any_marker = " or ".join(is_marker(sql) for _, sql in columns)
-    return f"case when {any_marker} then concat_ws(e'\\n', {', '.join(found)}) end"
+    return f"case when {any_marker} then concat_ws(e'\\n', {', '.join(cases)}) end"
 
 
 def count_markers(connection: duckdb.DuckDBPyConnection, table: Table) -> list[dict[str, Any]]:
-    """In how many rows of each column each marker stood, and what it was read as."""
+    """The number of rows with each marker by column, and what it was read as."""
     rows = connection.execute(
         f"""
         select split_part(marker, '=', 1) as name, substr(marker, strpos(marker, '=') + 1) as text, count(*)
@@ -90,7 +90,7 @@ def count_markers(connection: duckdb.DuckDBPyConnection, table: Table) -> list[d
             "column": name,
             "text": text,
             "rows": count,
-            "read_as": KEPT if kinds[name] is Kind.TEXT and text not in UNAMBIGUOUS else READ,
+            "read_as": AS_TEXT if kinds[name] is Kind.TEXT and text not in UNAMBIGUOUS else AS_MISSING,
         }
         for name, text, count in sorted(rows, key=lambda row: (table.names.index(row[0]), row[1]))
     ]
@@ -98,8 +98,10 @@ def count_markers(connection: duckdb.DuckDBPyConnection, table: Table) -> list[d
 
 def note_of(marker: dict[str, Any]) -> str:
     """One marker in a sentence."""
-    text, place = repr(marker["text"]).replace("\\\\", "\\"), f"{marker['table']}.{marker['column']}"
+    text, column = repr(marker["text"]).replace("\\\\", "\\"), f"{marker['table']}.{marker['column']}"
     rows = f"{marker['rows']:,} row{'s' if marker['rows'] > 1 else ''}"
-    if marker["read_as"] == READ:
-        return f"{text} read as missing in {rows} of {place}"
-    return f"{text} kept as text in {rows} of {place}: leave it empty there if it means that nothing is known"
+    if marker["read_as"] == AS_MISSING:
+        return f"{text} read as missing in {rows} of {column}"
+    return (
+        f"{text} kept as text in {rows} of {column}: leave it empty there if it means that nothing is known"
+    )

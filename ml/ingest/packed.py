@@ -1,4 +1,4 @@
-"""Files that may be packed (gzip, Zstandard), as plain bytes."""
+"""The bytes of files that may be packed (gzip, Zstandard)."""
 
 import gzip
 import io
@@ -14,7 +14,7 @@ from ml.ingest.file_names import packing_of
 
 
 @contextmanager
-def opened(path: Path, label: str) -> Iterator[IO[bytes]]:
+def open_unpacked(path: Path, label: str) -> Iterator[IO[bytes]]:
     """``path`` as bytes, unpacked.
 
     Raises
@@ -24,7 +24,7 @@ def opened(path: Path, label: str) -> Iterator[IO[bytes]]:
     """
     packing = packing_of(path.name)
     try:
-        with unpacked(path, packing) as file:
+        with unpacking_stream(path, packing) as file:
             yield file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceError(f"{label} cannot be read: it is no gzip file ({error})") from error
@@ -35,8 +35,8 @@ def opened(path: Path, label: str) -> Iterator[IO[bytes]]:
         raise SourceError(f"{label} cannot be read: {cause}") from error
 
 
-def unpacked(path: Path, packing: str) -> IO[bytes]:
-    """The bytes of ``path`` behind its packing."""
+def unpacking_stream(path: Path, packing: str) -> IO[bytes]:
+    """The unpacked bytes of ``path``."""
     if packing == "gzip":
         return gzip.open(path, "rb")  # type: ignore[return-value]
     if packing == "zstd":
@@ -47,7 +47,7 @@ def unpacked(path: Path, packing: str) -> IO[bytes]:
 
 
 def unpack(path: Path, copy: Path, label: str) -> Path:
-    """Copy ``path`` without its packing; ``copy``."""
-    with opened(path, label) as file, copy.open("wb") as written:
-        shutil.copyfileobj(file, written)
+    """Unpack ``path`` to ``copy``; return ``copy``."""
+    with open_unpacked(path, label) as file, copy.open("wb") as output:
+        shutil.copyfileobj(file, output)
     return copy

@@ -1,4 +1,4 @@
-"""Parquet files into parts: files of one shape are read together, where they lie."""
+"""Parquet files as batches: files of one shape are read together, in place."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import duckdb
 
 from ml.common.errors import SourceError
 from ml.common.sql import file_list, parquet, quoted
-from ml.ingest.batch import FILE, ROW, Part, label_of, match_columns, reading
+from ml.ingest.batch import FILE, ROW, Batch, label_of, match_columns, source_errors
 from ml.ingest.contract import Table
 from ml.ingest.partitions import Partition, added_columns, partitions_of, refuse_clashes
 from ml.ingest.physical import INT96
@@ -23,7 +23,7 @@ select
 from {rows}
 """
 
-# What a file says of its columns, as one text: files that say the same have the same columns and types.
+# A hash of the columns of a file: files with the same hash have the same columns and types.
 SCHEMAS = """
 select
     file_name,
@@ -41,11 +41,11 @@ Shape = tuple[tuple[str, str], ...]
 
 def stage_parquet(
     connection: duckdb.DuckDBPyConnection, table: Table, root: Path, files: dict[str, Path], relation: str
-) -> list[Part]:
-    """One part for all ``files`` (label to path) that have the same columns and types."""
+) -> list[Batch]:
+    """One batch for all ``files`` (label to path) with the same columns and types."""
     if not files:
         return []
-    # Footers are read once, not by every query: with thousands of small files they are most of the work.
+    # Footers are read once, not by every query: with thousands of small files this takes most of the time.
     connection.execute("set parquet_metadata_cache = true")
     for label, path in files.items():
         check_beginning(path, label)
@@ -61,7 +61,7 @@ def stage_parquet(
 
 
 def check_beginning(path: Path, label: str) -> None:
-    """SourceError when the file is empty or no Parquet."""
+    """Raise a SourceError if the file is empty or no Parquet."""
     with path.open("rb") as file:
         start = file.read(len(MAGIC))
     if not start:
@@ -87,7 +87,7 @@ def shapes_of(connection: duckdb.DuckDBPyConnection, files: dict[str, Path]) -> 
 
 def shape_of(connection: duckdb.DuckDBPyConnection, path: Path, label: str) -> Shape:
     """Column names and types of one file."""
-    with reading(label):
+    with source_errors(label):
         rows = connection.execute(f"describe select * from {parquet([path])}").fetchall()
         columns = {row[0]: row[1] for row in rows}
         if "TIMESTAMP" in columns.values():
@@ -103,15 +103,17 @@ def stage_shape(
     shape: dict[str, str],
     files: dict[str, Path],
     relation: str,
-) -> Part:
+) -> Batch:
     """A view over ``files``, all of one ``shape`` and with the same columns in their folders' names."""
     label = label_of(list(files))
     partitions = partitions_of(next(iter(files)))
-    added = added_columns(partitions, list(shape))
-    columns = match_columns(table, label, shape | {partition.column: "VARCHAR" for partition in added})
+    added_partitions = added_columns(partitions, list(shape))
+    columns = match_columns(
+        table, label, shape | {partition.column: "VARCHAR" for partition in added_partitions}
+    )
     file = f"""substr("__path", {len(f"{root}/") + 1})"""
-    values = [f"{partition.value(file)} as {quoted(partition.column)}," for partition in added]
-    words = {
+    values = [f"{partition.value(file)} as {quoted(partition.column)}," for partition in added_partitions]
+    fields = {
         "relation": relation,
         "FILE": FILE,
         "ROW": ROW,
@@ -119,8 +121,8 @@ def stage_shape(
         "file": file,
         "rows": parquet(files.values(), "filename = '__path'", "file_row_number = true"),
     }
-    with reading(label):
-        connection.execute(READ.format(**words))
-    part = Part(table, label, relation, columns)
-    refuse_clashes(connection, part, tuple(set(partitions) - set(added)))
-    return part
+    with source_errors(label):
+        connection.execute(READ.format(**fields))
+    batch = Batch(table, label, relation, columns)
+    refuse_clashes(connection, batch, tuple(set(partitions) - set(added_partitions)))
+    return batch

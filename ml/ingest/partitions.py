@@ -7,10 +7,10 @@ import duckdb
 
 from ml.common.errors import SourceError
 from ml.common.sql import literal, quoted
-from ml.ingest.batch import FILE, Part
+from ml.ingest.batch import FILE, Batch
 from ml.ingest.physical import INT96
 
-# What Hive and Spark write where the value is missing.
+# Hive's and Spark's name of a missing value.
 MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 CLASH = """
@@ -29,9 +29,9 @@ class Partition:
     ----------
     column : str
     folder : int
-        Which part of a file's path it is, from 1.
+        Its number in the path of a file, from 1.
     start : int
-        Where in that folder's name the value begins, from 1.
+        The position of the value in the folder's name, from 1.
     """
 
     column: str
@@ -52,16 +52,16 @@ def partitions_of(label: str) -> tuple[Partition, ...]:
     SourceError
         One column is in the path twice.
     """
-    found: dict[str, Partition] = {}
+    partitions: dict[str, Partition] = {}
     for number, folder in enumerate(label.split("/")[:-1], 1):
         key, sign, _ = folder.partition("=")
         name = unquote(key).strip()
         if not sign or not name:
             continue
-        if name.lower() in found:
+        if name.lower() in partitions:
             raise SourceError(f"{label} has the column {name} in two of its folders: keep one")
-        found[name.lower()] = Partition(name, number, len(key) + 2)
-    return tuple(found.values())
+        partitions[name.lower()] = Partition(name, number, len(key) + 2)
+    return tuple(partitions.values())
 
 
 def added_columns(partitions: tuple[Partition, ...], names: list[str]) -> list[Partition]:
@@ -71,20 +71,20 @@ def added_columns(partitions: tuple[Partition, ...], names: list[str]) -> list[P
 
 
 def refuse_clashes(
-    connection: duckdb.DuckDBPyConnection, part: Part, partitions: tuple[Partition, ...]
+    connection: duckdb.DuckDBPyConnection, batch: Batch, partitions: tuple[Partition, ...]
 ) -> None:
-    """SourceError when a file holds another value in a column than its folder's name says."""
-    own = {actual.strip().lower(): (actual, sql_type) for actual, sql_type in part.columns.values()}
+    """Raise a SourceError if a column of a file differs from the value in its folder's name."""
+    columns = {actual.strip().lower(): (actual, sql_type) for actual, sql_type in batch.columns.values()}
     for partition in partitions:
-        name, sql_type = own[partition.column.lower()]
-        words = {
+        name, sql_type = columns[partition.column.lower()]
+        fields = {
             "FILE": FILE,
             "column": quoted(name),
             "value": partition.value(FILE),
-            "relation": part.relation,
+            "relation": batch.relation,
             "sql_type": "TIMESTAMP" if sql_type == INT96 else sql_type,
         }
-        for file, inside, outside in connection.execute(CLASH.format(**words)).fetchall():
+        for file, inside, outside in connection.execute(CLASH.format(**fields)).fetchall():
             raise SourceError(
                 f"{file} holds {inside} in the column {name}, and its folder's name says {outside}: rename "
                 "the folder, or take the column out of the file"

@@ -1,13 +1,13 @@
-"""What a source's physical types say: text under any name, whole numbers that passed through another type."""
+"""Physical types of a source: text under any name, whole numbers in floats and decimals."""
 
 FLOATS = ("FLOAT", "DOUBLE")
 INTEGERS = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
     *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
 )
-# Bytes without a mark that they are text, as older Hive, Impala and Spark write it.
+# Bytes that are not marked as text; older Hive, Impala and Spark write text so.
 BYTES = "BLOB"
-# Instants of UTC by the rule of Spark and Hive, who write them so; nothing in the file says it.
+# Instants in UTC by the convention of Spark and Hive, which write them; the file does not say so.
 INT96 = "INT96"
 # Whole numbers up to here are exact in a DOUBLE.
 EXACT_IN_DOUBLE = 2**53
@@ -24,7 +24,7 @@ def is_text(sql_type: str) -> bool:
 
 
 def text_of(column: str, sql_type: str) -> str:
-    """The SQL for a value as text; null where bytes are no UTF-8."""
+    """The SQL for a value as text; null if bytes are no UTF-8."""
     if sql_type == BYTES:
         return f"try(decode({column}))"
     if sql_type == "JSON":
@@ -32,14 +32,14 @@ def text_of(column: str, sql_type: str) -> str:
     return number_as_text(column, sql_type) if is_number(sql_type) else f"{column}::varchar"
 
 
-def shown(column: str, sql_type: str) -> str:
-    """The SQL for a value as text, whatever it holds: bytes that are no UTF-8 come escaped."""
+def display_text(column: str, sql_type: str) -> str:
+    """The SQL for any value as text; bytes that are no UTF-8 are escaped."""
     plain = f"{column}::varchar"
     return f"coalesce({text_of(column, sql_type)}, {plain})" if is_text(sql_type) else plain
 
 
 def number_as_text(column: str, sql_type: str) -> str:
-    """The SQL for a number as text: a whole one without the fraction that a float or decimal gave it."""
+    """The SQL for a number as text: a whole one without the fraction of a float or decimal."""
     if sql_type in FLOATS:
         whole = f"{column} = trunc({column}) and abs({column}) < {EXACT_IN_DOUBLE}"
         return f"case when {whole} then {column}::bigint::varchar else {column}::varchar end"

@@ -1,6 +1,6 @@
 """Rejected rows, whole: table, file, row, reason, and the raw values as JSON text.
 
-Comes in: the faults that ``checks`` and ``copies`` found, and the parts. Goes out: the relation ``rejected``.
+The faults of ``checks`` and ``duplicates`` and the batches come in; the relation ``rejected`` goes out.
 """
 
 from collections import Counter
@@ -9,11 +9,11 @@ from pathlib import Path
 import duckdb
 
 from ml.common.sql import literal, quoted
-from ml.ingest.batch import FILE, ROW, Part
+from ml.ingest.batch import FILE, ROW, Batch
 from ml.ingest.checks import FAULT
 from ml.ingest.declaration import raw_table
 from ml.ingest.deletions import NOTHING_TO_DELETE
-from ml.ingest.physical import FLOATS, is_number, shown
+from ml.ingest.physical import FLOATS, display_text, is_number
 
 CREATE = """
 create table rejected (
@@ -21,58 +21,60 @@ create table rejected (
 )
 """
 
-FAULTY = """
+FAULTY_ROWS = """
 create table faulty_{name} as
 select _file, _row, {FAULT} as reason from read_{name} where {FAULT} is not null
 union all
 select _file, _row, reason from refused_{name}
 """
 
-KEEP = """
+INSERT = """
 insert into rejected
-select {table}, part.{FILE}, part.{ROW}, faulty.reason, {content}, {load}
-from {relation} as part
-join faulty_{name} as faulty on part.{FILE} = faulty._file and part.{ROW} = faulty._row
+select {table}, batch.{FILE}, batch.{ROW}, faulty.reason, {content}, {load}
+from {relation} as batch
+join faulty_{name} as faulty on batch.{FILE} = faulty._file and batch.{ROW} = faulty._row
 """
 
-KEEP_BROKEN = "insert into rejected select {table}, file, row, reason, content, {load} from {broken}"
+INSERT_BROKEN = "insert into rejected select {table}, file, row, reason, content, {load} from {broken}"
 
 
-def keep_rejected(connection: duckdb.DuckDBPyConnection, name: str, parts: list[Part], load: str) -> None:
+def insert_rejected(
+    connection: duckdb.DuckDBPyConnection, name: str, batches: list[Batch], load: str
+) -> None:
     """Add the rejected rows of table ``name`` to the relation ``rejected``."""
-    connection.execute(FAULTY.format(name=name, FAULT=FAULT))
-    for part in parts:
-        words = {
+    connection.execute(FAULTY_ROWS.format(name=name, FAULT=FAULT))
+    for batch in batches:
+        fields = {
             "table": literal(name),
             "name": name,
             "FILE": FILE,
             "ROW": ROW,
             "load": literal(load),
-            "relation": part.relation,
-            "broken": part.broken,
-            "content": whole_row(part),
+            "relation": batch.relation,
+            "broken": batch.broken,
+            "content": whole_row(batch),
         }
-        connection.execute(KEEP.format(**words))
-        if part.broken:
-            connection.execute(KEEP_BROKEN.format(**words))
+        connection.execute(INSERT.format(**fields))
+        if batch.broken:
+            connection.execute(INSERT_BROKEN.format(**fields))
 
 
-def whole_row(part: Part) -> str:
-    """The raw values of a row as JSON text, under the names the source gives them."""
-    fields = [f"{literal(name)}, {json_value(name, sql_type)}" for name, sql_type in part.columns.values()]
+def whole_row(batch: Batch) -> str:
+    """The raw values of a row as JSON text, by their names in the source."""
+    fields = [f"{literal(name)}, {json_value(name, sql_type)}" for name, sql_type in batch.columns.values()]
     return f"json_object({', '.join(fields)})::varchar"
 
 
 def json_value(name: str, sql_type: str) -> str:
-    """Numbers and truth values as such, everything else as text; JSON knows no NaN."""
-    value = f"part.{quoted(name)}"
+    """Numbers and booleans as such, everything else as text; JSON has no NaN."""
+    value = f"batch.{quoted(name)}"
     if sql_type in FLOATS:
         return f"case when isfinite({value}) then to_json({value}) else to_json({value}::varchar) end"
-    return value if is_number(sql_type) or sql_type == "BOOLEAN" else shown(value, sql_type)
+    return value if is_number(sql_type) or sql_type == "BOOLEAN" else display_text(value, sql_type)
 
 
 def count_reasons(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """How many rows fell to each reason, the most frequent first; a row may have several."""
+    """The number of rows with each reason, the most frequent first; a row may have several."""
     rows = connection.execute('select "table", reason, count(*) from rejected group by all').fetchall()
     counts: Counter[str] = Counter()
     for table, reasons, count in rows:
@@ -82,7 +84,7 @@ def count_reasons(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def count_waiting(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    """Rejected rows of a table that lack nothing but the row they refer to or delete."""
+    """The number of rejected rows that lack only the row that they refer to or delete."""
     reference = raw_table(name).reference
     unknown = reference.reason if reference else ""
     query = 'select count(*) from rejected where "table" = ? and reason in (?, ?)'
@@ -90,7 +92,7 @@ def count_waiting(connection: duckdb.DuckDBPyConnection, name: str) -> int:
 
 
 def write_rejected(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """The rejected rows of this ingest as one Parquet file, in reading order."""
+    """Write the rejected rows of this ingest to one Parquet file, in reading order."""
     file.parent.mkdir(parents=True, exist_ok=True)
     ordered = 'select * from rejected order by "table", file, row'
     connection.execute(f"copy ({ordered}) to {literal(file)} (format parquet, compression zstd)")

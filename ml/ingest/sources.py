@@ -1,4 +1,4 @@
-"""Where raw tables come from: a folder or a database URL, each giving parts to check."""
+"""Sources of raw tables: a folder or a database URL, read as batches."""
 
 from dataclasses import dataclass
 from os import PathLike
@@ -8,7 +8,7 @@ from typing import Protocol
 import duckdb
 
 from ml.common.errors import SourceError
-from ml.ingest.batch import Part, plural
+from ml.ingest.batch import Batch, plural
 from ml.ingest.contract import Table
 from ml.ingest.csv_files import stage_csv
 from ml.ingest.databases import Address, attach, parse_url, stage_database
@@ -19,30 +19,30 @@ from ml.ingest.parquet_files import stage_parquet
 
 
 class Source(Protocol):
-    """A place that holds raw tables."""
+    """A source of raw tables."""
 
     @property
     def label(self) -> str:
-        """What messages and records call it."""
+        """Its name in messages and manifests."""
 
     @property
     def names(self) -> list[str]:
-        """The raw tables it holds."""
+        """The raw tables it has."""
 
     @property
     def notes(self) -> list[str]:
-        """What the person should know before the work starts."""
+        """Messages to print before the load starts."""
 
     @property
     def not_read(self) -> list[str]:
-        """Every file of the source that is no table's and no writer's own."""
+        """Every file of the source that belongs to no table and no writer."""
 
     @property
     def files(self) -> dict[str, int]:
-        """How many files each raw table has; empty where tables are no files."""
+        """The number of files of each raw table; empty if tables are no files."""
 
-    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
-        """Everything it holds of ``table``; ``work`` is a folder for what must be rewritten first."""
+    def batches(self, connection: duckdb.DuckDBPyConnection, table: Table, temp_folder: Path) -> list[Batch]:
+        """The batches of ``table``; ``temp_folder`` is for copies of files that DuckDB cannot read."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Folder:
     """Raw tables as files."""
 
     root: Path
-    found: Listing
+    listing: Listing
 
     @property
     def label(self) -> str:
@@ -58,7 +58,7 @@ class Folder:
 
     @property
     def names(self) -> list[str]:
-        return list(self.found.tables)
+        return list(self.listing.tables)
 
     @property
     def notes(self) -> list[str]:
@@ -66,19 +66,19 @@ class Folder:
 
     @property
     def not_read(self) -> list[str]:
-        return self.found.not_read
+        return self.listing.not_read
 
     @property
     def files(self) -> dict[str, int]:
-        return {name: len(paths) for name, paths in self.found.tables.items()}
+        return {name: len(paths) for name, paths in self.listing.tables.items()}
 
-    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
-        paths = self.found.tables.get(table.name, [])
+    def batches(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Batch]:
+        paths = self.listing.tables.get(table.name, [])
         files = {path.relative_to(self.root).as_posix(): path for path in paths}
         parquet = {label: path for label, path in files.items() if format_of(path.name) == "parquet"}
         texts = {label: path for label, path in files.items() if label not in parquet}
-        parts = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
-        return parts + stage_csv(connection, table, texts, f"{table.name}_csv", work)
+        batches = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
+        return batches + stage_csv(connection, table, texts, f"{table.name}_csv", work)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Database:
     """Raw tables as tables of a schema."""
 
     address: Address
-    found: dict[str, str]
+    listing: dict[str, str]
     not_read: list[str]
 
     @property
@@ -95,7 +95,7 @@ class Database:
 
     @property
     def names(self) -> list[str]:
-        return list(self.found)
+        return list(self.listing)
 
     @property
     def notes(self) -> list[str]:
@@ -105,10 +105,12 @@ class Database:
     def files(self) -> dict[str, int]:
         return {}
 
-    def parts(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Part]:
-        if table.name not in self.found:
+    def batches(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Batch]:
+        if table.name not in self.listing:
             return []
-        return [stage_database(connection, table, self.address, self.found[table.name], f"{table.name}_sql")]
+        return [
+            stage_database(connection, table, self.address, self.listing[table.name], f"{table.name}_sql")
+        ]
 
 
 def open_source(source: str | PathLike[str], connection: duckdb.DuckDBPyConnection) -> Source:
@@ -121,7 +123,7 @@ def open_source(source: str | PathLike[str], connection: duckdb.DuckDBPyConnecti
 
 
 def require_tables(source: Source) -> None:
-    """SourceError unless every required table is there."""
+    """Raise a SourceError unless every required table is there."""
     missing = [table.name for table in raw_tables() if table.required and table.name not in source.names]
     if missing:
         raise SourceError(f"{source.label} lacks the required {plural('table', missing)}")

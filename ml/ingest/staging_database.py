@@ -1,4 +1,4 @@
-"""Where one load is made: its unfinished folder and its working database."""
+"""The unfinished folder and the staging database of one load."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,25 +16,25 @@ from ml.common.memory import memory_limit
 from ml.common.sql import literal
 from ml.home.layout import Home, discard_unfinished, next_name
 from ml.ingest.checks import Rules
-from ml.ingest.manifest import read_record
+from ml.ingest.manifest import read_load_manifest
 
-MEMORY_LIMIT = "2GB"
+MEMORY_LIMIT = "2GB"  # ingest streams; more is needed only for duplicates of very large tables
 NO_ZONE = "there is no time zone {!r}: give UTC, a place such as Europe/Berlin, or an offset such as +02:00"
 
 
 @dataclass(frozen=True)
 class Load:
-    """One load in the making.
+    """One unfinished load.
 
     Parameters
     ----------
     name : str
     folder : Path
-        Where it is written until it is published.
+        Its folder until it is published.
     earlier : Path, optional
-        The load it adds to.
+        The load it is appended to.
     connection : duckdb.DuckDBPyConnection
-        The working database.
+        The staging database.
     rules : Rules
     dates_known : str, optional
         ``end-of-day`` where dates without a time of day are known at the end of their day.
@@ -48,42 +48,39 @@ class Load:
     dates_known: str | None = None
 
     @property
-    def work(self) -> Path:
-        """A folder for what is gone once the load is made."""
+    def temp_folder(self) -> Path:
+        """A folder that is removed at the end of the load."""
         return self.folder / "work"
 
 
 @contextmanager
-def unfinished(home: Home, append: bool, zone: str, dates_known: str | None = None) -> Iterator[Load]:
-    """A load to be filled; given its final name at the end, removed on any failure."""
+def unfinished_load(home: Home, append: bool, zone: str, dates_known: str | None = None) -> Iterator[Load]:
+    """A new load; its folder gets its final name at the end, and is removed on any failure."""
     discard_unfinished(home.raw)
     earlier = (home.raw / "current").resolve() if append and (home.raw / "current").exists() else None
     name = next_name(home.raw, "load")
     folder = home.raw / f"{name}.unfinished"
-    work = folder / "work"
-    work.mkdir(parents=True)
-    zone = known_zone(zone)
+    temp_folder = folder / "work"
+    temp_folder.mkdir(parents=True)
+    zone = checked_zone(zone)
+    if earlier and not dates_known:
+        dates_known = read_load_manifest(earlier).get("dates_known")
     rules = Rules(zone, datetime.now(UTC).replace(tzinfo=None), folder)
     try:
-        with closing(working_database(work, zone)) as connection:
-            yield Load(name, folder, earlier, connection, rules, dates_known or dates_known_by(earlier))
-        shutil.rmtree(work)
+        with closing(working_database(temp_folder, zone)) as connection:
+            yield Load(name, folder, earlier, connection, rules, dates_known)
+        shutil.rmtree(temp_folder)
         sync_tree(folder)
         folder.rename(home.raw / name)
         sync_folder(home.raw)
     except duckdb.Error as error:
-        said = str(error).splitlines()[0]
-        raise TidemarkError(f"the load could not be made, nothing was published: {said}") from error
+        message = str(error).splitlines()[0]
+        raise TidemarkError(f"the load could not be made, nothing was published: {message}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def dates_known_by(earlier: Path | None) -> str | None:
-    """What the load that is added to was declared to be."""
-    return read_record(earlier).get("dates_known") if earlier else None
-
-
-def known_zone(zone: str) -> str:
+def checked_zone(zone: str) -> str:
     """``zone``, if it is UTC, an offset, or a place; an abbreviation such as CST stands for several zones.
 
     Raises
@@ -98,7 +95,7 @@ def known_zone(zone: str) -> str:
 
 
 def working_database(folder: Path, zone: str) -> duckdb.DuckDBPyConnection:
-    """A database in memory that spills to ``folder``, downloads nothing and speaks in ``zone``.
+    """A database in memory that spills to ``folder``, downloads nothing and has the time zone ``zone``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Tables whose log says which files and rows hold: read as plain files they give rows that were deleted."""
+"""Table formats whose log says which files and rows are valid; as plain files they include deleted rows."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ HIVE_FOLDER = re.compile(r"^((delete_)?delta_\d+_\d+(_\d+)?|base_\d+(_v\d+)?)$")
 
 
 def refuse_logs(root: Path, entries: Iterable[Entry]) -> None:
-    """SourceError when a log says which rows of ``entries`` hold, for plain files cannot tell.
+    """Raise a SourceError if ``entries`` have the log of a table format, which ingest does not follow.
 
     Raises
     ------

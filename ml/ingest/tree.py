@@ -1,6 +1,6 @@
-"""Every file and folder below a folder, links followed, with what keeps one from being read.
+"""Every file and folder below a folder, links followed, with the fault of those that cannot be read.
 
-Comes in: the raw folder. Goes out: entries, in the order of their names. Next: ``folders``.
+The raw folder comes in; entries in the order of their names go out. ``folders`` is next.
 """
 
 import os
@@ -33,17 +33,16 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Its own name."""
         return self.inner.rpartition("/")[2]
 
     @property
     def shown(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return self.inner.encode(errors="replace").decode() + "/" * self.is_folder
 
 
 def list_folder(folder: Entry) -> list[Entry]:
-    """What lies directly in ``folder``, by name; the folder with its fault if it cannot be listed."""
+    """The entries directly in ``folder``, by name; the folder with its fault if it cannot be listed."""
     try:
         with os.scandir(folder.path) as items:
             names = sorted(item.name for item in items)
@@ -61,7 +60,7 @@ def entry_of(path: Path, inner: str, linked: bool) -> Entry:
 
 
 def fault_of(path: Path, inner: str, is_folder: bool) -> str | None:
-    """Why ``path`` cannot be read; None when it can."""
+    """Why ``path`` cannot be read; None if it can."""
     if not inner.isprintable() and not is_utf8(inner):
         return "its name is no UTF-8 text: rename it"
     if not os.path.exists(path):
@@ -81,7 +80,7 @@ def is_utf8(name: str) -> bool:
 
 
 def walk(folder: Entry, follow: bool = True, above: frozenset[str] = frozenset()) -> Iterator[Entry]:
-    """Everything below ``folder``; with ``follow`` what links lead to as well, except in a circle."""
+    """Everything below ``folder``; with ``follow`` also behind links, except in a circle."""
     above |= {os.path.realpath(folder.path)}
     for entry in list_folder(folder):
         if not entry.is_folder or entry.fault or (entry.linked and not follow):

@@ -1,4 +1,4 @@
-"""Customers rows without ``updated_at``: how many there are, for what they say may be the end of history."""
+"""The number of customers rows without ``updated_at``, which may hold the last state of all."""
 
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ where coalesce(updated_at, registered_at) <= $clock
 
 
 def undated_customers(load: Path, clock: datetime | None) -> dict[str, int]:
-    """How many customers are known by ``clock``, and how many of them have a row without ``updated_at``."""
+    """The number of customers known by ``clock``, and of those with a row without ``updated_at``."""
     query = UNDATED.format(rows=relation_of(load / "customers"))
     with duckdb.connect() as connection:
         customers, undated = connection.execute(query, {"clock": clock}).fetchall()[0]

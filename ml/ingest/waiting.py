@@ -1,8 +1,9 @@
-"""Rows that wait: rejected only because what they refer to is not there yet, and tried again by each append.
+"""Waiting rows: rejected only because the row they refer to is missing, and retried by each append.
 
 <load>/waiting/<table>/<ingest>.parquet   the rows of an ingest that still wait, typed
 
-``tables`` keeps those of its own ingest here and takes in those of earlier ones whose customer or order came.
+``tables`` writes the waiting rows of its own ingest, and accepts those of earlier ones whose customer or
+order has come.
 """
 
 import os
@@ -13,17 +14,17 @@ from typing import Any
 
 from ml.common.sql import literal, parquet, quoted
 from ml.ingest.batch import rows_of
-from ml.ingest.checks import FAULT, create_read_table, unknown
+from ml.ingest.checks import FAULT, create_read_table, unknown_reference
 from ml.ingest.contract import Table
 from ml.ingest.deletions import NOTHING_TO_DELETE, complete_deletions
-from ml.ingest.duplicates import refuse_copies
+from ml.ingest.duplicates import find_conflicts
 from ml.ingest.staging_database import Load, count_rows
 
 WAITING = "waiting"
 BOOKKEEPING = ("_file", "_row", "_ingest", "_reason")
 
-# The ingest is part of the file's name here: two ingests may have read files of one name.
-AGAIN = """
+# The name of the ingest is put before that of the file, because two ingests may have read files of one name.
+RETRY = """
 insert into read_{name} by name
 select * exclude (_ingest, _reason) replace (_ingest || '/' || _file as _file),
     case when {is_unknown} then _reason end as {FAULT}
@@ -36,7 +37,7 @@ select
     coalesce(refused.reason, {FAULT}) as reason
 from read_{name} left join refused_{name} as refused using (_file, _row)
 """
-IN_NOW = """
+ACCEPTED_NOW = """
 copy (
     select {columns}
     from (
@@ -46,7 +47,7 @@ copy (
     )
 ) to {file} (format parquet)
 """
-STILL = """
+STILL_WAITING = """
 copy (
     from {rows} as waiting
     semi join (from outcomes_{name} where reason = {reference} or reason = {nothing}) as outcomes
@@ -68,7 +69,7 @@ copy (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of rows of one earlier ingest that waited: ``reason`` is None for those that are in now."""
+    """The outcome of waiting rows of one earlier ingest: ``reason`` is None for those accepted now."""
 
     table: str
     ingest: str
@@ -78,13 +79,13 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Again:
-    """The rows of one table that were tried again.
+class Retried:
+    """The waiting rows of one table after a retry.
 
     Parameters
     ----------
     file : Path, optional
-        The rows that are in now.
+        The rows accepted now.
     outcomes : tuple of Outcome
     """
 
@@ -93,15 +94,15 @@ class Again:
 
     @property
     def accepted(self) -> int:
-        return sum(each.rows for each in self.outcomes if each.reason is None)
+        return sum(outcome.rows for outcome in self.outcomes if outcome.reason is None)
 
     @property
     def waited(self) -> int:
-        return sum(each.rows for each in self.outcomes)
+        return sum(outcome.rows for outcome in self.outcomes)
 
 
-def keep_waiting(load: Load, table: Table, extras: Sequence[str]) -> None:
-    """Write the rows of this ingest that lack nothing but what they refer to."""
+def write_waiting(load: Load, table: Table, extras: Sequence[str]) -> None:
+    """Write the rows of this ingest whose only fault is the missing row that they refer to."""
     if not table.reference:
         return
     waits = f"{FAULT} in ({literal(table.reference.reason)}, {literal(NOTHING_TO_DELETE)})"
@@ -116,8 +117,8 @@ def keep_waiting(load: Load, table: Table, extras: Sequence[str]) -> None:
     )
 
 
-def try_again(load: Load, table: Table, linked: Sequence[Path]) -> Again:
-    """Try the rows of earlier ingests that wait; those that wait on are written for the next append.
+def retry_waiting(load: Load, table: Table, linked: Sequence[Path]) -> Retried:
+    """Retry the waiting rows of earlier ingests; those that still wait are written for the next append.
 
     Parameters
     ----------
@@ -126,37 +127,34 @@ def try_again(load: Load, table: Table, linked: Sequence[Path]) -> Again:
     """
     files = sorted((load.earlier / WAITING / table.name).glob("*.parquet")) if load.earlier else []
     if not files or not table.reference:
-        return Again()
-    again, loaded = replace(table, name=f"again_{table.name}"), rows_of(table, load.folder / table.name)
+        return Retried()
+    retried, loaded = replace(table, name=f"again_{table.name}"), rows_of(table, load.folder / table.name)
     waiting = parquet(files, "union_by_name = true")
-    extras = extras_of(load, waiting, table)
-    create_read_table(load.connection, again, extras)
+    columns_read = [row[0] for row in load.connection.execute(f"describe from {waiting}").fetchall()]
+    extras = [name for name in columns_read if name not in (*table.names, *BOOKKEEPING)]
+    create_read_table(load.connection, retried, extras)
     load.connection.execute(
-        AGAIN.format(name=again.name, is_unknown=unknown(table, load.rules), rows=waiting, FAULT=FAULT)
+        RETRY.format(
+            name=retried.name, is_unknown=unknown_reference(table, load.rules), rows=waiting, FAULT=FAULT
+        )
     )
-    complete_deletions(load.connection, again, loaded if linked else None)
-    refuse_copies(load.connection, again, loaded if linked else None)
-    load.connection.execute(OUTCOMES.format(name=again.name, FAULT=FAULT))
+    complete_deletions(load.connection, retried, loaded if linked else None)
+    find_conflicts(load.connection, retried, loaded if linked else None)
+    load.connection.execute(OUTCOMES.format(name=retried.name, FAULT=FAULT))
     outcomes = find_outcomes(load, table, waiting)
     for file in files:
-        keep_on(load, table, file)
-    if not any(each.reason is None for each in outcomes):
-        return Again(None, outcomes)
-    in_now = load.work / f"{again.name}.parquet"
+        write_still_waiting(load, table, file)
+    if not any(outcome.reason is None for outcome in outcomes):
+        return Retried(None, outcomes)
+    accepted = load.temp_folder / f"{retried.name}.parquet"
     columns = ", ".join([*table.names, "_file", "_row", *map(quoted, extras)])
-    words = {"columns": columns, "name": again.name, "FAULT": FAULT, "file": literal(in_now)}
-    load.connection.execute(IN_NOW.format(**words))
-    return Again(in_now, outcomes)
-
-
-def extras_of(load: Load, waiting: str, table: Table) -> list[str]:
-    """The user's own columns of the rows that wait."""
-    described = load.connection.execute(f"describe from {waiting}").fetchall()
-    return [row[0] for row in described if row[0] not in (*table.names, *BOOKKEEPING)]
+    fields = {"columns": columns, "name": retried.name, "FAULT": FAULT, "file": literal(accepted)}
+    load.connection.execute(ACCEPTED_NOW.format(**fields))
+    return Retried(accepted, outcomes)
 
 
 def find_outcomes(load: Load, table: Table, waiting: str) -> tuple[Outcome, ...]:
-    """What became of them, by ingest."""
+    """The outcomes of the waiting rows, by ingest."""
     query = f"""
         select outcomes.ingest, waiting._reason, outcomes.reason, count(*)
         from outcomes_again_{table.name} as outcomes
@@ -165,76 +163,77 @@ def find_outcomes(load: Load, table: Table, waiting: str) -> tuple[Outcome, ...]
         group by all
         order by all
     """
-    found = load.connection.execute(query).fetchall()
-    return tuple(Outcome(table.name, ingest, before, now, rows) for ingest, before, now, rows in found)
+    rows = load.connection.execute(query).fetchall()
+    return tuple(Outcome(table.name, ingest, before, now, count) for ingest, before, now, count in rows)
 
 
-def keep_on(load: Load, table: Table, file: Path) -> None:
-    """Write the rows of one earlier ingest that wait on; no file where none does."""
+def write_still_waiting(load: Load, table: Table, file: Path) -> None:
+    """Write the rows of one earlier ingest that still wait; no file if there are none."""
     folder = load.folder / WAITING / table.name
     folder.mkdir(parents=True, exist_ok=True)
-    words = {
+    fields = {
         "rows": parquet([file]),
         "name": f"again_{table.name}",
         "reference": literal(table.reference.reason if table.reference else ""),
         "nothing": literal(NOTHING_TO_DELETE),
         "file": literal(folder / file.name),
     }
-    if not load.connection.execute(STILL.format(**words)).fetchall()[0][0]:
+    if not load.connection.execute(STILL_WAITING.format(**fields)).fetchall()[0][0]:
         (folder / file.name).unlink()
 
 
-def take_from_rejected(load: Load, folder: Path, again: Sequence[Again]) -> None:
-    """Take the rows that are in now out of the rejected ones; those with another reason now get it.
+def remove_from_rejected(load: Load, folder: Path, retried_tables: Sequence[Retried]) -> None:
+    """Remove the rows accepted now from the rejected ones, and update the reason of others.
 
-    The files are links to those of the load before, which stay as they are.
+    The files are links to those of the load before, which must not change.
     """
-    for outcome in {(each.table, each.ingest) for one in again for each in one.outcomes if is_settled(each)}:
-        table, ingest = outcome
-        file, new = folder / f"{ingest}.parquet", load.work / "rejected.parquet"
-        words = {
+    outcomes = [outcome for retried in retried_tables for outcome in retried.outcomes if is_settled(outcome)]
+    for table, ingest in {(outcome.table, outcome.ingest) for outcome in outcomes}:
+        file, new = folder / f"{ingest}.parquet", load.temp_folder / "rejected.parquet"
+        fields = {
             "rows": parquet([file]),
             "name": f"again_{table}",
             "table": literal(table),
             "ingest": literal(ingest),
             "file": literal(new),
         }
-        load.connection.execute(REJECTED_NOW.format(**words))
+        load.connection.execute(REJECTED_NOW.format(**fields))
         os.replace(new, file)
 
 
 def is_settled(outcome: Outcome) -> bool:
-    """Whether the rows wait no more."""
+    """Whether the rows no longer wait."""
     return outcome.reason != outcome.waited_for
 
 
-def moved_to_now(record: dict[str, Any], again: Sequence[Again]) -> dict[str, Any]:
-    """The earlier record without the rows that are in now: this ingest counts them as its own."""
+def without_retried(record: dict[str, Any], retried_tables: Sequence[Retried]) -> dict[str, Any]:
+    """The earlier manifest without the rows accepted now, which this ingest counts as its own."""
     tables = {name: dict(counts) for name, counts in record["tables"].items()}
     reasons = dict(record["reasons"])
     ingests = [
-        each | {"tables": {name: dict(counts) for name, counts in each["tables"].items()}}
-        for each in record["ingests"]
+        ingest | {"tables": {name: dict(counts) for name, counts in ingest["tables"].items()}}
+        for ingest in record["ingests"]
     ]
-    for outcome in (each for one in again for each in one.outcomes if is_settled(each)):
+    for outcome in (
+        ingest for retried in retried_tables for ingest in retried.outcomes if is_settled(ingest)
+    ):
         reasons[f"{outcome.table}: {outcome.waited_for}"] -= outcome.rows
         if outcome.reason is not None:
             for name in (f"{outcome.table}: {reason}" for reason in outcome.reason.split("; ")):
                 reasons[name] = reasons.get(name, 0) + outcome.rows
             continue
-        of_ingest = next(each["tables"] for each in ingests if each["load_id"] == outcome.ingest)
-        for counts in (tables[outcome.table], of_ingest[outcome.table]):
+        ingest_tables = next(ingest["tables"] for ingest in ingests if ingest["load_id"] == outcome.ingest)
+        for counts in (tables[outcome.table], ingest_tables[outcome.table]):
             counts["read"] -= outcome.rows
             counts["rejected"] -= outcome.rows
-    kept = {name: rows for name, rows in reasons.items() if rows}
-    return record | {"tables": tables, "reasons": kept, "ingests": ingests}
+    remaining = {name: rows for name, rows in reasons.items() if rows}
+    return record | {"tables": tables, "reasons": remaining, "ingests": ingests}
 
 
-def note_on(table: Table, again: Again) -> str | None:
-    """How many of the rows that waited are in now; None where none waited."""
-    if not again.waited or not table.reference:
+def note_on_waiting(table: Table, retried: Retried) -> str | None:
+    """How many of the waiting rows are accepted now; None if none waited."""
+    if not retried.waited or not table.reference:
         return None
     what = table.reference.reason.removeprefix("unknown ")
-    return (
-        f"{again.accepted:,} of {again.waited:,} rows of {table.name} that waited for their {what} are in now"
-    )
+    rows = f"{retried.accepted:,} of {retried.waited:,} rows of {table.name}"
+    return f"{rows} that waited for their {what} are in now"

@@ -1,4 +1,4 @@
-"""What every page for people is made of: one style, plots and bars as SVG, tables, escaped text.
+"""The parts of every page: one style, plots and bars as SVG, tables, escaped text.
 
 style      how it looks: one column a phone can show, light or dark
 figures    numbers as text

@@ -1,4 +1,4 @@
-"""Axes: where a value stands on a plot, in percent, and what is written beside it."""
+"""Axes: the position of a value on a plot, in percent, and the ticks."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,10 +10,10 @@ from ml.page.figures import compact
 STEPS = (1, 2, 2.5, 5, 10, 20, 50)  # times a power of ten: distances between ticks that read well
 MONTHS = (1, 2, 3, 6, 12, 24, 48)  # distances between the ticks of a calendar
 DAYS_PER_MONTH = 30.4
-MOST_TICKS = 5
+TICKS_MAX = 5  # as many texts fit on a phone
 EPSILON = 1e-9  # an end that misses a tick by no more than rounding stands on it
 # An end moves out to the next tick if that is at most half a step away, else by a twentieth of the span.
-NEAR, MARGIN = 0.5, 0.05
+NEAR_SHARE, MARGIN = 0.5, 0.05
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,23 @@ def linear(
     step = round_step(end - start)
     step = math.ceil(step) if whole else step
     span = end - start
-    start = start if low is not None else moved_out(start, -step, span)
-    end = end if high is not None else moved_out(end, step, span)
+    start = start if low is not None else move_out(start, -step, span)
+    end = end if high is not None else move_out(end, step, span)
     first, last = math.ceil(start / step - EPSILON), math.floor(end / step + EPSILON)
     ticks = tuple((number * step, tick_text(number * step)) for number in range(first, last + 1))
     return Axis(start, end, ticks, label)
 
 
-def moved_out(end: float, step: float, span: float) -> float:
-    """An end moved out to the next tick, or, where that is far, by a little; a negative step moves down."""
+def move_out(end: float, step: float, span: float) -> float:
+    """An end moved out to the next tick, or by a margin if that is far; a negative step moves down."""
     tick = math.ceil(end / step - EPSILON) * step + 0.0
-    return tick if abs(tick - end) <= NEAR * abs(step) else end + math.copysign(MARGIN * span, step)
+    return tick if abs(tick - end) <= NEAR_SHARE * abs(step) else end + math.copysign(MARGIN * span, step)
 
 
 def round_step(span: float) -> float:
     """The smallest round step that makes at most ``MOST_TICKS`` of the span."""
-    size = 10.0 ** math.floor(math.log10(span / MOST_TICKS))
-    return next(size * step for step in STEPS if span / (size * step) <= MOST_TICKS)
+    size = 10.0 ** math.floor(math.log10(span / TICKS_MAX))
+    return next(size * step for step in STEPS if span / (size * step) <= TICKS_MAX)
 
 
 def shares(label: str = "", *, high: float = 1.0) -> Axis:
@@ -81,12 +81,12 @@ def shares(label: str = "", *, high: float = 1.0) -> Axis:
 def logarithmic(low: float, high: float, label: str = "") -> Axis:
     """Steps of log(1 + x) from ``low``, 0 or more, to ``high``; shapes give their values as log(1 + x)."""
     values = [value for value in (0.0, *(10.0**power for power in range(16))) if low <= value <= high]
-    every = -(-len(values) // MOST_TICKS)
+    every = -(-len(values) // TICKS_MAX)
     ticks = tuple((math.log1p(value), compact(value)) for value in values[::every])
     return Axis(math.log1p(low), math.log1p(high), ticks, label)
 
 
-def named(names: Sequence[str], label: str = "", most: int = 6) -> Axis:
+def categories(names: Sequence[str], label: str = "", most: int = 6) -> Axis:
     """An axis of names at 0, 1, 2 and so on, of which at most ``most`` are written."""
     every = -(-len(names) // most)
     ticks = tuple((float(number), name) for number, name in enumerate(names) if number % every == 0)
@@ -102,7 +102,7 @@ def calendar(instants: Sequence[datetime], *, margin: float = 0.0) -> Axis:
     """Days since the first of ``instants``, with ticks at the beginnings of months."""
     first, last = min(instants), max(instants)
     span = days_from(first, last) or 1.0
-    every = next((months for months in MONTHS if span / (DAYS_PER_MONTH * months) <= MOST_TICKS), MONTHS[-1])
+    every = next((months for months in MONTHS if span / (DAYS_PER_MONTH * months) <= TICKS_MAX), MONTHS[-1])
     ticks = []
     for month in range(first.year * 12 + first.month - 1, last.year * 12 + last.month):
         start = datetime(month // 12, month % 12 + 1, 1)

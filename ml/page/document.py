@@ -38,17 +38,17 @@ def document(title: str, body: Markup) -> str:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file; readers see it whole or not at all."""
+    """Write a file in one step."""
     replace_file(file, text.encode())
 
 
-def joined(*parts: Markup) -> Markup:
-    """One after the other."""
+def join_parts(*parts: Markup) -> Markup:
+    """Parts on lines of their own."""
     return Markup("\n").join(parts)
 
 
 def header(heading: str, about: Text, tone: str = "good") -> Markup:
-    """The head of the page: what it is, and of what."""
+    """The head of the page."""
     return Markup('<header class="verdict {}"><h1>{}</h1><p class="soft">{}</p></header>').format(
         tone, heading, about
     )
@@ -59,7 +59,7 @@ def sections(subject: Subject, contents: Sections[Subject]) -> Markup:
     links = Markup(" ").join(
         Markup('<a href="#{}">{}</a>').format(name, heading) for name, (heading, _) in contents.items()
     )
-    return joined(
+    return join_parts(
         Markup("<nav>{}</nav>").format(links),
         *(section(name, heading, *make(subject)) for name, (heading, make) in contents.items()),
     )
@@ -67,7 +67,7 @@ def sections(subject: Subject, contents: Sections[Subject]) -> Markup:
 
 def section(name: str, heading: str, *parts: Markup) -> Markup:
     """One section."""
-    return Markup('<section id="{}"><h2>{}</h2>{}</section>').format(name, heading, joined(*parts))
+    return Markup('<section id="{}"><h2>{}</h2>{}</section>').format(name, heading, join_parts(*parts))
 
 
 def tiles(entries: Sequence[tuple[str, str]]) -> Markup:
@@ -78,12 +78,12 @@ def tiles(entries: Sequence[tuple[str, str]]) -> Markup:
 
 def stacked(*parts: Markup) -> Markup:
     """Below each other in one cell of a grid."""
-    return Markup("<div>{}</div>").format(joined(*parts))
+    return Markup("<div>{}</div>").format(join_parts(*parts))
 
 
 def grid(*parts: Markup, two: bool = False) -> Markup:
     """Beside each other where there is room (at most ``two``), below each other where not."""
-    return Markup('<div class="grid{}">{}</div>').format(" two" if two else "", joined(*parts))
+    return Markup('<div class="grid{}">{}</div>').format(" two" if two else "", join_parts(*parts))
 
 
 def subheading(text: Text) -> Markup:
@@ -144,19 +144,19 @@ def table(
         )
         for number, row in enumerate(rows)
     )
-    whole = Markup('<table class="rows"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>')
-    return whole.format(head, body)
+    html = Markup('<table class="rows"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>')
+    return html.format(head, body)
 
 
 def folded(summary: str, inside: Markup) -> Markup:
-    """What only some readers want, to be unfolded."""
+    """A folded part with its summary."""
     return Markup("<details><summary>{}</summary>{}</details>").format(summary, inside)
 
 
 def folded_bars(
     bars: Sequence[Bar], shown: int, start: float = 0.0, limit: float | None = None, spare: int = 0
 ) -> Markup:
-    """The first bars; the others, on one scale with them, folded where they are more than ``spare``."""
+    """The first bars; the others, on the same scale, are folded if they are more than ``spare``."""
     if len(bars) <= shown + spare:
         return bar_rows(bars, start, limit)
     most = max(bar.value for bar in bars)

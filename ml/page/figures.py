@@ -1,4 +1,4 @@
-"""Numbers as text: as people read them, on pages and in reports."""
+"""Numbers as text, on pages and in reports."""
 
 import math
 from datetime import datetime

@@ -1,7 +1,7 @@
 """A plot: lines, bands, dots and columns over two axes.
 
-The shapes are one SVG, stretched to the width of its column; what is written stays text beside it, so that it
-is as large on a phone as on a desk.
+The shapes are one SVG, stretched to the width of its column; texts stay beside it, so that they are as large
+on a phone as on a desk.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from ml.page.axes import Axis
 from ml.page.rows import EMPTY, figure
 
-FINEST = 0.15  # percent: closer points could not be told apart on a screen
+DISTANCE_MIN = 0.15  # percent: closer points could not be told apart on a screen
 SQUARE = "min(26rem, 82vw)"  # the height of a plot whose two axes have the same unit
-EDGE = 4  # percent from either end, within which a tick's text is kept inside the plot
+EDGE_PERCENT = 4  # percent from either end, within which a tick's text is kept inside the plot
 CANVAS = Markup(
     '<div class="canvas" style="--left:{left}ch;--height:{height}"><div class="yticks">{yticks}</div>'
     '<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{alt}">{shapes}</svg>'
@@ -233,7 +233,13 @@ def canvas(title: str, shapes: Sequence[Shape], x: Axis, y: Axis, height: str) -
 
 def x_tick(position: float, text: str) -> Markup:
     """One tick, kept inside the plot."""
-    edge = ' class="first"' if position < EDGE else ' class="last"' if position > 100 - EDGE else ""
+    edge = (
+        ' class="first"'
+        if position < EDGE_PERCENT
+        else ' class="last"'
+        if position > 100 - EDGE_PERCENT
+        else ""
+    )
     return Markup('<span{} style="left:{:.2f}%">{}</span>').format(Markup(edge), position, text)
 
 
@@ -246,15 +252,15 @@ def pieces(across: np.ndarray, up: np.ndarray) -> list[np.ndarray]:
 
 
 def path(points: np.ndarray, x: Axis, y: Axis) -> str:
-    """The way through the points that can be told apart."""
-    places = np.array([(x.place(across), 100 - y.place(up)) for across, up in points])
-    return "M" + "L".join(f"{across:.2f} {up:.2f}" for across, up in thinned(places))
+    """The SVG path through the distinguishable points."""
+    positions = np.array([(x.place(across), 100 - y.place(up)) for across, up in points])
+    return "M" + "L".join(f"{across:.2f} {up:.2f}" for across, up in thin_out(positions))
 
 
-def thinned(places: np.ndarray) -> np.ndarray:
-    """Points at least ``FINEST`` from the one kept before; the last always."""
-    kept = [places[0]]
-    for place in places[1:-1]:
-        if np.abs(place - kept[-1]).max() >= FINEST:
-            kept.append(place)
-    return np.array([*kept, places[-1]] if len(places) > 1 else kept)
+def thin_out(candidates: np.ndarray) -> np.ndarray:
+    """Points at least ``DISTANCE_MIN`` apart, and the last one."""
+    points = [candidates[0]]
+    for point in candidates[1:-1]:
+        if np.abs(point - points[-1]).max() >= DISTANCE_MIN:
+            points.append(point)
+    return np.array([*points, candidates[-1]] if len(candidates) > 1 else points)

@@ -14,13 +14,13 @@ ROW = Markup('<div class="row"><span>{label}</span>{box}<span class="value">{tex
 ROWS = Markup('<div style="--value:{width}ch">{rows}</div>')
 FIGURE = Markup("<figure><figcaption>{caption}</figcaption>{inside}</figure>")
 RECTANGLE = Markup('<rect class="{}" x="{:.3f}" y="0" width="{:.3f}" height="10"/>')
-LEAST_TEXT_WIDTH = 6  # characters beside the pictures, so that short numbers leave them equally wide
-LEAST_OPACITY = 0.005  # what rounds to 0.00 is not drawn
+TEXT_WIDTH_MIN = 6  # characters beside the pictures, so that short numbers leave them equally wide
+OPACITY_MIN = 0.005  # what rounds to 0.00 is not drawn
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A value, what is written beside it, and its class in the style: bar or marked."""
+    """A value, the text beside it, and its class in the style: bar or marked."""
 
     label: str | Markup
     value: float
@@ -30,7 +30,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its interval, what is written beside it, and a colour of the style."""
+    """A value with its interval, the text beside it, and a colour of the style."""
 
     label: str | Markup
     value: float
@@ -62,7 +62,7 @@ def row(label: str | Markup, shapes: Markup, text: str) -> Markup:
 
 def aligned(rows: Sequence[Markup], texts: Sequence[str]) -> Markup:
     """Rows whose pictures end at one position, however long the texts beside them are."""
-    width = max([LEAST_TEXT_WIDTH, *(len(text) + 1 for text in texts)])
+    width = max([TEXT_WIDTH_MIN, *(len(text) + 1 for text in texts)])
     return ROWS.format(width=width, rows=EMPTY.join(rows)) if rows else EMPTY
 
 
@@ -146,7 +146,7 @@ def strip(label: str | Markup, cells: Sequence[tuple[float, str, str]]) -> Marku
             "<title>{}</title></rect>"
         ).format(tone, number * width, width, opacity, tooltip)
         for number, (opacity, tone, tooltip) in enumerate(cells)
-        if opacity >= LEAST_OPACITY
+        if opacity >= OPACITY_MIN
     )
     box = BOX.format(inside=rectangle(0, 100, "ground") + shapes)
     return Markup('<div class="row slim"><span>{}</span>{}</div>').format(escape(label), box)

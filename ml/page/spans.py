@@ -9,7 +9,7 @@ from markupsafe import Markup
 from ml.common.instants import parse_instant
 from ml.page.rows import EMPTY, rectangle, row, vertical
 
-LEAST_WIDTH = 0.8  # percent: a single instant stays visible
+WIDTH_MIN = 0.8  # percent: a single instant stays visible
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def timeline(spans: Sequence[Span], now: str) -> Markup:
         return (parse_instant(instant) - min(ends)) / timedelta(days=1) * scale
 
     def between(first: str, last: str, style: str) -> Markup:
-        return rectangle(place(first), max(place(last) - place(first), LEAST_WIDTH), style)
+        return rectangle(place(first), max(place(last) - place(first), WIDTH_MIN), style)
 
     rows = []
     for span in spans:

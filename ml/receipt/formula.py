@@ -6,14 +6,14 @@ from datetime import datetime
 import numpy as np
 
 from ml.featurestore.catalog import Catalog
-from ml.featurestore.formulas import ASKED_AT, INSTANT, evaluate_all, used_names
+from ml.featurestore.formulas import AS_OF, INSTANT, evaluate_all, used_names
 from ml.receipt.lines import Entry, Findings
 
 
 def operands_of(catalog: Catalog, name: str) -> list[str]:
     """The features that the formula of ``name`` uses, in its order; none if it is stored."""
     formula = catalog.formulas.get(name)
-    used = used_names(name, formula) - {ASKED_AT} if formula else frozenset()
+    used = used_names(name, formula) - {AS_OF} if formula else frozenset()
     return sorted(used, key=(formula or "").index)
 
 
@@ -23,7 +23,7 @@ def find_formula(catalog: Catalog, name: str, parts: Sequence[Entry], as_of: dat
     It holds since the last change of a part, until the next one.
     """
     instants = {feature.name for feature in catalog.stored if feature.kind == INSTANT}
-    columns = {ASKED_AT: np.array([as_of], dtype="datetime64[us]")}
+    columns = {AS_OF: np.array([as_of], dtype="datetime64[us]")}
     for part in parts:
         value = part.findings.value
         if part.feature.name in instants:
@@ -39,5 +39,5 @@ def find_formula(catalog: Catalog, name: str, parts: Sequence[Entry], as_of: dat
         None if np.isnan(result) else float(result),
         since=max(since, key=lambda change: change.instant, default=None),
         until=min(until, key=lambda change: change.instant, default=None),
-        moves=ASKED_AT in used_names(name, formula) or any(part.findings.moves for part in parts),
+        moves=AS_OF in used_names(name, formula) or any(part.findings.moves for part in parts),
     )

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from ml.common.instants import format_instant
-from ml.featurestore.formulas import ASKED_AT
+from ml.featurestore.formulas import AS_OF
 from ml.receipt.lines import Change, Entry, Findings, Receipt
 from ml.receipt.tables import Tables, text_of, value_text
 
@@ -71,7 +71,7 @@ class Page:
         """A formula, with its parts' values put in."""
         formula = " ".join(formula.split())
         values = {part.feature.name: value_text(part, part.findings.value) for part in entry.parts}
-        values[ASKED_AT] = text_of(self.receipt.as_of)
+        values[AS_OF] = text_of(self.receipt.as_of)
         with_values = NAME.sub(lambda word: values.get(word[0], word[0]), formula)
         result = value_text(entry, entry.findings.value)
         self.say()

@@ -10,9 +10,9 @@ import pyarrow as pa
 from ml.common.errors import BuildError
 from ml.featurestore.catalog import Catalog, Feature, read_catalog
 from ml.featurestore.retrieval.retrieve import choose, point_in_time
-from ml.home.build_manifest import asked_instant, data_clock, read_build_manifest
+from ml.home.build_manifest import checked_as_of, data_clock, read_build_manifest
 from ml.home.layout import Home
-from ml.ingest.manifest import read_record
+from ml.ingest.manifest import read_load_manifest
 from ml.receipt.customer_tables import CustomerTables
 from ml.receipt.facts import Facts
 from ml.receipt.formula import find_formula, operands_of
@@ -56,7 +56,7 @@ def receipt(
     with home.reading() as build:
         catalog, models = read_catalog(build), read_models(build)
         choose(catalog, [feature])
-        as_of, load = asked_instant(build, as_of), home.raw / read_build_manifest(build)["load_id"]
+        as_of, load = checked_as_of(build, as_of), home.raw / read_build_manifest(build)["load_id"]
         names = with_operands(catalog, feature)
         with CustomerTables(models, load, customer, with_items=need_items(catalog, models, names)) as tables:
             tables.check_customer()
@@ -73,7 +73,7 @@ def receipt(
                 facts.clock,
                 tables.first_known_at(),
                 Reader(catalog, models, facts, as_of, published).entry(feature),
-                len(read_record(load)["ingests"]) > 1,
+                len(read_load_manifest(load)["ingests"]) > 1,
             )
 
 

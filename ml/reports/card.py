@@ -17,7 +17,7 @@ GONE = "Could not be measured: see the notes at the top."
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of one model.
+    """The manifest and evidence of one model.
 
     Parameters
     ----------
@@ -54,11 +54,11 @@ class Card:
         return measures
 
     def entries(self, name: str) -> list[Values]:
-        """A list of the evidence, empty where it was not measured."""
+        """A list of the evidence; empty if it was not measured."""
         return list(self.evidence.get(name) or [])
 
     def missing(self) -> Markup:
-        """What to say where something was not measured."""
+        """The text in place of what was not measured."""
         return soft(GONE if self.is_deep else MISSING)
 
     def tone(self, candidate: str) -> str:

@@ -10,7 +10,7 @@ from ml.page.figures import readable
 from ml.page.rows import Interval, figure, interval_rows
 from ml.reports.card import Card, Values
 
-PICTURED = (
+METRICS_DRAWN = (
     "roc_auc",
     "average_precision",
     "log_loss",
@@ -18,7 +18,7 @@ PICTURED = (
     "profit_per_customer",
     "precision_at_80_recall",
 )
-MOST_PICTURES = 4  # two rows of two; the table below has all metrics
+PICTURES_MAX = 4  # two rows of two; the table below has all metrics
 
 
 def candidates(card: Card) -> list[Markup]:
@@ -32,20 +32,20 @@ def candidates(card: Card) -> list[Markup]:
     )
     return [
         soft(about),
-        grid(*(compared(card, metric) for metric in pictured(card)), two=True),
+        grid(*(metric_picture(card, metric) for metric in drawn_metrics(card)), two=True),
         subheading("All metrics"),
         metric_table(card, card.evidence["candidates"]),
         *differences(card),
     ]
 
 
-def pictured(card: Card) -> list[str]:
+def drawn_metrics(card: Card) -> list[str]:
     """The metrics that are drawn, the problem's own first."""
-    ordered = dict.fromkeys((card.problem["metric"], *PICTURED))
-    return [metric for metric in ordered if metric in card.measures][:MOST_PICTURES]
+    ordered = dict.fromkeys((card.problem["metric"], *METRICS_DRAWN))
+    return [metric for metric in ordered if metric in card.measures][:PICTURES_MAX]
 
 
-def compared(card: Card, metric: str) -> Markup:
+def metric_picture(card: Card, metric: str) -> Markup:
     """One metric of every candidate."""
     values = {name: row[metric] for name, row in card.evidence["candidates"].items() if metric in row}
     rows = [
@@ -82,7 +82,7 @@ def differences(card: Card) -> list[Markup]:
     return [
         subheading(f"{readable(card.champion)} minus each other candidate"),
         soft("In the same replicates; dashed: no difference. An interval without zero is beyond chance."),
-        grid(*(difference(card, measures, metric) for metric in pictured(card)[:2]), two=True),
+        grid(*(difference(card, measures, metric) for metric in drawn_metrics(card)[:2]), two=True),
         folded("All differences", metric_table(card, measures, sign=True)),
     ]
 

@@ -7,9 +7,9 @@ from ml.page.figures import day, percent
 from ml.page.rows import EMPTY, Bar, breakable, diverging_rows, figure
 from ml.reports.card import Card, Values
 
-SHOWN = 8  # features of one customer; evidence keeps ten
+FEATURES_SHOWN = 8  # features of one customer; evidence keeps ten
 NEGLIGIBLE = 1e-9  # what rounding adds to a score
-SAME = "No value moves this score."
+NO_DRIVER = "No value moves this score."
 CARD = Markup('<div class="card"><h3>{heading}</h3><p class="soft">{about}</p>{reasons}{picture}</div>')
 
 
@@ -31,10 +31,10 @@ def customers(card: Card) -> list[Markup]:
 def box(customer: Values, most: float) -> Markup:
     """One customer: prediction and outcome, reasons, and the features that weigh most."""
     outcome = "churned" if customer["churned"] else "stayed"
-    listed = "listed" if customer["listed"] else "not listed"
+    flag = "listed" if customer["listed"] else "not listed"
     about = (
         f"{day(customer['event_timestamp'])}: said {percent(customer['probability'])}, {customer['band']} "
-        f"risk, {listed}; {outcome}."
+        f"risk, {flag}; {outcome}."
     )
     if customer["action"]:
         about += f" Action: {customer['action']}."
@@ -45,12 +45,12 @@ def box(customer: Values, most: float) -> Markup:
             feature["added"],
             f"{feature['added']:+.2f}",
         )
-        for feature in customer["features"][:SHOWN]
+        for feature in customer["features"][:FEATURES_SHOWN]
         if abs(feature["added"]) > NEGLIGIBLE
     ]
     return CARD.format(
         heading=f"{customer['why'][:1].upper()}{customer['why'][1:]}: {customer['customer_id']}",
         about=about,
         reasons=bullets(reasons) if reasons else paragraph("Nothing makes this customer riskier than usual."),
-        picture=figure(EMPTY, diverging_rows(bars, most)) if bars else soft(SAME),
+        picture=figure(EMPTY, diverging_rows(bars, most)) if bars else soft(NO_DRIVER),
     )

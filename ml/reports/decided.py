@@ -1,4 +1,4 @@
-"""What the threshold does, what it earns, and what to do in each band."""
+"""The threshold, its profit, and the action in each band."""
 
 import numpy as np
 from markupsafe import Markup
@@ -45,23 +45,24 @@ def threshold_sentences(card: Card) -> list[str]:
 
 def profit_sentences(decision: Values) -> list[str]:
     """What the flagged customers earn, and beside it what simple policies earn; nothing without costs."""
-    profit, even = decision["profit"], decision["break_even"]
+    profit, break_even = decision["profit"], decision["break_even"]
     if not profit:
         return []
-    single = decision["profit_per_listed"]
-    by_customer = f", {money(single)} a listed customer" if single else ""
+    profit_per_customer = decision["profit_per_listed"]
+    by_customer = f", {money(profit_per_customer)} a listed customer" if profit_per_customer else ""
     sentences = [
         f"By the stated costs the list earns {money(profit['value'])} "
         f"({between(profit, money)}) over all test rows{by_customer}; nobody was really contacted, "
         "so that is an expectation.",
         f"Contacting everyone would earn {money(decision['everyone']['value'])}, no one nothing.",
     ]
-    if even["probability"] is None:
+    if break_even["probability"] is None:
         sentences.append("No contact pays: even a sure churner costs more than he is worth.")
     else:
         sentences.append(
-            f"A contact pays from a probability of {percent(even['probability'])} on; the list from there on "
-            f"holds {percent(even['listed']['value'])} and earns {money(even['profit']['value'])}."
+            f"A contact pays from a probability of {percent(break_even['probability'])} on; the list from "
+            f"there on holds {percent(break_even['listed']['value'])} and earns "
+            f"{money(break_even['profit']['value'])}."
         )
     return sentences + [f"{shortfall[0].upper()}{shortfall[1:]}." for shortfall in decision["shortfalls"]]
 
@@ -70,11 +71,11 @@ def confusion(counts: Values) -> Markup:
     """Flagged customers among those who churned and those who stayed."""
     rows, texts = [], []
     for outcome, tone in (("churned", "b"), ("stayed", "a")):
-        listed, rest = counts[f"{outcome}_listed"], counts[f"{outcome}_not_listed"]
-        whole = listed + rest or 1
-        texts.append(f"{listed:,} listed, {rest:,} not")
-        parts = [(listed / whole, tone), (rest / whole, f"{tone} pale")]
-        rows.append(split_row(f"{outcome} ({listed + rest:,})", parts, texts[-1]))
+        flagged, rest = counts[f"{outcome}_listed"], counts[f"{outcome}_not_listed"]
+        total = flagged + rest or 1
+        texts.append(f"{flagged:,} listed, {rest:,} not")
+        parts = [(flagged / total, tone), (rest / total, f"{tone} pale")]
+        rows.append(split_row(f"{outcome} ({flagged + rest:,})", parts, texts[-1]))
     return figure("Rows of the test part: listed (full colour) and not listed (pale)", aligned(rows, texts))
 
 

@@ -1,4 +1,4 @@
-"""What the model learned from: importance, groups of features, rows; and what drives its scores."""
+"""What the model learned from (importance, groups of features, rows), and the drivers of its scores."""
 
 from markupsafe import Markup
 
@@ -10,7 +10,7 @@ from ml.page.plot import legend, plot, whiskered
 from ml.page.rows import EMPTY, Bar, Interval, bar_rows, breakable, figure, interval_rows
 from ml.reports.card import Card
 
-SHOWN = 15  # features before the fold
+FEATURES_SHOWN = 15  # features before the fold
 TONES = ("a", "b", "c", "d", "e")
 
 
@@ -44,9 +44,9 @@ def importance(card: Card) -> Markup:
         for feature in features
     ]
     inside = legend([(tone, "dot", subject) for subject, tone in tones.items()])
-    inside += interval_rows(rows[:SHOWN], 0.0)
-    if rows[SHOWN:]:
-        inside += folded(f"the other {len(rows) - SHOWN}", interval_rows(rows[SHOWN:], 0.0))
+    inside += interval_rows(rows[:FEATURES_SHOWN], 0.0)
+    if rows[FEATURES_SHOWN:]:
+        inside += folded(f"the other {len(rows) - FEATURES_SHOWN}", interval_rows(rows[FEATURES_SHOWN:], 0.0))
     return figure(Markup("<b>Importance</b>, log-loss lost by shuffling; dashed: nothing"), inside)
 
 
@@ -64,9 +64,9 @@ def ablation(card: Card) -> Markup:
         for group in groups
         if group["measures"]
     ]
-    needed = [group["subject"] for group in groups if not group["measures"]]
+    necessary = [group["subject"] for group in groups if not group["measures"]]
     inside = interval_rows(rows, 0.0) if rows else EMPTY
-    inside += soft(f"It cannot do without {', '.join(needed)}.") if needed else EMPTY
+    inside += soft(f"It cannot do without {', '.join(necessary)}.") if necessary else EMPTY
     caption = Markup(
         "<b>Without one group of features</b>, change of ROC-AUC; in brackets their number; dashed: none"
     )
@@ -117,7 +117,7 @@ def drivers(card: Card) -> list[Markup]:
         soft(about),
         grid(
             figure(Markup("<b>By subject</b>, in brackets how many features"), bar_rows(subjects)),
-            figure(Markup("<b>By feature</b>"), folded_bars(features, SHOWN)),
+            figure(Markup("<b>By feature</b>"), folded_bars(features, FEATURES_SHOWN)),
             two=True,
         ),
     ]

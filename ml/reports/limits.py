@@ -1,4 +1,4 @@
-"""What the model is not, what was not measured, and how to repeat it."""
+"""The limits of the model, and how to repeat its training."""
 
 from collections.abc import Iterator
 
@@ -18,17 +18,17 @@ churn report"""
 
 def limits(card: Card) -> list[Markup]:
     """One sentence a limit: those of every model, then what this one's evidence shows."""
-    return [bullets([*of_any_model(card), *of_this_model(card)])]
+    return [bullets([*limits_of_any_model(card), *limits_of_this_model(card)])]
 
 
-def of_any_model(card: Card) -> Iterator[str]:
-    """What no model of this kind can say."""
+def limits_of_any_model(card: Card) -> Iterator[str]:
+    """The limits of every model of this kind."""
     problem, test = card.problem, card.evidence["test"]
-    if own := card.manifest.get("labels"):
+    if labels := card.manifest.get("labels"):
         yield (
-            f"It answers what the labels of {name_of(own['file'])} mean, which nothing here can check, and "
-            "was judged on rows of that file alone; scored are all customers with a kept order in the last "
-            f"{problem['active_within_days']} days, whether or not the file has rows like theirs."
+            f"It answers what the labels of {name_of(labels['file'])} mean, which nothing here can check, "
+            "and was judged on rows of that file alone; scored are all customers with a kept order in the "
+            f"last {problem['active_within_days']} days, whether or not the file has rows like theirs."
         )
     else:
         yield (
@@ -52,7 +52,7 @@ def of_any_model(card: Card) -> Iterator[str]:
         )
 
 
-def of_this_model(card: Card) -> Iterator[str]:
+def limits_of_this_model(card: Card) -> Iterator[str]:
     """The weakest segment, the worst month, leakage suspects."""
     overall = card.measures["roc_auc"]["value"]
     groups = [
@@ -80,8 +80,8 @@ def of_this_model(card: Card) -> Iterator[str]:
         yield "This page names customers and their values: keep it where such data may be kept."
 
 
-def repeated(card: Card) -> list[Markup]:
-    """Commands, and what must be the same for the same figures."""
+def how_to_repeat(card: Card) -> list[Markup]:
+    """The commands, and the inputs that must be the same."""
     manifest = card.manifest
     return [
         paragraph(

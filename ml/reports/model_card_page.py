@@ -2,7 +2,7 @@
 
 from ml.evaluate.metric_names import answer
 from ml.metrics.chance import ranks_better_than_chance
-from ml.page.document import Sections, Text, document, header, joined, notes, sections, tiles
+from ml.page.document import Sections, Text, document, header, join_parts, notes, sections, tiles
 from ml.page.figures import number, percent, readable
 from ml.reports.card import MISSING, Card, between, money
 from ml.reports.chosen import choice
@@ -10,7 +10,7 @@ from ml.reports.compared import candidates
 from ml.reports.customers import customers
 from ml.reports.decided import decision
 from ml.reports.learned import drivers, learned
-from ml.reports.limits import limits, repeated
+from ml.reports.limits import how_to_repeat, limits
 from ml.reports.question import data, question
 from ml.reports.ranking import ranking, truth
 from ml.reports.where import months, segments, staleness
@@ -30,7 +30,7 @@ SECTIONS: Sections[Card] = {
     "drivers": ("What drives its scores", drivers),
     "customers": ("Sample customers", customers),
     "limits": ("Limits", limits),
-    "repeat": ("How to repeat it", repeated),
+    "repeat": ("How to repeat it", how_to_repeat),
 }
 # Words of the evidence's sentences, and the tone of a sentence that has them.
 TONES = {
@@ -52,7 +52,7 @@ def page(card: Card) -> str:
         f"{manifest['data_clock']}."
     )
     useful = "good" if ranks_better_than_chance(manifest) else "bad"
-    body = joined(
+    body = join_parts(
         header(f"{name}: {readable(card.champion)}", about, tone(card)),
         notes([(useful, "", answer(manifest, card.evidence))]),
         tiles(at_a_glance(card)),
@@ -82,8 +82,8 @@ def at_a_glance(card: Card) -> list[tuple[str, str]]:
     if not ranks_better_than_chance(card.manifest):
         return entries
     decision, test = card.evidence["decision"], card.evidence["test"]
-    listed, recall, precision = decision["listed"], decision["recall"], decision["precision"]
-    entries.append((percent(listed["value"], 0), "of the customers are listed"))
+    flagged, recall, precision = decision["listed"], decision["recall"], decision["precision"]
+    entries.append((percent(flagged["value"], 0), "of the customers are listed"))
     entries.append((percent(recall["value"], 0), f"of the churners are found, {between(recall)}"))
     if precision:
         about = f"of the listed churned, {between(precision)}; of all {percent(test['base_rate'])}"

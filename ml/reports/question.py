@@ -32,12 +32,12 @@ def question(card: Card) -> list[Markup]:
 
 def meaning(card: Card) -> str:
     """What churn is here: as the problem defines it, or as the labels of a file do."""
-    problem, own = card.problem, card.manifest.get("labels")
-    if own:
+    problem, labels = card.problem, card.manifest.get("labels")
+    if labels:
         return (
-            f"Of each customer and instant in {name_of(own['file'])}, the file says who churned "
-            f"({own['rows']:,} rows at {own['instants']:,} instants); each label is taken to be settled "
-            f"{counted(from_values(problem).gap_days, 'day')} after its instant."
+            f"Of each customer and instant in {name_of(labels['file'])}, the file says who churned "
+            f"({labels['rows']:,} rows at {labels['instants']:,} instants); each label is taken to be "
+            f"settled {counted(from_values(problem).gap_days, 'day')} after its instant."
         )
     return (
         f"Of every customer with a kept order in the last {problem['active_within_days']} days, at instant "

@@ -9,7 +9,7 @@ from ml.page.figures import percent, readable
 from ml.page.plot import Across, Columns, Dots, Line, Shape, plot, whiskered
 from ml.reports.card import OTHER, Card
 
-SHORTEST = 0.02  # share of the customers: of fewer rows, precision and lift are mostly chance
+SHARE_MIN = 0.02  # share of the customers: of fewer rows, precision and lift are mostly chance
 CALIBRATIONS = {"platt": "a line on the log-odds (Platt)", "isotonic": "steps that never fall (isotonic)"}
 DIAGONAL = Line([0, 1], [0, 1], "ink", "chance", dashed=True, thin=True)
 
@@ -30,16 +30,16 @@ def lines(card: Card, curve: str, across: str, up: str, shortest: float = 0.0) -
     """
     curves = card.evidence["curves"][curve]
     order = sorted(curves, key=lambda name: (name == card.champion, name == card.evidence["baseline"]))
-    drawn = []
+    curve_lines = []
     for name in order:
-        places, heights = (np.asarray(curves[name][axis], float) for axis in (across, up))
-        if shortest and places[0] > shortest:
-            places, heights = np.append(shortest, places), np.append(heights[0], heights)
-        heights = np.where(places < shortest, np.nan, heights)
+        positions, heights = (np.asarray(curves[name][axis], float) for axis in (across, up))
+        if shortest and positions[0] > shortest:
+            positions, heights = np.append(shortest, positions), np.append(heights[0], heights)
+        heights = np.where(positions < shortest, np.nan, heights)
         is_other = card.tone(name) == OTHER
         label = "" if is_other else readable(name)
-        drawn.append(Line(places, heights, card.tone(name), label, thin=is_other))
-    return drawn
+        curve_lines.append(Line(positions, heights, card.tone(name), label, thin=is_other))
+    return curve_lines
 
 
 def at_threshold(card: Card, across: float | None, up: str) -> list[Shape]:
@@ -66,7 +66,7 @@ def precision_recall(card: Card) -> Markup:
     """Precision against recall."""
     base = card.evidence["test"]["base_rate"]
     shapes: list[Shape] = [Across(y=base, label=f"base rate, {percent(base)}")]
-    shapes += lines(card, "precision_recall", "recall", "precision", SHORTEST)
+    shapes += lines(card, "precision_recall", "recall", "precision", SHARE_MIN)
     shapes += at_threshold(card, card.evidence["decision"]["recall"]["value"], "precision")
     axes = shares("share of churners found"), shares("share of the list that churned")
     return plot("Precision and recall", shapes, *axes, square=True)
@@ -84,7 +84,7 @@ def gain(card: Card) -> Markup:
 
 def lift(card: Card) -> Markup:
     """How many times as many churners as among customers drawn by chance."""
-    curves = lines(card, "lift", "listed", "lift", SHORTEST)
+    curves = lines(card, "lift", "listed", "lift", SHARE_MIN)
     heights = [value for curve in curves for value in np.asarray(curve.y, float)]
     shapes: list[Shape] = [Across(y=1.0, label="chance"), *curves]
     up = linear([*heights, 1.0], "times the base rate", low=0)
@@ -116,8 +116,12 @@ def reliability(card: Card) -> Markup:
             f"said {percent(predicted)}, seen {percent(observed)}, {rows:,} rows"
             for predicted, observed, rows in zip(points["said"], points["seen"], points["rows"], strict=True)
         ]
-        said, seen, low, high = (points[column] for column in ("said", "seen", "low", "high"))
-        shapes += whiskered(said, seen, low, high, card.tone(name), readable(name), tooltips)
+        predicted_rates, observed_rates, low, high = (
+            points[column] for column in ("said", "seen", "low", "high")
+        )
+        shapes += whiskered(
+            predicted_rates, observed_rates, low, high, card.tone(name), readable(name), tooltips
+        )
     return plot("Reliability", shapes, shares("said"), shares("share that churned"), square=True)
 
 

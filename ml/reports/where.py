@@ -1,4 +1,4 @@
-"""Where the model is good and where not: by segment, by month, and with older features."""
+"""The model's performance by segment, by month, and with older features."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ml.common.counting import counted
-from ml.page.axes import Axis, linear, named, shares
+from ml.page.axes import Axis, categories, linear, shares
 from ml.page.document import folded, grid, soft, stacked, table
 from ml.page.figures import number, percent
 from ml.page.plot import Across, Dots, Line, Shape, plot, whiskered
@@ -52,9 +52,9 @@ def segment(entry: Values, overall: float) -> Markup:
         for group in entry["groups"]
         if group["measures"]
     ]
-    few = [group["name"] for group in entry["groups"] if not group["measures"]]
+    unmeasured = [group["name"] for group in entry["groups"] if not group["measures"]]
     inside = interval_rows(rows, overall) if rows else EMPTY
-    inside += soft(f"Too few of a class to measure: {', '.join(few)}.") if few else EMPTY
+    inside += soft(f"Too few of a class to measure: {', '.join(unmeasured)}.") if unmeasured else EMPTY
     caption = Markup("<b>By {}</b> ({}); ROC-AUC; said, seen").format(entry["by"], entry["label"])
     return figure(caption, inside)
 
@@ -90,7 +90,7 @@ def months(card: Card) -> list[Markup]:
     entries = card.entries("months")
     if not entries:
         return [card.missing()]
-    axis = named([month["name"] for month in entries])
+    axis = categories([month["name"] for month in entries])
     return [
         soft("By the month of the cut-off, test part."),
         grid(by_month(card, entries, axis), foreseen(entries, axis), two=True),
@@ -129,7 +129,7 @@ def staleness(card: Card) -> list[Markup]:
         "The label is asked at t, the features are those of some days before: what it costs to refresh "
         "them seldom. " + " ".join(change(card, entry) for entry in entries if entry["days"])
     )
-    axis = named([counted(entry["days"], "day") for entry in entries], "age of the features")
+    axis = categories([counted(entry["days"], "day") for entry in entries], "age of the features")
     measured = [entry["measures"]["roc_auc"] for entry in entries]
     pictures = [by_age("ROC-AUC by age of the features", measured, axis)]
     if all(entry["profit"] for entry in entries):
@@ -141,9 +141,11 @@ def staleness(card: Card) -> list[Markup]:
 def change(card: Card, entry: Values) -> str:
     """What one age costs."""
     auc = entry["change"]["roc_auc"]
-    unknown = f"; {counted(entry['unknown'], 'row')} of customers not known then" if entry["unknown"] else ""
+    unknown_text = (
+        f"; {counted(entry['unknown'], 'row')} of customers not known then" if entry["unknown"] else ""
+    )
     value, interval = card.figure("roc_auc", auc["value"], True), card.interval("roc_auc", auc, True)
-    return f"{counted(entry['days'], 'day')}: ROC-AUC {value} ({interval}){unknown}."
+    return f"{counted(entry['days'], 'day')}: ROC-AUC {value} ({interval}){unknown_text}."
 
 
 def by_age(title: str, intervals: Sequence[Values], axis: Axis, label: str = "") -> Markup:

@@ -21,7 +21,7 @@ from ml.explain.reason_text import Wording, reasons, wordings
 from ml.features.labels import parquet, population_at
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
-from ml.home.build_manifest import asked_instant, score_instant
+from ml.home.build_manifest import checked_as_of, score_instant
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.metrics.chance import check_better_than_chance
@@ -115,7 +115,7 @@ def score_customers(
     catalog = read_catalog(build)
     check_same_features(model, catalog, build)
     if as_of:
-        instant = asked_instant(build, as_of)
+        instant = checked_as_of(build, as_of)
     else:
         instant, note = score_instant(build)
         if note:

@@ -21,7 +21,7 @@ from ml.metrics.scores import LOWER_IS_BETTER, measure
 from ml.model.churn_model import ChurnModel
 from ml.model.same_features import changed_inputs
 from ml.model.store import read_model
-from ml.warehouse.current_model import other_question, settings_changed
+from ml.warehouse.current_model import differing_terms, settings_changed
 
 BETTER, ALWAYS = "better", "always"
 RULES = (BETTER, ALWAYS)
@@ -110,7 +110,7 @@ def replacement_reason(champion: ChurnModel, model: ChurnModel) -> str | None:
     if ("labels" in champion.facts) != ("labels" in model.facts):
         own = champion.facts.get("labels")
         return f"{champion.version} was trained on labels of {name_of(own['file']) if own else 'the build'}"
-    if other := other_question(champion.problem, model.problem):
+    if other := differing_terms(champion.problem, model.problem):
         return f"{champion.version} answers another problem ({', '.join(other)})"
     return None
 

@@ -104,7 +104,7 @@ def folder_of(home: Home, model: str) -> Path:
 @contextmanager
 def lease_build(home: Home, manifest: Mapping[str, Any]) -> Iterator[Path]:
     """The build that the model was trained on, which is not removed until the end."""
-    for build in home.kept_builds():
+    for build in home.published_builds():
         if build.name == manifest["build_id"]:
             with lease(build) as leased:
                 if leased:

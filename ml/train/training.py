@@ -24,7 +24,7 @@ from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.layout import Home, discard_unfinished, next_name, sync_tree
 from ml.home.problem_file import problem_for, remember_problem
-from ml.home.test_set_log import VERDICT, record_look
+from ml.home.test_set_log import VERDICT, log_evaluation
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input, choose_inputs, make_frame
@@ -276,7 +276,7 @@ def judge_and_file(training: TrainingRun, home: Home, build: Path, promotion: st
     check_reads_back(model, unfinished, build, parts.test.table)
     sync_tree(unfinished)
     # Logged before the model is filed: a run that is killed in between has shown the figures already.
-    looks = record_look(home, facts, VERDICT)
+    looks = log_evaluation(home, facts, VERDICT)
     unfinished.rename(home.models / name)
     sync_folder(home.models)
     promote(build, home.models / name, decision)

@@ -15,21 +15,21 @@ from ml.config.problem import Problem
 from ml.home.build_manifest import read_build_manifest, write_build_manifest
 from ml.home.layout import Home, builds_to_keep, next_name, publish_build
 from ml.home.problem_file import problem_for, remember_problem
-from ml.ingest.manifest import read_record
+from ml.ingest.manifest import read_load_manifest
 from ml.warehouse.dbt import ARTIFACTS, CATALOG, PROJECT, project_hash, run_dbt, variables
 from ml.warehouse.feature_yaml import check_feature_yaml
 from ml.warehouse.increment import Increment, find_increment
 from ml.warehouse.manifest import describe, read_clocks
 from ml.warehouse.merge import Merge, merge
-from ml.warehouse.touched_customers import keep_changes
+from ml.warehouse.touched_customers import write_changes
 
-ANCESTORS_MAX = 1000
-WORK = "work"
+ANCESTORS_MAX = 1000  # limits build.json; far more builds than ever stay on disk
+TEMP_FOLDER = "work"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One build in the making: from which load, with which project and problem, into which folder."""
+    """One unfinished build: its load, project, problem and folder."""
 
     home: Home
     load: Path
@@ -41,9 +41,9 @@ class Job:
     progress: Progress
 
     @property
-    def work(self) -> Path:
-        """A folder for what is gone once the build is made."""
-        return self.folder / WORK
+    def temp_folder(self) -> Path:
+        """A folder that is removed at the end of the build."""
+        return self.folder / TEMP_FOLDER
 
 
 def build(
@@ -58,8 +58,8 @@ def build(
 ) -> dict[str, Any]:
     """Make, test and publish features and labels.
 
-    Where the load only adds to the one that the current build was made from, only the customers whom new
-    facts have touched are made again, and the result is the same.
+    If the load only adds to that of the current build, only the customers whom new facts touch are made
+    again, with the same result.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def build(
     as_of : datetime, optional
         The data clock, naive UTC; by default the largest instant at which a raw fact became known.
     problem : Problem or path, optional
-        What the labels depend on. A path is remembered by the home; without one, the path given before, else
-        ``problem.yml`` of the project.
+        The problem of the labels. The home remembers a path; the default is that path, else ``problem.yml``
+        of the project.
     full_refresh : bool
-        Make everything anew, even where the touched customers would do.
+        Make everything again, even if the touched customers suffice.
     keep : int, optional
         How many builds stay on disk, this one among them (default: ``CHURN_KEEP_BUILDS``, or three).
     project : path
@@ -80,8 +80,8 @@ def build(
     Returns
     -------
     dict
-        What ``build.json`` holds: build_id, load_id, data_clock, kind (full or incremental), rows per table,
-        tests passed, seconds.
+        The content of ``build.json``: build_id, load_id, data_clock, kind (full or incremental), rows per
+        table, tests passed, seconds.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def build(
     BuildError
         A model or a data test failed; nothing was published.
     """
-    home, kept = Home.at(home), builds_to_keep(keep)
+    home, builds_kept = Home.at(home), builds_to_keep(keep)
     stated, problem = problem, problem_for(home, problem, progress)
     with home.writing("build"):
         load = home.current_load()
@@ -101,59 +101,59 @@ def build(
         job = Job(home, load, folder, Path(project), problem, as_of, as_of or clock, progress)
         started = time.monotonic()
         try:
-            job.work.mkdir(parents=True)
-            record = make(job, full_refresh)
-            shutil.rmtree(job.work)
+            job.temp_folder.mkdir(parents=True)
+            manifest = make_build(job, full_refresh)
+            shutil.rmtree(job.temp_folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        record |= {
+        manifest |= {
             "seconds": round(time.monotonic() - started, 1),
             "published_at": format_instant(datetime.now(UTC).replace(tzinfo=None, microsecond=0)),
         }
-        write_build_manifest(folder, record)
-        publish_build(home, folder, kept)
+        write_build_manifest(folder, manifest)
+        publish_build(home, folder, builds_kept)
         remember_problem(home, stated)
-    return record
+    return manifest
 
 
-def make(job: Job, full_refresh: bool) -> dict[str, Any]:
-    """Fill the build's folder, and say what is in it."""
-    hashed = project_hash(job.project)
-    increment = None if full_refresh or job.as_of else look_back(job, hashed)
-    made = make_increment(job, increment) if increment else make_everything(job)
-    more = {
-        "project_hash": hashed,
+def make_build(job: Job, full_refresh: bool) -> dict[str, Any]:
+    """Write the build's folder, and return the content of its manifest."""
+    hash_ = project_hash(job.project)
+    increment = None if full_refresh or job.as_of else plan_increment(job, hash_)
+    content = make_increment(job, increment) if increment else make_full_build(job)
+    inputs = {
+        "project_hash": hash_,
         "as_of": format_instant(job.as_of) if job.as_of else None,
         "split_at": format_instant(job.split_at),
     }
-    return made | parentage(job.home) | more
+    return content | lineage_of(job.home) | inputs
 
 
-def look_back(job: Job, hashed: str) -> Increment | None:
-    """What there is to add to the current build; None, and why is said, when everything has to be made."""
+def plan_increment(job: Job, hash_: str) -> Increment | None:
+    """The increment to the current build; None, after a message why, if a full build is needed."""
     if not has_build(job.home):
         return None
     base, terms = job.home.current_build(), job.problem.label_terms()
     try:
-        found = find_increment(base, job.load, terms, hashed, job.work / "touched.parquet")
+        plan = find_increment(base, job.load, terms, hash_, job.temp_folder / "touched.parquet")
     except NotReadyError as error:
-        found = str(error).partition(":")[0]
-    if isinstance(found, Increment):
-        return found
-    job.progress.say(f"making everything: {found}")
+        plan = str(error).partition(":")[0]
+    if isinstance(plan, Increment):
+        return plan
+    job.progress.say(f"making everything: {plan}")
     return None
 
 
-def make_everything(job: Job) -> dict[str, Any]:
+def make_full_build(job: Job) -> dict[str, Any]:
     """A full build."""
     values = variables(job.problem, as_of=job.as_of, split_at=job.split_at)
     started = time.monotonic()
     run_dbt(job.home.root, job.load, job.folder, values, job.progress, project=job.project)
     seconds = {"dbt": time.monotonic() - started}
-    record = describe(job.home, job.load, job.folder, job.problem, seconds)
-    check_not_empty(record, job.as_of)
-    return record | {"kind": "full"}
+    manifest = describe(job.home, job.load, job.folder, job.problem, seconds)
+    check_not_empty(manifest, job.as_of)
+    return manifest | {"kind": "full"}
 
 
 def make_increment(job: Job, increment: Increment) -> dict[str, Any]:
@@ -161,28 +161,28 @@ def make_increment(job: Job, increment: Increment) -> dict[str, Any]:
     values = variables(
         job.problem, split_at=job.split_at, only_customers=increment.customers, earlier=increment.earlier
     )
-    made, times = job.work / "made", [time.monotonic()]
-    run_dbt(job.home.root, job.load, made, values, job.progress, project=job.project, docs=False)
+    output, times = job.temp_folder / "made", [time.monotonic()]
+    run_dbt(job.home.root, job.load, output, values, job.progress, project=job.project, docs=False)
     times.append(time.monotonic())
-    merge(Merge(increment, made, job.folder, job.split_at, read_clocks(job.home).last_cutoff))
-    keep_changes(increment, job.folder)
+    merge(Merge(increment, output, job.folder, job.split_at, read_clocks(job.home).last_cutoff))
+    write_changes(increment, job.folder)
     times.append(time.monotonic())
     for name in ARTIFACTS:
-        shutil.move(made / name, job.folder / name)
+        shutil.move(output / name, job.folder / name)
     os.link(increment.base / CATALOG, job.folder / CATALOG)
     seconds = {"dbt": times[1] - times[0], "merge": times[2] - times[1]}
-    record = describe(job.home, job.load, job.folder, job.problem, seconds)
-    record["rows"]["int_customers"] = increment.manifest["rows"]["int_customers"] + increment.new
-    return record | {"kind": "incremental", "touched": increment.touched, "restated": increment.restated}
+    manifest = describe(job.home, job.load, job.folder, job.problem, seconds)
+    manifest["rows"]["int_customers"] = increment.manifest["rows"]["int_customers"] + increment.new
+    return manifest | {"kind": "incremental", "touched": increment.touched, "restated": increment.restated}
 
 
 def has_build(home: Home) -> bool:
-    """Whether anything has been published."""
+    """Whether there is a published build."""
     return (home.builds / "current").exists()
 
 
-def parentage(home: Home) -> dict[str, Any]:
-    """Which build the new one replaces, and those before that."""
+def lineage_of(home: Home) -> dict[str, Any]:
+    """The build that the new one replaces, and those before it."""
     if not has_build(home):
         return {"replaces": None, "lineage": []}
     current = home.current_build()
@@ -195,8 +195,8 @@ def parentage(home: Home) -> dict[str, Any]:
 
 
 def check_as_of(load: Path, as_of: datetime | None) -> datetime:
-    """The load's data clock, which an as_of must not be later than."""
-    clock = parse_instant(read_record(load)["data_clock"])
+    """The load's data clock; raise a UsageError if ``as_of`` is later."""
+    clock = parse_instant(read_load_manifest(load)["data_clock"])
     if as_of is not None and as_of > clock:
         raise UsageError(
             f"--as-of {format_instant(as_of)} is later than the data clock {format_instant(clock)}: "
@@ -205,18 +205,19 @@ def check_as_of(load: Path, as_of: datetime | None) -> datetime:
     return clock
 
 
-def check_not_empty(record: dict[str, Any], as_of: datetime | None) -> None:
-    """A build without a single customer helps nobody."""
-    if record["rows"]["int_customers"] == 0 and as_of is not None:
+def check_not_empty(manifest: dict[str, Any], as_of: datetime | None) -> None:
+    """Raise a UsageError if ``as_of`` is earlier than the first fact."""
+    if manifest["rows"]["int_customers"] == 0 and as_of is not None:
         raise UsageError(
             f"--as-of {format_instant(as_of)} is earlier than the first known fact: choose a later instant"
         )
 
 
 def remove_unfinished(builds: Path) -> None:
-    """Remove what a killed build left: one without its ``build.json``, never published; links half made.
+    """Remove the remains of killed builds: folders without ``build.json``, and unfinished links.
 
-    One that is published and has lost it stays until another takes its place, and so does its name.
+    A published build that lost its ``build.json`` stays until another replaces it, so that its name is not
+    reused.
     """
     published = (builds / "current").resolve()
     for link in builds.glob("build-[0-9]*/.*.new"):

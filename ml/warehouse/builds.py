@@ -1,4 +1,4 @@
-"""Builds: what was published when, what it was made from, which model goes with it, what is online of it."""
+"""Builds: when each was published, its load and model, and the as-of instant of its online values."""
 
 import os
 from datetime import datetime
@@ -13,22 +13,26 @@ from ml.home.layout import Home, model_of
 
 
 def builds(*, home: "str | os.PathLike[str] | Home | None" = None) -> dict[str, Any]:
-    """List every build that is kept, the newest first.
+    """List every build on disk, the newest first.
 
     Returns
     -------
     dict
         ``builds``: for each ``build_id``, ``current`` (bool), ``published_at``, ``replaces``, ``data_clock``,
         ``load_id``, ``kind`` (full or incremental), ``rows`` (of all features, of labels), ``customers``,
-        ``tests_passed``, ``seconds``, ``model_version`` and ``online_as_of`` (the instant of those of its
-        values that are in the online store). What is not known, or does not apply, is None.
+        ``tests_passed``, ``seconds``, ``model_version`` and ``online_as_of`` (the instant of its values in
+        the online store). A missing value is None.
     """
     home = Home.at(home)
     current, online = (home.builds / "current").resolve(), online_builds(home.root)
-    return {"builds": [line(build, build == current, online.get(build.name)) for build in home.kept_builds()]}
+    return {
+        "builds": [
+            build_entry(build, build == current, online.get(build.name)) for build in home.published_builds()
+        ]
+    }
 
 
-def line(build: Path, current: bool, online: datetime | None) -> dict[str, Any]:
+def build_entry(build: Path, current: bool, online: datetime | None) -> dict[str, Any]:
     """One build of the list."""
     manifest = manifest_of(build)
     rows = manifest.get("rows") or {}
@@ -50,7 +54,7 @@ def line(build: Path, current: bool, online: datetime | None) -> dict[str, Any]:
 
 
 def feature_rows(build: Path, rows: dict[str, int]) -> int | None:
-    """Rows of all feature tables together, as the manifest counts them."""
+    """The rows of all feature tables together, by the manifest."""
     counts = [rows[table.name] for table in build.glob("features/*") if table.name in rows]
     return sum(counts) if counts else None
 

@@ -1,4 +1,4 @@
-"""The model that goes with a build, checked against the problem and the build it is asked about."""
+"""The model of a build, checked against the problem and the features of the build."""
 
 from pathlib import Path
 
@@ -11,13 +11,14 @@ from ml.model.churn_model import ChurnModel
 from ml.model.same_features import changed_inputs
 from ml.model.store import read_model
 
-QUESTION = ("horizon_days", "active_within_days", "label_delay_days")
+LABEL_TERMS = ("horizon_days", "active_within_days", "label_delay_days")
 
 
 def champion_of(build: Path, problem: Problem, progress: Progress) -> ChurnModel:
-    """The champion that goes with ``build``, if it answers ``problem``.
+    """The champion of ``build``, if it was trained for the terms of ``problem``.
 
-    A threshold, band or other setting that changed since training is said; it holds from the next one on.
+    A message names a threshold, band or other setting that changed since training, and counts from the next
+    training on.
 
     Raises
     ------
@@ -27,7 +28,7 @@ def champion_of(build: Path, problem: Problem, progress: Progress) -> ChurnModel
         Its files were changed, or it was trained for another horizon, activity span or delay.
     """
     model = read_model(model_of(build))
-    check_answers(model.problem, problem, model.version)
+    check_same_terms(model.problem, problem, model.version)
     changed = settings_changed(model.problem, problem)
     if changed:
         progress.say(
@@ -37,28 +38,28 @@ def champion_of(build: Path, problem: Problem, progress: Progress) -> ChurnModel
     return model
 
 
-def check_answers(trained_for: Problem, asked: Problem, version: str) -> None:
-    """A probability for one horizon is no answer for another."""
-    for name in other_question(trained_for, asked)[:1]:
+def check_same_terms(trained_for: Problem, problem: Problem, version: str) -> None:
+    """Raise a ModelError if the model predicts other labels than those of ``problem``."""
+    for name in differing_terms(trained_for, problem)[:1]:
         raise ModelError(
             f"{version} was trained with {name} {getattr(trained_for, name)}, the problem says "
-            f"{getattr(asked, name)}: run 'churn build' and 'churn train' with the same problem"
+            f"{getattr(problem, name)}: run 'churn build' and 'churn train' with the same problem"
         )
 
 
-def other_question(trained_for: Problem, asked: Problem) -> list[str]:
-    """Names of the terms that make the two problems ask different things."""
-    return [name for name in QUESTION if getattr(trained_for, name) != getattr(asked, name)]
+def differing_terms(trained_for: Problem, problem: Problem) -> list[str]:
+    """The terms by which the labels of two problems differ."""
+    return [name for name in LABEL_TERMS if getattr(trained_for, name) != getattr(problem, name)]
 
 
-def settings_changed(trained_for: Problem, asked: Problem) -> list[str]:
-    """Names of the settings that differ, wherever the files lie."""
-    before, now = trained_for.as_dict(), asked.as_dict()
+def settings_changed(trained_for: Problem, problem: Problem) -> list[str]:
+    """The settings that differ, apart from the folder of the files."""
+    before, now = trained_for.as_dict(), problem.as_dict()
     return [name for name in now if name != "folder" and now[name] != before[name]]
 
 
 def check_same_features(model: ChurnModel, catalog: Catalog, build: Path) -> None:
-    """A model reads only features that mean what they meant when it learned.
+    """Raise a ModelError if features of the model have changed since its training.
 
     Raises
     ------

@@ -40,16 +40,16 @@ def variables(
     ----------
     problem : Problem
     as_of : datetime, optional
-        Facts known later do not exist.
+        Facts known later are ignored.
     split_at : datetime, optional
         Feature rows up to it go to files ``past-*``, later ones to ``to-come-*``.
     only_customers : Path, optional
         A Parquet file with the column customer_id: make only these.
     earlier : dict, optional
-        ``first_known_at`` and ``data_clock`` of all customers together, ISO 8601 without a zone, when only
-        some are made; ``split_at`` when the build before has their rows up to it.
+        ``first_known_at`` and ``data_clock`` of all customers together, ISO 8601 without a zone, if only some
+        are made; ``split_at`` if the build before has their rows up to it.
     orders_clock : str, optional
-        The clock of all orders, when the load holds those of some customers only.
+        The clock of all orders, if the load has those of some customers only.
     """
     clocks = {f"earlier_{name}": instant for name, instant in (earlier or {}).items()}
     return {
@@ -63,7 +63,6 @@ def variables(
 
 
 def as_text(instant: datetime | None) -> str | None:
-    """An instant as SQL reads it."""
     return instant.isoformat(sep=" ") if instant else None
 
 
@@ -94,9 +93,9 @@ def run_dbt(
     project : Path
         The dbt project.
     tests : bool
-        Run every data test too.
+        Whether to run every data test.
     docs : bool
-        Describe the columns found in ``catalog.json``.
+        Whether to describe the columns in ``catalog.json``.
 
     Raises
     ------
@@ -108,8 +107,8 @@ def run_dbt(
         (output / kind).mkdir(parents=True, exist_ok=True)
     options = ["--project-dir", project, "--profiles-dir", project, "--target-path", target]
     options += ["--log-path", home / "dbt" / "logs", "--quiet", "--no-use-colors"]
-    asked = {
-        "options": [str(part) for part in options],
+    arguments = {
+        "options": [str(option) for option in options],
         "vars": json.dumps(values),
         "target": str(target),
         "tests": tests,
@@ -123,14 +122,16 @@ def run_dbt(
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }
-    follow([sys.executable, "-m", "ml.warehouse.dbt_process", json.dumps(asked)], environment, progress)
+    run_with_progress(
+        [sys.executable, "-m", "ml.warehouse.dbt_process", json.dumps(arguments)], environment, progress
+    )
     for name in (*ARTIFACTS, *((CATALOG,) if docs else ())):
         shutil.copyfile(target / name, output / name)
 
 
-def follow(command: list[str], environment: dict[str, str], progress: Progress) -> None:
+def run_with_progress(command: list[str], environment: dict[str, str], progress: Progress) -> None:
     """Run ``command``, turn its JSON lines into a progress bar, and its failure into a BuildError."""
-    last_words: deque[str] = deque(maxlen=20)
+    last_lines: deque[str] = deque(maxlen=20)
     failed: list[str] = []
     with (
         progress.bar("building", total=100) as bar,
@@ -140,13 +141,15 @@ def follow(command: list[str], environment: dict[str, str], progress: Progress) 
         for line in process.stdout:
             event = read_event(line)
             if event is None:
-                last_words.append(line.strip())
+                last_lines.append(line.strip())
             elif "failed" in event:
                 failed = event["failed"]
             else:
                 bar.set_to(event["done"], event["total"], event["node"])
     if process.returncode != 0:
-        raise BuildError(failure_sentence(failed or [word for word in last_words if word][-3:]))
+        failed = failed or [line for line in last_lines if line][-3:]
+        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        raise BuildError(f"the build failed and nothing was published: {'; '.join(failed[:5])}{more}")
 
 
 def start_dbt(command: list[str], environment: dict[str, str]) -> "subprocess.Popen[str]":
@@ -172,22 +175,18 @@ def read_event(line: str) -> dict[str, Any] | None:
         return None
 
 
-def failure_sentence(failed: list[str]) -> str:
-    """One sentence that names what failed."""
-    named = "; ".join(failed[:5]) + (f"; and {len(failed) - 5} more" if len(failed) > 5 else "")
-    return f"the build failed and nothing was published: {named}"
-
-
 def project_hash(project: Path) -> str:
-    """One hash over all that decides what a dbt project makes: its files, and the versions that run them."""
+    """A hash over the files of a dbt project, and the versions of the packages that run it."""
     files = [
         file
-        for part in SOURCES
-        for file in sorted([project / part] if (project / part).is_file() else (project / part).rglob("*"))
+        for source in SOURCES
+        for file in sorted(
+            [project / source] if (project / source).is_file() else (project / source).rglob("*")
+        )
         if file.is_file()
     ]
-    whole = hashlib.sha256(" ".join(version(name) for name in ENGINES).encode())
+    digest = hashlib.sha256(" ".join(version(name) for name in ENGINES).encode())
     for file in files:
-        whole.update(f"{file.relative_to(project)}\0{file.stat().st_size}\0".encode())
-        whole.update(file.read_bytes())
-    return whole.hexdigest()
+        digest.update(f"{file.relative_to(project)}\0{file.stat().st_size}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,9 +1,8 @@
 """dbt in a process of its own, so that its locks and its memory end with it.
 
 Arguments come in as one JSON object on the command line; progress goes out as JSON lines on standard output.
-``build`` runs first; when every model and test has passed, ``docs generate`` writes the catalog from the same
-manifest, if it is wanted. dbt's unit tests are left out: they try the code on fixed rows and have nothing to
-say of the data.
+``build`` runs first; if every model and test has passed, ``docs generate`` optionally writes the catalog from
+the same manifest. dbt's unit tests are left out, because they test the code on fixed rows, not the data.
 """
 
 import json
@@ -17,32 +16,32 @@ FINISHED = {"LogModelResult": "total", "LogTestResult": "num_models", "LogUnitTe
 
 
 def main() -> int:
-    """Run dbt as the first argument says; the exit status is 0 when all passed."""
+    """Run dbt with the options in the first argument; the exit status is 0 if all passed."""
     from dbt.cli.main import dbtRunner
 
     end_with_parent()
-    asked = json.loads(sys.argv[1])
-    left_out = ["unit_test"] if asked["tests"] else ["unit_test", "test"]
-    excluded = [word for kind in left_out for word in ("--exclude-resource-type", kind)]
-    command = ["build", *excluded, *asked["options"], "--vars", asked["vars"]]
-    sentences: list[str] = []
-    built = dbtRunner(callbacks=[tell_progress, partial(collect_sentences, sentences)]).invoke(command)
-    if not built.success:
-        tell({"failed": sentences + failures(built)})
+    arguments = json.loads(sys.argv[1])
+    resource_types = ["unit_test"] if arguments["tests"] else ["unit_test", "test"]
+    exclusions = [option for kind in resource_types for option in ("--exclude-resource-type", kind)]
+    command = ["build", *exclusions, *arguments["options"], "--vars", arguments["vars"]]
+    messages: list[str] = []
+    build_result = dbtRunner(callbacks=[emit_progress, partial(collect_messages, messages)]).invoke(command)
+    if not build_result.success:
+        emit({"failed": messages + failures(build_result)})
         return 1
-    if not asked["docs"]:
+    if not arguments["docs"]:
         return 0
-    manifest = manifest_of(asked["target"])
-    docs = ["docs", "generate", "--no-compile", *asked["options"], "--vars", asked["vars"]]
-    described = dbtRunner(manifest=manifest).invoke(docs)
-    if not described.success:
-        tell({"failed": [str(described.exception or "dbt docs generate failed")]})
+    manifest = manifest_of(arguments["target"])
+    docs = ["docs", "generate", "--no-compile", *arguments["options"], "--vars", arguments["vars"]]
+    docs_result = dbtRunner(manifest=manifest).invoke(docs)
+    if not docs_result.success:
+        emit({"failed": [str(docs_result.exception or "dbt docs generate failed")]})
         return 1
     return 0
 
 
 def end_with_parent() -> None:
-    """End at once when standard input does: a killed parent must leave no one who holds dbt's database."""
+    """Exit at the end of standard input, so that a killed parent leaves dbt's database free."""
 
     def wait() -> None:
         sys.stdin.read()
@@ -52,7 +51,7 @@ def end_with_parent() -> None:
 
 
 def manifest_of(target: str) -> Any:
-    """The manifest that the build has just written, not to be parsed again."""
+    """The manifest that the build has just written, so that dbt need not parse the project again."""
     from dbt.contracts.graph.manifest import Manifest, WritableManifest
 
     return Manifest.from_writable_manifest(
@@ -60,21 +59,21 @@ def manifest_of(target: str) -> Any:
     )
 
 
-def tell_progress(event: Any) -> None:
-    """One line for each finished model or test."""
+def emit_progress(event: Any) -> None:
+    """Print a line for each finished model or test."""
     if event.info.name in FINISHED:
         total = getattr(event.data, FINISHED[event.info.name], 0)
-        tell({"done": event.data.index, "total": total, "node": event.data.node_info.node_name})
+        emit({"done": event.data.index, "total": total, "node": event.data.node_info.node_name})
 
 
-def collect_sentences(sentences: list[str], event: Any) -> None:
-    """Keep what the project's own tests log: which column differs from its YAML, and how."""
+def collect_messages(messages: list[str], event: Any) -> None:
+    """Collect the log messages of the project's own tests, such as a column that differs from its YAML."""
     if event.info.name == "JinjaLogInfo":
-        sentences.append(event.data.msg)
+        messages.append(event.data.msg)
 
 
 def failures(result: Any) -> list[str]:
-    """What failed, one line each: the node and its message."""
+    """The failed nodes with their messages, one line each."""
     if result.exception is not None:
         return [" ".join(str(result.exception).replace("[WARNING]: ", "").split())]
     return [
@@ -84,7 +83,7 @@ def failures(result: Any) -> list[str]:
     ]
 
 
-def tell(line: dict[str, Any]) -> None:
+def emit(line: dict[str, Any]) -> None:
     print(json.dumps(line), flush=True)
 
 

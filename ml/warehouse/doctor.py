@@ -1,4 +1,4 @@
-"""Doctor: is everything in place? Each check says ok, not yet, or broken, and what to do."""
+"""Doctor: checks of the installation and the home; each is ok, not yet, or broken, with a remedy."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from ml.home.problem_file import problem_for, remembered_file
 Finding = tuple[str, str]
 OK, NOT_YET, BROKEN = "ok", "not yet", "broken"
 MATERIALIZE = "run 'churn materialize'"
-FREE_BYTES_WANTED = 2 * 1024**3
+FREE_BYTES_WANTED = 2 * 1024**3  # a build of a million customers beside the one before
 
 
 def doctor(*, home: Home | str | None = None, problem: str | Path | None = None) -> dict[str, Any]:
@@ -43,11 +43,11 @@ def doctor(*, home: Home | str | None = None, problem: str | Path | None = None)
         "online store": lambda: check_online(home),
     }
     findings = [finding(name, check) for name, check in checks.items()]
-    return {"healthy": all(one["state"] != BROKEN for one in findings), "checks": findings}
+    return {"healthy": all(check["state"] != BROKEN for check in findings), "checks": findings}
 
 
 def finding(name: str, check: Callable[[], Finding]) -> dict[str, str]:
-    """One check's outcome; an error it meets is what it found."""
+    """The outcome of one check; an error makes it broken."""
     try:
         state, detail = check()
     except (TidemarkError, OSError, sqlite3.Error, ValueError, KeyError, PackageNotFoundError) as error:
@@ -56,36 +56,40 @@ def finding(name: str, check: Callable[[], Finding]) -> dict[str, str]:
 
 
 def check_python() -> Finding:
-    """The interpreter is one the lock file was made for."""
+    """Check that the lock file supports the interpreter."""
     running = ".".join(str(part) for part in sys.version_info[:3])
     fits = (3, 11) <= sys.version_info[:2] < (3, 13)
     return (OK, running) if fits else (BROKEN, f"{running}: Python 3.11 or 3.12 is needed")
 
 
 def check_packages() -> Finding:
-    """Every package that Tidemark needs is there, in a version it allows."""
+    """Check that every required package is installed in an allowed version."""
     from packaging.requirements import Requirement
 
-    wanted = [Requirement(line) for line in requires("tidemark") or [] if "extra ==" not in line]
-    faults = [fault for fault in map(package_fault, wanted) if fault]
+    requirements = [Requirement(line) for line in requires("tidemark") or [] if "extra ==" not in line]
+    faults = [fault for fault in map(package_fault, requirements) if fault]
     return (
         (BROKEN, "; ".join(faults) + ": run 'make setup'")
         if faults
-        else (OK, f"{len(wanted)} packages as wanted")
+        else (OK, f"{len(requirements)} packages as wanted")
     )
 
 
-def package_fault(wanted: Any) -> str | None:
-    """What is wrong with one package, if anything."""
+def package_fault(requirement: Any) -> str | None:
+    """The fault of one package, if there is one."""
     try:
-        found = version(wanted.name)
+        installed = version(requirement.name)
     except PackageNotFoundError:
-        return f"{wanted.name} is missing"
-    return None if wanted.specifier.contains(found) else f"{wanted.name} {found} is not {wanted.specifier}"
+        return f"{requirement.name} is missing"
+    return (
+        None
+        if requirement.specifier.contains(installed)
+        else f"{requirement.name} {installed} is not {requirement.specifier}"
+    )
 
 
 def check_home(home: Home) -> Finding:
-    """The home can be written to and has room."""
+    """Check that the home is writable and has free space."""
     folder = next(path for path in (home.root, *home.root.parents) if path.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         return BROKEN, f"{folder} cannot be written to: choose another with --home"
@@ -95,47 +99,50 @@ def check_home(home: Home) -> Finding:
 
 
 def check_problem(home: Home, problem: str | Path | None) -> Finding:
-    """The problem file can be used."""
-    stated = problem_for(home, problem)
-    days, active = stated.horizon_days, stated.active_within_days
+    """Check the problem file."""
+    problem_ = problem_for(home, problem)
+    days, active = problem_.horizon_days, problem_.active_within_days
     file = None if problem else remembered_file(home)
     source = f" ({file})" if file else ""
     return OK, f"no kept order within {days} days, among those active within {active}{source}"
 
 
 def check_load(home: Home) -> Finding:
-    """The raw tables that are in place."""
+    """Check the current load."""
     if not (home.raw / "current").exists():
         return NOT_YET, "run 'churn ingest PATH'"
     load = home.current_load()
-    record = read_json(load / "load.json", "churn ingest PATH")
-    read = sum(table["read"] for table in record["tables"].values())
-    rejected = sum(table["rejected"] for table in record["tables"].values())
-    return OK, f"{load.name}: {read:,d} rows read, {rejected:,d} rejected, data clock {record['data_clock']}"
+    manifest = read_json(load / "load.json", "churn ingest PATH")
+    read = sum(table["read"] for table in manifest["tables"].values())
+    rejected = sum(table["rejected"] for table in manifest["tables"].values())
+    return (
+        OK,
+        f"{load.name}: {read:,d} rows read, {rejected:,d} rejected, data clock {manifest['data_clock']}",
+    )
 
 
 def check_build(home: Home, problem: str | Path | None) -> Finding:
-    """The published build is whole, and made from the present raw data for the present problem."""
+    """Check that the published build is whole, and made from the current load for the current problem."""
     from ml.featurestore.catalog import read_catalog
 
     if not (home.builds / "current").exists():
         return NOT_YET, "run 'churn build'"
     with home.reading() as build:
-        record = read_json(build / "build.json", "churn build")
+        manifest = read_json(build / "build.json", "churn build")
         catalog = read_catalog(build)
         unreadable = [fault for view in catalog.views if (fault := table_fault(view.path))]
     if unreadable:
         return BROKEN, f"{'; '.join(unreadable)}: run 'churn build --full-refresh'"
-    said = f"{build.name}: {len(catalog.feature_names)} features, data clock {record['data_clock']}"
-    if record["problem"] != problem_for(home, problem).label_terms():
-        return NOT_YET, f"{said}; the problem has changed since: run 'churn build'"
-    if record["load_id"] != home.current_load().name:
-        return NOT_YET, f"{said}; raw data has come in since: run 'churn build'"
-    return OK, said
+    status = f"{build.name}: {len(catalog.feature_names)} features, data clock {manifest['data_clock']}"
+    if manifest["problem"] != problem_for(home, problem).label_terms():
+        return NOT_YET, f"{status}; the problem has changed since: run 'churn build'"
+    if manifest["load_id"] != home.current_load().name:
+        return NOT_YET, f"{status}; raw data has come in since: run 'churn build'"
+    return OK, status
 
 
 def table_fault(folder: Path) -> str | None:
-    """What keeps a published table from being read, if anything."""
+    """The fault of a published table, if there is one."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -149,7 +156,7 @@ def table_fault(folder: Path) -> str | None:
 
 
 def check_model(home: Home) -> Finding:
-    """The champion can be loaded, and belongs to the features that are published."""
+    """Check that the champion can be read, and was trained on the published features."""
     from ml.featurestore.catalog import read_catalog
     from ml.metrics.chance import NO_BETTER_THAN_CHANCE, ranks_better_than_chance
     from ml.model.same_features import changed_inputs
@@ -160,34 +167,34 @@ def check_model(home: Home) -> Finding:
     with home.reading() as build:
         features = read_catalog(build).facts()
         model, challenger = model_of(build), challenger_of(build)
-    record = read_model(model).facts
-    if changed_inputs(record, features):
+    facts = read_model(model).facts
+    if changed_inputs(facts, features):
         return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"
-    if not ranks_better_than_chance(record):
+    if not ranks_better_than_chance(facts):
         return BROKEN, f"{model.name}: {NO_BETTER_THAN_CHANCE}"
-    beside = f"; challenger {challenger.name}" if challenger else ""
-    own = record.get("labels")
-    labels = f" with labels of {own['file'] or 'rows in memory'}" if own else ""
-    return OK, f"{model.name}, trained on {record['build_id']}{labels}{beside}"
+    challenger_text = f"; challenger {challenger.name}" if challenger else ""
+    own_labels = facts.get("labels")
+    labels = f" with labels of {own_labels['file'] or 'rows in memory'}" if own_labels else ""
+    return OK, f"{model.name}, trained on {facts['build_id']}{labels}{challenger_text}"
 
 
 def check_online(home: Home) -> Finding:
-    """The online store holds all values of the build that readers see, as of its data clock."""
+    """Check that the online store has all values of the current build, as of its data clock."""
     from ml.featurestore.catalog import read_catalog
-    from ml.featurestore.online.status import online_marks
+    from ml.featurestore.online.status import online_views
 
-    held = online_marks(home.root)
-    if not held:
+    online = online_views(home.root)
+    if not online:
         return NOT_YET, MATERIALIZE
-    states = sorted({(mark.build, format_instant(mark.until)) for mark in held})
-    said = " and ".join(f"{build} as of {instant}" for build, instant in states)
+    states = sorted({(view.build, format_instant(view.until)) for view in online})
+    status = " and ".join(f"{build} as of {instant}" for build, instant in states)
     with home.reading() as build:
         clock = format_instant(data_clock(build))
         views = {view.name for view in read_catalog(build).views}
     if {name for name, _ in states} != {build.name}:
-        return NOT_YET, f"{said}, but {build.name} is the current build: {MATERIALIZE}"
-    if missing := sorted(views - {mark.view for mark in held}):
-        return NOT_YET, f"{said}, but {', '.join(missing)} not at all: {MATERIALIZE}"
+        return NOT_YET, f"{status}, but {build.name} is the current build: {MATERIALIZE}"
+    if missing := sorted(views - {view.view for view in online}):
+        return NOT_YET, f"{status}, but {', '.join(missing)} not at all: {MATERIALIZE}"
     if states != [(build.name, clock)]:
-        return NOT_YET, f"{said}, but its data clock is {clock}: {MATERIALIZE}"
-    return OK, f"{said}, {online_file(home.root).stat().st_size / 1024**2:.1f} MiB"
+        return NOT_YET, f"{status}, but its data clock is {clock}: {MATERIALIZE}"
+    return OK, f"{status}, {online_file(home.root).stat().st_size / 1024**2:.1f} MiB"

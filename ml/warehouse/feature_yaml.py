@@ -1,17 +1,17 @@
-"""The keys that a feature model's YAML may hold under ``meta``: those that the product reads.
+"""Check the keys under ``meta`` in the YAML of feature models against those that the product reads.
 
-A dbt project comes in; nothing comes out, or an error that names file, place and the key nearly written.
-docs/feature-yaml.md says what each key does.
+A dbt project comes in; an error with file, location and a similar key is raised for an unknown key.
+docs/feature-yaml.md describes the keys.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from ml.common.errors import BuildError
+from ml.featurestore.catalog import meta_of
 
 OF_MODEL = ("feature_view", "subject", "on_demand")
 OF_COLUMN = ("constant", "feature", "minimum", "personal", "reason", "role", "unit")
@@ -24,22 +24,22 @@ def check_feature_yaml(project: Path) -> None:
     Raises
     ------
     BuildError
-        The first such key, with its file and place.
+        The first such key, with its file and location.
     """
     for file in sorted((project / "models").rglob("*.yml")):
-        for place, keys, known in described(file):
+        for location, keys, known in entries_of(file):
             for key in keys:
                 if key not in known:
-                    near = get_close_matches(str(key), known, 1)
-                    hint = f"did you mean {near[0]}?" if near else f"known there: {', '.join(known)}"
+                    similar = get_close_matches(str(key), known, 1)
+                    hint = f"did you mean {similar[0]}?" if similar else f"known there: {', '.join(known)}"
                     raise BuildError(
-                        f"{file.relative_to(project)}, {place}: nothing reads the key {key}; {hint} "
+                        f"{file.relative_to(project)}, {location}: nothing reads the key {key}; {hint} "
                         "(docs/feature-yaml.md says what each does)"
                     )
 
 
-def described(file: Path) -> Iterator[tuple[str, Iterable[str], tuple[str, ...]]]:
-    """Each place that has keys, its keys, and the known ones; a file that is no YAML is left to dbt."""
+def entries_of(file: Path) -> Iterator[tuple[str, Iterable[str], tuple[str, ...]]]:
+    """Every entry with keys: its location, its keys, and the known ones; dbt reports invalid YAML."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
@@ -54,8 +54,3 @@ def described(file: Path) -> Iterator[tuple[str, Iterable[str], tuple[str, ...]]
             yield f"on-demand feature {entry.get('name')}", entry, OF_ON_DEMAND
         for column in model.get("columns") or []:
             yield f"column {column.get('name')}", meta_of(column), OF_COLUMN
-
-
-def meta_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The ``meta`` of a model or column, under ``config`` or beside it."""
-    return (entry.get("config") or {}).get("meta") or entry.get("meta") or {}

@@ -1,7 +1,7 @@
-"""Whom new facts have touched: what a build must make again when raw rows were only added.
+"""The customers whom new facts touch, which a build makes again if raw rows were only added.
 
-Comes in: the build readers see now and the load it did not know. Goes out: an ``Increment``, or the reason
-why everything has to be made anew. Next: ``dbt`` over the touched customers, then ``merge``.
+The current build and a newer load come in; an ``Increment``, or the reason for a full build, goes out.
+``dbt`` over the touched customers and ``merge`` are next.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import with_columns
 from ml.ingest.contract import Table
 from ml.ingest.declaration import parent_of, raw_tables
-from ml.ingest.manifest import read_record
+from ml.ingest.manifest import read_load_manifest
 
-TOUCHED_SHARE_MAX = 0.5
+TOUCHED_SHARE_MAX = 0.5  # beyond this share a full build is about as fast, and its files are larger
 MEMORY_LIMIT = "3GB"
 CLOCKS = ("first_known_at", "data_clock", "split_at")
 NEEDED = (*CLOCKS, "project_hash")
 
-# A row told again word for word changes nothing. No earlier row was told after the split, so only rows told
-# before it can be such copies, and only with rows of the same key are they compared.
+# An exact duplicate changes nothing. No earlier row was recorded after the split, so only rows recorded
+# before it can be duplicates, and they are compared only with rows of the same key.
 FRESH = """
 create temp table fresh_{name} as
 with
@@ -37,9 +37,9 @@ select {subject}, {known_at} as known_at
 from (from new where {recorded_at} > {split_at} union all (from maybe_copies except from earlier))
 """
 
-# Rows without a customer (items of orders) count from when the row they refer to was first known, or later
-# where they say when they were recorded. Those of a new row come with it; only the others can be copies, or
-# change history.
+# Rows without a customer (items of orders) count from the instant the row they refer to was first known, or
+# from a later one they were recorded at. Rows that belong to a new row come with it; only others can be
+# duplicates, or change history.
 FRESH_BELOW = """
 create temp table fresh_{name} as
 with
@@ -57,7 +57,7 @@ from fresh join parents using ({reference})
 group by all
 """
 
-# Ends that were still to come at the data clock of the build before: labels change when they come.
+# Ends that were in the future at the data clock of the build before: labels change at their instant.
 ANNOUNCED = "select customer_id, {end} as known_at from {rows} where {end} > {data_clock}"
 
 TOUCHED = """
@@ -83,7 +83,7 @@ left join known_customers using (customer_id)
 
 @dataclass(frozen=True)
 class Increment:
-    """What a build adds to the one before it.
+    """The addition of a build to the one before it.
 
     Parameters
     ----------
@@ -94,10 +94,10 @@ class Increment:
     split_at : datetime
         The instant up to which its feature rows are history.
     customers : Path
-        A Parquet file: customer_id, is_new (the build before does not know the customer), is_restated (rows
-        up to ``split_at`` have to be made again too, for a fact came later than it says it was known).
+        A Parquet file: customer_id, is_new (unknown to the build before), is_restated (rows up to
+        ``split_at`` are made again too, because a fact was delivered after the instant it was known at).
     touched, new, restated : int
-        How many customers.
+        Numbers of customers.
     """
 
     base: Path
@@ -110,14 +110,14 @@ class Increment:
 
     @property
     def earlier(self) -> dict[str, str | None]:
-        """The clocks of all customers together, as the build before knew them, for dbt."""
+        """The clocks of all customers together in the build before, for dbt."""
         return {name: parse_instant(self.manifest[name]).isoformat(sep=" ") for name in CLOCKS}
 
 
 def find_increment(
     base: Path, load: Path, label_terms: dict[str, Any], project_hash: str, customers: Path
 ) -> Increment | str:
-    """What there is to add to the build ``base``, or why it cannot be added to.
+    """The increment to the build ``base``, or the reason for a full build.
 
     Parameters
     ----------
@@ -125,17 +125,17 @@ def find_increment(
     load : Path
         The load to be built from.
     label_terms : dict
-        The problem's words that labels depend on.
+        The terms of the problem that labels depend on.
     project_hash : str
         Of the dbt project to build with.
     customers : Path
         The file to write the touched customers to.
     """
-    manifest, record = read_build_manifest(base), read_record(load)
-    reason = why_not(base, manifest, record, label_terms, project_hash)
+    manifest, load_manifest = read_build_manifest(base), read_load_manifest(load)
+    reason = reason_for_full_build(base, manifest, load_manifest, label_terms, project_hash)
     if reason:
         return reason
-    earlier, later = split_ingests(record, manifest["load_id"])
+    earlier, later = split_ingests(load_manifest, manifest["load_id"])
     with duckdb.connect(config={"memory_limit": memory_limit(MEMORY_LIMIT)}) as connection:
         find_touched(connection, load, earlier, later, base, manifest)
         touched, new, restated = count_touched(connection)
@@ -147,14 +147,14 @@ def find_increment(
     return Increment(base, manifest, parse_instant(manifest["split_at"]), customers, touched, new, restated)
 
 
-def why_not(
+def reason_for_full_build(
     base: Path,
     manifest: dict[str, Any],
-    record: dict[str, Any],
+    load_manifest: dict[str, Any],
     label_terms: dict[str, Any],
     project_hash: str,
 ) -> str | None:
-    """Why the build ``base`` cannot be added to; None when it can."""
+    """Why ``base`` needs a full build; None if an increment is possible."""
     if any(manifest.get(name) is None for name in NEEDED) or not (base / "labels" / "label_pending").is_dir():
         return f"{base.name} was made by an earlier version"
     if manifest.get("as_of"):
@@ -163,26 +163,26 @@ def why_not(
         return "the problem has changed"
     if manifest["project_hash"] != project_hash:
         return "the dbt project has changed"
-    if manifest["load_id"] == record["load_id"]:
+    if manifest["load_id"] == load_manifest["load_id"]:
         return f"nothing was loaded since {base.name}"
-    if manifest["load_id"] not in [ingest["load_id"] for ingest in record["ingests"]]:
-        return f"{record['load_id']} replaced the raw rows of {base.name}"
-    if orders_clock(record) < orders_clock(manifest):
+    if manifest["load_id"] not in [ingest["load_id"] for ingest in load_manifest["ingests"]]:
+        return f"{load_manifest['load_id']} replaced the raw rows of {base.name}"
+    if orders_clock(load_manifest) < orders_clock(manifest):
         return f"orders end earlier than in {base.name}"
     return None
 
 
 def orders_clock(manifest: dict[str, Any]) -> datetime:
-    """The clock of the orders, as a load or build states it; long ago without any."""
-    stated = (manifest.get("clocks") or {}).get("orders")
-    return parse_instant(stated) if stated else datetime.min
+    """The clock of the orders in the manifest of a load or build; ``datetime.min`` without one."""
+    clock = (manifest.get("clocks") or {}).get("orders")
+    return parse_instant(clock) if clock else datetime.min
 
 
-def split_ingests(record: dict[str, Any], built: str) -> tuple[list[str], list[str]]:
+def split_ingests(load_manifest: dict[str, Any], built: str) -> tuple[list[str], list[str]]:
     """The names of the ingests up to ``built``, and of those since."""
-    names = [ingest["load_id"] for ingest in record["ingests"]]
-    place = names.index(built) + 1
-    return names[:place], names[place:]
+    names = [ingest["load_id"] for ingest in load_manifest["ingests"]]
+    split = names.index(built) + 1
+    return names[:split], names[split:]
 
 
 def find_touched(
@@ -193,14 +193,14 @@ def find_touched(
     base: Path,
     manifest: dict[str, Any],
 ) -> None:
-    """Make the table ``touched`` from the rows of the ``later`` ingests that say something new.
+    """Make the table ``touched`` from the new facts of the ``later`` ingests.
 
-    Customers with an end that the build before knew as announced are among them.
+    It includes customers with an end that was announced at the build before.
     """
     split = instant_literal(manifest["split_at"])
-    # a table without a customer reads the fresh rows of the one it refers to, which come first
+    # A table without a customer reads the fresh rows of the referenced table, so that one comes first.
     for table in sorted(raw_tables(), key=lambda table: table.customer is None):
-        words = {
+        fields = {
             "name": table.name,
             "columns": ", ".join(table.names),
             "key": ", ".join(table.key),
@@ -212,7 +212,7 @@ def find_touched(
             "old": rows_of(load, table, earlier),
         }
         if parent := parent_of(table):
-            words |= {
+            fields |= {
                 "parent": parent.name,
                 "reference": parent.key[0],
                 "parent_known_at": parent.known_at,
@@ -220,24 +220,24 @@ def find_touched(
                 "old_parents": rows_of(load, parent, earlier),
                 "parents": rows_of(load, parent, [*earlier, *later]),
             }
-        connection.execute((FRESH if table.customer else FRESH_BELOW).format(**words))
+        connection.execute((FRESH if table.customer else FRESH_BELOW).format(**fields))
     fresh = [f"select customer_id, known_at from fresh_{table.name}" for table in raw_tables()]
-    fresh += announced(load, [*earlier, *later], instant_literal(manifest["data_clock"]))
-    words = {
+    fresh += announced_ends(load, [*earlier, *later], instant_literal(manifest["data_clock"]))
+    fields = {
         "fresh": " union all ".join(fresh),
         "profiles": parquet(sorted((base / "features" / "feat_customer_profile").glob("*.parquet"))),
         "split_at": split,
     }
-    connection.execute(TOUCHED.format(**words))
+    connection.execute(TOUCHED.format(**fields))
 
 
 def instant_literal(instant: str) -> str:
-    """An instant of a manifest as SQL."""
+    """The SQL literal of an instant in a manifest."""
     return f"timestamp {literal(parse_instant(instant).isoformat(sep=' '))}"
 
 
-def announced(load: Path, ingests: list[str], data_clock: str) -> list[str]:
-    """Queries for the customers with an announced end, and when it comes."""
+def announced_ends(load: Path, ingests: list[str], data_clock: str) -> list[str]:
+    """Queries for the customers with an announced end, and its instant."""
     queries = []
     for table in raw_tables():
         rows = rows_of(load, table, ingests)
@@ -249,15 +249,15 @@ def announced(load: Path, ingests: list[str], data_clock: str) -> list[str]:
 
 
 def rows_of(load: Path, table: Table, ingests: list[str]) -> str:
-    """The rows of ``table`` that some ingests brought, as a relation of the contract's columns."""
+    """The rows of ``table`` from some ingests, as a relation of the contract's columns."""
     files = [load / table.name / f"{name}.parquet" for name in ingests]
-    there = [file for file in files if file.exists()]
-    brought = parquet(there, "union_by_name = true") if there else "(select 1 where false)"
-    return f"(select {', '.join(table.names)} from {with_columns(table, brought)})"
+    existing = [file for file in files if file.exists()]
+    rows = parquet(existing, "union_by_name = true") if existing else "(select 1 where false)"
+    return f"(select {', '.join(table.names)} from {with_columns(table, rows)})"
 
 
 def count_touched(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int]:
-    """Customers touched; those of them that are new; those whose history is made again."""
+    """The numbers of touched, new, and restated customers."""
     query = """
         select count(*), count(*) filter (is_new), count(*) filter (is_restated and not is_new) from touched
     """

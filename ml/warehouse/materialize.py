@@ -1,6 +1,6 @@
 """Materialize: feature values as of one instant go from the build to the online store, all or nothing.
 
-Comes after ``churn build``; ``churn serve`` and ``read`` read what it writes.
+``churn build`` comes before; ``featurestore.online.read`` reads the values.
 """
 
 import contextlib
@@ -16,17 +16,16 @@ from ml.common.errors import RegistryDamagedError, TidemarkError
 from ml.common.instants import format_instant
 from ml.common.paths import registry_file
 from ml.common.progress import SILENT, Progress
-from ml.featurestore.online.status import damage_told
-from ml.home.build_manifest import asked_instant
+from ml.featurestore.online.status import damage_as_error
+from ml.home.build_manifest import checked_as_of
 from ml.home.layout import Home
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
 
-COUNTED = ("customers", "rows")
-# Called with a view's name, the customers written of it so far, and how many there are to write.
-Told = Callable[[str, int, int], None]
+# Called with the name of a view, the number of customers written, and of all to write.
+OnProgress = Callable[[str, int, int], None]
 
 
 def materialize(
@@ -36,10 +35,10 @@ def materialize(
     full_refresh: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Make the online store exactly what the published build says at one instant.
+    """Make the online store equal to the published build as of one instant.
 
-    Where the store holds an earlier instant, or a build that this one was added to, only customers with
-    something new are written. Everything is written anew where it holds the very same already.
+    If the store has an earlier instant, or a build that this one was added to, only customers with changes
+    are written. If it has the same build and instant already, everything is written again.
 
     Parameters
     ----------
@@ -48,15 +47,15 @@ def materialize(
     as_of : datetime, optional
         The instant, naive UTC (default: the build's data clock).
     full_refresh : bool
-        Write every customer, even where those with something new would do.
+        Write every customer, even if those with changes suffice.
     progress : Progress, optional
-        How to speak.
+        Messages and progress bars.
 
     Returns
     -------
     dict
-        ``build_id``, ``as_of``, ``seconds``, ``views``: name -> ``customers`` online and ``rows`` of
-        history they were taken from; and ``written``: name -> customers of them that had to be written.
+        ``build_id``, ``as_of``, ``seconds``, ``views``: name -> ``customers`` online and the ``rows`` of
+        their history; and ``written``: name -> customers that were written.
 
     Raises
     ------
@@ -65,22 +64,22 @@ def materialize(
     UsageError
         ``as_of`` is after the data clock.
     TidemarkError
-        Customers offline and online differ; the store is left as it was.
+        Customers offline and online differ; the store is unchanged.
     OnlineDamagedError
-        The store's file is not the database it was.
+        The store's file is damaged.
     """
     home, started = Home.at(home), time.monotonic()
     home.current_build()
     written: dict[str, int] = {}
 
-    def told(view: str, done: int, total: int) -> None:
+    def on_progress(view: str, done: int, total: int) -> None:
         written[view] = done
         bar.set_to(done, total, f"Writing {view}")
 
     with home.writing("materialize"), home.reading() as build, progress.bar("Loading Feast", 1) as bar:
-        instant = asked_instant(build, as_of)
+        instant = checked_as_of(build, as_of)
         store = open_feast(home)
-        views = write_online(store, build, instant, told=told, anew=full_refresh)
+        views = write_online(store, build, instant, on_progress=on_progress, rewrites_all=full_refresh)
     return {
         "build_id": build.name,
         "as_of": format_instant(instant),
@@ -91,7 +90,7 @@ def materialize(
 
 
 def open_feast(home: Home) -> "FeatureStore":
-    """The feature store; a registry that is damaged is made anew, for all it holds comes from a build."""
+    """The feature store; a damaged registry is replaced, because all its content comes from a build."""
     from ml.featurestore.registry.store import read_registry
     from ml.featurestore.repository import open_store
 
@@ -107,25 +106,25 @@ def write_online(
     build: Path,
     instant: datetime,
     finally_do: Callable[[], None] = lambda: None,
-    told: Told = lambda view, done, total: None,
-    anew: bool = False,
+    on_progress: OnProgress = lambda view, done, total: None,
+    rewrites_all: bool = False,
 ) -> dict[str, dict[str, int]]:
-    """Register ``build``, fill and check the store: all in one step, or nothing.
+    """Register ``build``, write and check its values: all in one step, or nothing.
 
-    Values are written first, unseen, in a table aside that a killed run need not begin again; then the
-    registry is replaced, then ``finally_do`` is called, then the values are seen. An error in any of these
-    leaves store and registry as they were.
+    The order matters: values are first written to a table aside, where a killed run can continue; then the
+    registry is replaced, then ``finally_do`` is called, then readers see the values. An error in any step
+    leaves store and registry unchanged.
     """
     from ml.featurestore.online.store import WholeRowOnlineStore
 
     online = store.provider.online_store
     if not isinstance(online, WholeRowOnlineStore):
-        return fill_another_store(store, build, instant, finally_do, told)
+        return fill_another_store(store, build, instant, finally_do, on_progress)
     engine = store.provider.batch_engine
-    engine.exactly, engine.anew = True, anew
-    engine.told = told
-    with damage_told(Path(store.config.online_store.path)), online.alone(store.config):
-        with problems_told():
+    engine.is_exact, engine.rewrites_all = True, rewrites_all
+    engine.on_progress = on_progress
+    with damage_as_error(Path(store.config.online_store.path)), online.alone(store.config):
+        with build_errors():
             engine.prepare(views_of(build), instant.replace(tzinfo=UTC))
         with in_one_step(store, finally_do):
             written = fill_online(store, build, instant)
@@ -140,29 +139,33 @@ def views_of(build: Path) -> list["FeatureView"]:
     from ml.featurestore.catalog import read_catalog
     from ml.featurestore.feast_objects import feast_objects
 
-    return [each for each in feast_objects(read_catalog(build)).values() if type(each) is FeatureView]
+    return [
+        feast_object
+        for feast_object in feast_objects(read_catalog(build)).values()
+        if type(feast_object) is FeatureView
+    ]
 
 
 @contextlib.contextmanager
 def in_one_step(store: "FeatureStore", finally_do: Callable[[], None]) -> Iterator[None]:
-    """Whatever is done with the registry and the online store is seen at the end, together, or not at all."""
+    """Changes of the registry and the online store become visible together at the end, or not at all."""
     from ml.featurestore.repository import registry_of
 
     registry = registry_of(store)
     with (
-        problems_told(),
-        feast_speaking_to_nobody(),
-        registry.taken_back_on_failure(),
-        changes_of(store),
+        build_errors(),
+        silent_feast(),
+        registry.restored_on_failure(),
+        online_transaction(store),
     ):
-        with registry.held_back():
+        with registry.write_at_end():
             yield
         finally_do()
 
 
 @contextlib.contextmanager
-def problems_told() -> Iterator[None]:
-    """A build that DuckDB cannot read, in the words of this side."""
+def build_errors() -> Iterator[None]:
+    """Turn an error of DuckDB about a build into one with a remedy."""
     import duckdb
 
     try:
@@ -172,8 +175,8 @@ def problems_told() -> Iterator[None]:
         raise TidemarkError(f"the build cannot be read: {problem}; run 'churn build' again") from error
 
 
-def changes_of(store: "FeatureStore") -> contextlib.AbstractContextManager[Any]:
-    """A transaction of the online store; another store than ours has none."""
+def online_transaction(store: "FeatureStore") -> contextlib.AbstractContextManager[Any]:
+    """A transaction of the online store; a store of Feast's has none."""
     online = store.provider.online_store
     if hasattr(online, "transaction"):
         return online.transaction(store.config)
@@ -181,33 +184,40 @@ def changes_of(store: "FeatureStore") -> contextlib.AbstractContextManager[Any]:
 
 
 def fill_online(store: "FeatureStore", build: Path, instant: datetime) -> dict[str, dict[str, int]]:
-    """Fill the store from ``build``, and count what came."""
+    """Write the values of ``build``, and reconcile their counts."""
     from ml.featurestore.repository import BEGINNING, apply_definitions
 
     apply_definitions(store, build=build)
     store.materialize(BEGINNING, instant.replace(tzinfo=UTC))
     views = sorted(store.list_batch_feature_views(), key=lambda view: view.name)
-    return {view.name: reconciled(store, view, instant) for view in views}
+    return {view.name: reconcile(store, view, instant) for view in views}
 
 
 def fill_another_store(
-    store: "FeatureStore", build: Path, instant: datetime, finally_do: Callable[[], None], told: Told
+    store: "FeatureStore",
+    build: Path,
+    instant: datetime,
+    finally_do: Callable[[], None],
+    on_progress: OnProgress,
 ) -> dict[str, dict[str, int]]:
-    """Fill a store of Feast's such as Redis: customer by customer, seen as they come."""
+    """Write the values to a store of Feast's such as Redis, where readers see each customer at once."""
     from ml.featurestore.repository import BEGINNING, apply_definitions
 
     with in_one_step(store, finally_do):
         apply_definitions(store, build=build)
         store.materialize(BEGINNING, instant.replace(tzinfo=UTC))
-    views = sorted(views_of(build), key=lambda view: view.name)
-    found = {view.name: dict(zip(COUNTED, counted(view, instant), strict=True)) for view in views}
-    for view, counts in found.items():
-        told(view, counts["customers"], counts["customers"])
-    return found
+    feature_views = sorted(views_of(build), key=lambda view: view.name)
+    views = {
+        view.name: dict(zip(("customers", "rows"), count_offline(view, instant), strict=True))
+        for view in feature_views
+    }
+    for view, counts in views.items():
+        on_progress(view, counts["customers"], counts["customers"])
+    return views
 
 
-def counted(view: "FeatureView", instant: datetime) -> tuple[int, int]:
-    """Customers and rows of one view up to an instant."""
+def count_offline(view: "FeatureView", instant: datetime) -> tuple[int, int]:
+    """The numbers of customers and rows of one view up to an instant."""
     import duckdb
 
     from ml.common.sql import parquet
@@ -216,14 +226,14 @@ def counted(view: "FeatureView", instant: datetime) -> tuple[int, int]:
     rows = parquet(files_in(view.batch_source.path))
     query = f"select count(distinct customer_id), count(*) from {rows} where event_timestamp <= ?"
     with duckdb.connect() as connection:
-        found = connection.execute(query, [instant]).fetchone()
-    return found or (0, 0)
+        counts = connection.execute(query, [instant]).fetchone()
+    return counts or (0, 0)
 
 
-def reconciled(store: "FeatureStore", view: "FeatureView", instant: datetime) -> dict[str, int]:
-    """Customers and rows of one view, after checking that none got lost on the way."""
-    known = store.provider.batch_engine.counted.pop(view.name, None)
-    customers, rows = known or counted(view, instant)
+def reconcile(store: "FeatureStore", view: "FeatureView", instant: datetime) -> dict[str, int]:
+    """The numbers of customers and rows of one view, after a check that none was lost."""
+    counts = store.provider.batch_engine.counts.pop(view.name, None)
+    customers, rows = counts or count_offline(view, instant)
     online = store.provider.online_store.count(store.config, view)
     if customers != online:
         raise TidemarkError(
@@ -233,7 +243,7 @@ def reconciled(store: "FeatureStore", view: "FeatureView", instant: datetime) ->
 
 
 @contextlib.contextmanager
-def feast_speaking_to_nobody() -> Iterator[None]:
-    """Standard output is for results; Feast prints there."""
+def silent_feast() -> Iterator[None]:
+    """Suppress the output of Feast, because standard output is for results."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield

@@ -1,9 +1,9 @@
-"""The build before and the touched customers' new rows as one new build; nothing of the former is changed.
+"""Merge the build before and the touched customers' new rows into one new build; the former is unchanged.
 
-Features are kept in files of history (``past-*``) and of rows to come (``to-come-*``). Files of history are
-linked, not copied; only customers whose history is made again are taken out of them. Of the rows to come,
-those that have come become history. Labels to come of untouched customers are taken over when their horizon
-has passed. Every file is sorted by its key; a key is in one file only.
+Features are in files of history (``past-*``) and of rows to come (``to-come-*``). Files of history are
+linked, not copied; only restated customers are removed from them. Rows to come whose instant has passed
+become history. Pending labels of untouched customers are copied after the end of their horizon. Every file is
+sorted by its key; a key is in one file only.
 """
 
 import os
@@ -21,10 +21,11 @@ from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
 from ml.warehouse.increment import Increment
 
-THREADS = 2
+THREADS = 2  # each writes one file; more would share the same memory limit
 MEMORY_LIMIT = "4GB"
+# Increments add a small file each; this many are merged into one, so that reads stay fast and writes rare.
 SMALL_FILES_MAX = 16
-ROW_GROUP = 122_880
+ROW_GROUP = 122_880  # DuckDB's own size
 PAST, TO_COME, SCHEMA = "past-", "to-come-", "schema0.parquet"
 LABELS, LABELS_TO_COME, POPULATION = "label_customer_churn", "label_pending", "population_customers"
 UNTOUCHED = "anti join touched using (customer_id)"
@@ -41,7 +42,7 @@ where previous_key >= this_key
 
 @dataclass(frozen=True)
 class Merge:
-    """Where rows come from and where they go.
+    """The input and output of a merge.
 
     Parameters
     ----------
@@ -80,14 +81,14 @@ class Table:
         return ("customer_id", "active_from" if self.old.name == POPULATION else "event_timestamp")
 
     def files(self, prefix: str = "") -> tuple[list[Path], list[Path]]:
-        """The files of the build before that stay, and small ones of earlier increments to be gathered."""
+        """The files of the build before that stay, and small ones of earlier increments to be combined."""
         files = sorted(self.old.glob(f"{prefix}*.parquet"))
         small = [file for file in files if file.name.startswith(f"{prefix}build-")]
         gathered = small if len(small) >= SMALL_FILES_MAX else []
         return [file for file in files if file not in gathered and file != self.schema], gathered
 
     def rows(self, files: Iterable[Path]) -> str:
-        """The rows of ``files`` as a relation; it has the table's columns even where there are none."""
+        """The rows of ``files`` as a relation; it has the table's columns even without files."""
         return parquet([self.schema, *files])
 
     def made_rows(self, prefix: str = "") -> str:
@@ -99,7 +100,7 @@ class Table:
 class Write:
     """One file of the new build: the rows of some selects, in the order of the table's key.
 
-    With ``instead_of``, the one select filters that file; when ``taken_out`` finds none of its rows, the file
+    With ``instead_of``, the one select filters that file; if ``taken_out`` selects none of its rows, the file
     is linked.
     """
 
@@ -110,7 +111,7 @@ class Write:
     taken_out: str | None = None
 
 
-def merge(work: Merge) -> None:
+def merge(merge_: Merge) -> None:
     """Write the features and labels of the new build.
 
     Raises
@@ -118,33 +119,35 @@ def merge(work: Merge) -> None:
     BuildError
         The rows of a file are not in the order of their key: nothing may be published.
     """
-    spill = work.build / "spill"
-    writes = [each for table in tables(work, "features") for each in feature_files(work, table)]
-    writes += [each for table in tables(work, "labels") for each in label_files(work, table)]
+    spill = merge_.build / "spill"
+    writes = [
+        file_write for table in tables(merge_, "features") for file_write in feature_files(merge_, table)
+    ]
+    writes += [file_write for table in tables(merge_, "labels") for file_write in label_files(merge_, table)]
     with duckdb.connect(
         config={"memory_limit": memory_limit(MEMORY_LIMIT), "temp_directory": str(spill)}
     ) as connection:
-        connection.execute("set threads = 1")  # a file a thread: rows keep their order
+        connection.execute("set threads = 1")  # one thread per file, so that rows keep their order
         connection.execute("set disabled_optimizers = 'build_side_probe_side'")
-        connection.execute(f"create table touched as from {parquet([work.increment.customers])}")
+        connection.execute(f"create table touched as from {parquet([merge_.increment.customers])}")
         with ThreadPoolExecutor(THREADS) as workers:
-            for done in [workers.submit(write, connection.cursor(), each) for each in writes]:
-                done.result()
+            for future in [workers.submit(write, connection.cursor(), file_write) for file_write in writes]:
+                future.result()
     shutil.rmtree(spill, ignore_errors=True)
 
 
-def tables(work: Merge, kind: str) -> Iterator[Table]:
+def tables(merge_: Merge, kind: str) -> Iterator[Table]:
     """The tables of one kind; their folders in the new build are made."""
-    for old in sorted((work.increment.base / kind).iterdir()):
-        table = Table(old, work.made / kind / old.name, work.build / kind / old.name)
+    for old in sorted((merge_.increment.base / kind).iterdir()):
+        table = Table(old, merge_.made / kind / old.name, merge_.build / kind / old.name)
         table.new.mkdir(parents=True)
         os.link(table.schema, table.new / SCHEMA)
         yield table
 
 
-def feature_files(work: Merge, table: Table) -> Iterator[Write]:
-    """The files of a feature table: history linked, what has come moved there, what is to come filtered."""
-    before, now = as_sql(work.increment.split_at), as_sql(work.split_at)
+def feature_files(merge_: Merge, table: Table) -> Iterator[Write]:
+    """The files of a feature table: history linked, rows whose instant has passed added, others filtered."""
+    before, now = as_sql(merge_.increment.split_at), as_sql(merge_.split_at)
     past, small_past = table.files(PAST)
     to_come, small_to_come = table.files(TO_COME)
     for file in past:
@@ -154,17 +157,19 @@ def feature_files(work: Merge, table: Table) -> Iterator[Write]:
     made = f"select made.* from {table.made_rows(PAST)} as made inner join touched using (customer_id)"
     made += f" where made.event_timestamp > {before} or touched.is_restated"
     gathered = f"from {table.rows(small_past)} {NOT_RESTATED}"
-    yield Write(table, f"{PAST}{work.build.name}.parquet", [gathered, come, made])
+    yield Write(table, f"{PAST}{merge_.build.name}.parquet", [gathered, come, made])
     still = f"{UNTOUCHED} where event_timestamp > {now}"
     for file in to_come:
         yield Write(table, file.name, [f"from {table.rows([file])} {still}"], file)
     gathered = f"from {table.rows(small_to_come)} {still}"
-    yield Write(table, f"{TO_COME}{work.build.name}.parquet", [gathered, f"from {table.made_rows(TO_COME)}"])
+    yield Write(
+        table, f"{TO_COME}{merge_.build.name}.parquet", [gathered, f"from {table.made_rows(TO_COME)}"]
+    )
 
 
-def label_files(work: Merge, table: Table) -> Iterator[Write]:
-    """The files of a table about labels: touched customers out of the old ones, into one of their own."""
-    settled = f"event_timestamp <= {as_sql(work.last_cutoff)}" if work.last_cutoff else "false"
+def label_files(merge_: Merge, table: Table) -> Iterator[Write]:
+    """The files of a label table: touched customers are removed from old files, and written to a new one."""
+    settled = f"event_timestamp <= {as_sql(merge_.last_cutoff)}" if merge_.last_cutoff else "false"
     condition = f"where not ({settled})" if table.old.name == LABELS_TO_COME else ""
     files, small = table.files()
     for file in files:
@@ -175,43 +180,42 @@ def label_files(work: Merge, table: Table) -> Iterator[Write]:
     if table.old.name == LABELS:
         to_come = parquet(sorted((table.old.parent / LABELS_TO_COME).glob("*.parquet")))
         selects.append(f"from {to_come} {UNTOUCHED} where {settled}")
-    yield Write(table, f"{work.build.name}.parquet", selects)
+    yield Write(table, f"{merge_.build.name}.parquet", selects)
 
 
-def write(connection: duckdb.DuckDBPyConnection, each: Write) -> None:
-    """Write or link one file; none is left where there are no rows."""
-    target = each.table.new / each.name
-    if each.instead_of and each.taken_out and not exists(connection, each.taken_out):
-        os.link(each.instead_of, target)
+def write(connection: duckdb.DuckDBPyConnection, file_write: Write) -> None:
+    """Write or link one file; an empty one is removed."""
+    target = file_write.table.new / file_write.name
+    if file_write.instead_of and file_write.taken_out and not exists(connection, file_write.taken_out):
+        os.link(file_write.instead_of, target)
         return
-    # else DuckDB keeps the few rows that a batch has left, and puts them after those of later batches
+    # Otherwise DuckDB caches the few rows that remain of a batch, and writes them after those of later
+    # batches.
     connection.execute("set enable_caching_operators = false")
-    rows = " union all ".join(f"({select})" for select in each.selects)
-    order = "" if each.instead_of else f" order by {', '.join(each.table.key)}"
+    rows = " union all ".join(f"({select})" for select in file_write.selects)
+    order = "" if file_write.instead_of else f" order by {', '.join(file_write.table.key)}"
     options = f"(format parquet, row_group_size {ROW_GROUP})"
     connection.execute(f"copy ({rows}{order}) to {literal(target)} {options}")
-    check_order(connection, target, each.table.key)
+    check_order(connection, target, file_write.table.key)
     if not exists(connection, f"from {parquet([target])}"):
         target.unlink()
 
 
 def check_order(connection: duckdb.DuckDBPyConnection, file: Path, key: Sequence[str]) -> None:
-    """BuildError unless each row's key is larger than that of the row before."""
+    """Raise a BuildError unless each row's key is larger than that of the row before."""
     struct = f"struct_pack({', '.join(f'{name} := {name}' for name in key)})"
     query = OUT_OF_ORDER.format(key=struct, rows=parquet([file]))
-    wrong = connection.execute(query).fetchall()[0][0]
-    if wrong:
+    count = connection.execute(query).fetchall()[0][0]
+    if count:
         raise BuildError(
-            f"{file.parent.name}: {wrong:,} rows are not in the order of {', '.join(key)} or come twice; "
+            f"{file.parent.name}: {count:,} rows are not in the order of {', '.join(key)} or come twice; "
             "nothing was published: run 'churn build --full-refresh', and please report this defect"
         )
 
 
 def exists(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
-    """Whether ``rows`` has any."""
     return bool(connection.execute(f"select exists ({rows})").fetchall()[0][0])
 
 
 def as_sql(instant: datetime) -> str:
-    """An instant as SQL writes it."""
     return f"timestamp {literal(instant.isoformat(sep=' '))}"

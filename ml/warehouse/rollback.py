@@ -1,7 +1,7 @@
-"""Rollback: an earlier build becomes the current one again, with the model in its line and its online values.
+"""Rollback: an earlier build becomes the current one again, with its model and its online values.
 
-The online values are written first, unseen; then link, registry and values change within a moment, and the
-record of models follows. The raw data stays as it is.
+The order matters: online values are first written aside; then link, registry and values change together, and
+tracking follows. The raw data is unchanged.
 """
 
 import json
@@ -41,7 +41,7 @@ def rollback(
     Parameters
     ----------
     build : str, optional
-        Which; by default the one that the current build replaced.
+        Its name; by default the one that the current build replaced.
     home : path or Home, optional
     progress : Progress, optional
 
@@ -49,13 +49,13 @@ def rollback(
     -------
     dict
         ``build_id``, ``before`` (the build that was current), ``data_clock``, ``model_version`` and
-        ``model_fits`` (None without a model), ``online`` (``as_of`` and ``views``; None when nothing was
-        online), ``notes`` (sentences on what does not fit), ``seconds``.
+        ``model_fits`` (None without a model), ``online`` (``as_of`` and ``views``; None if nothing was
+        online), ``notes`` (on what does not fit), ``seconds``.
 
     Raises
     ------
     NotReadyError
-        Nothing has been built yet, or no earlier build is kept.
+        Nothing has been built yet, or there is no earlier build.
     UsageError
         There is no such build.
     BuildError, FeatureError
@@ -66,20 +66,20 @@ def rollback(
     with home.writing("rollback"), progress.bar("Reading the build", 3) as bar:
         before = home.current_build()
         target = named_build(home, build) if build else earlier_build(home, before)
-        result = described(home, target)
+        result = describe_target(home, target)
         bar.step("Putting back")
         try:
-            result["online"] = put_back(home, target, partial(publish, target))
+            result["online"] = restore(home, target, partial(publish, target))
         except BaseException:
             if home.current_build() != before:
                 publish(before)
             raise
-        let_record_follow(home, progress)
+        update_tracking(home, progress)
         bar.step("Done", 2)
     return result | {"before": before.name, "seconds": round(time.monotonic() - started, 1)}
 
 
-def let_record_follow(home: Home, progress: Progress) -> None:
+def update_tracking(home: Home, progress: Progress) -> None:
     """Let the aliases of the record lead to the models that go with the build gone back to."""
     if is_tracked(home):
         from ml.tracking.runs import track_models
@@ -88,31 +88,31 @@ def let_record_follow(home: Home, progress: Progress) -> None:
 
 
 def named_build(home: Home, name: str) -> Path:
-    """The kept build of that name."""
-    kept = {build.name: build for build in home.kept_builds()}
-    if name not in kept:
-        raise UsageError(f"there is no build {name}: give one of {', '.join(kept)}")
-    return kept[name]
+    """The build of that name on disk."""
+    builds = {build.name: build for build in home.published_builds()}
+    if name not in builds:
+        raise UsageError(f"there is no build {name}: give one of {', '.join(builds)}")
+    return builds[name]
 
 
 def earlier_build(home: Home, current: Path) -> Path:
-    """The build that the current one replaced, or its newest ancestor that is kept.
+    """The build that the current one replaced, or its newest ancestor on disk.
 
-    When values of a later build than the current one are online, the last rollback was cut off before they
-    had been put back: then it is the current one.
+    If values of a later build than the current one are online, the last rollback was killed before it
+    restored them: then the target is the current build.
     """
-    kept, manifest = home.kept_builds(), manifest_of(current)
+    builds, manifest = home.published_builds(), manifest_of(current)
     if any(name > current.name for name in online_builds(home.root)):
         return current
-    older = [build.name for build in kept if build.name < current.name]
+    older = [build.name for build in builds if build.name < current.name]
     for name in [manifest.get("replaces"), *manifest.get("lineage", older)]:
         if name in older:
             return home.builds / name
     raise NotReadyError(f"no build before {current.name} is kept: there is nothing to go back to")
 
 
-def described(home: Home, target: Path) -> dict[str, Any]:
-    """What there is to say about the build gone back to; read before anything is changed."""
+def describe_target(home: Home, target: Path) -> dict[str, Any]:
+    """The result about the restored build; it is read before anything changes."""
     load, clock = origin(target)
     fits, notes = model_fit(target, read_catalog(target).facts())
     if (home.raw / "current").exists() and home.current_load().name != load:
@@ -139,7 +139,7 @@ def origin(target: Path) -> tuple[str, datetime]:
 
 
 def model_fit(target: Path, features: dict[str, Any]) -> tuple[bool | None, list[str]]:
-    """Whether the model of a build was trained on the features that the build has, and what to do if not."""
+    """Whether the model of a build was trained on its features, and notes if not."""
     name = model_name(target)
     if name is None:
         return None, [f"no model goes with {target.name}: run 'churn train'"]
@@ -153,8 +153,8 @@ def model_fit(target: Path, features: dict[str, Any]) -> tuple[bool | None, list
     return True, []
 
 
-def put_back(home: Home, target: Path, switch: Callable[[], None]) -> dict[str, Any] | None:
-    """Switch readers over, and with them what Feast serves, as far as there is anything."""
+def restore(home: Home, target: Path, switch: Callable[[], None]) -> dict[str, Any] | None:
+    """Switch readers to the target, and with them Feast's registry and online values, if there are any."""
     if online_builds(home.root):
         store = open_feast(home)
         instant = instant_of(store, target)
@@ -168,15 +168,15 @@ def put_back(home: Home, target: Path, switch: Callable[[], None]) -> dict[str, 
 
 
 def instant_of(store: "FeatureStore", target: Path) -> datetime:
-    """The instant as of which a build was online last; its data clock if it never was, or only in parts."""
+    """The instant as of which a build was online last; its data clock if it was not, or its views differ."""
     sources = [str(view.path) for view in read_catalog(target).views]
-    found = {store.provider.online_store.remembered(store.config, source) for source in sources}
-    instant = found.pop()
-    return instant if instant and not found else data_clock(target)
+    instants = {store.provider.online_store.remembered(store.config, source) for source in sources}
+    instant = instants.pop()
+    return instant if instant and not instants else data_clock(target)
 
 
 def register(store: "FeatureStore", target: Path, switch: Callable[[], None]) -> None:
-    """Let the registry describe a build whose values are not online."""
+    """Register a build without online values."""
     from ml.featurestore.repository import apply_definitions
 
     with in_one_step(store, switch):

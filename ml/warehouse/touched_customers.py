@@ -1,7 +1,6 @@
-"""Whom the increments up to a build touched, kept beside its features for ``ml.featurestore.increments``.
+"""The customers that the increments up to a build touched, in files for ``ml.featurestore.increments``.
 
-Comes after ``merge``. So the online store, which may hold a build of several increments ago, need not be
-written anew.
+``merge`` comes before. With these files an online store several increments behind need not be written again.
 """
 
 import json
@@ -15,12 +14,12 @@ from ml.common.sql import literal, parquet
 from ml.featurestore.increments import CHANGES, STEPS, steps_of
 from ml.warehouse.increment import Increment
 
-STEPS_MAX = 100
+STEPS_MAX = 100  # a store further behind is loaded as a whole
 KINDS = {"touched": "true", "restated": "is_restated"}
 
 
-def keep_changes(increment: Increment, build: Path) -> None:
-    """Write down whom this increment touched; what was known of the increments before is linked."""
+def write_changes(increment: Increment, build: Path) -> None:
+    """Write the customers that this increment touched; files of earlier increments are linked."""
     folder, before = build / CHANGES, increment.base / CHANGES
     folder.mkdir()
     steps = steps_of(increment.base)[-STEPS_MAX + 1 :]
@@ -29,9 +28,11 @@ def keep_changes(increment: Increment, build: Path) -> None:
             os.link(before / name_of(step["build"], kind), folder / name_of(step["build"], kind))
     with duckdb.connect() as connection:
         for kind, condition in KINDS.items():
-            some = f"select customer_id from {parquet([increment.customers])} where {condition} order by all"
+            customers = (
+                f"select customer_id from {parquet([increment.customers])} where {condition} order by all"
+            )
             file = literal(folder / name_of(build.name, kind))
-            connection.execute(f"copy ({some}) to {file} (format parquet)")
+            connection.execute(f"copy ({customers}) to {file} (format parquet)")
     split_at = format_instant(increment.split_at)
     steps.append({"build": build.name, "base": increment.base.name, "split_at": split_at})
     (folder / STEPS).write_text(json.dumps(steps, indent=2) + "\n", encoding="utf-8")

@@ -21,13 +21,13 @@ import pyarrow.parquet as pq
 
 from ml.common.errors import NotReadyError
 from ml.common.instants import parse_instant
-from ml.featurestore.online.read import online_features
+from ml.featurestore.online.read import OnlineReader
 from ml.featurestore.online.store import connect_at_rest
 from ml.featurestore.registry.store import read_registry
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import data_clock, read_build_manifest
 from ml.home.layout import Home, challenger_of
-from ml.ingest.manifest import read_record
+from ml.ingest.manifest import read_load_manifest
 from ml.model.store import TEST, read_manifest
 from ml.score.scoring import score
 
@@ -119,7 +119,7 @@ def followed(parent: Path, digest: Any) -> str | None:
 
 def load_digest(load: Path) -> str:
     """The rows of every raw table, which are as many as ``load.json`` says."""
-    counts = read_record(load)["tables"]
+    counts = read_load_manifest(load)["tables"]
     with duckdb.connect() as connection:
         tables = {path.name: table(connection, path) for path in sorted(load.iterdir()) if path.is_dir()}
     for name, count in counts.items():
@@ -254,7 +254,7 @@ def check_sample(home: Home, build: Path, instant: datetime, stored: dict[str, l
     """Some customers online are what the build says of them, if it is still kept."""
     everyone = sorted({row[0] for rows in stored.values() for row in rows})
     some = [*everyone[:: max(1, len(everyone) // SAMPLED)], "nobody"]
-    answers = online_features(home.root, some, instant)
+    answers = OnlineReader(home.root).features(some, instant)
     if not build.exists():
         return
     asked = pa.table(

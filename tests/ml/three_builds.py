@@ -21,7 +21,7 @@ WIDER = ORDERS | {
 
 def publish_next(home: Home, change: int, *, wider: bool = False, keep: int = 9, **manifest) -> Path:
     """Publish a build in which every count is larger by ``change``; a wider one has two more features."""
-    kept = [build.name for build in home.kept_builds()]
+    kept = [build.name for build in home.published_builds()]
     folder = home.builds / f"build-{len(kept) + 1:06d}"
     rows = [(*row[:2], row[2] + change, *row[3:], *([row[2]] if wider else [])) for row in ORDER_ROWS]
     replaces = home.current_build().name if kept else None

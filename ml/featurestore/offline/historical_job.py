@@ -1,4 +1,4 @@
-"""The job behind historical features: entity rows with what held at their instants, as a stream."""
+"""The job behind historical features: entity rows with the values in force at their instants, as a stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from feast.infra.offline_stores.offline_store import RetrievalMetadata
 
 from ml.common.duckdb_engine import within_memory
 from ml.common.sql import quoted
-from ml.featurestore.feast_types import carried
+from ml.featurestore.feast_types import feast_sql
 from ml.featurestore.offline.streamed_job import StreamedJob
 from ml.featurestore.on_demand import declared_formulas
 from ml.featurestore.retrieval.entity_rows import EntityRows
 from ml.featurestore.retrieval.history import History
-from ml.featurestore.retrieval.join import Group, HeldValues
-from ml.featurestore.retrieval.retrieve import AS_OPERAND, SLICE, on_demand, operands_of
+from ml.featurestore.retrieval.join import Group, JoinedValues
+from ml.featurestore.retrieval.retrieve import OPERAND_PREFIX, SLICE_ROWS, on_demand, operands_of
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedFeature:
     """One feature of a retrieval.
 
     Parameters
     ----------
     name : str
-        Its name in the answer.
+        Its name in the result.
     feature, column : str
         Its name in the view, and in the files.
     is_text : bool
@@ -39,18 +39,18 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedView:
     """One feature view of a retrieval."""
 
     name: str
     history: History
-    asked_by: Sequence[str]
-    wanted: Sequence[Wanted]
+    entity_columns: Sequence[str]
+    features: Sequence[RequestedFeature]
 
     @property
     def group(self) -> Group:
-        columns = {wanted.name: wanted.column for wanted in self.wanted}
-        return Group(self.table, self.history, self.asked_by, columns)
+        columns = {feature.name: feature.column for feature in self.features}
+        return Group(self.table, self.history, self.entity_columns, columns)
 
     @property
     def table(self) -> str:
@@ -61,24 +61,24 @@ class Joined:
 class PointInTimeJob(StreamedJob):
     """Features at the instants of entity rows.
 
-    On-demand views written by this project are computed on whole columns; those of others by Feast.
+    This project's on-demand views are computed on whole columns; Feast computes others.
     """
 
     def __init__(
         self,
         rows: EntityRows,
-        joined: Sequence[Joined],
+        views: Sequence[JoinedView],
         on_demand_views: Sequence[OnDemandFeatureView],
         full_feature_names: bool,
         metadata: RetrievalMetadata,
         settings: tuple[str, str],
     ) -> None:
         super().__init__(settings)
-        self.rows, self.joined = rows, joined
+        self.rows, self.views = rows, views
         self._full_feature_names, self._metadata = full_feature_names, metadata
         declared = [(view, declared_formulas(view)) for view in on_demand_views]
-        self.own = [(view, *found) for view, found in declared if found]
-        self._others = [view for view, found in declared if not found]
+        self.own_views = [(view, *formulas) for view, formulas in declared if formulas]
+        self._other_views = [view for view, formulas in declared if not formulas]
 
     @property
     def full_feature_names(self) -> bool:
@@ -86,7 +86,7 @@ class PointInTimeJob(StreamedJob):
 
     @property
     def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        return self._others
+        return self._other_views
 
     @property
     def metadata(self) -> RetrievalMetadata | None:
@@ -94,76 +94,75 @@ class PointInTimeJob(StreamedJob):
 
     def stream(self) -> pa.RecordBatchReader:
         """The entity rows with stored features, and on-demand features of this project's own views."""
-        asked = self.rows.table
-        names = {name for one in self.joined for name in one.asked_by}
+        entity_rows = self.rows.table
+        names = {name for view in self.views for name in view.entity_columns}
         with within_memory(self.memory_limit):
-            held = HeldValues.find(
+            values = JoinedValues.find(
                 self.rows.instants,
-                {name: asked[name] for name in sorted(names)},
-                [one.group for one in self.joined],
+                {name: entity_rows[name] for name in sorted(names)},
+                [view.group for view in self.views],
                 self.memory_limit,
             )
-        columns = self.selected(held)
+        columns = self.selected(values)
         formulas = self.formulas()
 
-        def part(first: int) -> pa.Table:
-            rows = asked.slice(first, SLICE)
-            found = held.read([*columns, *self.operands(formulas)], first, first + len(rows))
-            own = dict(zip(rows.column_names, rows.columns, strict=True))
-            stored = {wanted.name: found[wanted.name] for one in self.joined for wanted in one.wanted}
-            return pa.table(own | stored | self.derived(formulas, found, first)).combine_chunks()
+        def features_of(first: int) -> pa.Table:
+            rows = entity_rows.slice(first, SLICE_ROWS)
+            result = values.read([*columns, *self.operands(formulas)], first, first + len(rows))
+            entity_columns = dict(zip(rows.column_names, rows.columns, strict=True))
+            stored = {feature.name: result[feature.name] for view in self.views for feature in view.features}
+            return pa.table(entity_columns | stored | self.derived(formulas, result, first)).combine_chunks()
 
         def batches() -> Iterator[pa.RecordBatch]:
-            with held, within_memory(self.memory_limit):
-                for first in range(0, len(asked), SLICE):
-                    yield from part(first).to_batches()
+            with values, within_memory(self.memory_limit):
+                for first in range(0, len(entity_rows), SLICE_ROWS):
+                    yield from features_of(first).to_batches()
 
-        return pa.RecordBatchReader.from_batches(part(len(asked)).schema, batches())
+        return pa.RecordBatchReader.from_batches(features_of(len(entity_rows)).schema, batches())
 
-    def selected(self, held: HeldValues) -> list[str]:
-        """The SQL for each feature in the type that Feast carries it in."""
+    def selected(self, values: JoinedValues) -> list[str]:
+        """The SQL for each feature in its Feast type."""
         columns = []
-        for one in self.joined:
-            kinds = held.types(one.table)
-            for wanted in one.wanted:
-                column = f"{quoted(one.table)}.{quoted(wanted.name)}"
-                carry = carried if wanted.is_text or one.history.is_unique else as_it_is
-                columns.append(f"{carry(column, kinds[wanted.name])} as {quoted(wanted.name)}")
+        for view in self.views:
+            kinds = values.types(view.table)
+            for feature in view.features:
+                column = f"{quoted(view.table)}.{quoted(feature.name)}"
+                if feature.is_text or view.history.is_unique:
+                    columns.append(f"{feast_sql(column, kinds[feature.name])} as {quoted(feature.name)}")
+                else:
+                    columns.append(f"{column} as {quoted(feature.name)}")
         return columns
 
     def formulas(self) -> dict[str, str]:
         """The formulas of this project's own on-demand views, by feature."""
-        return {name: formula for _, formulas, _ in self.own for name, formula in formulas.items()}
+        return {name: formula for _, formulas, _ in self.own_views for name, formula in formulas.items()}
 
     def operands(self, formulas: Mapping[str, str]) -> list[str]:
         """The SQL for each stored feature that formulas use."""
         used = operands_of(formulas) - formulas.keys()
-        instants = {name for _, _, names in self.own for name in names}
+        instants = {name for _, _, names in self.own_views for name in names}
         kinds = {True: "timestamp", False: "double"}
         return [
-            f"{quoted(one.table)}.{quoted(wanted.name)}::{kinds[wanted.feature in instants]}"
-            f" as {quoted(AS_OPERAND + wanted.feature)}"
-            for one in self.joined
-            for wanted in one.wanted
-            if wanted.feature in used
+            f"{quoted(view.table)}.{quoted(feature.name)}::{kinds[feature.feature in instants]}"
+            f" as {quoted(OPERAND_PREFIX + feature.feature)}"
+            for view in self.views
+            for feature in view.features
+            if feature.feature in used
         ]
 
-    def derived(self, formulas: Mapping[str, str], found: pa.Table, first: int) -> dict[str, pa.Array]:
-        """The on-demand features that were asked for, of one slice."""
+    def derived(self, formulas: Mapping[str, str], stored: pa.Table, first: int) -> dict[str, pa.Array]:
+        """The requested on-demand features of one slice."""
         if not formulas:
             return {}
-        operands = [name for name in found.column_names if name.startswith(AS_OPERAND)]
-        table = found.select(operands).rename_columns([name.removeprefix(AS_OPERAND) for name in operands])
-        values = on_demand(formulas, table, self.rows.instants.slice(first, SLICE))
-        asked_for = [reference.split(":", 1) for reference in self._metadata.features]
+        operands = [name for name in stored.column_names if name.startswith(OPERAND_PREFIX)]
+        table = stored.select(operands).rename_columns(
+            [name.removeprefix(OPERAND_PREFIX) for name in operands]
+        )
+        values = on_demand(formulas, table, self.rows.instants.slice(first, SLICE_ROWS))
+        requested = [reference.split(":", 1) for reference in self._metadata.features]
         return {
             f"{view.projection.name_to_use()}__{name}" if self._full_feature_names else name: values[name]
-            for view, _, _ in self.own
-            for owner, name in asked_for
+            for view, _, _ in self.own_views
+            for owner, name in requested
             if owner == view.projection.name_to_use()
         }
-
-
-def as_it_is(column: str, kind: str) -> str:
-    """A column in its own type."""
-    return column

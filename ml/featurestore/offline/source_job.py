@@ -9,25 +9,25 @@ import pyarrow as pa
 
 from ml.common.duckdb_engine import Engine, within_memory
 from ml.common.sql import quoted
-from ml.featurestore.feast_types import carried
+from ml.featurestore.feast_types import feast_sql
 from ml.featurestore.offline.streamed_job import StreamedJob
 from ml.featurestore.retrieval.history import (
     BEFORE_ALL,
-    PLACE,
-    ROWS_A_FILE,
+    POSITION,
+    ROW_BITS,
     History,
     in_full,
     since_1970,
     within,
 )
-from ml.featurestore.retrieval.join import readable
-from ml.featurestore.retrieval.retrieve import SLICE
+from ml.featurestore.retrieval.join import read_errors
+from ml.featurestore.retrieval.retrieve import SLICE_ROWS
 
 
 class SourceJob(StreamedJob):
     """Rows of one source between two instants: all of them, or the last of each key.
 
-    No columns stand for every one.
+    An empty list of columns means every column.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SourceJob(StreamedJob):
         self.history.check_columns("the source", [*self.history.keys, *self.columns], types)
         times = {self.history.instant, self.history.created}
         columns = [
-            f"{carried(f'source.{quoted(name)}', types[name])} as {quoted(name)}"
+            f"{feast_sql(f'source.{quoted(name)}', types[name])} as {quoted(name)}"
             if self.is_build and name not in times
             else f"source.{quoted(name)}"
             for name in dict.fromkeys(self.columns or types)
@@ -67,7 +67,7 @@ class SourceJob(StreamedJob):
             return f"select {', '.join(columns)} from {rows} where {inside}"
         return f"""
             with last as (
-                select {self.latest(types)} as place
+                select {self.latest(types)} as position
                 from {rows}
                 where {inside}
                 group by {", ".join(f"source.{quoted(key)}" for key in self.history.keys) or "()"}
@@ -76,41 +76,41 @@ class SourceJob(StreamedJob):
             select {", ".join(columns)}
             from {rows}
             inner join last
-                on source.file_index = last.place >> {ROWS_A_FILE}
-                    and source.file_row_number = last.place & {(1 << ROWS_A_FILE) - 1}
+                on source.file_index = last.position >> {ROW_BITS}
+                    and source.file_row_number = last.position & {(1 << ROW_BITS) - 1}
         """
 
     def latest(self, types: Mapping[str, str]) -> str:
-        """The SQL for the place of a key's last row."""
+        """The SQL for the position of a key's last row."""
         history = self.history
         time = in_full(f"source.{quoted(history.instant)}", types[history.instant])
         if history.is_unique:
-            return f"arg_max({PLACE}, {time})"
+            return f"arg_max({POSITION}, {time})"
         created = (
             in_full(f"source.{quoted(history.created)}", types[history.created]) if history.created else "0"
         )
-        order = f"{{'time': {time}, 'created': coalesce({created}, {BEFORE_ALL}), 'place': {PLACE}}}"
-        return f"arg_max({PLACE}, {order})"
+        order = f"{{'time': {time}, 'created': coalesce({created}, {BEFORE_ALL}), 'position': {POSITION}}}"
+        return f"arg_max({POSITION}, {order})"
 
     def stream(self) -> pa.RecordBatchReader:
         """The rows in the order of the files."""
-        with ExitStack() as undone:
+        with ExitStack() as cleanup:
             engine = Engine(self.memory_limit)
-            undone.callback(engine.close)
-            with self.told():
+            cleanup.callback(engine.close)
+            with self._read_errors():
                 query = self.query(self.history.types(engine.connection))
-                reader = engine.connection.execute(query).to_arrow_reader(SLICE)
-            undone.pop_all()
+                reader = engine.connection.execute(query).to_arrow_reader(SLICE_ROWS)
+            cleanup.pop_all()
 
         def batches() -> Iterator[pa.RecordBatch]:
-            # With this job, which holds it, the build stays until its rows are read.
-            with engine, self.told():
+            # The job holds the lease of the build; this closure holds the job until its rows are read.
+            with engine, self._read_errors():
                 yield from reader
 
         return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Say in one sentence why the source cannot be read."""
-        with within_memory(self.memory_limit), readable(self.history, "read"):
+    def _read_errors(self) -> Iterator[None]:
+        """Turn an error into a sentence that says why the source cannot be read."""
+        with within_memory(self.memory_limit), read_errors(self.history, "read"):
             yield

@@ -1,9 +1,9 @@
-"""The offline store: Feast's questions about Parquet files, answered by DuckDB in bounded memory.
+"""The offline store: Feast's queries over Parquet files, run by DuckDB in bounded memory.
 
-Reads the feature folders of builds and any other Parquet ``FileSource``. What Feast documents holds here,
-also where its own stores differ (docs/feast-differences.md). Of a build, DECIMAL comes as Float64, instants
-and dates as ISO 8601 text, for Feast's own instants are whole seconds: a value is the same offline and
-online. What a folder is called (``shop=x``) is no column, and takes no column's place.
+It reads the feature folders of builds and any other Parquet ``FileSource``. It follows Feast's documentation,
+also where Feast's own stores do not (docs/feast-differences.md). In a build, DECIMAL becomes Float64, and
+instants and dates become ISO 8601 text, because Feast's own instants are whole seconds: a value is the same
+offline and online. The name of a folder (``shop=x``) is no column, and replaces none.
 """
 
 import os
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from feast import FeatureView, OnDemandFeatureView
 from feast.data_source import DataSource
 from feast.feature_logging import LoggingConfig, LoggingSource
+from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.offline_stores.file_source import FileLoggingDestination, FileSource
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
@@ -32,15 +33,13 @@ from ml.common.disk import whole_file
 from ml.common.errors import FeatureError, RowsError
 from ml.common.paths import is_own_plugin, store_path
 from ml.common.warnings_filter import silence_known_warnings
-from ml.featurestore.offline.historical_job import Joined, PointInTimeJob, Wanted
+from ml.featurestore.offline.historical_job import JoinedView, PointInTimeJob, RequestedFeature
 from ml.featurestore.offline.source_job import SourceJob
 from ml.featurestore.registry.store import take_turn
 from ml.featurestore.retrieval.entity_rows import EntityFrame, EntityRows, entity_rows, rows_between
-from ml.featurestore.retrieval.history import NO_LIMIT, Files, History, files_in, is_in_build
+from ml.featurestore.retrieval.history import NO_EXPIRY, Files, History, files_in, is_in_build
 from ml.featurestore.retrieval.retrieve import MEMORY_LIMIT
 from ml.home.leases import hold
-
-NOBODY = "__dummy_id"
 
 
 class BuildOfflineStoreConfig(FeastConfigBaseModel):
@@ -48,7 +47,7 @@ class BuildOfflineStoreConfig(FeastConfigBaseModel):
 
     type: str = "ml.featurestore.offline.store.BuildOfflineStore"
     memory_limit: str = MEMORY_LIMIT
-    """What DuckDB may hold in memory; more goes to a temporary folder."""
+    """The memory of DuckDB; more goes to a temporary folder."""
 
 
 class BuildOfflineStore(OfflineStore):
@@ -57,7 +56,7 @@ class BuildOfflineStore(OfflineStore):
     supports_filter_by_created_timestamp = True
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
-        """Check a source; ``feast apply`` does so before it reads the registry, so here it waits its turn."""
+        """Check a source; ``feast apply`` does so before it reads the registry, so its lock is taken here."""
         if is_own_plugin(config.registry.registry_store_type):
             take_turn(store_path(config.registry.path, config.repo_path).parent)
         super().validate_data_source(config, data_source)
@@ -81,8 +80,8 @@ class BuildOfflineStore(OfflineStore):
         Parameters
         ----------
         entity_df : DataFrame, Table, RecordBatchReader, str or None
-            Text is SQL of DuckDB's, in which the sources of the views are tables by the views' names. None
-            asks about every key and instant at which a row begins from ``start_date`` to ``end_date``.
+            Text is SQL of DuckDB, in which each view's source is a table of the view's name. None means every
+            key and instant of the rows from ``start_date`` to ``end_date``.
         filter_by_created_timestamp : bool
             Whether rows count only from when they were written.
         start_date, end_date : datetime, optional
@@ -95,29 +94,29 @@ class BuildOfflineStore(OfflineStore):
             A file cannot be read, or the entity rows make no sense.
         """
         silence_known_warnings()
-        with holding(*(view.batch_source for view in feature_views)) as held:
-            joined = [
+        with keep_builds(*(view.batch_source for view in feature_views)) as keep_while:
+            views = [
                 joined_view(config, view, feature_refs, full_feature_names, filter_by_created_timestamp)
                 for view in feature_views
             ]
             if entity_df is None:
                 ends = compute_non_entity_date_range(feature_views, start_date=start_date, end_date=end_date)
-                asked = [(one.history, one.asked_by) for one in joined]
-                rows = rows_between(asked, ends[0], ends[1], config.offline_store.memory_limit)
+                histories = [(view.history, view.entity_columns) for view in views]
+                rows = rows_between(histories, ends[0], ends[1], config.offline_store.memory_limit)
             else:
-                sources = {one.name: one.history for one in joined}
+                sources = {view.name: view.history for view in views}
                 rows = entity_rows(entity_df, sources, config.offline_store.memory_limit)
-            check_keys(rows, joined)
+            check_keys(rows, views)
             first, last = rows.range if entity_df is not None else ends
             job = PointInTimeJob(
                 rows,
-                joined,
+                views,
                 OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
                 full_feature_names,
                 RetrievalMetadata(feature_refs, rows.keys, first, last),
                 settings(config),
             )
-            return held(job)
+            return keep_while(job)
 
     @staticmethod
     def pull_latest_from_table_or_query(
@@ -154,7 +153,7 @@ class BuildOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Every row between two instants, both included; without one there is no end."""
+        """Every row between two instants, both included; None is no limit."""
         between = (start_date, end_date)
         return source_job(
             config,
@@ -174,7 +173,7 @@ class BuildOfflineStore(OfflineStore):
         table: pa.Table,
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Append rows to a source: a file of their own in its folder, or its one file written anew.
+        """Append rows to a source: as a new file in its folder, or by replacing its one file.
 
         Raises
         ------
@@ -216,8 +215,8 @@ class BuildOfflineStore(OfflineStore):
 
 
 @contextmanager
-def holding(*sources: DataSource | None) -> Iterator[Callable[[RetrievalJob], RetrievalJob]]:
-    """Keep the builds of ``sources`` from being removed; the job that is handed in keeps them from then on.
+def keep_builds(*sources: DataSource | None) -> Iterator[Callable[[RetrievalJob], RetrievalJob]]:
+    """Hold leases on the builds of ``sources``; the job that is passed to the result holds them from then on.
 
     Raises
     ------
@@ -231,11 +230,11 @@ def holding(*sources: DataSource | None) -> Iterator[Callable[[RetrievalJob], Re
                 raise FeatureError(f"{build} is no longer there: run 'feast apply' to register a later build")
             stack.callback(os.close, handle)
 
-        def held(job: RetrievalJob) -> RetrievalJob:
+        def keep_while(job: RetrievalJob) -> RetrievalJob:
             weakref.finalize(job, stack.pop_all().close)
             return job
 
-        yield held
+        yield keep_while
 
 
 def settings(config: RepoConfig) -> tuple[str, str]:
@@ -249,7 +248,7 @@ def is_build(source: DataSource | None) -> bool:
 
 
 def path_of(config: RepoConfig, source: DataSource | None) -> str:
-    """Where a source's files are.
+    """The path of a source's files.
 
     Raises
     ------
@@ -266,53 +265,59 @@ def path_of(config: RepoConfig, source: DataSource | None) -> str:
 
 
 def joined_view(
-    config: RepoConfig, view: FeatureView, references: Sequence[str], full_names: bool, known: bool
-) -> Joined:
-    """One feature view of a retrieval: its rows, and what is wanted of them."""
-    used_as, source = view.projection.name_to_use(), view.batch_source
+    config: RepoConfig,
+    view: FeatureView,
+    references: Sequence[str],
+    full_names: bool,
+    known_when_created: bool,
+) -> JoinedView:
+    """One feature view of a retrieval: its rows, and the requested features."""
+    view_name, source = view.projection.name_to_use(), view.batch_source
     prefix = f"{view.projection.name_alias or view.name}__" if full_names else ""
     names = [
-        name for owner, name in (reference.split(":", 1) for reference in references) if owner == used_as
+        name for owner, name in (reference.split(":", 1) for reference in references) if owner == view_name
     ]
-    asked_by = {key: view.projection.join_key_map.get(key, key) for key in view.join_keys if key != NOBODY}
+    join_keys = [key for key in view.join_keys if key != DUMMY_ENTITY_ID]
+    entity_columns = [view.projection.join_key_map.get(key, key) for key in join_keys]
     history = History(
         files=Files(path_of(config, source)),
-        keys=[in_files(source, key) for key in asked_by],
-        instant=in_files(source, source.timestamp_field),
-        created=in_files(source, source.created_timestamp_column)
+        keys=[file_column(source, key) for key in join_keys],
+        instant=file_column(source, source.timestamp_field),
+        created=file_column(source, source.created_timestamp_column)
         if source.created_timestamp_column
         else None,
-        lifetime=view.ttl or NO_LIMIT,
-        known_when_created=known,
+        lifetime=view.ttl or NO_EXPIRY,
+        known_when_created=known_when_created,
         is_unique=is_build(source),
     )
     types = {field.name: field.dtype for field in view.features}
-    wanted = [
-        Wanted(f"{prefix}{name}", name, in_files(source, name), types.get(name) == String) for name in names
+    features = [
+        RequestedFeature(f"{prefix}{name}", name, file_column(source, name), types.get(name) == String)
+        for name in names
     ]
-    return Joined(used_as, history, list(asked_by.values()), wanted)
+    return JoinedView(view_name, history, entity_columns, features)
 
 
-def in_files(source: DataSource, name: str) -> str:
-    """The column of a source that Feast knows by ``name``."""
+def file_column(source: DataSource, name: str) -> str:
+    """The column in the files whose name in Feast is ``name``."""
     return next((column for column, mapped in source.field_mapping.items() if mapped == name), name)
 
 
-def check_keys(rows: EntityRows, joined: Sequence[Joined]) -> None:
+def check_keys(rows: EntityRows, views: Sequence[JoinedView]) -> None:
     """Refuse entity rows without a key, or with a column that a feature would hide.
 
     Raises
     ------
     RowsError
     """
-    for one in joined:
-        for name in one.asked_by:
+    for view in views:
+        for name in view.entity_columns:
             if name not in rows.table.column_names:
-                raise RowsError(f"the entity rows have no column {name}, which {one.name} is asked by")
-        for wanted in one.wanted:
-            if wanted.name in rows.table.column_names:
+                raise RowsError(f"the entity rows have no column {name}, which {view.name} is asked by")
+        for feature in view.features:
+            if feature.name in rows.table.column_names:
                 raise RowsError(
-                    f"the entity rows already have a column {wanted.name}: rename it, it is a feature"
+                    f"the entity rows already have a column {feature.name}: rename it, it is a feature"
                 )
 
 
@@ -326,37 +331,40 @@ def source_job(
     between: tuple[datetime | None, datetime | None],
     only_latest: bool,
 ) -> RetrievalJob:
-    """Rows of one source."""
-    own = [key for key in keys if key != NOBODY]
-    with holding(source) as held:
-        history = History(Files(path_of(config, source)), own, instant, created, is_unique=is_build(source))
-        # Feast's transformations ask for no feature by name, and mean every column.
-        columns = [*own, *features, instant, *([created] if created else [])] if features else []
-        return held(SourceJob(history, columns, between, only_latest, is_build(source), settings(config)))
+    join_keys = [key for key in keys if key != DUMMY_ENTITY_ID]
+    with keep_builds(source) as keep_while:
+        history = History(
+            Files(path_of(config, source)), join_keys, instant, created, is_unique=is_build(source)
+        )
+        # Feast's transformations name no feature, and mean every column.
+        columns = [*join_keys, *features, instant, *([created] if created else [])] if features else []
+        return keep_while(
+            SourceJob(history, columns, between, only_latest, is_build(source), settings(config))
+        )
 
 
 def append(path: str, table: pa.Table) -> None:
-    """Add rows to a folder of Parquet files or to one file; whoever reads sees all of them or none.
+    """Add rows to a folder of Parquet files or to one file; readers see all of them or none.
 
     Raises
     ------
     FeatureError
-        The source is a pattern, which tells no new file its name, or nothing is there.
+        The source is a pattern, which gives a new file no name, or does not exist.
     ValueError
         The columns are not those of the source.
     """
     if not Path(path).exists():
         raise FeatureError(f"no file or folder is called {path}: rows are added to one that is there")
-    present = pq.read_schema(files_in(path)[0])
-    if set(table.column_names) != set(present.names):
-        raise ValueError(f"rows have the columns {table.column_names}, but the source has {present.names}")
-    rows = table.select(present.names).cast(present.remove_metadata())
-    place = Path(path)
-    if place.is_dir():
-        with whole_file(place / f"{uuid4().hex}.parquet") as file:
+    schema = pq.read_schema(files_in(path)[0])
+    if set(table.column_names) != set(schema.names):
+        raise ValueError(f"rows have the columns {table.column_names}, but the source has {schema.names}")
+    rows = table.select(schema.names).cast(schema.remove_metadata())
+    target = Path(path)
+    if target.is_dir():
+        with whole_file(target / f"{uuid4().hex}.parquet") as file:
             pq.write_table(rows, file)
         return
-    with whole_file(place) as file, pq.ParquetWriter(file, rows.schema) as writer:
-        for batch in pq.ParquetFile(place).iter_batches():
+    with whole_file(target) as file, pq.ParquetWriter(file, rows.schema) as writer:
+        for batch in pq.ParquetFile(target).iter_batches():
             writer.write_batch(batch.cast(rows.schema))
         writer.write_table(rows)

@@ -1,7 +1,6 @@
-"""A job of the offline store: it runs when asked for its rows, and streams them.
+"""A job of the offline store: it runs when its rows are read, and streams them.
 
-A job can be run again. Nothing of its answer is kept between runs, and a streamed answer never is in memory
-as a whole.
+A job can run again. It stores no result between runs, and a streamed result is never in memory as a whole.
 """
 
 import shutil
@@ -30,30 +29,30 @@ class StreamedJob(RetrievalJob):
         self.memory_limit, self.repo_path = settings
 
     def stream(self) -> pa.RecordBatchReader:
-        """The rows, before on-demand features of others than this project."""
+        """The rows, before the on-demand features that Feast computes."""
         raise NotImplementedError
 
     def to_arrow_reader(self) -> pa.RecordBatchReader:
         """The rows as a stream.
 
-        On-demand features are computed a slice of rows at a time, so those that look at other rows (ranks,
-        averages) need ``to_arrow``; they come in the types that their views declare.
+        On-demand features are computed by slices, so those that depend on other rows (ranks, averages) need
+        ``to_arrow``; they have the types that their views declare.
         """
         stream = self.stream()
         if not self.on_demand_feature_views:
             return stream
-        begun = [batch for batch in [next(stream, None)] if batch is not None]
-        first = self.transformed(pa.Table.from_batches(begun, stream.schema))
-        schema = self.declared(first.schema, stream.schema.names)
+        first_batches = [batch for batch in [next(stream, None)] if batch is not None]
+        first = self.with_on_demand(pa.Table.from_batches(first_batches, stream.schema))
+        schema = self.declared_schema(first.schema, stream.schema.names)
 
         def batches() -> Iterator[pa.RecordBatch]:
             yield from first.cast(schema).to_batches()
             for batch in stream:
-                yield from self.transformed(pa.Table.from_batches([batch])).cast(schema).to_batches()
+                yield from self.with_on_demand(pa.Table.from_batches([batch])).cast(schema).to_batches()
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
-    def declared(self, schema: pa.Schema, stored: Sequence[str]) -> pa.Schema:
+    def declared_schema(self, schema: pa.Schema, stored: Sequence[str]) -> pa.Schema:
         """``schema`` with all but the ``stored`` columns in the types of their on-demand views."""
         kinds: dict[str, pa.DataType] = {}
         for view in self.on_demand_feature_views:
@@ -66,27 +65,32 @@ class StreamedJob(RetrievalJob):
             ]
         )
 
-    def transformed(self, table: pa.Table) -> pa.Table:
-        """Some rows with on-demand features, as Feast adds them."""
-        return AtHand(table, self).to_arrow()
+    def with_on_demand(self, table: pa.Table) -> pa.Table:
+        """Rows with the on-demand features that Feast adds."""
+        return TableJob(table, self).to_arrow()
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the rows to a Parquet file, as they come; the file is there when it is whole."""
-        with self.to_arrow_reader() as reader, whole_file(Path(path)) as file:
-            write_stream(reader, file)
+        """Stream the rows to a Parquet file, which appears when it is whole."""
+        with (
+            self.to_arrow_reader() as reader,
+            whole_file(Path(path)) as file,
+            pq.ParquetWriter(file, reader.schema) as writer,
+        ):
+            for batch in reader:
+                writer.write_batch(batch)
 
     def persist(
         self, storage: SavedDatasetStorage, allow_overwrite: bool = False, timeout: int | None = None
     ) -> None:
         """Write the rows to a file, or to a folder when the path does not end in ``.parquet``.
 
-        What was there before is replaced when all rows are written, as ``ml.common.disk`` says. A killed
-        process may leave a file or folder whose name begins with a dot, which no reader takes for rows.
+        An old file or folder is replaced after all rows are written (``ml.common.disk``). A killed process
+        may leave a file or folder whose name begins with a dot, which readers ignore.
 
         Raises
         ------
         SavedDatasetLocationAlreadyExists
-            Something is there already; with ``allow_overwrite`` it is replaced.
+            The path exists; with ``allow_overwrite`` it is replaced.
         FeatureError
             A file would have to replace a folder, or a folder a file.
         """
@@ -97,10 +101,10 @@ class StreamedJob(RetrievalJob):
             raise SavedDatasetLocationAlreadyExists(location=str(path))
         is_file = path.suffix == ".parquet"
         if path.exists() and path.is_file() != is_file:
-            made, there = ("file", "folder") if is_file else ("folder", "file")
+            new_kind, old_kind = ("file", "folder") if is_file else ("folder", "file")
             raise FeatureError(
-                f"a {made} cannot take the place of the {there} {path}: remove it, or choose another path "
-                "(one that ends in .parquet is of a file, any other of a folder)"
+                f"a {new_kind} cannot take the place of the {old_kind} {path}: remove it, or choose another "
+                "path (one that ends in .parquet is of a file, any other of a folder)"
             )
         if is_file:
             return self.to_parquet(path)
@@ -132,8 +136,8 @@ class StreamedJob(RetrievalJob):
         return None
 
 
-class AtHand(RetrievalJob):
-    """Rows at hand, for Feast to add on-demand features to."""
+class TableJob(RetrievalJob):
+    """A job over a table in memory, for Feast to add on-demand features to."""
 
     def __init__(self, table: pa.Table, job: RetrievalJob) -> None:
         self.table, self.job = table, job
@@ -152,10 +156,3 @@ class AtHand(RetrievalJob):
     @property
     def metadata(self) -> RetrievalMetadata | None:
         return self.job.metadata
-
-
-def write_stream(reader: pa.RecordBatchReader, file: Any) -> None:
-    """Write batches as they come, in row groups of their size."""
-    with pq.ParquetWriter(file, reader.schema) as writer:
-        for batch in reader:
-            writer.write_batch(batch)

@@ -1,4 +1,4 @@
-"""The local Parquet files that a feature view's rows come from, and what its columns are called there."""
+"""The local Parquet files of a feature view, and the names of its columns in them."""
 
 import os
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from ml.common.errors import CatalogError, FeatureError
 from ml.common.instant_grammar import sentence_of
 from ml.common.sql import REMOTE
 from ml.featurestore.offline.source_job import SourceJob
-from ml.featurestore.offline.store import in_files, is_build, path_of
+from ml.featurestore.offline.store import file_column, is_build, path_of
 from ml.featurestore.retrieval.history import History, files_in
 
-INSTANTS = ("TIMESTAMP", "DATE", "VARCHAR")
-REFUSED = "Invalid Input Error: "
+INSTANT_TYPES = ("TIMESTAMP", "DATE", "VARCHAR")
+REFUSAL_PREFIX = "Invalid Input Error: "
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,23 @@ class Source:
 
     @property
     def is_build(self) -> bool:
-        """Whether the files never change, and no two rows are of one key and instant."""
+        """Whether the files never change, and no two rows have the same key and instant."""
         return self.history.is_unique
 
     @property
     def relation(self) -> str:
-        """The rows, for a ``from`` clause; those of a build have no need of a place."""
+        """The rows, for a ``from`` clause; those of a build need no position."""
         return self.history.rows if self.is_build else self.history.relation
 
     @property
     def state(self) -> list[list[Any]]:
-        """What changes when somebody writes to the files: names, sizes, times."""
+        """Names, sizes and times of the files, to detect changes."""
         stats = [(file, os.stat(file)) for file in self.history.files]
         return [[file, stat.st_size, stat.st_mtime_ns] for file, stat in stats]
 
     @property
-    def said(self) -> dict[str, Any]:
-        """What a load depends on but for its instant."""
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything a load depends on, except its instant."""
         history = self.history
         types = [(field.name, str(field.dtype)) for field in self.view.schema]
         named = [self.keys, self.features, history.instant, history.created, sorted(types)]
@@ -71,7 +71,7 @@ class Source:
         Raises
         ------
         FeatureError
-            A column is not there, or cannot be what it is used as.
+            A column is missing, or is no instant where one is needed.
         """
         with duckdb.connect() as connection:
             types = self.history.types(connection)
@@ -79,7 +79,7 @@ class Source:
         times = [name for name in (history.instant, history.created) if name]
         history.check_columns(view, [*self.keys.values(), *self.features.values(), *times], types)
         for name in times:
-            if not types[name].startswith(INSTANTS):
+            if not types[name].startswith(INSTANT_TYPES):
                 raise FeatureError(
                     f"{view}: {name} in {history.files[0]} is {types[name]}, which is no instant:"
                     " write it as a timestamp"
@@ -87,35 +87,35 @@ class Source:
         return types
 
     def latest(self) -> str:
-        """The SQL for the place of the last of some rows, as the offline store has it."""
+        """The SQL for the position of the last of some rows, as in the offline store."""
         job = SourceJob(self.history, [], (None, None), only_latest=True, is_build=False, settings=("", ""))
         return job.latest(self.types)
 
     @contextmanager
-    def readable(self) -> Iterator[None]:
-        """Say in one sentence what is wrong with files that are of no build."""
+    def read_errors(self) -> Iterator[None]:
+        """Turn an error about files outside a build into a sentence."""
         try:
             yield
         except duckdb.Error as error:
             if self.is_build:
                 raise
-            said = str(error).splitlines()[0]
-            if said.startswith(f"{REFUSED}{self.view.name}: "):
-                raise FeatureError(said.removeprefix(REFUSED)) from None
+            message = str(error).splitlines()[0]
+            if message.startswith(f"{REFUSAL_PREFIX}{self.view.name}: "):
+                raise FeatureError(message.removeprefix(REFUSAL_PREFIX)) from None
             files = self.history.files
             others = f" and {len(files) - 1} more" if len(files) > 1 else ""
-            if text := sentence_of(error):
+            if sentence := sentence_of(error):
                 raise FeatureError(
-                    f"{self.view.name}: {files[0]}{others} could not be read: {text}"
+                    f"{self.view.name}: {files[0]}{others} could not be read: {sentence}"
                 ) from None
             raise FeatureError(
-                f"{self.view.name}: {files[0]}{others} could not be read: {said}; look at the files, and free"
-                " memory and disk space"
+                f"{self.view.name}: {files[0]}{others} could not be read: {message}; look at the files, and"
+                " free memory and disk space"
             ) from error
 
 
 def source_of(config: RepoConfig, view: FeatureView) -> Source | None:
-    """The rows of a view; None where it has more than rows of local Parquet files.
+    """The rows of a view; None if they are not just rows of local Parquet files.
 
     Raises
     ------
@@ -137,14 +137,14 @@ def source_of(config: RepoConfig, view: FeatureView) -> Source | None:
         if is_build(source):
             raise
         raise FeatureError(f"{view.name}: {error}") from error
-    named = lambda names: {name: in_files(source, name) for name in names}  # noqa: E731
-    keys = named(key for key in view.join_keys if key != DUMMY_ENTITY_ID)
+    file_columns = lambda names: {name: file_column(source, name) for name in names}  # noqa: E731
+    keys = file_columns(key for key in view.join_keys if key != DUMMY_ENTITY_ID)
     created = source.created_timestamp_column
     history = History(
         files,
         list(keys.values()),
-        in_files(source, source.timestamp_field),
-        in_files(source, created) if created else None,
+        file_column(source, source.timestamp_field),
+        file_column(source, created) if created else None,
         is_unique=is_build(source),
     )
-    return Source(view, history, keys, named(field.name for field in view.features))
+    return Source(view, history, keys, file_columns(field.name for field in view.features))

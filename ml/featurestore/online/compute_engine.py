@@ -1,15 +1,13 @@
-"""Materialization: the state that holds at the end instant, all views in one step.
+"""Materialization: the state as of the end instant, all views in one step.
 
-``feast materialize`` and ``feast materialize-incremental`` end here, with tasks of (view, start, end).
-Feast's own engine takes the start at its word, so a customer whose last change is older never gets online.
-This one starts where the store's content ends, or at the beginning of time; rows that came late are found by
-the files that were added. What has to be written anew is written aside, in batches that a killed run need not
-repeat; what is added goes in with the swap.
+``feast materialize`` and ``feast materialize-incremental`` call this engine, with tasks of (view, start,
+end). Feast's own engine reads rows from the start on, so a customer whose last change is older never gets
+online. This one starts where the content of the store ends, or at the beginning of time; it finds late rows
+by the files that were added. A whole load goes to a table aside, in batches that a killed run need not
+repeat; added rows are written in the transaction of the swap.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,22 +20,22 @@ from feast.infra.compute_engines.local.compute import LocalComputeEngine, LocalC
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
 from feast.infra.registry.base_registry import BaseRegistry
 
-from ml.common.errors import FeatureError
 from ml.featurestore.feast_objects import BEGINNING
-from ml.featurestore.increments import changed_since, is_build
+from ml.featurestore.increments import changed_since
+from ml.featurestore.offline.store import keep_builds
 from ml.featurestore.offline.view_source import Source, source_of
 from ml.featurestore.online import read_files
 from ml.featurestore.online.arrow_rows import rows_of
-from ml.featurestore.online.feast_rows import kept_rows, pulled, pulled_rows
-from ml.featurestore.online.last_rows import Wanted, last_rows
+from ml.featurestore.online.feast_rows import feast_rows, feast_rows_of_pull, pull_latest
+from ml.featurestore.online.last_rows import RowSelection, last_rows
 from ml.featurestore.online.store import WholeRowOnlineStore
 from ml.featurestore.online.value_kinds import kinds
-from ml.home.leases import hold
 
-ROWS_A_WRITE = 10_000
-# Beyond this share of the keys a view holds, a new table is quicker than changing the old one.
+ROWS_PER_WRITE = 10_000  # Feast's messages of one write stay within tens of megabytes
+# Beyond this share of the keys of a view, a new table is quicker than changing the old one; up to the second
+# number of keys, either takes less than a second.
 CHANGED_SHARE_MAX = 0.2
-CHANGED_ALWAYS = 1_000
+CHANGED_KEYS_MIN = 1_000
 
 
 class StateAtComputeEngineConfig(LocalComputeEngineConfig):
@@ -47,45 +45,45 @@ class StateAtComputeEngineConfig(LocalComputeEngineConfig):
 
 
 @dataclass(frozen=True)
-class Work:
-    """What one view needs: everything anew, or the rows since an instant and of some keys.
+class ViewLoad:
+    """The load of one view: the whole state, or rows since an instant and of changed keys.
 
     Parameters
     ----------
     view : FeatureView
     source : Source
     until : datetime
-        The instant as of which the view will be, UTC.
+        The as-of instant of the load, UTC.
     since : datetime or None
-        The instant from which rows are added; None when everything is written anew.
-    again : tuple of str
+        The instant from which rows are added; None for the whole state.
+    changed_files : tuple of str
         Parquet files of the keys whose rows up to ``since`` changed too.
-    said : dict
-        What the source says of itself, before it is read.
+    fingerprint : dict
+        ``Source.fingerprint`` before the source is read.
     """
 
     view: FeatureView
     source: Source
     until: datetime
     since: datetime | None = None
-    again: tuple[str, ...] = ()
-    said: dict[str, Any] = field(default_factory=dict)
+    changed_files: tuple[str, ...] = ()
+    fingerprint: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def wanted(self) -> Wanted:
+    def selection(self) -> RowSelection:
         """The rows to read."""
         since = self.since.replace(tzinfo=None) if self.since else None
-        return Wanted(self.until.replace(tzinfo=None), since, self.again)
+        return RowSelection(self.until.replace(tzinfo=None), since, self.changed_files)
 
     @property
-    def name(self) -> tuple[Any, ...]:
-        """What tells this work from other work."""
-        return self.view.name, self.said, self.until, self.since, self.again
+    def identity(self) -> tuple[Any, ...]:
+        """What two equal loads have in common."""
+        return self.view.name, self.fingerprint, self.until, self.since, self.changed_files
 
 
 @dataclass(frozen=True)
-class Added:
-    """What goes into a view beside what is there: keys to forget first, and rows."""
+class AddedRows:
+    """An addition to a view: keys to delete first, and rows."""
 
     forgotten: list[tuple[Any, ...]]
     batches: list[pa.RecordBatch]
@@ -96,19 +94,19 @@ class StateAtComputeEngine(LocalComputeEngine):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.exactly = False
-        """Whether views become what their source says, and nothing that was pushed stays."""
-        self.anew = False
-        """Whether every row is written, even where the changed ones would do."""
-        self.told: Callable[[str, int, int], None] = lambda view, done, total: None
-        """Called with a view's name, the rows written of it and how many there are."""
-        self.counted: dict[str, tuple[int, int]] = {}
+        self.is_exact = False
+        """Whether views become exactly their source, without pushed rows."""
+        self.rewrites_all = False
+        """Whether every row is written, even if the changed ones would suffice."""
+        self.on_progress: Callable[[str, int, int], None] = lambda view, done, total: None
+        """Called with the name of a view, the number of rows written, and of all rows."""
+        self.counts: dict[str, tuple[int, int]] = {}
         """View -> customers and rows of the last whole load."""
-        self._ready: list[tuple[Work, Added | None]] = []
+        self._prepared: list[tuple[ViewLoad, AddedRows | None]] = []
 
     @property
     def supports_batch(self) -> bool:
-        """Feast hands over all views at once, so that they can be written in one transaction."""
+        """Feast passes all views together, so that one transaction can write them."""
         return True
 
     def materialize(
@@ -118,186 +116,169 @@ class StateAtComputeEngine(LocalComputeEngine):
         tasks = [tasks] if isinstance(tasks, MaterializationTask) else tasks
         if not isinstance(self.online_store, WholeRowOnlineStore):
             return [self._into_another_store(task) for task in tasks]
-        with self.online_store.alone(self.repo_config), builds_held(task.feature_view for task in tasks):
+        with (
+            self.online_store.alone(self.repo_config),
+            keep_builds(*(task.feature_view.batch_source for task in tasks)),
+        ):
             self._write(registry, tasks)
         registry.refresh(self.repo_config.project)
-        return [done(task) for task in tasks]
+        return [finished_job(task) for task in tasks]
 
     def prepare(self, views: Iterable[FeatureView], until: datetime) -> None:
-        """Do beforehand, unseen, what takes long of materializing ``views`` as of ``until``."""
+        """Do the slow part of materializing ``views`` as of ``until``, before readers see any of it."""
         views = list(views)
-        with builds_held(views):
-            works = [self._work(view, BEGINNING, until) for view in views]
-            self._ready = [self._made_ready(work) for work in works if work]
+        with keep_builds(*(view.batch_source for view in views)):
+            loads = [self._plan(view, BEGINNING, until) for view in views]
+            self._prepared = [self._prepare(load) for load in loads if load]
 
     def _write(self, registry: BaseRegistry, tasks: list[MaterializationTask]) -> None:
         store, config = self.online_store, self.repo_config
-        works = [(task, self._work(task.feature_view, task.start_time, task.end_time)) for task in tasks]
-        ready = [(task, self._from_store_of_ready(work) if work else None) for task, work in works]
+        loads = [(task, self._plan(task.feature_view, task.start_time, task.end_time)) for task in tasks]
+        prepared = [(task, self._prepared_load(load) if load else None) for task, load in loads]
         with store.transaction(config):
-            for task, made in ready:
+            for task, result in prepared:
                 view, until = task.feature_view, task.end_time.astimezone(UTC)
-                held = store.watermark(config, view)
-                if made is None:
+                watermark = store.watermark(config, view)
+                if result is None:
                     self._write_rows_of_feast(registry, task)
-                elif made[1] is None:
-                    store.swap(config, view, with_pushed=not self.exactly)
+                elif result[1] is None:
+                    store.swap(config, view, with_pushed=not self.is_exact)
                 else:
-                    self._add(view, made[1])
-                store.mark(config, view, until if self.exactly else max(until, held or BEGINNING))
-                if made and not made[0].source.is_build:
+                    self._add(view, result[1])
+                store.mark(config, view, until if self.is_exact else max(until, watermark or BEGINNING))
+                if result and not result[0].source.is_build:
                     with store.transaction(config) as connection:
-                        read_files.note(connection, view.name, made[0].said)
-        self._ready = []
+                        read_files.note(connection, view.name, result[0].fingerprint)
+        self._prepared = []
         store.tidy(config)
 
-    def _work(self, view: FeatureView, start: datetime, end: datetime) -> Work | None:
-        """What a task comes down to; None where its source is not one this engine reads by itself."""
+    def _plan(self, view: FeatureView, start: datetime, end: datetime) -> ViewLoad | None:
+        """The load of a task; None if Feast has to read its source."""
         store, source = self.online_store, source_of(self.repo_config, view)
         if source is None:
             return None
-        held, start, until = store.held(self.repo_config, view), start.astimezone(UTC), end.astimezone(UTC)
-        anew = Work(view, source, until, said=source.said)
-        if held is None or self.anew or not store.fits(self.repo_config, view):
-            return anew
-        there, since = held
-        is_same = there == view.batch_source.path
-        if self.exactly and (until < since or (is_same and until == since) or self._pushed(view)):
-            return anew
+        materialized = store.materialized(self.repo_config, view)
+        start, until = start.astimezone(UTC), end.astimezone(UTC)
+        whole = ViewLoad(view, source, until, fingerprint=source.fingerprint)
+        if materialized is None or self.rewrites_all or not store.fits(self.repo_config, view):
+            return whole
+        old_source, since = materialized
+        is_same = old_source == view.batch_source.path
+        if self.is_exact and (
+            until < since or (is_same and until == since) or store.has_pushed(self.repo_config, view)
+        ):
+            return whole
         if is_same:
-            anew, start = replace(anew, until=max(until, since)), since if self.exactly else min(start, since)
-            return replace(anew, since=start) if source.is_build else self._work_of_files(anew, start)
-        again = changed_since(Path(there), Path(view.batch_source.path), since) if source.is_build else None
-        if again is None or until < since:
-            return anew
-        return replace(anew, since=since, again=tuple(again))
+            whole = replace(whole, until=max(until, since))
+            start = since if self.is_exact else min(start, since)
+            return replace(whole, since=start) if source.is_build else self._plan_for_files(whole, start)
+        changed_files = (
+            changed_since(Path(old_source), Path(view.batch_source.path), since) if source.is_build else None
+        )
+        if changed_files is None or until < since:
+            return whole
+        return replace(whole, since=since, changed_files=tuple(changed_files))
 
-    def _work_of_files(self, anew: Work, start: datetime) -> Work:
-        """What is left to do where the same source is held, and its files may have changed."""
+    def _plan_for_files(self, whole: ViewLoad, start: datetime) -> ViewLoad:
+        """The load of a source whose files may have changed since it was loaded."""
         with self.online_store.transaction(self.repo_config) as connection:
-            added = read_files.added_since(connection, anew.view.name, anew.said)
-        if added is None or not anew.source.keys or anew.source.history.is_mixed:
-            return anew
-        return replace(anew, since=start, again=tuple(added))
+            new_files = read_files.added_since(connection, whole.view.name, whole.fingerprint)
+        if new_files is None or not whole.source.keys or whole.source.history.is_mixed:
+            return whole
+        return replace(whole, since=start, changed_files=tuple(new_files))
 
-    def _pushed(self, view: FeatureView) -> bool:
-        return self.online_store.has_pushed(self.repo_config, view)
+    def _prepared_load(self, load: ViewLoad) -> tuple[ViewLoad, AddedRows | None]:
+        """The load prepared before, if it is the same, or prepared now."""
+        for prepared, added in self._prepared:
+            if prepared.identity == load.identity:
+                return prepared, added
+        return self._prepare(load)
 
-    def _from_store_of_ready(self, work: Work) -> tuple[Work, Added | None]:
-        """Work that was made ready beforehand, if it was the same."""
-        for known, added in self._ready:
-            if known.name == work.name:
-                return known, added
-        return self._made_ready(work)
+    def _prepare(self, load: ViewLoad) -> tuple[ViewLoad, AddedRows | None]:
+        """Read the rows to add, or write the whole state aside if there are too many."""
+        if load.since is not None:
+            with last_rows(load.source, load.selection) as rows:
+                most_changed = CHANGED_SHARE_MAX * self.online_store.count(self.repo_config, load.view)
+                if rows.count()[0] <= max(most_changed, CHANGED_KEYS_MIN):
+                    return load, AddedRows(rows.changed_keys(), list(rows.batches()))
+            load = replace(load, since=None, changed_files=())
+        self._load(load)
+        return load, None
 
-    def _made_ready(self, work: Work) -> tuple[Work, Added | None]:
-        """Read what is to be added, or write everything aside where that is no less."""
-        if work.since is not None:
-            with last_rows(work.source, work.wanted) as found:
-                most = CHANGED_SHARE_MAX * self.online_store.count(self.repo_config, work.view)
-                if found.count()[0] <= max(most, CHANGED_ALWAYS):
-                    return work, Added(found.again(), list(found.batches()))
-            work = replace(work, since=None, again=())
-        self._load(work)
-        return work, None
-
-    def _load(self, work: Work) -> None:
-        """Write a view's whole state aside, but for what a killed run had written of the same."""
-        store, config, view = self.online_store, self.repo_config, work.view
-        said = work.said | {"until": work.until.isoformat()}
-        stands = store.resume(config, view, said)
-        if stands["whole"]:
-            self.told(view.name, stands["rows"], stands["rows"])
+    def _load(self, load: ViewLoad) -> None:
+        """Write the whole state of a view aside; continue a killed run of the same load."""
+        store, config, view = self.online_store, self.repo_config, load.view
+        fingerprint = load.fingerprint | {"until": load.until.isoformat()}
+        progress = store.resume(config, view, fingerprint)
+        if progress["whole"]:
+            self.on_progress(view.name, progress["rows"], progress["rows"])
             return
-        written = stands["rows"]
-        wanted = Wanted(work.until.replace(tzinfo=None), after=stands["last"])
-        with last_rows(work.source, wanted) as found:
-            keys, rows = found.count()
+        written = progress["rows"]
+        selection = RowSelection(load.until.replace(tzinfo=None), after=progress["last"])
+        with last_rows(load.source, selection) as rows:
+            keys, row_count = rows.count()
             if not written:
-                self.counted[view.name] = (keys, rows)
+                self.counts[view.name] = (keys, row_count)
             total = written + keys
-            for batch in found.batches():
+            for batch in rows.batches():
                 store.load(config, view, rows_of(batch, view))
                 written += batch.num_rows
-                self.told(view.name, written, total)
-        store.loaded(config, view, total)
+                self.on_progress(view.name, written, total)
+        store.finish_load(config, view, total)
 
-    def _add(self, view: FeatureView, added: Added) -> None:
-        """Write the rows that were added to a view since it was written."""
+    def _add(self, view: FeatureView, added: AddedRows) -> None:
+        """Write the added rows of a view."""
         store, config = self.online_store, self.repo_config
         total, written = sum(batch.num_rows for batch in added.batches), 0
         store.forget(config, view, added.forgotten)
         for batch in added.batches:
             store.write(config, view, rows_of(batch, view))
             written += batch.num_rows
-            self.told(view.name, written, total)
+            self.on_progress(view.name, written, total)
 
     def _write_rows_of_feast(self, registry: BaseRegistry, task: MaterializationTask) -> None:
-        """A view whose rows Feast has to compute: aggregated, transformed, or in no local Parquet file."""
-        held = self.online_store.watermark(self.repo_config, task.feature_view)
+        """Write a view whose rows Feast has to compute: aggregated, transformed, or not local files."""
+        watermark = self.online_store.watermark(self.repo_config, task.feature_view)
         if type(task.feature_view) is not FeatureView:
-            job = super()._materialize_one(registry, task if held else from_the_first(task))
+            job = super()._materialize_one(registry, task if watermark else from_first_interval(task))
             if job.error():
                 raise job.error()
             return
-        start = min(task.start_time, held) if held else BEGINNING
+        start = min(task.start_time, watermark) if watermark else BEGINNING
         self._write_in_feasts_form(task, start)
 
     def _into_another_store(self, task: MaterializationTask) -> LocalMaterializationJob:
-        """The last rows at or before the end instant, into a store of Feast's such as Redis.
+        """Write the last rows at or before the end instant into a store of Feast's such as Redis.
 
         All are converted before the first is written, as far as that can fail.
         """
         view, source = task.feature_view, source_of(self.repo_config, task.feature_view)
         if source is None:
             self._write_in_feasts_form(task, BEGINNING)
-            return done(task)
+            return finished_job(task)
         until = task.end_time.astimezone(UTC).replace(tzinfo=None)
-        with builds_held([view]), last_rows(source, Wanted(until)) as found:
-            batches = list(found.batches())
+        with keep_builds(view.batch_source), last_rows(source, RowSelection(until)) as rows:
+            batches = list(rows.batches())
         for batch in batches if any(kind.field is None for kind in kinds(view).values()) else ():
             rows_of(batch, view)
         for batch in batches:
-            self.online_store.online_write_batch(self.repo_config, view, list(kept_rows(batch, view)), None)
-        return done(task)
+            self.online_store.online_write_batch(self.repo_config, view, list(feast_rows(batch, view)), None)
+        return finished_job(task)
 
     def _write_in_feasts_form(self, task: MaterializationTask, start: datetime) -> None:
         view, config = task.feature_view, self.repo_config
-        table = pulled(self.offline_store, config, view, start, task.end_time)
-        for batch in table.to_batches(max_chunksize=ROWS_A_WRITE):
-            self.online_store.online_write_batch(config, view, list(pulled_rows(batch, view)), None)
+        table = pull_latest(self.offline_store, config, view, start, task.end_time)
+        for batch in table.to_batches(max_chunksize=ROWS_PER_WRITE):
+            self.online_store.online_write_batch(config, view, list(feast_rows_of_pull(batch, view)), None)
 
 
-@contextmanager
-def builds_held(views: Iterable[FeatureView]) -> Iterator[None]:
-    """Keep the builds that views read from being removed.
-
-    Raises
-    ------
-    FeatureError
-        A build was removed after newer ones had been published.
-    """
-    folders = {Path(view.batch_source.path).parents[1] for view in views if is_build(view)}
-    handles: list[int] = []
-    try:
-        for build in folders:
-            handle = hold(build)
-            if handle is None:
-                raise FeatureError(f"{build} is no longer there: run 'feast apply' to register a later build")
-            handles.append(handle)
-        yield
-    finally:
-        for handle in handles:
-            os.close(handle)
-
-
-def from_the_first(task: MaterializationTask) -> MaterializationTask:
-    """The task, and what the registry says was written before: the store, made anew, has nothing of it."""
+def from_first_interval(task: MaterializationTask) -> MaterializationTask:
+    """The task from the first interval in the registry on, because a new store has none of those rows."""
     starts = [start for start, _ in task.feature_view.materialization_intervals]
     return replace(task, start_time=min([task.start_time, *starts]))
 
 
-def done(task: MaterializationTask) -> LocalMaterializationJob:
+def finished_job(task: MaterializationTask) -> LocalMaterializationJob:
     return LocalMaterializationJob(
         job_id=f"{task.feature_view.name}-{task.end_time.isoformat()}",
         status=MaterializationJobStatus.SUCCEEDED,

@@ -1,4 +1,4 @@
-"""Connections to the online store's file: waiting, at rest on a full disk, within a transaction."""
+"""Connections to the online store's file: waiting, read-only on a full disk, within a transaction."""
 
 import os
 import sqlite3
@@ -7,21 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ml.featurestore.online.layout import settle
-from ml.featurestore.online.status import damage_told
+from ml.featurestore.online.layout import prepare_layout
+from ml.featurestore.online.status import damage_as_error
 
-BUSY_SECONDS = 60
-LOOK_SECONDS = 0.05
+BUSY_SECONDS = 60  # no transaction of the store takes as long
+# A reader may see a replaced file this long; a check before every read would take half as long as the read.
+CHECK_SECONDS = 0.05
 
 
-class Opened:
-    """A connection, for as long as its file has the name under which it was opened, in this process.
+class OpenConnection:
+    """A connection, valid in this process while its path leads to the same file.
 
     Parameters
     ----------
     path : Path
     to_read : bool
-        Whether the file has to be there.
+        Whether the file has to exist.
 
     Raises
     ------
@@ -34,28 +35,28 @@ class Opened:
             raise FileNotFoundError(f"nothing is online yet in {path}: run 'churn materialize' first")
         self.connection = connect(path)
         self._name, self._process = str(path), os.getpid()
-        self._file, self._looked = file_of(self._name), time.monotonic()
+        self._file, self._checked_at = file_of(self._name), time.monotonic()
 
     def is_current(self, to_read: bool) -> bool:
-        """Whether it may be used: always within a transaction, which is of one file.
+        """Whether the connection may be used; always within a transaction, which belongs to one file.
 
-        Whoever reads looks now and then only, for a look would take as long as half a read of a row.
+        A reader checks the file every ``CHECK_SECONDS`` only.
         """
         if self.connection.in_transaction:
             return True
         if os.getpid() != self._process:
             return False
         now = time.monotonic()
-        if to_read and now - self._looked < LOOK_SECONDS:
+        if to_read and now - self._checked_at < CHECK_SECONDS:
             return True
         if file_of(self._name) != self._file:
             return False
-        self._looked = now
+        self._checked_at = now
         return True
 
 
 def file_of(name: str) -> tuple[int, int] | None:
-    """What tells the file of a name from others; None without one."""
+    """Device and inode of the file; None if there is none."""
     try:
         state = os.stat(name)
     except FileNotFoundError:
@@ -64,17 +65,17 @@ def file_of(name: str) -> tuple[int, int] | None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that waits for a writer instead of failing, and reads while one writes."""
+    """A connection that waits for a writer instead of failing, and reads during a write."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    with damage_told(path):
+    with damage_as_error(path):
         connection.execute("pragma journal_mode = wal")
-        settle(connection, path)
+        prepare_layout(connection, path)
     return connection
 
 
 def connect_at_rest(path: Path) -> sqlite3.Connection:
-    """A connection that only reads and writes no file at all, not even the index of the log: for a full disk.
+    """A read-only connection that writes no file, not even the index of the log: for a full disk.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Rows in the form in which Feast hands them to an online store."""
+"""Rows in the form in which Feast passes them to an online store."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -12,15 +12,15 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import python_values_to_proto_values
 
-from ml.featurestore.offline.store import in_files
+from ml.featurestore.offline.store import file_column
 from ml.featurestore.online.arrow_rows import rows_of
 from ml.featurestore.online.rows import as_datetime
 from ml.featurestore.online.store import Row
 from ml.featurestore.online.value_kinds import Kind, key_kinds, kinds
 
 
-def kept_rows(batch: pa.RecordBatch, view: FeatureView) -> Iterator[Row]:
-    """A batch of ``last_rows``."""
+def feast_rows(batch: pa.RecordBatch, view: FeatureView) -> Iterator[Row]:
+    """The rows of a batch of ``last_rows``."""
     keys, features = key_kinds(view), kinds(view)
     for row in rows_of(batch, view):
         key, (instant, created, _), values = row[: len(keys)], row[len(keys) :][:3], row[len(keys) + 3 :]
@@ -33,7 +33,7 @@ def kept_rows(batch: pa.RecordBatch, view: FeatureView) -> Iterator[Row]:
 
 
 def entity_key(keys: dict[str, Kind], values: Sequence[Any]) -> EntityKey:
-    """The key of a row; values of keys of which Feast knows no type say it themselves."""
+    """The key of a row; a key without a type in Feast gets the type of its value."""
     messages = [
         kind.message(value) if kind.field else python_values_to_proto_values([value], kind.type)[0]
         for kind, value in zip(keys.values(), values, strict=True)
@@ -41,31 +41,34 @@ def entity_key(keys: dict[str, Kind], values: Sequence[Any]) -> EntityKey:
     return EntityKey(join_keys=list(keys), entity_values=messages)
 
 
-def pulled(
+def pull_latest(
     store: OfflineStore, config: RepoConfig, view: FeatureView, start: datetime, end: datetime
 ) -> pa.Table:
-    """The last row of each key as an offline store gives it: asked, and answered, by the files' names."""
+    """The last row of each key from an offline store, with the column names of the files."""
     source = view.batch_source
-    named = lambda name: in_files(source, name)  # noqa: E731
+    file_name = lambda name: file_column(source, name)  # noqa: E731
     created = source.created_timestamp_column
     return store.pull_latest_from_table_or_query(
         config=config,
         data_source=source,
-        join_key_columns=[named(key) for key in view.join_keys if key != DUMMY_ENTITY_ID],
-        feature_name_columns=[named(name) for name in kinds(view)],
-        timestamp_field=named(source.timestamp_field),
-        created_timestamp_column=named(created) if created else None,
+        join_key_columns=[file_name(key) for key in view.join_keys if key != DUMMY_ENTITY_ID],
+        feature_name_columns=[file_name(name) for name in kinds(view)],
+        timestamp_field=file_name(source.timestamp_field),
+        created_timestamp_column=file_name(created) if created else None,
         start_date=start,
         end_date=end,
     ).to_arrow()
 
 
-def pulled_rows(batch: pa.RecordBatch, view: FeatureView) -> Iterator[Row]:
-    """A batch of ``pulled``: nulls stay nulls, 64-bit integers exact; a row without a key is nobody's."""
+def feast_rows_of_pull(batch: pa.RecordBatch, view: FeatureView) -> Iterator[Row]:
+    """The rows of a batch of ``pull_latest``, without those that lack a key.
+
+    Nulls stay nulls, and 64-bit integers exact.
+    """
     source = view.batch_source
 
     def column(name: str) -> list[Any]:
-        return batch.column(in_files(source, name)).to_pylist()
+        return batch.column(file_column(source, name)).to_pylist()
 
     keys = [
         [DUMMY_ENTITY_VAL] * batch.num_rows if name == DUMMY_ENTITY_ID else column(name)
@@ -76,16 +79,18 @@ def pulled_rows(batch: pa.RecordBatch, view: FeatureView) -> Iterator[Row]:
     ]
     created = source.created_timestamp_column
     instants = column(source.timestamp_field)
-    made = column(created) if created else [None] * batch.num_rows
+    created_at = column(created) if created else [None] * batch.num_rows
     messages = [
-        python_values_to_proto_values(own, kind.type)
-        for own, kind in zip(keys, key_kinds(view).values(), strict=True)
+        python_values_to_proto_values(column_values, kind.type)
+        for column_values, kind in zip(keys, key_kinds(view).values(), strict=True)
     ]
-    for place in range(batch.num_rows):
-        if all(own[place] is not None for own in keys):
+    for row in range(batch.num_rows):
+        if all(column_values[row] is not None for column_values in keys):
             yield (
-                EntityKey(join_keys=view.join_keys, entity_values=[own[place] for own in messages]),
-                {name: own[place] for name, own in zip(kinds(view), values, strict=True)},
-                instants[place],
-                made[place],
+                EntityKey(
+                    join_keys=view.join_keys, entity_values=[column_values[row] for column_values in messages]
+                ),
+                {name: column_values[row] for name, column_values in zip(kinds(view), values, strict=True)},
+                instants[row],
+                created_at[row],
             )

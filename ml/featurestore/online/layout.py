@@ -1,8 +1,8 @@
-"""What the tables of the online store's file are called, and what becomes of a file laid out otherwise.
+"""The names of the tables in the online store's file, and the migration of older layouts.
 
-A view's table has the view's own name, so that the file can be read with SQL. What is written aside and what
-was replaced have a colon in theirs, which no name of a feature view has in Feast; and so has the table of a
-view that is called like one of the store's own tables, or as SQLite calls its own.
+A view's table has the view's own name, so that the file can be read with SQL. Tables aside and replaced
+tables have a colon in their names, which no feature view of Feast has; and so has the table of a view whose
+name is that of one of the store's own tables, or reserved by SQLite.
 """
 
 import re
@@ -22,50 +22,49 @@ LAYOUT = 1
 INSTANT, CREATED, PUSHED = "event_timestamp", "__created", "__pushed"
 OWN_COLUMNS = (INSTANT, CREATED, PUSHED)
 OWN_TABLES = ("materialized", "remembered", "loading", "read_files")
-OF_SQLITE = "sqlite_"
+SQLITE_PREFIX = "sqlite_"
 ASIDE, SPARE = "next:", "old:"
-MARKS = (
+STATE_TABLES = (
     "create table if not exists materialized (view text primary key, source text, until text)",
     "create table if not exists remembered (source text primary key, until text)",
     "create table if not exists loading (view text primary key, said text, whole integer)",
 )
-# What the first layout called tables aside and tables that were replaced.
-ONCE_ASIDE = re.compile(r"\.next$|\.old[0-9a-f]{12}$")
+# Names of tables aside and of replaced tables in the first layout.
+FORMER_ASIDE = re.compile(r"\.next$|\.old[0-9a-f]{12}$")
 
 
 def table_name(view: str) -> str:
-    """The table of a view; SQLite does not tell names apart by case."""
+    """The table of a view; SQLite ignores the case of names."""
     folded = view.lower()
-    return f"view:{view}" if folded in OWN_TABLES or folded.startswith(OF_SQLITE) else view
+    return f"view:{view}" if folded in OWN_TABLES or folded.startswith(SQLITE_PREFIX) else view
 
 
 def aside_name(view: str) -> str:
-    """The table that is to take the place of a view's."""
+    """The table that will replace the table of a view."""
     return f"{ASIDE}{view}"
 
 
 def spare_name(view: str) -> str:
-    """A name for the table that a view no longer needs; nothing else was ever called so."""
+    """A unique name for the replaced table of a view."""
     return f"{SPARE}{uuid4().hex[:12]}:{view}"
 
 
 def tables(connection: sqlite3.Connection) -> list[str]:
-    """The tables there are."""
     return [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
 
 
-def needed_no_more(connection: sqlite3.Connection) -> list[str]:
-    """Tables that were replaced, and those of loads that came to nothing."""
+def obsolete_tables(connection: sqlite3.Connection) -> list[str]:
+    """Replaced tables, and tables of abandoned loads."""
     return [name for name in tables(connection) if name.startswith((ASIDE, SPARE))]
 
 
-def settle(connection: sqlite3.Connection, path: Path) -> None:
-    """Lay out a new file, and change one of an older layout over.
+def prepare_layout(connection: sqlite3.Connection, path: Path) -> None:
+    """Create the layout of a new file, and migrate a file of an older layout.
 
     Raises
     ------
     FeatureError
-        The layout is one of a later version.
+        The layout belongs to a later version.
     """
     version = layout(connection)
     if version > LAYOUT:
@@ -73,29 +72,28 @@ def settle(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a later version of this software: use that one, or delete the file and "
             "run 'churn materialize'"
         )
-    for statement in MARKS:
+    for statement in STATE_TABLES:
         connection.execute(statement)
     if version < LAYOUT:
-        change_over(connection)
+        migrate(connection)
 
 
 def layout(connection: sqlite3.Connection) -> int:
-    """The number of the file's layout."""
     version: int = connection.execute("pragma user_version").fetchone()[0]
     return version
 
 
-def change_over(connection: sqlite3.Connection) -> None:
-    """From the first layout to the present one: views keep their tables, what was aside is given up.
+def migrate(connection: sqlite3.Connection) -> None:
+    """Migrate the first layout to the present one: views keep their tables, tables aside are dropped.
 
-    A view whose name is like that of a table aside may hold rows of another: it is loaded anew.
+    A view whose name looks like that of a table aside may have rows of another view, so it is loaded again.
     """
     connection.execute("begin immediate")
     try:
         if layout(connection) == LAYOUT:
             return
         views = {view for (view,) in connection.execute("select view from materialized")}
-        for name in filter(ONCE_ASIDE.search, tables(connection)):
+        for name in filter(FORMER_ASIDE.search, tables(connection)):
             if name in views:
                 connection.execute("delete from materialized where view = ?", (name,))
             else:
@@ -108,15 +106,15 @@ def change_over(connection: sqlite3.Connection) -> None:
             connection.execute("rollback")
 
 
-def clashing(view: FeatureView) -> list[str]:
-    """Columns that SQLite would take for one another, for it does not tell case, or for the store's own."""
+def clashing_columns(view: FeatureView) -> list[str]:
+    """Columns whose names differ only by case, which SQLite ignores, or belong to the store."""
     names = [*view.join_keys, *kinds(view)]
     times = Counter(name.lower() for name in (*OWN_COLUMNS, *names))
     return [name for name in names if times[name.lower()] > 1]
 
 
 def check_columns(view: FeatureView) -> None:
-    """Refuse a view whose columns cannot stand in one table.
+    """Refuse a view whose columns cannot be in one table.
 
     Raises
     ------
@@ -126,15 +124,15 @@ def check_columns(view: FeatureView) -> None:
         raise FeatureError(
             f"{view.name} has no join keys, for Feast knows none of its entities: apply its entities with it"
         )
-    if names := clashing(view):
+    if names := clashing_columns(view):
         raise FeatureError(
-            f"{view.name} cannot be put online with columns named {listed(names)}: names that differ by case "
-            f"only are one to SQLite, and {listed(OWN_COLUMNS)} are the store's own; rename them in the "
-            "source's field_mapping"
+            f"{view.name} cannot be put online with columns named {quoted_names(names)}: names that differ "
+            f"by case only are one to SQLite, and {quoted_names(OWN_COLUMNS)} are the store's own; rename "
+            "them in the source's field_mapping"
         )
 
 
-def listed(names: Iterable[str]) -> str:
-    """Names as a sentence has them."""
+def quoted_names(names: Iterable[str]) -> str:
+    """Names in a sentence: 'a', 'b' and 'c'."""
     *some, last = map(repr, names)
     return f"{', '.join(some)} and {last}" if some else last

@@ -1,22 +1,24 @@
-"""Feature values online: what the store holds, plus on-demand features at the as-of instant."""
+"""Feature values online: the values in the store, and on-demand features at the as-of instant."""
 
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ml.common.paths import registry_file
-from ml.featurestore.feast_objects import ASKED, SERVICE
+from ml.featurestore.feast_objects import EVENT_TIMESTAMP, SERVICE
 from ml.featurestore.online.store import WholeRowOnlineStore, stamp
 from ml.featurestore.repository import open_store
 
+# A materialization replaces registry and values within milliseconds; a quarter of a second is ample.
 TRIES, PAUSE = 5, 0.05
 
 
 class OnlineReader:
-    """Answers for one home, over and over; sees a newer registry as soon as it is there.
+    """Reads the online features of one home; sees a newer registry at once.
 
     Parameters
     ----------
@@ -26,10 +28,10 @@ class OnlineReader:
 
     def __init__(self, home: Path | None = None):
         self._registry = registry_file(home)
-        self._seen = self._signature()
-        self._accepted: tuple[Any, dict[str, str]] | None = None
+        self._registry_seen = self._signature()
+        self._accepted_state: tuple[Any, dict[str, str]] | None = None
         self.store = open_store(home)
-        self._look()
+        self._read_registry()
 
     def features(self, customer_ids: Sequence[str], asked_at: datetime) -> list[dict[str, Any]]:
         """The newest materialized features of some customers.
@@ -37,7 +39,7 @@ class OnlineReader:
         Parameters
         ----------
         customer_ids : sequence of str
-            Whom to look up; duplicates are answered twice.
+            The customers to look up; duplicates are allowed.
         asked_at : datetime
             The instant on-demand features (days since ...) are computed at; naive is UTC. Stored features
             are as of the instant that was materialized.
@@ -45,56 +47,53 @@ class OnlineReader:
         Returns
         -------
         list of dict
-            One for each customer, in the order asked: ``customer_id``, then every feature of the service; all
+            One for each customer, in the same order: ``customer_id``, then every feature of the service; all
             None for a customer that is not online.
         """
         if not customer_ids:
             return []
-        asked = {"customer_id": list(customer_ids), ASKED: [stamp(asked_at)] * len(customer_ids)}
-        answer = self._answer(asked)
+        entity_rows = {
+            "customer_id": list(customer_ids),
+            EVENT_TIMESTAMP: [stamp(asked_at)] * len(customer_ids),
+        }
+        answer = self._answer(entity_rows)
         return [dict(zip(answer, values, strict=True)) for values in zip(*answer.values(), strict=True)]
 
-    def _answer(self, asked: dict[str, list[str]]) -> dict[str, list[Any]]:
-        """Ask; again while registry and store, which are two files, are being changed one after the other."""
+    def _answer(self, entity_rows: dict[str, list[str]]) -> dict[str, list[Any]]:
+        """Read, and retry while registry and store, two files, are being replaced one after the other."""
         for _ in range(TRIES):
-            answer = self._try(asked)
-            if answer is not None:
-                return answer
+            with suppress(sqlite3.OperationalError):
+                if (features := self._ask(entity_rows)) is not None:
+                    return features
             time.sleep(PAUSE)
-        return self._ask(asked, accept=True) or {}
+        return self._ask(entity_rows, accept=True) or {}
 
-    def _try(self, asked: dict[str, list[str]]) -> dict[str, list[Any]] | None:
-        """The answer, if definitions and values go together."""
-        try:
-            return self._ask(asked)
-        except sqlite3.OperationalError:
-            return None
-
-    def _ask(self, asked: dict[str, list[str]], accept: bool = False) -> dict[str, list[Any]] | None:
+    def _ask(self, entity_rows: dict[str, list[str]], accept: bool = False) -> dict[str, list[Any]] | None:
+        """The features, or None if definitions and values do not match."""
         self._keep_current()
         if not isinstance(self.store.provider.online_store, WholeRowOnlineStore):
-            return self.store.get_online_features(features=self.service, entity_rows=asked).to_dict()
+            return self.store.get_online_features(features=self.service, entity_rows=entity_rows).to_dict()
         with self.store.provider.online_store.snapshot(self.store.config):
-            if not self._in_step(accept):
+            if not self._is_consistent(accept):
                 return None
-            return self.store.get_online_features(features=self.service, entity_rows=asked).to_dict()
+            return self.store.get_online_features(features=self.service, entity_rows=entity_rows).to_dict()
 
-    def _in_step(self, accept: bool) -> bool:
-        """Whether the store holds what the registry describes, or did not for so long that it is meant so."""
-        held = self.store.provider.online_store.sources(self.store.config)
-        if accept or all(self._sources.get(view) == source for view, source in held.items()):
-            self._accepted = (self._seen, held)
-        return self._accepted == (self._seen, held)
+    def _is_consistent(self, accept: bool) -> bool:
+        """Whether the store has what the registry describes, or a difference that was accepted before."""
+        sources = self.store.provider.online_store.sources(self.store.config)
+        if accept or all(self._sources.get(view) == source for view, source in sources.items()):
+            self._accepted_state = (self._registry_seen, sources)
+        return self._accepted_state == (self._registry_seen, sources)
 
     def _keep_current(self) -> None:
-        seen = self._signature()
-        if seen != self._seen:
-            self._seen = seen
+        signature = self._signature()
+        if signature != self._registry_seen:
+            self._registry_seen = signature
             self.store.refresh_registry()
-            self._look()
+            self._read_registry()
 
-    def _look(self) -> None:
-        """Note what the registry describes."""
+    def _read_registry(self) -> None:
+        """Remember the service and the sources of the registry."""
         self.service = self.store.get_feature_service(SERVICE, allow_cache=True)
         views = self.store.list_batch_feature_views(allow_cache=True)
         self._sources = {view.name: view.batch_source.path for view in views}
@@ -102,10 +101,3 @@ class OnlineReader:
     def _signature(self) -> tuple[int, int]:
         state = self._registry.stat()
         return state.st_ino, state.st_mtime_ns
-
-
-def online_features(
-    home: Path | None, customer_ids: Sequence[str], asked_at: datetime
-) -> list[dict[str, Any]]:
-    """One answer of an ``OnlineReader``; keep a reader instead when asking more than once."""
-    return OnlineReader(home).features(customer_ids, asked_at)

@@ -1,10 +1,9 @@
-"""What a request to ``get_online_features`` comes down to: which columns of which tables, computed once.
+"""The plan of a request to ``get_online_features``: which columns of which tables, computed once.
 
-Feast resolves feature references against the registry and keeps the outcome; a ``Plan`` is what follows from
-it. Requests that are out of the ordinary have none, and Feast's own code answers them.
+Feast resolves feature references against the registry and caches the result; a ``Plan`` is made from it.
+Unusual requests have no plan, and Feast's own code answers them.
 """
 
-import ast
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,20 +15,20 @@ from feast.feature_view import DUMMY_ENTITY_ID
 from feast.online_response import OnlineResponse
 from feast.type_map import feast_value_type_to_python_type, python_values_to_proto_values
 
-from ml.featurestore.formulas import ASKED_AT
-from ml.featurestore.on_demand import derive, stored_names, udf_source
+from ml.featurestore.feast_objects import EVENT_TIMESTAMP
+from ml.featurestore.formulas import AS_OF
+from ml.featurestore.on_demand import declared_formulas, derive, stored_names
 from ml.featurestore.online.response import Column, ColumnResponse, message_of
-from ml.featurestore.online.rows import Reading
+from ml.featurestore.online.rows import ViewReader
 from ml.featurestore.online.value_kinds import Kind, key_of, kind
 
-ASKED = "event_timestamp"
-PLAIN = {ValueType.STRING: str, ValueType.INT64: int}
-PLANS_MAX = 64
+PYTHON_TYPES = {ValueType.STRING: str, ValueType.INT64: int}
+PLANS_MAX = 64  # a server has few kinds of requests; more are dropped together
 
 
 @dataclass(frozen=True)
 class Formulas:
-    """An on-demand view of ours, to be computed on columns as they are."""
+    """An on-demand view of this project, which is computed on stored columns."""
 
     formulas: dict[str, str]
     instants: tuple[str, ...]
@@ -37,11 +36,11 @@ class Formulas:
     shown: tuple[str, ...]
 
     def columns(self, inputs: Mapping[str, Column]) -> list[Column]:
-        """The features asked for."""
-        given: dict[str, Sequence[Any]] = {
+        """The requested features."""
+        values: dict[str, Sequence[Any]] = {
             name: inputs[name].python for name in self.inputs if name in inputs
         }
-        computed = derive(self.formulas, self.instants, given)
+        computed = derive(self.formulas, self.instants, values)
         return [Column(name, computed[name], FLOAT) for name in computed if name in self.shown]
 
 
@@ -50,9 +49,9 @@ FLOAT = kind(ValueType.DOUBLE)
 
 @dataclass(frozen=True)
 class Table:
-    """One view of a request: how to read it, by which of the request's columns, under which names."""
+    """One view of a request: its reader, the columns of its keys, and the names of its features."""
 
-    reading: Reading
+    reader: ViewReader
     columns: tuple[str, ...]
     key_kinds: tuple[Kind, ...]
     names: tuple[str, ...]
@@ -65,14 +64,14 @@ class Plan:
     Parameters
     ----------
     context : tuple
-        What Feast made of the references; the plan holds for this very object.
+        Feast's resolution of the references; the plan is valid for this very object.
     tables : list of Table
     formulas : Formulas or None
-        The on-demand view, where it is ours and the only one.
+        The on-demand view, if it is this project's and the only one.
     others : list of OnDemandFeatureView
         The on-demand views that Feast's own code has to compute.
     feature_types : dict
-        As Feast hands them to its response.
+        As Feast passes them to its response.
     """
 
     context: tuple[Any, ...]
@@ -84,32 +83,32 @@ class Plan:
 
     @property
     def shown(self) -> frozenset[str]:
-        """The features asked for, as the answer names them."""
+        """The requested features, by their names in the response."""
         return self.context[6]
 
     def answer(
-        self, given: Mapping[str, Sequence[Any]], state: AbstractContextManager[sqlite3.Connection]
+        self, entity_columns: Mapping[str, Sequence[Any]], state: AbstractContextManager[sqlite3.Connection]
     ) -> OnlineResponse | None:
-        """The answer to a request with these entity columns; None where Feast's own code has to say."""
-        request = self._request(given)
+        """The response to a request with these entity columns; None if Feast's own code has to answer."""
+        request = self._request(entity_columns)
         if request is None:
             return None
-        joined, asked = request
+        key_columns, request_data = request
         keys = {}
         for table in self.tables:
             if table.columns not in keys:
-                found = self._keys(table, joined)
-                if found is None:
+                table_keys = self._keys(table, key_columns)
+                if table_keys is None:
                     return None
-                keys[table.columns] = found
-        columns = [*joined.values(), *asked.values()]
+                keys[table.columns] = table_keys
+        columns = [*key_columns.values(), *request_data.values()]
         with state as connection:
             for table in self.tables:
-                rows = table.reading.find(connection, keys[table.columns])
+                rows = table.reader.find(connection, keys[table.columns])
                 columns += map(
-                    Column, table.names, rows.columns, table.reading.kinds, [rows] * len(table.names)
+                    Column, table.names, rows.columns, table.reader.kinds, [rows] * len(table.names)
                 )
-        return self._response(columns, set(joined))
+        return self._response(columns, set(key_columns))
 
     def _response(self, columns: list[Column], keys: set[str]) -> OnlineResponse:
         if self.others:
@@ -119,60 +118,65 @@ class Plan:
             )
             utils._drop_unneeded_columns(message, set(self.shown) | keys)
             return OnlineResponse(message, feature_types=self.feature_types)
-        wanted = self.shown | keys
-        shown = [column for column in columns if column.name in wanted]
+        names = self.shown | keys
+        answered = [column for column in columns if column.name in names]
         if self.formulas:
-            shown += self.formulas.columns({column.name: column for column in columns})
-        return ColumnResponse(shown, self.feature_types)
+            answered += self.formulas.columns({column.name: column for column in columns})
+        return ColumnResponse(answered, self.feature_types)
 
     def _request(
-        self, given: Mapping[str, Sequence[Any]]
+        self, entity_columns: Mapping[str, Sequence[Any]]
     ) -> tuple[dict[str, Column], dict[str, Column]] | None:
-        """The join keys and the request data among the given columns."""
+        """The join keys and the request data among the entity columns."""
         _, _, by_entity, types, join_keys, _, _, needed, _ = self.context
-        joined, asked = {}, {}
-        for name, values in given.items():
-            column = as_given(name, values, types.get(name, ValueType.UNKNOWN))
+        key_columns, request_data = {}, {}
+        for name, values in entity_columns.items():
+            column = request_column(name, values, types.get(name, ValueType.UNKNOWN))
             if name in needed:
-                asked[name] = column
+                request_data[name] = column
             elif name in join_keys:
-                joined[name] = column
+                key_columns[name] = column
             elif name in by_entity:
                 return None
-        if len(asked) != len(needed) or len({len(column.kept) for column in (joined | asked).values()}) != 1:
+        if (
+            len(request_data) != len(needed)
+            or len({len(column.stored) for column in (key_columns | request_data).values()}) != 1
+        ):
             return None
-        return joined, asked
+        return key_columns, request_data
 
-    def _keys(self, table: Table, joined: Mapping[str, Column]) -> list[Any] | None:
-        """The keys of one view, a value or a tuple each; None where some are missing."""
+    def _keys(self, table: Table, key_columns: Mapping[str, Column]) -> list[Any] | None:
+        """The keys of one view, as values or tuples; None if one is missing."""
         columns = []
         for name, kind_ in zip(table.columns, table.key_kinds, strict=True):
-            column = joined.get(name)
+            column = key_columns.get(name)
             if column is None:
                 return None
-            if column.given is None and column.kind == kind_:
-                columns.append(column.kept)
+            if column.messages is None and column.kind == kind_:
+                columns.append(column.stored)
                 continue
-            values = column.given if column.given is not None else column.vector(None).values
+            values = column.messages if column.messages is not None else column.vector(None).values
             if any(value.WhichOneof("val") is None for value in values):
                 return None
             columns.append([key_of(kind_, value) for value in values])
         return list(columns[0]) if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
-def as_given(name: str, values: Sequence[Any], type_: ValueType) -> Column:
-    """A column of the request; values that are not plainly of their type go the way Feast takes them."""
+def request_column(name: str, values: Sequence[Any], type_: ValueType) -> Column:
+    """A column of the request; Feast converts values that are not plainly of their type."""
     values = list(values) if isinstance(values, Sequence) else list(values.val)
     if type_ is ValueType.UNKNOWN and values and all(type(value) is str and value for value in values):
         return Column(name, values, kind(ValueType.STRING))
-    if type_ in PLAIN and set(map(type, values)) == {PLAIN[type_]}:
+    if type_ in PYTHON_TYPES and set(map(type, values)) == {PYTHON_TYPES[type_]}:
         return Column(name, values, kind(type_))
     messages = python_values_to_proto_values(values, type_)
-    return Column(name, [feast_value_type_to_python_type(value) for value in messages], None, given=messages)
+    return Column(
+        name, [feast_value_type_to_python_type(value) for value in messages], None, messages=messages
+    )
 
 
 class Plans:
-    """The plans of the requests seen so far."""
+    """The plans of earlier requests."""
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[Any, Plan | None]] = {}
@@ -180,7 +184,7 @@ class Plans:
     def plan(
         self, registry: Any, project: str, features: list[str] | FeatureService, full_feature_names: bool
     ) -> Plan | None:
-        """The plan of a request; None where Feast's own code has to answer."""
+        """The plan of a request; None if Feast's own code has to answer."""
         if getattr(features, "precompute_online", False):
             return None
         context = utils._get_cached_request_context(registry, project, features, full_feature_names)
@@ -194,7 +198,7 @@ class Plans:
 
 
 def make_plan(context: tuple[Any, ...], full_feature_names: bool) -> Plan | None:
-    """What follows from Feast's resolution of a request; None where it is out of the ordinary."""
+    """The plan for Feast's resolution of a request; None if the request is unusual."""
     from feast.infra.online_stores.online_store import OnlineStore
 
     references, on_demand, *_, grouped, _, _, _ = context
@@ -206,7 +210,7 @@ def make_plan(context: tuple[Any, ...], full_feature_names: bool) -> Plan | None
         return None
     formulas = None
     if len(on_demand) == 1 and not full_feature_names:
-        formulas = our_formulas(on_demand[0], references)
+        formulas = own_formulas(on_demand[0], references)
     return Plan(
         context,
         tables,
@@ -218,7 +222,7 @@ def make_plan(context: tuple[Any, ...], full_feature_names: bool) -> Plan | None
 
 
 def is_plain(view: Any) -> bool:
-    """Whether a view is an ordinary one, with keys and in no named version."""
+    """Whether a view has keys and no named version."""
     return (
         isinstance(view, FeatureView)
         and getattr(view.projection, "version_tag", None) is None
@@ -229,30 +233,25 @@ def is_plain(view: Any) -> bool:
 
 def table_of(view: FeatureView, features: Sequence[str], full_feature_names: bool) -> Table:
     """How to read the features of one view."""
-    reading, prefix = Reading(view, features), f"{view.projection.name_to_use()}__"
+    reader, prefix = ViewReader(view, features), f"{view.projection.name_to_use()}__"
     return Table(
-        reading,
-        tuple(view.projection.join_key_map.get(key, key) for key in reading.keys),
-        tuple(reading.keys.values()),
+        reader,
+        tuple(view.projection.join_key_map.get(key, key) for key in reader.keys),
+        tuple(reader.keys.values()),
         tuple(f"{prefix}{name}" if full_feature_names else name for name in features),
     )
 
 
-def our_formulas(view: OnDemandFeatureView, references: Sequence[str]) -> Formulas | None:
-    """The formulas of an on-demand view, if its function is the one that ``on_demand`` writes."""
-    source = getattr(view.feature_transformation, "udf_string", None) or ""
-    said = [line.partition(" = ")[2] for line in source.splitlines() if line.startswith("    formulas = ")]
-    said += [line.partition(" = ")[2] for line in source.splitlines() if line.startswith("    instants = ")]
-    if view.mode != "python" or view.singleton or view.aggregations or view.write_to_online_store:
+def own_formulas(view: OnDemandFeatureView, references: Sequence[str]) -> Formulas | None:
+    """The formulas of an on-demand view, if ``on_demand`` wrote its function."""
+    declared = declared_formulas(view)
+    if declared is None or view.mode != "python" or view.singleton or view.aggregations:
         return None
-    try:
-        formulas, instants = map(ast.literal_eval, said)
-    except (ValueError, SyntaxError):
+    if view.write_to_online_store:
         return None
-    if udf_source(formulas, instants) != source:
-        return None
-    used_as = view.projection.name_alias or view.name
-    asked = [utils._parse_feature_ref(reference) for reference in references]
-    inputs = (stored_names(tuple(formulas.items())) | set(instants) | {ASKED}) - {ASKED_AT}
-    shown = tuple(name for owner, _, name in asked if owner == used_as)
+    formulas, instants = declared
+    view_name = view.projection.name_alias or view.name
+    requested = [utils._parse_feature_ref(reference) for reference in references]
+    inputs = (stored_names(tuple(formulas.items())) | set(instants) | {EVENT_TIMESTAMP}) - {AS_OF}
+    shown = tuple(name for owner, _, name in requested if owner == view_name)
     return Formulas(formulas, tuple(instants), inputs, shown)

@@ -1,4 +1,4 @@
-"""Rows of one view, in and out: as the online store holds them, and as Feast has them."""
+"""Rows of one view, written and read: in the form of the online store, and in that of Feast."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from ml.common.errors import FeatureError
-from ml.featurestore.online.layout import listed
+from ml.featurestore.online.layout import quoted_names
 from ml.featurestore.online.sqlite_schema import select_many, select_one, upsert
 from ml.featurestore.online.value_kinds import Kind, key_kinds, key_of, kinds
 
@@ -21,22 +21,22 @@ PRESENT, NOT_FOUND, OUTSIDE_MAX_AGE = FieldStatus.PRESENT, FieldStatus.NOT_FOUND
 Keys = Sequence[Any]
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Answer = tuple[datetime | None, dict[str, Value] | None]
-# How JSON writes the character at which SQLite would end a text.
-ZERO = r"\u0000"
+# The JSON escape of the character at which SQLite would end a text.
+ZERO_CHARACTER = r"\u0000"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a view says of the asked keys.
+class ViewRows:
+    """The rows of a view for some keys.
 
     Parameters
     ----------
     instants : list
-        A key's event timestamp as text, or None.
+        The event timestamp of each key as text, or None.
     columns : list
-        A column a feature: what is kept for each key; None where there is nothing, or only what is too old.
+        A column per feature: the stored value for each key; None if there is none, or it is too old.
     statuses : list
-        A key's status of Feast's.
+        Feast's status of each key.
     """
 
     instants: Sequence[str | None]
@@ -44,20 +44,20 @@ class Found:
     statuses: Sequence[int]
 
 
-class Reading:
-    """How to ask one view for some features; made once, used for every request.
+class ViewReader:
+    """Reads some features of one view; made once, used for every request.
 
     Parameters
     ----------
     view : FeatureView
     features : sequence of str
-        In the order their columns are wanted.
+        In the order of the result's columns.
     """
 
     def __init__(self, view: FeatureView, features: Sequence[str]):
-        of_view = kinds(view)
+        view_kinds = kinds(view)
         self.features = list(features)
-        self.kinds: list[Kind] = [of_view[name] for name in features]
+        self.kinds: list[Kind] = [view_kinds[name] for name in features]
         self.keys: dict[str, Kind] = key_kinds(view)
         ttl = getattr(view, "ttl", None)
         self.ttl: timedelta | None = ttl if ttl else None
@@ -67,59 +67,55 @@ class Reading:
         self._as_json = len(self.keys) == 1 and all(kind.field is not None for kind in self.keys.values())
 
     def rows(self, connection: sqlite3.Connection, keys: Keys) -> list[tuple[Any, ...]]:
-        """Of each key the row: keys, event timestamp, kept values; all None where it is not there.
+        """The row of each key: keys, event timestamp, stored values; all None if there is no row.
 
-        A key is a plain value, or a tuple of them where the view has several join keys.
+        A key is a plain value, or a tuple if the view has several join keys.
         """
-        asked = as_json(keys) if self._as_json and len(keys) > 1 else None
-        if asked is None or ZERO in asked:
+        key_list = as_json(keys) if self._as_json and len(keys) > 1 else None
+        if key_list is None or ZERO_CHARACTER in key_list:
             return [self._row(connection, key) for key in keys]
-        there = {row[0]: row for row in connection.execute(self._many, (asked,))}
-        return [there.get(key, self._nothing) for key in keys]
+        row_of_key = {row[0]: row for row in connection.execute(self._many, (key_list,))}
+        return [row_of_key.get(key, self._nothing) for key in keys]
 
     def _row(self, connection: sqlite3.Connection, key: Any) -> tuple[Any, ...]:
         row = connection.execute(self._one, (key,) if self.width == 1 else key).fetchone()
         return row or self._nothing
 
-    def find(self, connection: sqlite3.Connection, keys: Keys) -> Found:
-        """Instants, columns and statuses; values older than the view's TTL are not told."""
+    def find(self, connection: sqlite3.Connection, keys: Keys) -> ViewRows:
+        """Instants, columns and statuses; values older than the view's TTL are left out."""
         rows = self.rows(connection, keys)
         instants = [row[self.width] for row in rows]
         statuses = [NOT_FOUND if instant is None else PRESENT for instant in instants]
         if self.ttl:
-            rows = list(map(self._told, rows, statuses))
+            # Feast measures a TTL by the wall clock.
             statuses = [
-                OUTSIDE_MAX_AGE if told is self._nothing and status == PRESENT else status
-                for told, status in zip(rows, statuses, strict=True)
+                OUTSIDE_MAX_AGE if instant and now() - as_datetime(instant) > self.ttl else status
+                for instant, status in zip(instants, statuses, strict=True)
+            ]
+            rows = [
+                self._nothing if status == OUTSIDE_MAX_AGE else row
+                for row, status in zip(rows, statuses, strict=True)
             ]
         columns = list(zip(*rows, strict=True))[self.width + 1 :] if rows else [()] * len(self.features)
-        return Found(instants, columns, statuses)
-
-    def _told(self, row: tuple[Any, ...], status: int) -> tuple[Any, ...]:
-        return self._nothing if status == PRESENT and is_older(row[self.width], self.ttl) else row
+        return ViewRows(instants, columns, statuses)
 
 
 def as_json(keys: Keys) -> str | None:
-    """Keys as SQLite reads them; None where there is one that JSON has no word for, such as infinity."""
+    """Distinct keys as a JSON list; None if JSON cannot express one, such as infinity."""
     try:
         return json.dumps(list(dict.fromkeys(keys)), allow_nan=False)
     except ValueError:
         return None
 
 
-def is_older(instant: str, ttl: timedelta | None) -> bool:
-    """Whether a row's age exceeds the TTL; Feast's TTL is measured by the wall clock."""
-    return ttl is not None and now() - as_datetime(instant) > ttl
-
-
-def hide_what_is_too_old(view: FeatureView, vectors: Sequence[Any]) -> None:
-    """Take values older than the view's TTL out of Feast's messages."""
+def hide_expired(view: FeatureView, vectors: Sequence[Any]) -> None:
+    """Remove values older than the view's TTL from Feast's messages."""
     ttl = getattr(view, "ttl", None)
     for vector in vectors if ttl else ():
-        for place, instant in enumerate(vector.event_timestamps):
-            if vector.statuses[place] == PRESENT and now() - instant.ToDatetime(UTC) > ttl:
-                vector.values[place].Clear()
-                vector.statuses[place] = OUTSIDE_MAX_AGE
+        for index, instant in enumerate(vector.event_timestamps):
+            if vector.statuses[index] == PRESENT and now() - instant.ToDatetime(UTC) > ttl:
+                vector.values[index].Clear()
+                vector.statuses[index] = OUTSIDE_MAX_AGE
 
 
 def now() -> datetime:
@@ -142,7 +138,7 @@ def put(connection: sqlite3.Connection, view: FeatureView, rows: Iterator[Sequen
     Raises
     ------
     FeatureError
-        A key is NaN: it equals nothing, and to SQLite it is no value.
+        A key is NaN, which equals nothing, and which SQLite stores as null.
     """
     try:
         connection.executemany(upsert(view, list(kinds(view)), table), rows)
@@ -152,39 +148,39 @@ def put(connection: sqlite3.Connection, view: FeatureView, rows: Iterator[Sequen
         ) from error
 
 
-def flat(row: Row, keys: Mapping[str, Kind], fields: Sequence[tuple[str, Kind]]) -> list[Any]:
-    """A pushed row as SQLite takes it: keys, its two instants, that it was pushed, its values."""
+def pushed_row(row: Row, keys: Mapping[str, Kind], fields: Sequence[tuple[str, Kind]]) -> list[Any]:
+    """A pushed row for SQLite: keys, its two instants, the push mark, its values."""
     key, values, instant, created = row
     plain = plain_key(key, keys)
     plain = plain if isinstance(plain, tuple) else (plain,)
-    lacking = [name for name, value in zip(keys, plain, strict=True) if value is None or value != value]
+    missing = [name for name, value in zip(keys, plain, strict=True) if value is None or value != value]
     if instant is None or instant != instant:
-        lacking.append("event timestamp")
-    if lacking:
+        missing.append("event timestamp")
+    if missing:
         shown = ", ".join(f"{name} {value!r}" for name, value in zip(keys, plain, strict=True))
         raise FeatureError(
-            f"a row without a value of its type for {listed(lacking)} cannot be put online: {shown}"
+            f"a row without a value of its type for {quoted_names(missing)} cannot be put online: {shown}"
         )
     return [
         *plain,
         stamp(instant),
         None if created is None or created != created else stamp(created),
         1,
-        *(kind.kept(values[name]) for name, kind in fields),
+        *(kind.stored(values[name]) for name, kind in fields),
     ]
 
 
 def plain_key(key: EntityKey, keys: Mapping[str, Kind]) -> Any:
-    """An entity key as SQLite keeps it: a value, or a tuple of them; None where it is no key of the view."""
-    given = dict(zip(key.join_keys, key.entity_values, strict=True))
-    plain = tuple(key_of(kind, given[name]) if name in given else None for name, kind in keys.items())
+    """An entity key in SQLite's form: a value or a tuple; None if it is no key of the view."""
+    values = dict(zip(key.join_keys, key.entity_values, strict=True))
+    plain = tuple(key_of(kind, values[name]) if name in values else None for name, kind in keys.items())
     return plain[0] if len(plain) == 1 else plain
 
 
-def answer(reading: Reading, row: tuple[Any, ...]) -> Answer:
-    """A row as Feast takes it."""
-    instant, *values = row[reading.width :]
+def answer(reader: ViewReader, row: tuple[Any, ...]) -> Answer:
+    """A row in the form of Feast."""
+    instant, *values = row[reader.width :]
     if instant is None:
         return None, None
-    named = zip(reading.features, reading.kinds, values, strict=True)
-    return as_datetime(instant), {name: kind.message(kept) for name, kind, kept in named}
+    named = zip(reader.features, reader.kinds, values, strict=True)
+    return as_datetime(instant), {name: kind.message(stored) for name, kind, stored in named}

@@ -1,4 +1,4 @@
-"""What the online store says it holds, read without Feast: of which build, as of which instant."""
+"""What the online store has materialized, read without Feast: the build and the instant of each view."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from pathlib import Path
 from ml.common.errors import OnlineDamagedError
 from ml.common.paths import online_file
 
-HELD = "select view, source, until from materialized order by view"
+MATERIALIZED = "select view, source, until from materialized order by view"
 
 
 @dataclass(frozen=True)
-class Mark:
-    """That the store holds ``view`` from ``build`` as of ``until``, naive UTC."""
+class OnlineView:
+    """A view in the store: the build it was loaded from, and its as-of instant, naive UTC."""
 
     view: str
     build: str
@@ -23,8 +23,8 @@ class Mark:
 
 
 @contextmanager
-def damage_told(path: Path) -> Iterator[None]:
-    """Say what to do about a file that is not the database it was.
+def damage_as_error(path: Path) -> Iterator[None]:
+    """Turn an error about a damaged database into one with a remedy.
 
     Raises
     ------
@@ -41,43 +41,39 @@ def damage_told(path: Path) -> Iterator[None]:
 
 
 def online_builds(home: Path) -> dict[str, datetime]:
-    """Build -> the latest instant up to which a view holds it, in naive UTC.
+    """Build -> the latest as-of instant of its views, naive UTC.
 
-    Empty when nothing is online. More than one build only if somebody materialized single views by hand.
+    Empty if nothing is online. There is more than one build only if single views were materialized by hand.
     """
-    held = online_marks(home)
-    return {mark.build: max(one.until for one in held if one.build == mark.build) for mark in held}
+    views = online_views(home)
+    return {view.build: max(other.until for other in views if other.build == view.build) for view in views}
 
 
-def online_marks(home: Path) -> list[Mark]:
-    """What every view is online of; empty when nothing is.
+def online_views(home: Path) -> list[OnlineView]:
+    """Every view that is online; empty if there is none.
 
     Raises
     ------
     OnlineDamagedError
-        The file is not the database it was.
+        The file is no database, or a damaged one.
     """
     path = online_file(home)
     if not path.exists():
         return []
     address = f"{path.absolute().as_uri()}?mode=rw"
-    with damage_told(path), closing(sqlite3.connect(address, uri=True)) as connection:
+    with damage_as_error(path), closing(sqlite3.connect(address, uri=True)) as connection:
         return [
-            Mark(view, build_of(source), datetime.fromisoformat(until))
+            # a source is <build>/features/<model>
+            OnlineView(view, Path(source).parents[1].name, datetime.fromisoformat(until))
             for view, source, until in rows(connection)
         ]
 
 
 def rows(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """Views, sources and instants; none in a store that has never been written to."""
+    """Views, sources and instants; none if the store has never been written."""
     try:
-        return connection.execute(HELD).fetchall()
+        return connection.execute(MATERIALIZED).fetchall()
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
             return []
         raise
-
-
-def build_of(source: str) -> str:
-    """The build that a source belongs to: its folder is ``<build>/features/<model>``."""
-    return Path(source).parents[1].name

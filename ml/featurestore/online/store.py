@@ -1,9 +1,8 @@
-"""The online store: SQLite, one table a feature view, one row a key, read by its key.
+"""The online store: SQLite, one table per feature view, one row per key.
 
-Rows come from the compute engine set-wise, or from ``feast push`` one by one; ``get_online_features`` reads
-them. An older row never replaces a newer one. A reader sees either all of a materialization or none of it,
-and is never locked out: a whole load is written aside in short transactions, then takes the old table's place
-in one.
+The compute engine writes many rows together, ``feast push`` single rows; ``get_online_features`` reads them.
+An older row never replaces a newer one. A reader sees either all of a materialization or none of it, and is
+never locked out: a whole load is written aside in short transactions, and one more swaps the tables.
 """
 
 import asyncio
@@ -25,25 +24,25 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from ml.common.errors import RowsLostError
 from ml.common.paths import store_path
 from ml.common.sql import quoted
-from ml.featurestore.online.connection import Opened, connect_at_rest, within
+from ml.featurestore.online.connection import OpenConnection, connect_at_rest, within
 from ml.featurestore.online.layout import (
     PUSHED,
     aside_name,
-    clashing,
-    needed_no_more,
+    clashing_columns,
+    obsolete_tables,
     spare_name,
     table_name,
 )
 from ml.featurestore.online.request import Plans
 from ml.featurestore.online.rows import (
     Answer,
-    Reading,
     Row,
+    ViewReader,
     answer,
     as_datetime,
-    flat,
-    hide_what_is_too_old,
+    hide_expired,
     plain_key,
+    pushed_row,
     put,
     stamp,
 )
@@ -68,7 +67,7 @@ class WholeRowOnlineStoreConfig(FeastConfigBaseModel):
         "ml.featurestore.online.store.WholeRowOnlineStore"
     )
     path: str = "online_store.db"
-    """Absolute, or relative to the repository; of this project's own to ``<CHURN_HOME>/feast``."""
+    """Absolute, or relative to the repository; in this project's to ``<CHURN_HOME>/feast``."""
 
 
 class WholeRowOnlineStore(OnlineStore):
@@ -89,9 +88,9 @@ class WholeRowOnlineStore(OnlineStore):
         entities_to_keep: Sequence[Entity],
         partial: bool,
     ) -> None:
-        """Give each view a table of its columns; values that stay in place stay readable.
+        """Make or change the table of each view; values of columns that stay are readable throughout.
 
-        A view that is only to be asked offline may have columns that cannot stand in one, and one whose
+        A view that is used offline only may have columns that cannot be in one table, and a view whose
         entities Feast does not know has no key yet.
         """
         with self.transaction(config) as connection:
@@ -99,11 +98,11 @@ class WholeRowOnlineStore(OnlineStore):
                 drop_table(connection, view.name)
             for view in tables_to_keep:
                 is_online = getattr(view, "online", True)  # on-demand views that are written have none
-                if view.join_keys and (is_online or not clashing(view)):
+                if view.join_keys and (is_online or not clashing_columns(view)):
                     shape_table(connection, view)
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
-        """Drop every table; the file stays, for other processes may have it open."""
+        """Drop every table; the file stays, because other processes may have it open."""
         with self.transaction(config) as connection:
             for view in tables:
                 drop_table(connection, view.name)
@@ -117,13 +116,15 @@ class WholeRowOnlineStore(OnlineStore):
     ) -> None:
         """Write rows; of two for one key the later event timestamp stays, on a tie the one created later.
 
-        On a tie of both the last written stays. Features that a row does not name keep the value they have.
+        On a tie of both the last written stays. Features that a row does not name keep their value.
         """
         fields, keys = kinds(table), key_kinds(table)
         named: dict[tuple[str, ...], list[list[Any]]] = {}
         for row in data:
             names = tuple(name for name in fields if name in row[1])
-            named.setdefault(names, []).append(flat(row, keys, [(name, fields[name]) for name in names]))
+            named.setdefault(names, []).append(
+                pushed_row(row, keys, [(name, fields[name]) for name in names])
+            )
         with self.transaction(config) as connection:
             shape_table(connection, table)
             for names, rows in named.items():
@@ -138,12 +139,12 @@ class WholeRowOnlineStore(OnlineStore):
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
     ) -> list[Answer]:
-        """One answer an entity key, in the order asked; ``(None, None)`` for a key that is not there."""
+        """The row of each entity key, in their order; ``(None, None)`` for an unknown key."""
         wanted = requested_features or kinds(table)
-        reading = Reading(table, [name for name in kinds(table) if name in wanted])
+        reader = ViewReader(table, [name for name in kinds(table) if name in wanted])
         with self.snapshot(config) as connection:
-            rows = reading.rows(connection, [plain_key(key, reading.keys) for key in entity_keys])
-        return [answer(reading, row) for row in rows]
+            rows = reader.rows(connection, [plain_key(key, reader.keys) for key in entity_keys])
+        return [answer(reader, row) for row in rows]
 
     def get_online_features(
         self,
@@ -155,13 +156,13 @@ class WholeRowOnlineStore(OnlineStore):
         full_feature_names: bool = False,
         include_feature_view_version_metadata: bool = False,
     ) -> OnlineResponse:
-        """Feast's answer, from one state of the store; what is rare goes through Feast's own code."""
+        """Feast's response, from one state of the store; Feast's own code answers unusual requests."""
         if not include_feature_view_version_metadata and not metrics._config.online_features:
-            given = columns_of_request(entity_rows)
-            plan = self._plans.plan(registry, project, features, full_feature_names) if given else None
-            said = plan.answer(given, self.snapshot(config)) if plan and given else None
-            if said is not None:
-                return said
+            columns = columns_of_request(entity_rows)
+            plan = self._plans.plan(registry, project, features, full_feature_names) if columns else None
+            response = plan.answer(columns, self.snapshot(config)) if plan and columns else None
+            if response is not None:
+                return response
         return super().get_online_features(
             config,
             features,
@@ -173,7 +174,7 @@ class WholeRowOnlineStore(OnlineStore):
         )
 
     async def get_online_features_async(self, *args: Any, **kwargs: Any) -> OnlineResponse:
-        """The same, in a thread of its own."""
+        """The same, in a thread."""
         return await asyncio.to_thread(self.get_online_features, *args, **kwargs)
 
     def _read_features_per_fv(
@@ -185,7 +186,7 @@ class WholeRowOnlineStore(OnlineStore):
         online_features_response: Any,
         *rest: Any,
     ) -> None:
-        """Read every view of one request from one state of the store (a hook Feast leaves to its stores)."""
+        """Read every view of one request from one state of the store (a hook of Feast's)."""
         with self.snapshot(config):
             super()._read_features_per_fv(
                 config,
@@ -197,23 +198,23 @@ class WholeRowOnlineStore(OnlineStore):
             )
         first = len(online_features_response.results) - sum(len(features) for _, features in grouped_refs)
         for view, features in grouped_refs:
-            hide_what_is_too_old(view, online_features_response.results[first : first + len(features)])
+            hide_expired(view, online_features_response.results[first : first + len(features)])
             first += len(features)
 
     def watermark(self, config: RepoConfig, view: FeatureView) -> datetime | None:
-        """The instant up to which ``view`` holds its present source; None when it does not hold it."""
+        """The instant up to which ``view`` has its present source; None if it has another or none."""
         sql = "select until from materialized where view = ? and source = ?"
         row = self._connection(config).execute(sql, (view.name, view.batch_source.path)).fetchone()
         return as_datetime(row[0]) if row else None
 
-    def held(self, config: RepoConfig, view: FeatureView) -> tuple[str, datetime] | None:
-        """The source that ``view`` holds, and up to which instant; None when it holds none."""
+    def materialized(self, config: RepoConfig, view: FeatureView) -> tuple[str, datetime] | None:
+        """The source that ``view`` was loaded from, and up to which instant; None if it was not loaded."""
         sql = "select source, until from materialized where view = ?"
         row = self._connection(config).execute(sql, (view.name,)).fetchone()
         return (row[0], as_datetime(row[1])) if row else None
 
     def mark(self, config: RepoConfig, view: FeatureView, until: datetime) -> None:
-        """Note that ``view`` now holds its present source up to ``until``, and remember it of the source."""
+        """Record that ``view`` has its present source up to ``until``, also under the name of the source."""
         source, text = view.batch_source.path, stamp(until)
         with self.transaction(config) as connection:
             shape_table(connection, view)
@@ -223,53 +224,47 @@ class WholeRowOnlineStore(OnlineStore):
             connection.execute("insert or replace into remembered values (?, ?)", (source, text))
 
     def remembered(self, config: RepoConfig, source: str) -> datetime | None:
-        """The instant up to which ``source`` was held last, though another may be held now."""
+        """The instant up to which ``source`` was loaded last, even if another is loaded now."""
         sql = "select until from remembered where source = ?"
         row = self._connection(config).execute(sql, (source,)).fetchone()
         return datetime.fromisoformat(row[0]) if row else None
 
     def sources(self, config: RepoConfig) -> dict[str, str]:
-        """View -> the source it holds, of those that hold any."""
+        """View -> the source it was loaded from."""
         connection = self._connection_to_read(config)
         return dict(connection.execute("select view, source from materialized").fetchall())
 
     def fits(self, config: RepoConfig, view: FeatureView) -> bool:
-        """Whether the table of ``view`` has the columns it should have."""
+        """Whether the table of ``view`` has the right columns."""
         return has_shape(self._connection(config), view)
 
     def has_pushed(self, config: RepoConfig, view: FeatureView) -> bool:
-        """Whether ``view`` holds rows that the compute engine did not write."""
+        """Whether ``view`` has rows that the compute engine did not write."""
         sql = f"select exists (select 1 from {quoted(table_name(view.name))} where {PUSHED} is not null)"
         return bool(self._connection(config).execute(sql).fetchone()[0])
 
-    def clear(self, config: RepoConfig, view: FeatureView) -> None:
-        """Forget every row of ``view``; in a transaction readers notice nothing until it ends."""
-        with self.transaction(config) as connection:
-            connection.execute(f"delete from {quoted(table_name(view.name))}")
-            connection.execute("delete from materialized where view = ?", (view.name,))
-
     def forget(self, config: RepoConfig, view: FeatureView, keys: Sequence[Sequence[Any]]) -> None:
-        """Forget some rows of ``view`` but those that were pushed: what will be written may be older."""
+        """Delete the rows of some keys that were not pushed, because the new rows may be older."""
         matches = " and ".join(f"{quoted(key)} = ?" for key in view.join_keys)
         sql = f"delete from {quoted(table_name(view.name))} where {matches} and {PUSHED} is null"
         with self.transaction(config) as connection:
             connection.executemany(sql, keys)
 
     def write(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
-        """Write rows as the compute engine makes them; an older one never wins."""
+        """Write rows of the compute engine; an older one never replaces a newer one."""
         with self.transaction(config) as connection:
             put(connection, view, rows, table_name(view.name))
 
-    def resume(self, config: RepoConfig, view: FeatureView, said: dict[str, Any]) -> dict[str, Any]:
-        """Where a load aside stands: ``last`` key (None at the beginning), ``rows`` there, ``whole``.
+    def resume(self, config: RepoConfig, view: FeatureView, fingerprint: dict[str, Any]) -> dict[str, Any]:
+        """The progress of a load aside: ``last`` key (None at the beginning), ``rows``, ``whole`` or not.
 
         Parameters
         ----------
-        said : dict
-            What is being loaded; what was begun for anything else is dropped.
+        fingerprint : dict
+            What is being loaded; an unfinished load of anything else is dropped.
         """
         connection, aside = self._connection(config), aside_name(view.name)
-        text = json.dumps([said, create(view, aside)], sort_keys=True)
+        text = json.dumps([fingerprint, create(view, aside)], sort_keys=True)
         row = connection.execute("select said, whole from loading where view = ?", (view.name,)).fetchone()
         if row and row[0] == text and table_columns(connection, aside):
             keys = ", ".join(map(quoted, view.join_keys))
@@ -285,32 +280,32 @@ class WholeRowOnlineStore(OnlineStore):
         return {"last": None, "rows": 0, "whole": False}
 
     def load(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
-        """Write rows aside, where no reader looks."""
+        """Write rows aside, where no reader sees them."""
         with self.transaction(config) as connection:
             put(connection, view, rows, aside_name(view.name))
 
-    def loaded(self, config: RepoConfig, view: FeatureView, rows: int) -> None:
-        """Note that all is aside.
+    def finish_load(self, config: RepoConfig, view: FeatureView, rows: int) -> None:
+        """Record that the load aside is whole.
 
         Raises
         ------
         RowsLostError
-            There are not as many rows as there should be.
+            The number of rows is not the expected one.
         """
-        there = self.count(config, view, aside_name(view.name))
+        present = self.count(config, view, aside_name(view.name))
         with self.transaction(config) as connection:
-            if there != rows:
+            if present != rows:
                 connection.execute("delete from loading where view = ?", (view.name,))
             connection.execute("update loading set whole = 1 where view = ?", (view.name,))
-        if there != rows:
+        if present != rows:
             raise RowsLostError(
-                f"{view.name}: {rows} customers offline but {there} online; nothing was changed"
+                f"{view.name}: {rows} customers offline but {present} online; nothing was changed"
             )
 
     def swap(self, config: RepoConfig, view: FeatureView, with_pushed: bool) -> None:
-        """Let what is aside take the place of what is there; rows that were pushed stay if they are to.
+        """Replace the table of ``view`` by the one aside, optionally with the pushed rows.
 
-        In a file that was made anew since the view was registered, nothing is there.
+        A file that is newer than the registration of the view has no table yet.
         """
         table = quoted(table_name(view.name))
         with self.transaction(config) as connection:
@@ -322,28 +317,28 @@ class WholeRowOnlineStore(OnlineStore):
             connection.execute("delete from loading where view = ?", (view.name,))
 
     def tidy(self, config: RepoConfig) -> None:
-        """Give back the room of tables that were replaced, one after the other, and of loads given up.
+        """Drop replaced tables, one after the other, and those of abandoned loads.
 
-        Called at the end of a load, by whoever is alone with the store.
+        Called at the end of a load, with the lock of ``alone``.
         """
         connection = self._connection(config)
         if connection.in_transaction:
             return
-        for name in needed_no_more(connection):
+        for name in obsolete_tables(connection):
             connection.execute(f"drop table if exists {quoted(name)}")
         connection.execute("delete from loading")
 
     def count(self, config: RepoConfig, view: FeatureView, table: str | None = None) -> int:
-        """The number of keys ``view`` holds."""
+        """The number of keys of ``view``."""
         sql = f"select count(*) from {quoted(table or table_name(view.name))}"
         return self._connection(config).execute(sql).fetchone()[0]
 
     @contextmanager
     def alone(self, config: RepoConfig) -> Iterator[None]:
-        """While it holds nobody else loads the store: others wait, whatever process they are in.
+        """Lock the store against other loads, of this and of other processes, which wait.
 
-        A load is made in several transactions, in a table aside that every loader would take for its own.
-        Inside another one it is part of that one.
+        A load takes several transactions, in a table aside that every loader would use. A nested call is part
+        of the outer one.
         """
         if getattr(self._open, "is_alone", False):
             yield
@@ -357,26 +352,22 @@ class WholeRowOnlineStore(OnlineStore):
 
     @contextmanager
     def transaction(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
-        """All or nothing; inside another transaction it is part of that one."""
+        """A write transaction, or a part of the one that has begun."""
         with within(self._connection(config), "begin immediate") as connection:
             yield connection
 
-    def is_writing(self, config: RepoConfig) -> bool:
-        """Whether a transaction is under way that somebody else will end."""
-        return self._connection(config).in_transaction
-
     @contextmanager
     def snapshot(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
-        """One state of the store, whatever is written meanwhile."""
+        """A read transaction: one state of the store."""
         with within(self._connection_to_read(config), "begin") as connection:
             yield connection
 
     def _connection(self, config: RepoConfig, to_read: bool = False) -> sqlite3.Connection:
-        """This thread's connection to the file that has the store's name now; another may have taken it."""
-        kept: Opened | None = getattr(self._open, "kept", None)
-        if kept is None or not kept.is_current(to_read):
-            self._open.kept = kept = Opened(self._path(config), to_read)
-        return kept.connection
+        """This thread's connection to the present file at the store's path, which may have been replaced."""
+        opened: OpenConnection | None = getattr(self._open, "opened", None)
+        if opened is None or not opened.is_current(to_read):
+            self._open.opened = opened = OpenConnection(self._path(config), to_read)
+        return opened.connection
 
     def _connection_to_read(self, config: RepoConfig) -> sqlite3.Connection:
         try:
@@ -389,7 +380,7 @@ class WholeRowOnlineStore(OnlineStore):
 
 
 def columns_of_request(rows: Any) -> Mapping[str, Any] | None:
-    """Entity rows as columns; None where they do not have the same names, which Feast's own code will say."""
+    """Entity rows as columns; None if their names differ, which Feast's own code reports."""
     if not isinstance(rows, list):
         return rows or None
     if not rows:

@@ -1,8 +1,8 @@
-"""How a value of each of Feast's types is kept in SQLite, and how it comes back.
+"""How values of each Feast type are stored in SQLite, and read back.
 
-Numbers, flags, texts and instants have a column of their own type, so that the file can be read with SQL.
-What has no such form (bytes, lists, maps, ...) is kept as Feast's own message, and so is the rare value that
-is not of its feature's type. In a column with a form, bytes are therefore always a message.
+Numbers, flags, texts and instants have a column of their own type, so that the file can be read with SQL. All
+other types (bytes, lists, maps, ...) are stored as Feast's own message, and so is the rare value that is not
+of its feature's type. In a column of the first group, bytes are therefore always a message.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from feast import FeatureView, ValueType
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import feast_value_type_to_python_type
 
-NOTHING = Value()
+EMPTY_VALUE = Value()
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Kind:
     Parameters
     ----------
     name : str
-        The column's type as the table declares it.
+        The declared type of the column.
     field : str or None
-        The field of Feast's ``Value`` that holds such a value; None where the whole message is kept.
+        The field of Feast's ``Value`` for such a value; None if the whole message is stored.
     type : ValueType
         Feast's type.
     convert : callable or None
-        From what is kept to what ``to_dict`` gives, where the two differ.
+        From the stored value to that of ``to_dict``, if the two differ.
     """
 
     name: str
@@ -38,33 +38,33 @@ class Kind:
     type: ValueType
     convert: Callable[[Any], Any] | None
 
-    def kept(self, value: Value | None) -> Any:
-        """A message as SQLite keeps it."""
-        held = value.WhichOneof("val") if value is not None else None
-        if value is None or held is None:
+    def stored(self, value: Value | None) -> Any:
+        """A message in its stored form."""
+        field = value.WhichOneof("val") if value is not None else None
+        if value is None or field is None:
             return None
-        if held != self.field:
+        if field != self.field:
             return value.SerializeToString()
-        plain = getattr(value, held)
+        plain = getattr(value, field)
         return value.SerializeToString() if plain != plain else plain
 
-    def message(self, kept: Any) -> Value:
-        """What is kept, as Feast's message; nothing is the empty message."""
-        if kept is None:
-            return NOTHING
-        if isinstance(kept, bytes):
-            return Value.FromString(kept)
-        content: dict[str, Any] = {str(self.field): bool(kept) if self.type is ValueType.BOOL else kept}
+    def message(self, stored: Any) -> Value:
+        """A stored value as Feast's message; None is the empty message."""
+        if stored is None:
+            return EMPTY_VALUE
+        if isinstance(stored, bytes):
+            return Value.FromString(stored)
+        content: dict[str, Any] = {str(self.field): bool(stored) if self.type is ValueType.BOOL else stored}
         return Value(**content)
 
     def python(self, column: Sequence[Any]) -> list[Any]:
-        """A column of what is kept, as Feast's ``to_dict`` gives it."""
+        """A column of stored values, as Feast's ``to_dict`` returns it."""
         if self.field is not None and bytes not in map(type, column):
             return list(map(self.convert, column)) if self.convert else list(column)
-        return [feast_value_type_to_python_type(self.message(kept), self.type) for kept in column]
+        return [feast_value_type_to_python_type(self.message(stored), self.type) for stored in column]
 
 
-def moment(seconds: int | None) -> datetime | None:
+def instant_of_seconds(seconds: int | None) -> datetime | None:
     """An instant of whole seconds."""
     return None if seconds in (None, NO_INSTANT) else datetime.fromtimestamp(seconds, tz=UTC)  # type: ignore[arg-type]
 
@@ -73,7 +73,7 @@ NO_INSTANT = -(2**63)
 FLAGS = {0: False, 1: True, None: None}
 CONVERT: dict[ValueType, Callable[[Any], Any]] = {
     ValueType.BOOL: FLAGS.__getitem__,
-    ValueType.UNIX_TIMESTAMP: moment,
+    ValueType.UNIX_TIMESTAMP: instant_of_seconds,
 }
 FORMS = {
     ValueType.INT64: ("integer", "int64_val"),
@@ -87,38 +87,38 @@ FORMS = {
 
 
 def kind(type_: ValueType) -> Kind:
-    """How values of a type are kept."""
+    """How values of a type are stored."""
     name, field = FORMS.get(type_, (f"blob_{type_.name.lower()}", None))
     return Kind(name, field, type_, CONVERT.get(type_))
 
 
 def kinds(view: FeatureView) -> dict[str, Kind]:
-    """Feature name -> how it is kept; join keys, which a stream view has among its features, are none."""
+    """Feature name -> how it is stored; without join keys, which a stream view lists too."""
     keys = set(view.join_keys)
     return {f.name: kind(f.dtype.to_value_type()) for f in view.features if f.name not in keys}
 
 
 def key_kinds(view: FeatureView) -> dict[str, Kind]:
-    """Join key -> how it is kept; keys of which Feast knows no type are kept as they come."""
+    """Join key -> how it is stored; a key without a type in Feast is stored unchanged."""
     types = {column.name: column.dtype.to_value_type() for column in view.entity_columns}
     return {key: kind(types.get(key, ValueType.UNKNOWN)) for key in view.join_keys}
 
 
 def key_of(kind_: Kind, value: Value) -> Any:
-    """The value of a join key as SQLite keeps it; None where it is not of the key's type, so nobody has it.
+    """The stored form of a join key; None if the value is not of the key's type, so that no row has it.
 
-    Numbers are not told apart by their width.
+    Integers of 32 and 64 bits are one type here.
     """
-    held = value.WhichOneof("val")
-    plain = getattr(value, held) if held else None
-    if kind_.field is None or held == kind_.field or {held, kind_.field} <= WHOLE:
+    field = value.WhichOneof("val")
+    plain = getattr(value, field) if field else None
+    if kind_.field is None or field == kind_.field or {field, kind_.field} <= INTEGER_FIELDS:
         return plain
     return None
 
 
-WHOLE = {"int32_val", "int64_val"}
+INTEGER_FIELDS = {"int32_val", "int64_val"}
 
 
 def messages(column_kind: Kind, column: Iterable[Any]) -> list[Value]:
-    """A column of what is kept, as Feast's messages."""
-    return [column_kind.message(kept) for kept in column]
+    """A column of stored values, as Feast's messages."""
+    return [column_kind.message(stored) for stored in column]

@@ -1,7 +1,7 @@
-"""The registry file: replaced in one step, and never written over what somebody else wrote meanwhile.
+"""The registry file: replaced in one step, and never over the changes of another process.
 
 Feast's own file store empties the file before it writes, and lets the last of two writers silently undo the
-first. Here a reader sees the old registry or the new one, and a writer whose copy is out of date is refused.
+first. Here a reader sees the old registry or the new one, and a writer with an outdated copy is refused.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from ml.common.disk import replace_file
 from ml.common.errors import RegistryChangedError, RegistryDamagedError
 from ml.common.paths import store_path
 
-_held: dict[Path, IO[str]] = {}
+_apply_locks: dict[Path, IO[str]] = {}
 
 
 class WholeFileRegistryStore(RegistryStore):
@@ -31,21 +31,21 @@ class WholeFileRegistryStore(RegistryStore):
     Parameters
     ----------
     registry_config : RegistryConfig
-        Its ``path`` is absolute, or relative to the repository; of this project's own to the home's ``feast``
-        folder, for state does not live beside the code.
+        Its ``path`` is absolute, or relative to the repository; in this project's repository it is relative
+        to the home's ``feast`` folder, because state does not live beside the code.
     repo_path : Path
     """
 
     def __init__(self, registry_config: RegistryConfig, repo_path: Path | None):
         self.path = store_path(registry_config.path, repo_path)
-        self._seen = ""
-        self._written = ""
-        self._holding = False
+        self._version_read = ""
+        self._version_written = ""
+        self._is_deferred = False
         self._pending: RegistryProto | None = None
         self._is_new = False
 
     def get_registry_proto(self) -> RegistryProto:
-        """The registry as it stands; empty where Feast began one that nothing was written to yet.
+        """The registry; empty if Feast has begun one that nothing was written to yet.
 
         Raises
         ------
@@ -55,12 +55,12 @@ class WholeFileRegistryStore(RegistryStore):
             The file cannot be read.
         """
         if self._pending is not None:
-            return told_apart(copy_of(self._pending))
+            return with_own_version(registry_copy(self._pending))
         if not (self._is_new or self.path.exists()):
             raise FileNotFoundError(f"no registry is at {self.path}: run 'feast apply'")
         registry = read_registry(self.path)
-        self._seen = registry.version_id
-        return told_apart(servable(registry))
+        self._version_read = registry.version_id
+        return with_own_version(without_loading_states(registry))
 
     def update_registry_proto(self, registry_proto: RegistryProto) -> None:
         """Replace the registry.
@@ -68,59 +68,56 @@ class WholeFileRegistryStore(RegistryStore):
         Raises
         ------
         RegistryChangedError
-            It is no longer the one this store read or wrote last.
+            The file has changed since this store read or wrote it last.
         """
-        if self._holding:
-            self._pending = copy_of(told_apart(registry_proto))
+        if self._is_deferred:
+            self._pending = registry_copy(with_own_version(registry_proto))
             return
         if not self.path.exists() and not registry_proto.projects:
             self._is_new = True  # Feast opens a registry: a reader leaves no file behind
             return
         with locked(self.path.with_suffix(".lock")):
-            if read_registry(self.path).version_id != self._seen:
+            if read_registry(self.path).version_id != self._version_read:
                 raise RegistryChangedError(
                     f"another process changed {self.path} meanwhile: nothing was written, please try again"
                 )
-            registry_proto.version_id = self._written = str(uuid.uuid4())
+            registry_proto.version_id = self._version_written = str(uuid.uuid4())
             registry_proto.last_updated.FromDatetime(datetime.now(UTC))
             replace_file(self.path, registry_proto.SerializeToString(), is_locked=True)
-            self._seen, self._is_new = registry_proto.version_id, False
+            self._version_read, self._is_new = registry_proto.version_id, False
 
     @contextmanager
-    def held_back(self) -> Iterator[None]:
-        """Write nothing before the end, then everything in one step; after an error nothing at all."""
-        self._holding = True
+    def write_at_end(self) -> Iterator[None]:
+        """Write nothing before the end, then all changes in one step; after an error write nothing."""
+        self._is_deferred = True
         try:
             yield
-            self._holding = False
+            self._is_deferred = False
             if self._pending is not None:
                 pending, self._pending = self._pending, None
                 self.update_registry_proto(pending)
         finally:
-            self._holding, self._pending = False, None
+            self._is_deferred, self._pending = False, None
 
     @contextmanager
-    def taken_back_on_failure(self) -> Iterator[None]:
-        """Put back what the file held at the beginning when an error ends what was done with it."""
+    def restored_on_failure(self) -> Iterator[None]:
+        """Restore the file after an error to its content at the beginning."""
         before = self.path.read_bytes() if self.path.exists() else None
         try:
             yield
         except BaseException:
             with locked(self.path.with_suffix(".lock")):
-                if self._written and read_registry(self.path).version_id == self._written:
-                    self._put_back(before)
+                if self._version_written and read_registry(self.path).version_id == self._version_written:
+                    if before is None:
+                        self.path.unlink(missing_ok=True)
+                    else:
+                        replace_file(self.path, before, is_locked=True)
             raise
-
-    def _put_back(self, before: bytes | None) -> None:
-        if before is None:
-            self.path.unlink(missing_ok=True)
-        else:
-            replace_file(self.path, before, is_locked=True)
 
     def teardown(self) -> None:
         """Remove the registry."""
         self.path.unlink(missing_ok=True)
-        self._seen, self._is_new = "", False
+        self._version_read, self._is_new = "", False
 
 
 def read_registry(path: Path) -> RegistryProto:
@@ -135,20 +132,21 @@ def read_registry(path: Path) -> RegistryProto:
         ) from error
 
 
-def told_apart(registry: RegistryProto) -> RegistryProto:
+def with_own_version(registry: RegistryProto) -> RegistryProto:
     """The registry under a version of its own.
 
-    Feast remembers what it listed of a registry by its place in memory and its version. The place is given to
-    another when one is forgotten, so two of one version but other contents would be taken for each other.
+    Feast caches the lists of a registry by its address in memory and its version. An address is used again
+    after a registry is freed, so Feast would mistake two registries of one version for each other.
     """
     registry.version_id = str(uuid.uuid4())
     return registry
 
 
-def servable(registry: RegistryProto) -> RegistryProto:
-    """The registry, with every view that is being loaded, or was when a load was killed, as it was before.
+def without_loading_states(registry: RegistryProto) -> RegistryProto:
+    """The registry with every view in the state before its load, finished or killed, began.
 
-    Feast answers nobody from such a view, but values stay where they are until all of the new ones are there.
+    Feast does not serve a view that is being loaded, but here the old values stay until all new ones are
+    written.
     """
     for views in (registry.feature_views, registry.stream_feature_views):
         for view in views:
@@ -159,8 +157,7 @@ def servable(registry: RegistryProto) -> RegistryProto:
     return registry
 
 
-def copy_of(registry: RegistryProto) -> RegistryProto:
-    """A registry that changes on its own."""
+def registry_copy(registry: RegistryProto) -> RegistryProto:
     copy = RegistryProto()
     copy.CopyFrom(registry)
     return copy
@@ -168,7 +165,7 @@ def copy_of(registry: RegistryProto) -> RegistryProto:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, waiting for whoever has it; the system frees it when a process ends."""
+    """Hold the lock file ``path``, after the process that has it; the system frees it when a process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -176,9 +173,9 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def take_turn(home_feast: Path) -> None:
-    """Let one ``feast apply`` at a time work in ``home_feast``: wait, then hold until this process ends."""
-    if home_feast not in _held:
+    """Wait until no ``feast apply`` works in ``home_feast``, then lock it to the end of this process."""
+    if home_feast not in _apply_locks:
         home_feast.mkdir(parents=True, exist_ok=True)
         lock = (home_feast / "apply.lock").open("a")
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _held[home_feast] = lock
+        _apply_locks[home_feast] = lock

@@ -1,6 +1,6 @@
-"""Entity rows at the door: what a caller brings becomes a customer's text and a UTC instant, or is refused.
+"""Check entity rows: the two keys of a caller become a customer_id as text and a UTC instant, or are refused.
 
-Comes before ``retrieve``, which checks nothing again.
+``retrieve`` comes next, and checks nothing again.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from ml.common.errors import RowsError
 from ml.common.instant_grammar import EXAMPLE, instant_of_text
 
-CUSTOMER, ASKED = "customer_id", "event_timestamp"
-AT_ONCE = 1_000_000
-PARSE = f"select {instant_of_text('written')} as instant from texts"
+CUSTOMER, EVENT_TIMESTAMP = "customer_id", "event_timestamp"
+# Bounds the memory of parsing: DuckDB holds the text and the instants of one query at a time.
+ROWS_PER_QUERY = 1_000_000
+PARSE_INSTANTS = f"select {instant_of_text('text')} as instant from texts"
 
 
 def check_columns(names: list[str], features: Iterable[str]) -> None:
@@ -26,16 +27,16 @@ def check_columns(names: list[str], features: Iterable[str]) -> None:
     ------
     RowsError
     """
-    for key in (CUSTOMER, ASKED):
+    for key in (CUSTOMER, EVENT_TIMESTAMP):
         if key not in names:
             raise RowsError(
                 f"the entity rows have no column {key}: they need customer_id and event_timestamp, "
                 f"and have {', '.join(names) or 'none'}"
             )
-    taken = {name.lower() for name in features}
+    feature_names = {name.lower() for name in features}
     seen: set[str] = set()
     for name in names:
-        if name.lower() in taken:
+        if name.lower() in feature_names:
             raise RowsError(
                 f"the entity rows already have a column {name}, which is a feature: rename or remove it"
             )
@@ -44,11 +45,11 @@ def check_columns(names: list[str], features: Iterable[str]) -> None:
         seen.add(name.lower())
 
 
-def at_hand(rows: pa.Table | pa.RecordBatchReader, folder: Path) -> pa.Table:
+def as_table(rows: pa.Table | pa.RecordBatchReader, folder: Path) -> pa.Table:
     """The entity rows as a table; a stream goes through a file in ``folder``, mapped rather than loaded."""
     if isinstance(rows, pa.Table):
         return rows
-    path = folder / "asked.arrow"
+    path = folder / "entity_rows.arrow"
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
         for batch in rows:
             writer.write_batch(batch)
@@ -56,7 +57,7 @@ def at_hand(rows: pa.Table | pa.RecordBatchReader, folder: Path) -> pa.Table:
 
 
 def read_keys(rows: pa.Table) -> pa.Table:
-    """The row's number from 0, whose row it is as text, and the as-of instant to the microsecond in UTC.
+    """The number of each row from 0, its customer as text, and its as-of instant to the microsecond in UTC.
 
     Raises
     ------
@@ -64,12 +65,13 @@ def read_keys(rows: pa.Table) -> pa.Table:
         A key is null, of an unusable type or unreadable; the first such row is named.
     """
     numbers = pa.array(np.arange(len(rows)))
-    return pa.table({"row": numbers, "customer": customers(rows[CUSTOMER]), "instant": instants(rows[ASKED])})
+    return pa.table(
+        {"row": numbers, "customer": customers(rows[CUSTOMER]), "instant": instants(rows[EVENT_TIMESTAMP])}
+    )
 
 
 def customers(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Customers as text."""
-    column = whole_numbers(decoded(plain(column), CUSTOMER))
+    column = whole_numbers(bytes_as_text(without_dictionary(column), CUSTOMER))
     kind = column.type
     if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
         raise RowsError(f"customer_id is of type {kind}: give text or whole numbers")
@@ -89,13 +91,13 @@ def whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Instants in UTC without a zone."""
-    column = decoded(plain(column), ASKED)
+    column = bytes_as_text(without_dictionary(column), EVENT_TIMESTAMP)
     kind = column.type
     if not (is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)):
         raise RowsError(f"event_timestamp is of type {kind}: give instants or ISO 8601 text")
-    refuse_nulls(column, ASKED)
+    refuse_nulls(column, EVENT_TIMESTAMP)
     if is_text(kind):
-        return parsed(column)
+        return parse_instants(column)
     try:
         return to_microseconds(column)
     except pa.ArrowInvalid as error:
@@ -103,7 +105,7 @@ def instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def to_microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Instants or dates of any unit; what is finer than a microsecond is cut off."""
+    """Instants or dates of any unit, cut off to the microsecond."""
     kind = column.type
     if pa.types.is_timestamp(kind):
         column = column.cast(pa.timestamp(kind.unit))
@@ -112,37 +114,37 @@ def to_microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.timestamp("us"))
 
 
-def parsed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def parse_instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """ISO 8601 text as instants."""
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        parts = [parsed_part(connection, column, start) for start in range(0, len(column), AT_ONCE)]
-    return pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.timestamp("us"))
+        slices = [parse_slice(connection, column, start) for start in range(0, len(column), ROWS_PER_QUERY)]
+    return pa.chunked_array([chunk for one_slice in slices for chunk in one_slice.chunks], pa.timestamp("us"))
 
 
-def parsed_part(
+def parse_slice(
     connection: duckdb.DuckDBPyConnection, column: pa.ChunkedArray, start: int
 ) -> pa.ChunkedArray:
     """The instants of up to AT_ONCE rows from ``start``."""
-    part = column.slice(start, AT_ONCE)
-    connection.register("texts", pa.table({"written": part}))
-    found = connection.execute(PARSE).to_arrow_table()["instant"]
-    if found.null_count:
-        row = pc.index(found.is_null(), True).as_py()
+    texts = column.slice(start, ROWS_PER_QUERY)
+    connection.register("texts", pa.table({"text": texts}))
+    instants = connection.execute(PARSE_INSTANTS).to_arrow_table()["instant"]
+    if instants.null_count:
+        row = pc.index(instants.is_null(), True).as_py()
         raise RowsError(
-            f"event_timestamp {part[row].as_py()!r} in row {start + row + 1} is no instant: "
+            f"event_timestamp {texts[row].as_py()!r} in row {start + row + 1} is no instant: "
             f"write ISO 8601, such as {EXAMPLE}"
         )
-    return found
+    return instants
 
 
-def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def without_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column without dictionary encoding."""
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def decoded(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Bytes as the text they are, where a writer of Parquet left the mark of text out."""
+def bytes_as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Bytes as text, because some writers of Parquet do not mark text as such."""
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         return column
     try:
@@ -156,7 +158,6 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def refuse_nulls(column: pa.ChunkedArray, name: str) -> None:
-    """Nobody and never cannot be asked about."""
     if column.null_count:
         first = pc.index(column.is_null(), True).as_py()
         raise RowsError(f"{name} is null in row {first + 1}: every entity row needs one")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml.audit.clocks import check
-from ml.audit.labels import recounted
+from ml.audit.labels import recount_labels
 from ml.features.labels import LABELS
 from ml.home.layout import Home
 from tests.ml.audit.given import copied, given, rewrite, told
@@ -47,7 +47,7 @@ def test_labels_forced_upon_days_not_delivered_are_found(home: Path, tmp_path: P
         for cutoff, ends in zip(UNDELIVERED, ("2024-01-03", "2024-01-10"), strict=True)
     ]
     assert all(rows > 50 for _, rows in found)
-    assert [breach.what for breach in recounted(audit).breaches][:2] == [
+    assert [breach.what for breach in recount_labels(audit).breaches][:2] == [
         f"label_customer_churn has labels at the cut-off {cutoff:%Y-%m-%d}T00:00:00Z, but they are settled "
         f"only at {ends}T00:00:00Z, and orders were delivered until 2024-01-01T00:00:00Z"
         for cutoff, ends in zip(UNDELIVERED, ("2024-01-03", "2024-01-10"), strict=True)

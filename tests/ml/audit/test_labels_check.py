@@ -9,8 +9,8 @@ import pytest
 
 from ml.audit import labels
 from ml.audit import shuffled_labels as chance_module
-from ml.audit.labels import check, gaps, past, recounted, shuffles
-from ml.audit.shuffled_labels import chance, shuffled, within_cutoffs
+from ml.audit.labels import check, check_gaps, check_instants, check_shuffled_labels, recount_labels
+from ml.audit.shuffled_labels import shuffle_labels, shuffled_label_check, within_cutoffs
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, labelled_rows, read_cutoffs
 from ml.features.split import TimeSplit, split_by_time
@@ -46,7 +46,7 @@ def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
 
 def test_every_edge_case_is_recounted_alike(world: Built, tmp_path: Path) -> None:
     audit = given(world.home, tmp_path / "scratch")
-    found = recounted(audit)
+    found = recount_labels(audit)
     assert (found.breaches, found.compared) == ([], audit.manifest["rows"]["label_customer_churn"])
 
 
@@ -59,7 +59,7 @@ def spoiled(home: Path, tmp_path: Path, select: str) -> list[tuple[str, int]]:
     """What the recount says once the labels are those of ``select``."""
     audit = given(home, tmp_path / "scratch")
     rewrite(audit.build / LABELS, select)
-    part = recounted(audit)
+    part = recount_labels(audit)
     return [(breach.what, breach.count) for breach in part.breaches]
 
 
@@ -117,20 +117,20 @@ def test_labels_that_are_not_settled_are_named(home: Path, tmp_path: Path) -> No
 def test_a_flipped_label_comes_with_the_order_that_decides_it(home: Path, tmp_path: Path) -> None:
     audit = given(home, tmp_path / "scratch")
     rewrite(audit.build / LABELS, f"select * replace (if({first(0)}, 1, churned) as churned) from rows")
-    (breach,) = recounted(audit).breaches
+    (breach,) = recount_labels(audit).breaches
     instant = datetime.fromisoformat(breach.example["instant"])
     follows = datetime.fromisoformat(breach.example["next kept order"])
     assert 0 < (follows - instant).total_seconds() <= 30 * 86400
 
 
 def test_gaps_hold(plain: Path, tmp_path: Path) -> None:
-    found = gaps(given(plain, tmp_path))
+    found = check_gaps(given(plain, tmp_path))
     assert (found.breaches, found.proved) == ([], ["gaps between splits hold"])
 
 
 def test_a_split_without_gaps_is_named(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Problem, "gap_days", property(lambda self: 0))
-    found = gaps(given(plain, tmp_path))
+    found = check_gaps(given(plain, tmp_path))
     assert [breach.what for breach in found.breaches] == [
         "the split leaks: the last train label is settled at 2023-08-23T00:00:00Z, after validation begins "
         "at 2023-07-24T00:00:00Z; they must be 30 days apart",
@@ -151,7 +151,7 @@ def test_a_leaking_split_of_the_model_is_named(
     manifest = {"split": split, "problem": {"horizon_days": 30, "label_delay_days": 0}}
     monkeypatch.setattr(labels, "model_of", lambda build: Path("model-000007"))
     monkeypatch.setattr("ml.model.store.read_manifest", lambda folder: manifest)
-    assert [breach.what for breach in gaps(given(plain, tmp_path)).breaches] == [
+    assert [breach.what for breach in check_gaps(given(plain, tmp_path)).breaches] == [
         "the split of model-000007 leaks: the last validation label is settled at 2023-08-02T00:00:00Z, "
         "after test begins at 2023-08-01T00:00:00Z; they must be 30 days apart"
     ]
@@ -159,7 +159,7 @@ def test_a_leaking_split_of_the_model_is_named(
 
 def test_an_instant_after_the_cut_off_is_named(tmp_path: Path) -> None:
     write_build(tmp_path / "home", customers=60, last_order_at="event_timestamp + interval 1 microsecond")
-    found = past(given(tmp_path / "home", tmp_path / "scratch"))
+    found = check_instants(given(tmp_path / "home", tmp_path / "scratch"))
     (breach,) = found.breaches
     assert breach.what.startswith("feat_customer_orders.last_order_at is later than the cut-off in ")
     assert breach.example["value"] == breach.example["instant"].replace("Z", ".000001Z")
@@ -167,12 +167,12 @@ def test_an_instant_after_the_cut_off_is_named(tmp_path: Path) -> None:
 
 def test_an_instant_at_the_cut_off_is_past(tmp_path: Path) -> None:
     write_build(tmp_path / "home", customers=60, last_order_at="event_timestamp")
-    assert past(given(tmp_path / "home", tmp_path / "scratch")).breaches == []
+    assert check_instants(given(tmp_path / "home", tmp_path / "scratch")).breaches == []
 
 
 def test_shuffled_labels_score_at_chance(plain: Path, tmp_path: Path) -> None:
     audit = given(plain, tmp_path)
-    found = chance(audit, split_by_time(read_cutoffs(audit.build), audit.problem))
+    found = shuffled_label_check(audit, split_by_time(read_cutoffs(audit.build), audit.problem))
     assert found is not None
     assert found.holds
     assert 0.02 <= found.allowed < 0.06
@@ -187,7 +187,7 @@ def test_rows_of_training_among_those_that_judge_are_noticed(
         return pa.concat_tables([rows, rows.set_column(rows.column_names.index("split"), "split", judging)])
 
     monkeypatch.setattr(chance_module, "labelled_rows", mixed)
-    (breach,) = shuffles(given(plain, tmp_path)).breaches
+    (breach,) = check_shuffled_labels(given(plain, tmp_path)).breaches
     assert breach.what.startswith("shuffled labels can be learned: AUC 0.")
     assert breach.example["auc"] > 0.55
 
@@ -199,10 +199,10 @@ def test_labels_change_places_within_their_cut_off() -> None:
         np.array([1, 0, 0, 1, 1, 1]),
         np.array(["2024-01-01"] * 3 + ["2024-01-08"] * 3, "M8[us]"),
     )
-    seen = [shuffled(churned, np.arange(6), cutoffs, np.random.default_rng(seed)) for seed in range(20)]
+    seen = [shuffle_labels(churned, np.arange(6), cutoffs, np.random.default_rng(seed)) for seed in range(20)]
     assert {tuple(found[3:]) for found in seen} == {(1, 1, 1)}
     assert {tuple(found[:3]) for found in seen} == {(1, 0, 0), (0, 1, 0), (0, 0, 1)}
-    twice = shuffled(
+    twice = shuffle_labels(
         churned[[0, 1, 2, 0]], np.array([0, 1, 2, 0]), cutoffs[[0, 1, 2, 0]], np.random.default_rng(1)
     )
     assert twice[0] == twice[3]

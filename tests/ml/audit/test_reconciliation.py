@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.audit import reconciliation
-from ml.audit.reconciliation import ENTITY_ROWS, check, miscounted, unbalanced
+from ml.audit.reconciliation import ENTITY_ROWS, check, unbalanced_counts, wrong_file_counts
 from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.ingest.manifest import read_record, write_record
+from ml.ingest.manifest import read_load_manifest, write_load_manifest
 from tests.ml.audit.given import copied, given, rewrite
 from tests.reference.by_hand import customer, day, order, world
 from tests.reference.worlds import write_world
@@ -30,15 +30,15 @@ def load(tmp_path: Path) -> Path:
 
 
 def counted(load: Path) -> list[str]:
-    return [breach.what for breach in miscounted(load, read_record(load))]
+    return [breach.what for breach in wrong_file_counts(load, read_load_manifest(load))]
 
 
 def added_up(load: Path) -> list[str]:
-    return [breach.what for breach in unbalanced(read_record(load))]
+    return [breach.what for breach in unbalanced_counts(read_load_manifest(load))]
 
 
 def test_a_true_load_adds_up(load: Path) -> None:
-    assert read_record(load)["tables"]["orders"] == {"read": 3, "accepted": 2, "rejected": 1}
+    assert read_load_manifest(load)["tables"]["orders"] == {"read": 3, "accepted": 2, "rejected": 1}
     assert (counted(load), added_up(load)) == ([], [])
 
 
@@ -96,15 +96,15 @@ def test_a_lost_rejected_row_is_named(load: Path) -> None:
 def test_a_record_that_does_not_add_up_is_named(
     load: Path, spoil: Callable[[dict[str, Any]], None], expected: list[str]
 ) -> None:
-    record = read_record(load)
+    record = read_load_manifest(load)
     spoil(record)
-    write_record(load, record)
+    write_load_manifest(load, record)
     assert added_up(load) == expected
 
 
 def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
     audit = given(shop.home, tmp_path / "scratch")
-    read = sum(counts["read"] for counts in read_record(audit.load)["tables"].values())
+    read = sum(counts["read"] for counts in read_load_manifest(audit.load)["tables"].values())
     found = check(audit)
     assert (found.breaches, found.notes, found.compared) == ((), (), read + ENTITY_ROWS)
     assert (

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from ml.common.errors import UsageError
-from ml.common.row_files import read_rows, read_table, write_rows, write_table
+from ml.common.row_files import read_rows, write_rows
 
 TABLE = pa.table(
     {
@@ -29,12 +29,12 @@ TABLE = pa.table(
 def test_parquet_keeps_everything(tmp_path, stream):
     path = tmp_path / "rows.parquet"
     write_rows(TABLE.to_reader(max_chunksize=2) if stream else TABLE, path)
-    assert read_table(path).equals(TABLE)
+    assert read_rows(path).read_all().equals(TABLE)
     assert [file.name for file in tmp_path.iterdir()] == ["rows.parquet"]
 
 
 def test_csv_as_written(tmp_path):
-    write_table(TABLE, tmp_path / "rows.csv")
+    write_rows(TABLE, tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").read_text() == (
         "customer_id,amount,at,day,ratio,flag\n"
         "007,1.5000,2024-01-02 03:04:05.000006,2024-02-29,0.1,true\n"
@@ -43,22 +43,25 @@ def test_csv_as_written(tmp_path):
         '"",0.0000,,,-1e-300,\n'
         ",7.0000,,,2.0,\n"
     )
-    assert read_table(tmp_path / "rows.csv")["customer_id"].to_pylist() == TABLE["customer_id"].to_pylist()
+    assert (
+        read_rows(tmp_path / "rows.csv").read_all()["customer_id"].to_pylist()
+        == TABLE["customer_id"].to_pylist()
+    )
 
 
 def test_json_lines_as_written(tmp_path):
     table = pa.table({"a": ["007", None], "n": [1, 2], "x": [0.5, float("nan")], "l": [["y"], []]})
-    write_table(table, tmp_path / "rows.jsonl")
+    write_rows(table, tmp_path / "rows.jsonl")
     assert (tmp_path / "rows.jsonl").read_text() == (
         '{"a":"007","n":1,"x":0.5,"l":["y"]}\n{"a":null,"n":2,"x":null,"l":[]}\n'
     )
     expected = [{"a": "007", "n": 1, "x": 0.5, "l": ["y"]}, {"a": None, "n": 2, "x": None, "l": []}]
-    assert read_table(tmp_path / "rows.jsonl").to_pylist() == expected
+    assert read_rows(tmp_path / "rows.jsonl").read_all().to_pylist() == expected
 
 
 def test_instants_with_a_zone_are_written_in_utc(tmp_path):
     at = pa.array([datetime(2024, 7, 1, 12, tzinfo=UTC)], pa.timestamp("us", "Europe/Paris"))
-    write_table(pa.table({"at": at}), tmp_path / "rows.csv")
+    write_rows(pa.table({"at": at}), tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").read_text() == "at\n2024-07-01 12:00:00+00\n"
 
 
@@ -76,12 +79,15 @@ def test_instants_with_a_zone_are_written_in_utc(tmp_path):
 def test_csv_values_stay_as_they_stand(tmp_path, content, expected):
     path = tmp_path / "rows.csv"
     path.write_bytes(content)
-    assert read_table(path).to_pylist() == expected
+    assert read_rows(path).read_all().to_pylist() == expected
 
 
 def test_csv_columns_of_one_name_are_both_there(tmp_path):
     (tmp_path / "rows.csv").write_text("a,a\n1,2\n")
-    assert [column.to_pylist() for column in read_table(tmp_path / "rows.csv").columns] == [["1"], ["2"]]
+    assert [column.to_pylist() for column in read_rows(tmp_path / "rows.csv").read_all().columns] == [
+        ["1"],
+        ["2"],
+    ]
 
 
 @pytest.mark.parametrize("ending", ["json", "jsonl", "ndjson", "JSONL"])
@@ -92,7 +98,7 @@ def test_json_text_stays_text(tmp_path, ending):
         '"m": 1}\n'
         '{"customer_id": 8, "day": null, "m": "x"}\n'
     )
-    assert read_table(path).to_pylist() == [
+    assert read_rows(path).read_all().to_pylist() == [
         {
             "customer_id": 7,
             "at": "2024-01-01T00:00:00Z",

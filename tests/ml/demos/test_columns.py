@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from ml.demos.columns import NONE, dates, decimals, identifiers, instants, numbered, words
+from ml.demos.columns import NONE, dates, decimals, identifiers, instants, names_of_codes, numbered
 
 
 def test_decimals_are_exact_signed_and_nullable() -> None:
@@ -23,4 +23,4 @@ def test_names_come_from_numbers() -> None:
     parents = identifiers("C", np.array([1, 9_999_999]))
     assert parents.to_pylist() == ["C0000001", "C9999999"]
     assert numbered(parents, np.array([0, 12_345])).to_pylist() == ["C0000001-0000", "C9999999-12345"]
-    assert words(np.array([1, 0]), ("a", None)).to_pylist() == [None, "a"]
+    assert names_of_codes(np.array([1, 0]), ("a", None)).to_pylist() == [None, "a"]

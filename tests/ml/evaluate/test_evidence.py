@@ -28,7 +28,7 @@ from ml.features.parts import divide, learned_rows, with_features
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.layout import Home
-from ml.home.test_set_log import EVIDENCE, VERDICT, read_looks
+from ml.home.test_set_log import EVIDENCE, FILE, VERDICT, parse_lines
 from ml.model.store import read_model
 from tests.ml.conftest import PROBLEM, Workshop
 
@@ -79,7 +79,7 @@ def test_training_was_the_first_look_and_the_evidence_the_second(
     trained: Trained, found: dict[str, Any]
 ) -> None:
     assert trained[1]["looks"]["earlier"] == 0
-    first = read_looks(Home.at(trained[0]))[0]
+    first = parse_lines((Home.at(trained[0]).root / FILE).read_bytes())[0]
     assert (first["why"], first["model_version"]) == (VERDICT, "model-000001")
     assert found["looks"]["earlier"] >= 1
     assert "by model-000001 itself" in found["looks"]["sentence"]
@@ -154,7 +154,7 @@ def test_it_is_computed_once_and_each_time_it_is_a_look(trained: Trained, found:
     model = read_model(home.current_model())
 
     def looks() -> int:
-        return sum(look["why"] == EVIDENCE for look in read_looks(home))
+        return sum(look["why"] == EVIDENCE for look in parse_lines((home.root / FILE).read_bytes()))
 
     before = looks()
     assert evidence_of(home, model) == found

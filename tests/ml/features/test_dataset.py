@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.common.errors import NotReadyError, UsageError
-from ml.common.row_files import read_table
+from ml.common.row_files import read_rows
 from ml.config.problem import Problem
 from ml.features.dataset import dataset
 from ml.featurestore.catalog import read_catalog
@@ -49,7 +49,7 @@ def test_labels_are_those_of_the_orders(workshop: Workshop, tmp_path: Path) -> N
 def test_other_formats_hold_the_same_rows(workshop: Workshop, tmp_path: Path, ending: str) -> None:
     dataset(tmp_path / "rows.parquet", home=workshop.home, problem=Problem())
     dataset(tmp_path / f"rows.{ending}", home=workshop.home, problem=Problem())
-    exact, other = pq.read_table(tmp_path / "rows.parquet"), read_table(tmp_path / f"rows.{ending}")
+    exact, other = pq.read_table(tmp_path / "rows.parquet"), read_rows(tmp_path / f"rows.{ending}").read_all()
     assert other.column_names == exact.column_names
     for name in ("customer_id", "split", "city"):
         assert other.column(name).to_pylist() == exact.column(name).to_pylist()

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from ml.cli import main
 from ml.common.errors import NotReadyError, UsageError
-from ml.common.row_files import read_table, write_table
+from ml.common.row_files import read_rows, write_rows
 from ml.features.point_in_time import features, features_table
 from tests.builds import Model, publish_build
 
@@ -61,11 +61,11 @@ def test_the_asked_file_can_be_replaced(home, asked):
 
 
 def test_every_pair_of_formats_gives_the_same(home, asked):
-    first = read_table(asked)
+    first = read_rows(asked).read_all()
     for ending in ("parquet", "csv", "jsonl"):
-        write_table(first, home / f"rows.{ending}")
+        write_rows(first, home / f"rows.{ending}")
         features(home / f"rows.{ending}", home / f"from-{ending}.parquet", home=home)
-    tables = [read_table(home / f"from-{ending}.parquet") for ending in ("parquet", "csv", "jsonl")]
+    tables = [read_rows(home / f"from-{ending}.parquet").read_all() for ending in ("parquet", "csv", "jsonl")]
     assert tables[0].equals(tables[1])
     assert tables[0].equals(tables[2])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ml.featurestore.online.read import online_features
+from ml.featurestore.online.read import OnlineReader
 from ml.featurestore.repository import open_store
 
 
@@ -21,4 +21,4 @@ def offline(home: Path, customers: list[str], asked_at: datetime) -> list[dict]:
 
 def online(home: Path, customers: list[str], asked_at: datetime) -> list[dict]:
     """What ``get_online_features`` says."""
-    return online_features(home, customers, asked_at)
+    return OnlineReader(home).features(customers, asked_at)

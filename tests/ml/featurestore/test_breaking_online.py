@@ -19,7 +19,7 @@ import pytest
 from feast import FeatureStore
 
 from ml.common.paths import ROOT
-from ml.featurestore.online.connection import LOOK_SECONDS
+from ml.featurestore.online.connection import CHECK_SECONDS
 from ml.featurestore.online.read import OnlineReader
 from ml.featurestore.online.rows import OUTSIDE_MAX_AGE, PRESENT
 from ml.featurestore.repository import open_store
@@ -44,7 +44,7 @@ from ml.warehouse.materialize import materialize
 
 home, luck = Path(sys.argv[1]), random.Random(int(sys.argv[2]))
 clock, long_ago = datetime(2024, 3, 1, 10, 11, 12, 987654), datetime(2015, 5, 20)
-last_rows.ROWS_A_BATCH = 1
+last_rows.BATCH_ROWS = 1
 
 def child(do):
     process = os.fork()
@@ -162,7 +162,7 @@ def test_pushes_during_whole_loads_are_neither_lost_nor_doubled(home: Path, stor
         pushing = pool.submit(push)
         for _ in range(4):
             loading = open_store(home)
-            loading.provider.batch_engine.anew = True
+            loading.provider.batch_engine.rewrites_all = True
             loading.materialize_incremental(CLOCK.replace(tzinfo=UTC))
         done.set()
         pushing.result(60)
@@ -186,7 +186,7 @@ def test_who_has_the_file_open_notices_that_it_was_made_anew(home: Path) -> None
     assert reader.features(["ann"], CLOCK)[0]["orders_30d"] == 9
 
     take_away(home)
-    time.sleep(2 * LOOK_SECONDS)
+    time.sleep(2 * CHECK_SECONDS)
     for _ in range(2):
         with pytest.raises(FileNotFoundError, match="run 'churn materialize' first"):
             reader.features(["ann"], CLOCK)

@@ -20,7 +20,7 @@ from feast.types import Int64, String
 
 from ml.common import disk
 from ml.common import duckdb_engine as engine
-from ml.common.disk import trade_places
+from ml.common.disk import exchange_names
 from ml.common.duckdb_engine import Engine
 from ml.common.errors import FeatureError, RowsError
 from ml.home.leases import remove_unless_read
@@ -386,7 +386,7 @@ def test_a_saved_folder_is_replaced_whole(
 
     monkeypatch.setattr(disk.shutil, "rmtree", looked)
     if not can_trade:
-        monkeypatch.setattr(disk, "trade_places", lambda *_: False)
+        monkeypatch.setattr(disk, "exchange_names", lambda *_: False)
     saved(store, path, ["a", "b"])
     # When the rows before are removed, the new ones have been there.
     assert seen[0] == ["part-0.parquet"]
@@ -398,11 +398,11 @@ def test_two_folders_trade_places(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
-    assert trade_places(tmp_path / "one", tmp_path / "other")
+    assert exchange_names(tmp_path / "one", tmp_path / "other")
     assert (tmp_path / "one" / "other").exists()
     assert (tmp_path / "other" / "one").exists()
     with pytest.raises(FileNotFoundError):
-        trade_places(tmp_path / "one", tmp_path / "none")
+        exchange_names(tmp_path / "one", tmp_path / "none")
 
 
 def test_a_link_to_a_saved_folder_stays_one(tmp_path: Path) -> None:

@@ -412,7 +412,7 @@ def test_on_demand_views(tmp_path: Path, mode: str, full_names: bool) -> None:
 def test_on_demand_views_stream_in_their_declared_types(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, rows: int
 ) -> None:
-    monkeypatch.setattr(offline_job, "SLICE", 7)
+    monkeypatch.setattr(offline_job, "SLICE_ROWS", 7)
     world = random_world(11)
     store = make_store(tmp_path, OURS, world.views, on_demand(mode))
     asked = frame(world.asked).iloc[:rows]
@@ -665,7 +665,7 @@ def test_features_of_any_name(tmp_path: Path, name: str) -> None:
 
 
 def test_views_of_any_name(tmp_path: Path) -> None:
-    names = ["held", "latest", "tied", "found", "asked", "keys", "owners"]
+    names = ["matches", "latest", "tied", "latest_rows", "entity_rows", "keys", "owners"]
     views = [
         View(
             name,

@@ -10,7 +10,7 @@ import pytest
 from ml.common.errors import FeatureError
 from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR, instant_of_text, parse_offset, parse_text
 from ml.featurestore.retrieval.history import History, microseconds, within
-from ml.featurestore.retrieval.join import readable
+from ml.featurestore.retrieval.join import read_errors
 
 NOON = datetime(2024, 3, 1, 12)
 IN_GRAMMAR = {
@@ -112,5 +112,9 @@ def test_text_that_is_no_instant_stops_a_source_with_a_sentence(tmp_path) -> Non
     said = (
         f"^{tmp_path} could not be joined: the column at holds '2024-03-01 10:00:00 CST', which is no instant"
     )
-    with duckdb.connect() as connection, pytest.raises(FeatureError, match=said), readable(history, "joined"):
+    with (
+        duckdb.connect() as connection,
+        pytest.raises(FeatureError, match=said),
+        read_errors(history, "joined"),
+    ):
         connection.execute(f"select {microseconds('source.at', 'VARCHAR')} from {history.rows} as source")

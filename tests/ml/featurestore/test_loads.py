@@ -34,7 +34,7 @@ Note = Callable[[WholeRowOnlineStore, Any, str], None]
 @pytest.fixture
 def loading(monkeypatch: pytest.MonkeyPatch) -> Callable[[Note], list[str]]:
     """Batches of one row; something that is done before each, and the keys loaded so far."""
-    monkeypatch.setattr("ml.featurestore.online.last_rows.ROWS_A_BATCH", 1)
+    monkeypatch.setattr("ml.featurestore.online.last_rows.BATCH_ROWS", 1)
     load, loaded = WholeRowOnlineStore.load, list[str]()
 
     def with_note(note: Note) -> list[str]:
@@ -68,7 +68,7 @@ def tables(home: Path) -> set[str]:
 
 def test_batches_are_transactions_of_their_own_and_nothing_is_left_over(home: Path, loading) -> None:
     inside: list[bool] = []
-    loaded = loading(lambda store, config, view: inside.append(store.is_writing(config)))
+    loaded = loading(lambda store, config, view: inside.append(store._connection(config).in_transaction))
     materialize(home=home)
     materialize(home=home)
 
@@ -122,7 +122,7 @@ from ml.featurestore.online.read import OnlineReader
 from ml.featurestore.online.store import WholeRowOnlineStore
 from ml.warehouse.materialize import materialize
 
-last_rows.ROWS_A_BATCH = 1
+last_rows.BATCH_ROWS = 1
 place, batches = sys.argv[2], []
 do = {name: getattr(WholeRowOnlineStore, name) for name in ("load", "swap", "mark", "tidy")}
 

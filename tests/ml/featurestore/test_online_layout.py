@@ -14,7 +14,8 @@ from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueTyp
 from feast.types import Float64, Int64, PrimitiveFeastType, String
 
 from ml.common.errors import FeatureError
-from ml.featurestore.online.layout import LAYOUT, OWN_TABLES
+from ml.common.sql import quoted
+from ml.featurestore.online.layout import LAYOUT, OWN_TABLES, table_name
 from ml.featurestore.online.store import WholeRowOnlineStore
 from ml.featurestore.repository import open_store
 from ml.warehouse.materialize import materialize
@@ -93,9 +94,10 @@ def test_views_of_any_name_stand_side_by_side(tmp_path: Path) -> None:
     pushed = pd.DataFrame({"customer_id": ["c1"], "seen": [AFTER], "n": [7]})
     for name in NAMES:
         store.write_to_online_store(name, pushed)
-    held = store.provider.online_store
-    for view in views.values():
-        held.clear(store.config, view)
+    with store.provider.online_store.transaction(store.config) as transaction:
+        for name in NAMES:
+            transaction.execute(f"delete from {quoted(table_name(name))}")
+        transaction.execute("delete from materialized")
     store.materialize(BEFORE, AFTER)
     assert [asked(store, f"{name}:n", "c0", "c1") for name in NAMES] == [
         [place, 100 + place] for place in range(len(NAMES))

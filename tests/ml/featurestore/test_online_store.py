@@ -36,8 +36,8 @@ def test_a_reader_sees_the_state_before_until_the_writer_is_done(home: Path, sto
     before, view = online(home, ["ann"], CLOCK), store.get_feature_view("feat_customer_orders")
     writer = WholeRowOnlineStore()
 
-    with writer.transaction(store.config):
-        writer.clear(store.config, view)
+    with writer.transaction(store.config) as transaction:
+        transaction.execute(f'delete from "{view.name}"')
         assert online(home, ["ann"], CLOCK) == before
 
     assert online(home, ["ann"], CLOCK)[0]["orders_30d"] is None
@@ -51,7 +51,8 @@ def test_one_request_reads_one_state_of_all_views(home: Path, store) -> None:
     with reader.snapshot(store.config) as connection:
         assert connection.execute('select count(*) from "feat_customer_orders"').fetchone() == (3,)
         for view in views:
-            writer.clear(store.config, view)
+            with writer.transaction(store.config) as transaction:
+                transaction.execute(f'delete from "{view.name}"')
         assert [reader.count(store.config, view) for view in views] == [3, 3]
 
     assert [reader.count(store.config, view) for view in views] == [0, 0]
@@ -59,7 +60,7 @@ def test_one_request_reads_one_state_of_all_views(home: Path, store) -> None:
 
 def test_a_full_disk_hinders_no_reader(home: Path, store, no_room) -> None:
     store.materialize_incremental(CLOCK)
-    store.provider.online_store._open.kept.connection.close()
+    store.provider.online_store._open.opened.connection.close()
     with no_room(), WholeRowOnlineStore().snapshot(store.config) as connection:
         assert connection.execute('select count(*) from "feat_customer_orders"').fetchone() == (3,)
     with no_room():

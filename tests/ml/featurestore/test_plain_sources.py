@@ -183,7 +183,7 @@ def test_a_load_never_goes_back_unless_it_is_to_be_exact(tmp_path: Path) -> None
     load(store, NOON + MINUTE)
     load(store)
     assert online(store, [A, B], ["n"]) == [{"n": 2}, {"n": 3}]
-    store.provider.batch_engine.exactly = True
+    store.provider.batch_engine.is_exact = True
     load(store)
     assert numbers(store, "a", "b") == [1, 3]
     load(store, NOON + MINUTE)

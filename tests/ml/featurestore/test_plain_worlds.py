@@ -249,7 +249,7 @@ def test_a_stopped_load_goes_on_by_keys_of_any_type(
         ttl=timedelta(0),
     )
     store.apply([who, view])
-    monkeypatch.setattr("ml.featurestore.online.last_rows.ROWS_A_BATCH", 1)
+    monkeypatch.setattr("ml.featurestore.online.last_rows.BATCH_ROWS", 1)
     write_aside, loaded = WholeRowOnlineStore.load, list[Any]()
 
     def noting(self: Any, config: Any, view: Any, given: Any) -> None:

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.common.errors import FeatureError, RowsError
-from ml.featurestore.retrieval.asof_plans import PLANS, Asked, Slots, choose
+from ml.featurestore.retrieval.asof_plans import PLANS, EntityIndex, Slots, choose
 from ml.featurestore.retrieval.history import History
-from ml.featurestore.retrieval.join import Group, HeldValues
+from ml.featurestore.retrieval.join import Group, JoinedValues
 
 START = datetime(2024, 1, 1)
 MICRO = timedelta(microseconds=1)
@@ -84,7 +84,7 @@ def looked_up(history: History, asked: list[tuple], plan: str | None) -> list[in
     }
     instants = pa.chunked_array([[row[-1] for row in asked]], pa.timestamp("us"))
     group = Group("found", history, names, {"number": "number"})
-    with HeldValues.find(instants, keys, [group], "200MB", plan) as held:
+    with JoinedValues.find(instants, keys, [group], "200MB", plan) as held:
         return held.read(['"found"."number"'], 0, len(asked))["number"].to_pylist()
 
 
@@ -140,11 +140,11 @@ def test_whole_numbers_may_be_asked_for_text_but_not_text_for_numbers(tmp_path: 
     pq.write_table(pa.table({"one": ["7"], "two": [7], "at": [START], "number": [1]}), path)
     instants = pa.chunked_array([[START]], pa.timestamp("us"))
     as_text = Group("found", History([str(path)], ["one"], "at"), ["id"], {"number": "number"})
-    with HeldValues.find(instants, {"id": pa.chunked_array([[7]])}, [as_text], "200MB") as held:
+    with JoinedValues.find(instants, {"id": pa.chunked_array([[7]])}, [as_text], "200MB") as held:
         assert held.read(["number"], 0, 1)["number"].to_pylist() == [1]
     as_number = Group("found", History([str(path)], ["two"], "at"), ["id"], {"number": "number"})
     with pytest.raises(RowsError, match="id is varchar in the entity rows but bigint in the source"):
-        HeldValues.find(instants, {"id": pa.chunked_array([["7"]])}, [as_number], "200MB")
+        JoinedValues.find(instants, {"id": pa.chunked_array([["7"]])}, [as_number], "200MB")
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
@@ -153,11 +153,11 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     instants = pa.chunked_array([[START]], pa.timestamp("us"))
     group = Group("found", History([str(path)], ["one"], "at"), ["one"], {"number": "number"})
     with pytest.raises(FeatureError, match="found has no column number"):
-        HeldValues.find(instants, {"one": pa.chunked_array([["7"]])}, [group], "200MB")
+        JoinedValues.find(instants, {"one": pa.chunked_array([["7"]])}, [group], "200MB")
 
 
-def asked_of(rows: int, owners: int) -> Asked:
-    return Asked("owners", "keys", {}, rows, owners, 0, 1)
+def asked_of(rows: int, owners: int) -> EntityIndex:
+    return EntityIndex("owners", "keys", {}, rows, owners, 0, 1)
 
 
 @pytest.mark.parametrize(

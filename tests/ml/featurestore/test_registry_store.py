@@ -84,7 +84,7 @@ def test_the_registry_says_what_the_catalog_says(home: Path, store) -> None:
 def test_what_is_held_back_is_written_once_at_the_end(store) -> None:
     registry = WholeFileRegistryStore(store.config.registry, None)
     before, copy = registry.path.read_bytes(), registry.get_registry_proto()
-    with registry.held_back():
+    with registry.write_at_end():
         del copy.feature_services[:]
         registry.update_registry_proto(copy)
         assert len(registry.get_registry_proto().feature_services) == 0
@@ -110,7 +110,7 @@ def contents(registry):
 def test_what_is_held_back_is_forgotten_after_an_error(store) -> None:
     registry = WholeFileRegistryStore(store.config.registry, None)
     before, seen = registry.path.read_bytes(), registry.get_registry_proto()
-    with pytest.raises(OSError, match="disk full"), registry.held_back():
+    with pytest.raises(OSError, match="disk full"), registry.write_at_end():
         write_and_fail(registry)
 
     assert registry.path.read_bytes() == before
@@ -121,13 +121,13 @@ def test_what_was_written_before_a_failure_is_taken_back_but_nobody_elses_change
     one = WholeFileRegistryStore(store.config.registry, None)
     other = WholeFileRegistryStore(store.config.registry, None)
     before = one.path.read_bytes()
-    with pytest.raises(OSError, match="disk full"), one.taken_back_on_failure():
+    with pytest.raises(OSError, match="disk full"), one.restored_on_failure():
         write_and_fail(one)
     assert one.path.read_bytes() == before
 
-    with pytest.raises(OSError, match="disk full"), one.taken_back_on_failure():
+    with pytest.raises(OSError, match="disk full"), one.restored_on_failure():
         write_and_fail(one, other)
-    assert read_registry(one.path).version_id == other._written
+    assert read_registry(one.path).version_id == other._version_written
     assert one.path.read_bytes() != before
 
 
@@ -221,7 +221,7 @@ def test_appliers_of_two_builds_at_once_leave_the_registry_of_one(home: Path, st
 def test_no_two_registries_in_memory_are_of_one_version(home: Path, store) -> None:
     held = registry_of(store)
     versions = [held.get_registry_proto().version_id for _ in range(3)]
-    with held.held_back():
+    with held.write_at_end():
         held.update_registry_proto(held.get_registry_proto())
         versions += [held.get_registry_proto().version_id for _ in range(3)]
     assert len(set(versions)) == 6

@@ -73,7 +73,7 @@ def expected(orders, profiles, customer, instant):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_worlds(tmp_path, monkeypatch, seed):
-    monkeypatch.setattr(retrieval, "SLICE", 70)
+    monkeypatch.setattr(retrieval, "SLICE_ROWS", 70)
     orders, profiles, asked = random_world(Random(seed))
     build = publish_build(tmp_path, *models(orders, profiles))
     rows = asked_table(asked).append_column("note", pa.array(range(len(asked))))
@@ -220,7 +220,7 @@ def test_a_stream_in_and_out(build):
     rows = asked_table([("a", START + timedelta(hours=hour)) for hour in range(100)])
     told = []
     reader = pa.RecordBatchReader.from_batches(rows.schema, rows.to_batches(max_chunksize=7))
-    stream = point_in_time_stream(build, reader, tell=lambda done, total: told.append((done, total)))
+    stream = point_in_time_stream(build, reader, on_progress=lambda done, total: told.append((done, total)))
     assert stream.read_all().equals(point_in_time(build, rows))
     assert told == [(100, 100)]
 

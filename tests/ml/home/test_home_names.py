@@ -13,7 +13,7 @@ import pytest
 from ml.audit.all_checks import audit
 from ml.common.errors import UsageError
 from ml.features.point_in_time import features
-from ml.featurestore.online.read import online_features
+from ml.featurestore.online.read import OnlineReader
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.layout import Home
 from ml.ingest import ingest
@@ -85,8 +85,8 @@ def test_a_build_and_its_increment(plain: Kept, odd: Kept) -> None:
 
 
 def test_what_is_online(plain: Kept, odd: Kept) -> None:
-    found = online_features(odd.home, CUSTOMERS, LAST)
-    assert found == online_features(plain.home, CUSTOMERS, LAST)
+    found = OnlineReader(odd.home).features(CUSTOMERS, LAST)
+    assert found == OnlineReader(plain.home).features(CUSTOMERS, LAST)
     assert [row["customer_id"] for row in found] == CUSTOMERS
     assert sum(row["orders_90d"] is not None for row in found) == len(CUSTOMERS)
 

@@ -162,7 +162,7 @@ def test_a_removal_that_was_cut_off_leaves_nothing_that_counts_as_a_build(
     monkeypatch.undo()
 
     assert there(home) == ["build-000001.removing", "build-000002", "current"]
-    assert [build.name for build in home.kept_builds()] == ["build-000002"]
+    assert [build.name for build in home.published_builds()] == ["build-000002"]
     assert published(home) == "build-000003"
     assert there(home) == ["build-000003", "current"]
 
@@ -181,7 +181,7 @@ def test_builds_that_the_current_one_descends_from_stay_longest(home: Home) -> N
 
     published(home, keep=3, lineage=["build-000002", "build-000001"])
     published(home, keep=4, lineage=["build-000002", "build-000001"])
-    assert [build.name for build in home.kept_builds()] == [
+    assert [build.name for build in home.published_builds()] == [
         "build-000007",
         "build-000006",
         "build-000002",
@@ -192,7 +192,11 @@ def test_builds_that_the_current_one_descends_from_stay_longest(home: Home) -> N
 def test_without_lineage_the_newest_stay_and_the_current_one_always(home: Home) -> None:
     for _ in range(5):
         published(home, keep=3)
-    assert [build.name for build in home.kept_builds()] == ["build-000005", "build-000004", "build-000003"]
+    assert [build.name for build in home.published_builds()] == [
+        "build-000005",
+        "build-000004",
+        "build-000003",
+    ]
 
     published(home, keep=0)
     assert there(home) == ["build-000006", "current"]
@@ -228,7 +232,7 @@ def test_the_model_goes_with_the_build_and_on_to_the_next(home: Home) -> None:
         published(home, keep=9)
         assert (home.current_build().name, home.current_model()) == (f"build-{number:06d}", model)
 
-    links = {build.name: (build / "model").resolve().name for build in home.kept_builds()}
+    links = {build.name: (build / "model").resolve().name for build in home.published_builds()}
     assert links == {
         "build-000001": "model-000001",
         "build-000002": "model-000002",

@@ -9,7 +9,7 @@ import pytest
 from ml.common.errors import SourceError
 from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.ingest.batch import Part
+from ml.ingest.batch import Batch
 from ml.ingest.change_log import note_on_change_log
 from ml.ingest.declaration import raw_table
 
@@ -92,7 +92,9 @@ def test_columns_of_a_change_log_are_named(tmp_path: Path) -> None:
     (note,) = [note for note in result["notes"] if note.startswith("orders: not used")]
     assert "op, __deleted; rows marked as deleted there count like any other" in note
     own = {name: (name, "VARCHAR") for name in ("channel_note", "opinion")}
-    assert note_on_change_log("orders", [Part(raw_table("orders"), "orders.csv", "read_orders", own)]) is None
+    assert (
+        note_on_change_log("orders", [Batch(raw_table("orders"), "orders.csv", "read_orders", own)]) is None
+    )
     (raw / "orders.csv").write_text(
         "order_id,customer_id,ordered_at,total_amount,op\no1,a,2024-01-01,,d\no2,a,2024-01-01,5,c\n"
     )

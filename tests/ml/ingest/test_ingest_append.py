@@ -15,7 +15,7 @@ from ml.common.errors import SourceError, TidemarkError
 from ml.home.layout import Home
 from ml.ingest import ingest, load
 from ml.ingest import staging_database as work
-from ml.ingest.manifest import read_record
+from ml.ingest.manifest import read_load_manifest
 from tests.ml.ingest.worlds import read_rejected, read_table, write_folder
 
 HEADER = "order_id,customer_id,ordered_at,total_amount,loaded_at\n"
@@ -110,7 +110,7 @@ def test_rejected_rows_and_counts_add_up_over_appends(clean, tmp_path, home):
     ingest(more, home=home, append=True, max_rejected=1)
     ingest(more, home=home, append=True, max_rejected=1)
 
-    record = read_record(home.current_load())
+    record = read_load_manifest(home.current_load())
     assert record["tables"]["orders"] == {"read": 4, "accepted": 2, "rejected": 2}
     assert record["reasons"] == {"orders: unknown customer": 2}
     assert [one["load_id"] for one in record["ingests"]] == ["load-000001", "load-000002", "load-000003"]
@@ -159,7 +159,7 @@ def test_a_load_whose_removal_was_interrupted_is_gone_with_the_next_ingest(clean
     for _ in range(2):
         ingest(clean, home=home)
     monkeypatch.setattr("ml.home.leases.shutil.rmtree", fail)
-    monkeypatch.setattr("ml.ingest.load.LOADS_KEPT", 1)
+    monkeypatch.setattr("ml.ingest.load.LOADS_TO_KEEP", 1)
     with pytest.raises(OSError, match="interrupted"):
         load.prune(home)
     monkeypatch.undo()
@@ -230,7 +230,7 @@ def test_a_killed_ingest_leaves_the_previous_data(clean, home):
     program = f"""
         import os, signal
         import ml.ingest.load as load
-        load.write_record = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        load.write_load_manifest = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         load.ingest({str(clean)!r}, home={str(home.root)!r})
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False)

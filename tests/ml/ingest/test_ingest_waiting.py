@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ml.audit.reconciliation import miscounted, unbalanced
+from ml.audit.reconciliation import unbalanced_counts, wrong_file_counts
 from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.ingest.manifest import read_record
+from ml.ingest.manifest import read_load_manifest
 from tests.ml.ingest.worlds import read_rejected, read_table, write_folder
 
 ANNA = "customer_id,registered_at\nanna,2024-01-01\n"
@@ -36,8 +36,11 @@ def append(home: Home, folder: Path, **tables: str) -> dict:
 
 
 def faults(home: Home) -> list[str]:
-    record = read_record(home.current_load())
-    return [breach.what for breach in (*miscounted(home.current_load(), record), *unbalanced(record))]
+    record = read_load_manifest(home.current_load())
+    return [
+        breach.what
+        for breach in (*wrong_file_counts(home.current_load(), record), *unbalanced_counts(record))
+    ]
 
 
 def test_what_waits_comes_in_with_its_customer_and_its_items_follow(first: Home, tmp_path: Path) -> None:
@@ -65,7 +68,7 @@ def test_what_is_in_is_rejected_no_more_and_the_load_before_stays_as_it_was(
     assert {row[:2] for row in before} == {("orders", 2), ("orders", 3), ("orders", 4), *items(2, 3)}
     append(first, tmp_path / "more", customers=BEN)
     assert {row[:2] for row in read_rejected(first)} == {("orders", 3), ("orders", 4), *items(3)}
-    assert read_record(first.current_load())["reasons"] == {
+    assert read_load_manifest(first.current_load())["reasons"] == {
         "orders: unknown customer": 2,
         "orders: total_amount is not a number": 1,
         "order_items: unknown order": 1,
@@ -108,7 +111,7 @@ def test_a_row_that_came_meanwhile_wins(first: Home, tmp_path: Path) -> None:
     append(first, tmp_path / "third", customers=BEN)
     assert read_table(first, "orders", "order_id, customer_id") == [("o1", "anna"), ("o2", "anna")]
     assert ("orders", 2, "version changes customer_id") in read_rejected(first)
-    assert read_record(first.current_load())["reasons"]["orders: version changes customer_id"] == 1
+    assert read_load_manifest(first.current_load())["reasons"]["orders: version changes customer_id"] == 1
     assert faults(first) == []
     fourth = append(first, tmp_path / "fourth", customers=CARL)
     assert fourth["tried_again"]["orders"] == {"waited": 1, "accepted": 1}

@@ -50,7 +50,7 @@ def test_training_audit_and_exploration_give_the_same(home: Path, monkeypatch: p
 def test_the_audit_reads_no_row_after_the_training_part(home: Path, tmp_path: Path) -> None:
     """Were the labels of later rows all wrong, it would find the same."""
     audit = given(home, tmp_path)
-    split, part = leaky_features.judged_on(audit)
+    split, part = leaky_features.training_rows(audit)
     assert part == "training rows"
     last = max(split.train)
     later = read_parts(audit.build, audit.problem)

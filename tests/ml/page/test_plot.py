@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from ml.page.axes import Axis, linear
-from ml.page.plot import Across, Band, Columns, Dots, Line, plot, thinned
+from ml.page.plot import Across, Band, Columns, Dots, Line, plot, thin_out
 from ml.page.rows import Bar, Interval, bar_rows, breakable, diverging_rows, interval_rows, split_row, strip
 
 X, Y = Axis(0, 10, ((0, "0"), (10, "10"))), Axis(0, 4, ((0, "0"), (4, "4")))
@@ -45,7 +45,7 @@ def test_lines_across() -> None:
 
 def test_points_that_nobody_could_see_are_left_out_but_never_the_last() -> None:
     many = np.column_stack([np.linspace(0, 100, 10_001), np.zeros(10_001)])
-    few = thinned(many)
+    few = thin_out(many)
     assert len(few) < 700
     assert few[0].tolist() == [0, 0]
     assert few[-1].tolist() == [100, 0]

@@ -26,7 +26,7 @@ from ml.tracking import server as place
 from ml.tracking.entries import metrics, parameters
 from ml.tracking.runs import reason, track_models
 from ml.tracking.server import quiet_mlflow, tracking_server
-from ml.warehouse.rollback import let_record_follow
+from ml.warehouse.rollback import update_tracking
 from tests.ml.conftest import Workshop
 
 pytestmark = pytest.mark.subjects("ml/tracking")
@@ -211,12 +211,12 @@ def test_going_back_takes_the_aliases_along(home: Home) -> None:
     track_models(home)
     assert aliases(home) == {"champion": "model-000002"}
     publish(first)
-    let_record_follow(home, SILENT)
+    update_tracking(home, SILENT)
     assert aliases(home) == {"champion": "model-000001"}
 
 
 def test_without_a_record_going_back_makes_none(home: Home) -> None:
-    let_record_follow(home, SILENT)
+    update_tracking(home, SILENT)
     assert not (home.root / "mlflow.db").exists()
 
 

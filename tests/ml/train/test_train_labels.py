@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from ml.audit.labels import gaps
+from ml.audit.labels import check_gaps
 from ml.cli import main
 from ml.cli.train import summary
 from ml.common.errors import ModelError, UsageError
@@ -155,7 +155,7 @@ def test_evaluate_report_score_and_doctor_work_without_the_file(made_shop: Made)
 
 
 def test_the_audit_finds_no_breach_in_it(made_shop: Made, tmp_path: Path) -> None:
-    found = gaps(given(made_shop.home, tmp_path / "scratch"))
+    found = check_gaps(given(made_shop.home, tmp_path / "scratch"))
     assert (found.breaches, found.notes) == ([], [])
 
 

@@ -133,12 +133,12 @@ def test_the_command_says_what_is_current_now(home: Home) -> None:
 
 
 def test_the_build_after_going_back_replaces_the_build_gone_back_to(home: Home) -> None:
-    from ml.warehouse.build_steps import parentage
+    from ml.warehouse.build_steps import lineage_of
 
     rollback("build-000001", home=home)
-    assert parentage(home) == {"replaces": "build-000001", "lineage": ["build-000001"]}
+    assert lineage_of(home) == {"replaces": "build-000001", "lineage": ["build-000001"]}
 
-    publish_next(home, 40, **parentage(home))
+    publish_next(home, 40, **lineage_of(home))
     assert home.current_build().name == "build-000004"
     assert rollback(home=home)["build_id"] == "build-000001"
 
@@ -149,7 +149,7 @@ def test_when_the_build_before_is_gone_the_next_of_its_line_is_taken(home: Home)
 
 
 def test_builds_that_know_no_line_go_back_by_number(home: Home) -> None:
-    for build in home.kept_builds():
+    for build in home.published_builds():
         manifest = json.loads((build / "build.json").read_text())
         kept = {key: manifest[key] for key in ("build_id", "load_id", "data_clock")}
         (build / "build.json").write_text(json.dumps(kept))
@@ -266,7 +266,7 @@ def faults() -> dict[str, Callable[[pytest.MonkeyPatch], None]]:
     return {
         "before anything is written": fails("ml.warehouse.rollback.write_online"),
         "while the definitions are applied": fails("ml.featurestore.repository.feast_objects"),
-        "when the values are written": fails_after("reconciled", ml.warehouse.materialize),
+        "when the values are written": fails_after("reconcile", ml.warehouse.materialize),
         "when the registry is written": fails("ml.featurestore.registry.store.replace_file"),
         "once the registry is written": fails_after("sync_folder", ml.common.disk),
         "when readers are switched over": fails("ml.home.layout.os.replace"),
@@ -333,7 +333,7 @@ KILLED = """
 @pytest.mark.parametrize(
     ("planted", "left"),
     [
-        ("ml.warehouse.materialize.reconciled = kill", THIRD),
+        ("ml.warehouse.materialize.reconcile = kill", THIRD),
         ("ml.common.disk.sync_folder = kill", THIRD | {"registered": {"build-000002"}}),
         (
             "ml.warehouse.rollback.publish = switched",
@@ -361,7 +361,7 @@ def test_a_reader_that_stays_goes_on_while_builds_come_and_go(home: Home) -> Non
 
     assert orders() == THIRD["orders"]
     folder = publish_next(home, 40, wider=True, keep=1)
-    assert [build.name for build in home.kept_builds()] == [folder.name]
+    assert [build.name for build in home.published_builds()] == [folder.name]
     assert orders() == THIRD["orders"]
 
     materialize(home=home)
