@@ -56,7 +56,9 @@ labels as (
     select
         customers.customer_id,
         cutoffs.cutoff_at as event_timestamp,
-        cast(population.churned as bigint) as churned
+        cast(population.churned as bigint) as churned,
+        cast(population.churned as bigint) as label,
+        {{ days_after("cutoffs.cutoff_at", var("horizon_days") + var("label_delay_days")) }} as label_known_at
     from population
     inner join cutoffs on population.cutoff_number = cutoffs.cutoff_number
     inner join customers on population.customer_number = customers.customer_number

@@ -3,13 +3,17 @@
 import time
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow as pa
+
 from ml.common.instants import parse_instant
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
+from ml.features.label_models import labels_of_build
 from ml.featurestore.catalog import Catalog
 from ml.home.layout import Home
 
@@ -142,6 +146,12 @@ class Audit:
     def clock(self) -> datetime:
         """The build's data clock."""
         return parse_instant(self.manifest["data_clock"])
+
+    @cached_property
+    def own_labels(self) -> pa.Table | None:
+        """The labels of the model that the problem names; None for churn."""
+        labels = labels_of_build(self.build, self.problem)
+        return labels.table if labels else None
 
     def seconds_left(self) -> float:
         """Seconds until the deadline, at least 0."""

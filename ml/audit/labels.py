@@ -21,14 +21,15 @@ from ml.audit.shuffled_labels import SHUFFLES, shuffled_label_check
 from ml.common.errors import NotReadyError, TidemarkError
 from ml.common.instants import format_instant, parse_instant
 from ml.config.problem import from_values
-from ml.features.labels import count_rows, labelled_rows, read_cutoffs
-from ml.features.split import PARTS, TimeSplit, split_by_time
+from ml.features.labels import count_rows, labelled_rows, read_cutoffs, split_labels
+from ml.features.split import PARTS, TimeSplit
 from ml.featurestore.feast_types import base_type
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.layout import model_of
 
 CHECK = "labels"
 ROWS_MAX = 20_000  # point-in-time retrieval of these takes about a second
+OF_CHURN_ALONE = ("the recount", "the microsecond at each edge")
 Spans = dict[str, tuple[datetime, datetime]]
 
 
@@ -45,7 +46,7 @@ class PartResult:
 
 def check(audit: Audit) -> Finding:
     """Run every part that can run; the notes name the others, with the reason."""
-    if not read_cutoffs(audit.build):
+    if not read_cutoffs(audit.build, audit.own_labels):
         return not_checked(CHECK, "there is no labelled cut-off: the history is shorter than the horizon")
     steps: dict[str, Callable[[Audit], PartResult]] = {
         "the recount": recount_labels,
@@ -55,6 +56,10 @@ def check(audit: Audit) -> Finding:
         "shuffled labels": check_shuffled_labels,
     }
     total = PartResult()
+    if audit.own_labels is not None:
+        for name in OF_CHURN_ALONE:
+            del steps[name]
+            total.notes.append(f"not checked: {name}, because only churn is recounted from raw orders")
     for name, step in steps.items():
         try:
             part = step(audit)
@@ -102,7 +107,7 @@ def check_edges(audit: Audit) -> PartResult:
 
 def check_gaps(audit: Audit) -> PartResult:
     """Check that labels of a part are settled before the next part starts, also in the model's split."""
-    split = split_by_time(read_cutoffs(audit.build), audit.problem)
+    split = split_labels(audit.build, audit.problem, audit.own_labels)
     breaches, notes = list(overlaps("the split", spans_of(split), gap_of(audit.problem))), []
     try:
         breaches += gaps_of_model(audit)
@@ -149,9 +154,9 @@ def check_instants(audit: Audit) -> PartResult:
     features = [feature for feature in audit.catalog.stored if base_type(feature.sql_type) == "TIMESTAMP"]
     if not features:
         return PartResult(notes=["not checked: the instants among features, because there is none"])
-    split = TimeSplit((), (), tuple(read_cutoffs(audit.build)), ())
-    counts = count_rows(audit.build, split)
-    rows = labelled_rows(audit.build, split, most=ROWS_MAX, rows=counts, seed=audit.seed)
+    split = TimeSplit((), (), tuple(read_cutoffs(audit.build, audit.own_labels)), ())
+    counts = count_rows(audit.build, split, audit.own_labels)
+    rows = labelled_rows(audit.build, split, audit.own_labels, most=ROWS_MAX, rows=counts, seed=audit.seed)
     table = point_in_time(audit.build, rows, features=[feature.name for feature in features])
     breaches = []
     for feature in features:
@@ -176,7 +181,7 @@ def check_instants(audit: Audit) -> PartResult:
 
 def check_shuffled_labels(audit: Audit) -> PartResult:
     """Check that shuffled labels cannot be learned."""
-    result = shuffled_label_check(audit, split_by_time(read_cutoffs(audit.build), audit.problem))
+    result = shuffled_label_check(audit, split_labels(audit.build, audit.problem, audit.own_labels))
     if result is None:
         raise NotReadyError("a part has too few rows, or rows of one class only")
     text = f"AUC {result.auc:.3f} of shuffled labels on {result.rows:,} validation rows, mean of {SHUFFLES}"
@@ -193,9 +198,9 @@ def check_shuffled_labels(audit: Audit) -> PartResult:
 
 def picture(audit: Audit) -> Timeline:
     """The parts of the split in time, each with the gap in which its labels settle."""
-    cutoffs = read_cutoffs(audit.build)
+    cutoffs = read_cutoffs(audit.build, audit.own_labels)
     try:
-        spans = spans_of(split_by_time(cutoffs, audit.problem))
+        spans = spans_of(split_labels(audit.build, audit.problem, audit.own_labels))
     except TidemarkError:
         spans = {"all cut-offs": (cutoffs[0], cutoffs[-1])}
     bars = [

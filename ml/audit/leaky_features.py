@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.common.errors import NotReadyError
-from ml.features.labels import count_rows, labelled_rows, read_cutoffs
-from ml.features.split import TimeSplit, split_by_time
+from ml.features.labels import count_rows, labelled_rows, read_cutoffs, split_labels
+from ml.features.split import TimeSplit
 from ml.featurestore.catalog import Catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.metrics.single_feature_auc import LIMIT, halves, of_column
@@ -28,8 +28,8 @@ FEATURES_SHOWN = 12
 def check(audit: Audit) -> Finding:
     """Whether any single feature separates who churned from who stayed better than ``LIMIT``."""
     split, part = training_rows(audit)
-    counts = count_rows(audit.build, split)
-    rows = labelled_rows(audit.build, split, most=ROWS_MAX, rows=counts, seed=audit.seed)
+    counts = count_rows(audit.build, split, audit.own_labels)
+    rows = labelled_rows(audit.build, split, audit.own_labels, most=ROWS_MAX, rows=counts, seed=audit.seed)
     churned = rows["churned"].to_numpy() == 1
     smaller_class = int(min(churned.sum(), (~churned).sum()))
     if smaller_class < ROWS_OF_A_CLASS_MIN:
@@ -61,11 +61,11 @@ def check(audit: Audit) -> Finding:
 
 def training_rows(audit: Audit) -> tuple[TimeSplit, str]:
     """The training part, or all cut-offs where they are too few to be split; and what to call its rows."""
-    cutoffs = read_cutoffs(audit.build)
+    cutoffs = read_cutoffs(audit.build, audit.own_labels)
     if not cutoffs:
         raise NotReadyError("there is no labelled cut-off: the history is shorter than the horizon")
     try:
-        split = split_by_time(cutoffs, audit.problem)
+        split = split_labels(audit.build, audit.problem, audit.own_labels)
     except NotReadyError:
         return TimeSplit(tuple(cutoffs), (), (), ()), "labelled rows (too few cut-offs for a training part)"
     return TimeSplit(split.train, (), (), ()), "training rows"

@@ -60,8 +60,8 @@ def shuffled_label_check(audit: Audit, split: TimeSplit) -> ShuffledLabelResult 
     ModelError
         No feature varies.
     """
-    counts = count_rows(audit.build, split)
-    rows = labelled_rows(audit.build, split, most=ROWS_MAX, rows=counts, seed=audit.seed)
+    counts = count_rows(audit.build, split, audit.own_labels)
+    rows = labelled_rows(audit.build, split, audit.own_labels, most=ROWS_MAX, rows=counts, seed=audit.seed)
     rows = rows.filter(pc.is_in(rows["split"], pa.array(["train", "validation"])))
     table = point_in_time(audit.build, rows)
     train = pc.equal(table["split"], "train").to_numpy()

@@ -30,6 +30,8 @@ CANDIDATES = (
     "xgboost",
     "lightgbm",
 )
+# The shipped label model; another one is any dbt model of marts/labels with the same columns.
+CHURN = "label_customer_churn"
 # A function of the user's own that returns an estimator: see docs/own-models.md.
 OWN_CANDIDATE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
 
@@ -53,6 +55,11 @@ Candidates = Annotated[
         f"a list of one or more, none twice, of {', '.join(CANDIDATES)}, or package.module:factory",
         CANDIDATES,
     ),
+]
+LabelModel = Annotated[
+    str,
+    Predicate(lambda name: re.fullmatch(r"label_[a-z0-9_]+", name) is not None),
+    Says(f"the name of a dbt model of marts/labels, such as {CHURN}"),
 ]
 FileName = Annotated[str, is_printable, Says("the name of a file of recommended actions")]
 
@@ -150,14 +157,15 @@ class Split:
 class Problem:
     """One churn problem; the defaults are those of the ``problem.yml`` in the repository.
 
-    Its threshold alone differs: that file states costs, and so the rule is ``profit``.
-    ``capacity`` is contacts a week, None without limit; ``refresh_days`` the days from one scoring of
-    everyone to the next; ``actions`` a file, by its whole path or relative to the repository; ``exclude``
-    features, subjects or roles that no model reads; ``use_sensitive`` features whose YAML says ``role:
-    sensitive`` and that are inputs all the same; ``folder`` that of the file, where modules of candidates
-    of one's own are looked for.
+    Its threshold alone differs: that file states costs, and so the rule is ``profit``. ``label`` is the dbt
+    model of the labels; ``capacity`` is contacts a week, None without limit; ``refresh_days`` the days from
+    one scoring of everyone to the next; ``actions`` a file, by its whole path or relative to the repository;
+    ``exclude`` features, subjects or roles that no model reads; ``use_sensitive`` features whose YAML says
+    ``role: sensitive`` and that are inputs all the same; ``folder`` that of the file, where modules of
+    candidates of one's own are looked for.
     """
 
+    label: LabelModel = CHURN
     horizon_days: Days = 30
     active_within_days: Days = 90
     cutoff_every_days: Days = 7

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 
 from ml.common.errors import NotReadyError
 from ml.config.problem import Problem
-from ml.features.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs
-from ml.features.split import TimeSplit, split_by_time
+from ml.features.label_models import labels_of_build
+from ml.features.labels import check_same_problem, count_rows, labelled_rows, read_cutoffs, split_labels
+from ml.features.split import TimeSplit
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import read_build_manifest
@@ -53,9 +54,13 @@ def read_labelled(build: Path, problem: Problem) -> Rows:
         The build is for another problem, or has no labelled cut-off yet.
     """
     check_same_problem(build, problem)
-    split, is_split = split_of(build, problem)
-    counts = count_rows(build, split)
-    labelled = labelled_rows(build, split, most=problem.training_rows_max, rows=counts, seed=problem.seed)
+    labels = labels_of_build(build, problem)
+    own = labels.table if labels else None
+    split, is_split = split_of(build, problem, own)
+    counts = count_rows(build, split, own)
+    labelled = labelled_rows(
+        build, split, own, most=problem.training_rows_max, rows=counts, seed=problem.seed
+    )
     return Rows(
         build=build,
         manifest=read_build_manifest(build),
@@ -68,16 +73,16 @@ def read_labelled(build: Path, problem: Problem) -> Rows:
     )
 
 
-def split_of(build: Path, problem: Problem) -> tuple[TimeSplit, bool]:
+def split_of(build: Path, problem: Problem, own: pa.Table | None) -> tuple[TimeSplit, bool]:
     """The split, and whether there are enough cut-offs for one."""
-    cutoffs = read_cutoffs(build)
+    cutoffs = read_cutoffs(build, own)
     if not cutoffs:
         raise NotReadyError(
             f"{build.name} has no labelled cut-off yet, for its history is shorter than the horizon of "
             f"{problem.gap_days} days: load a longer history and build again"
         )
     try:
-        return split_by_time(cutoffs, problem), True
+        return split_labels(build, problem, own), True
     except NotReadyError:
         return TimeSplit(tuple(cutoffs), (), (), ()), False
 

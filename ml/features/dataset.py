@@ -11,8 +11,9 @@ import pyarrow as pa
 from ml.common.progress import SILENT, Bar, Progress
 from ml.common.row_files import check_out, write_rows
 from ml.config.problem import Problem
+from ml.features.label_models import labels_with_notes
 from ml.features.labels import check_same_problem, count_rows, labelled_rows, split_labels
-from ml.features.own_labels import LabelSource, labels_with_notes
+from ml.features.own_labels import LabelSource
 from ml.featurestore.attributes import note, undated_features
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream

@@ -65,9 +65,9 @@ def split_labels(build: Path, problem: Problem, own: pa.Table | None = None) -> 
     return split_rows(rows_by_cutoff(build, own), problem)
 
 
-def read_cutoffs(build: Path) -> list[datetime]:
+def read_cutoffs(build: Path, own: pa.Table | None = None) -> list[datetime]:
     """The labelled cut-offs, ascending."""
-    return list(rows_by_cutoff(build))
+    return list(rows_by_cutoff(build, own))
 
 
 def rows_by_cutoff(build: Path, own: pa.Table | None = None) -> dict[datetime, int]:

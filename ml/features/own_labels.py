@@ -19,7 +19,6 @@ from ml.common.counting import counted
 from ml.common.disk import sha256
 from ml.common.errors import RowsError, UsageError
 from ml.common.instants import format_instant
-from ml.common.progress import Progress
 from ml.config.problem import Problem
 from ml.features.labels import parquet
 from ml.features.point_in_time import FilePath, as_rows
@@ -51,7 +50,7 @@ class LabelFacts:
     Parameters
     ----------
     file, sha256 : str or None
-        None for rows in memory.
+        None for rows in memory; of a dbt model its name and None.
     rows, instants : int
         Number of rows, and of different instants.
     duplicates : int
@@ -103,16 +102,6 @@ class OwnLabels:
                 "leave such rows out unless their outcome is known from elsewhere"
             )
         return notes
-
-
-def labels_with_notes(
-    labels: "LabelSource | None", build: Path, problem: Problem, progress: Progress
-) -> OwnLabels | None:
-    """``read_labels``, with its notes shown; None without labels of the user's own."""
-    own = None if labels is None else read_labels(labels, build, problem)
-    for note in own.notes() if own else ():
-        progress.say(note)
-    return own
 
 
 def read_labels(labels: LabelSource, build: Path, problem: Problem) -> OwnLabels:
@@ -171,6 +160,11 @@ from keys
 group by all
 """
 ROWS = "select customer_id, event_timestamp, churned from pairs order by event_timestamp, customer_id"
+
+
+def is_model(facts: Mapping[str, Any]) -> bool:
+    """Whether ``labels`` of ``model.json`` are those of a dbt model: they have a name and no file's hash."""
+    return facts["file"] is not None and facts["sha256"] is None
 
 
 def name_of(file: str | None) -> str:

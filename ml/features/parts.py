@@ -17,11 +17,11 @@ from ml.common.arrays import Floats
 from ml.common.errors import ModelError
 from ml.common.sampling import in_first_half
 from ml.config.problem import Problem
+from ml.features.label_models import eligible_at
 from ml.features.labels import (
     check_same_problem,
     count_rows,
     labelled_rows,
-    population_at,
     split_labels,
 )
 from ml.features.own_labels import OwnLabels
@@ -122,13 +122,13 @@ def divide(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts
         split=split,
         labelled=labelled,
         # The user's own rows may be fewer or more than the customers of one scoring.
-        population=population_now(build) if own else labelled["validation"] / len(split.validation),
+        population=population_now(build, problem) if own else labelled["validation"] / len(split.validation),
         own=own,
     )
 
 
-def population_now(build: Path) -> int:
-    return max(1, len(population_at(build, score_instant(build)[0])))
+def population_now(build: Path, problem: Problem) -> int:
+    return max(1, len(eligible_at(build, problem, score_instant(build)[0])))
 
 
 def with_features(build: Path, parts: Parts) -> Parts:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from ml.common.counting import counted
-from ml.features.own_labels import name_of
+from ml.features.own_labels import is_model, name_of
 from ml.page.document import bullets, code, definitions, folded, paragraph
 from ml.page.figures import percent
 from ml.reports.card import Card
@@ -24,7 +24,13 @@ def limits(card: Card) -> list[Markup]:
 def limits_of_any_model(card: Card) -> Iterator[str]:
     """The limits of every model of this kind."""
     problem, test = card.problem, card.evidence["test"]
-    if labels := card.manifest.get("labels"):
+    labels = card.manifest.get("labels")
+    if labels and is_model(labels):
+        yield (
+            f"It answers what the dbt model {labels['file']} asks, for the customers of its last cut-off and "
+            "for the horizon of its labels, nothing else."
+        )
+    elif labels:
         yield (
             f"It answers what the labels of {name_of(labels['file'])} mean, which nothing here can check, "
             "and was judged on rows of that file alone; scored are all customers with a kept order in the "

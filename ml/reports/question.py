@@ -7,7 +7,7 @@ from markupsafe import Markup
 from ml.common.counting import counted
 from ml.common.instants import format_instant, parse_instant
 from ml.config.problem import from_values
-from ml.features.own_labels import name_of
+from ml.features.own_labels import is_model, name_of
 from ml.page.document import definitions, folded, paragraph, soft, table
 from ml.page.figures import NOTHING, number, percent, readable
 from ml.page.rows import EMPTY, figure
@@ -33,6 +33,11 @@ def question(card: Card) -> list[Markup]:
 def meaning(card: Card) -> str:
     """What churn is here: as the problem defines it, or as the labels of a file do."""
     problem, labels = card.problem, card.manifest.get("labels")
+    if labels and is_model(labels):
+        return (
+            f"Of each customer and cut-off in the dbt model {labels['file']}: is its label 1? "
+            f"({labels['rows']:,} rows at {labels['instants']:,} cut-offs have a label that is known.)"
+        )
     if labels:
         return (
             f"Of each customer and instant in {name_of(labels['file'])}, the file says who churned "
@@ -43,6 +48,14 @@ def meaning(card: Card) -> str:
         f"Of every customer with a kept order in the last {problem['active_within_days']} days, at instant "
         f"t: will no kept order be placed in the {problem['horizon_days']} days after t? That is churn."
     )
+
+
+def cutoffs_of_labels(card: Card) -> str:
+    """When the user's own labels are asked; empty for the shipped ones."""
+    labels = card.manifest.get("labels")
+    if not labels:
+        return ""
+    return f"at the cut-offs of {labels['file']}" if is_model(labels) else "at the instants of the file"
 
 
 def terms_of(card: Card) -> list[tuple[str, str]]:
@@ -59,7 +72,7 @@ def terms_of(card: Card) -> list[tuple[str, str]]:
         else ""
     )
     return [
-        ("asked", "at the instants of the file" if "labels" in card.manifest else every),
+        ("asked", cutoffs_of_labels(card) or every),
         ("scored anew", f"every {counted(refresh, 'day')}" if refresh else ""),
         ("compared by", card.label(problem["metric"])),
         ("success", f"{card.label(success['metric'])} {number(success['target'])}" if success else ""),

@@ -18,7 +18,8 @@ from ml.decision.actions import read_actions, recommended_actions
 from ml.decision.contacts import to_contact
 from ml.explain.contributions import contributions
 from ml.explain.reason_text import Wording, reasons, wordings
-from ml.features.labels import parquet, population_at
+from ml.features.label_models import eligible_at
+from ml.features.labels import parquet
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
 from ml.home.build_manifest import checked_as_of, score_instant
@@ -122,9 +123,9 @@ def score_customers(
             progress.say(f"note: {note}")
     warn_of_hindsight(model, instant, progress)
     if customer_ids:
-        rows = named_rows(build, catalog, customer_ids, instant, progress)
+        rows = named_rows(build, model.problem, catalog, customer_ids, instant, progress)
     else:
-        rows = population_at(build, instant)
+        rows = eligible_at(build, model.problem, instant)
     return score_rows(build, rows, model, catalog, progress)
 
 
@@ -139,7 +140,12 @@ def warn_of_hindsight(model: ChurnModel, as_of: datetime, progress: Progress) ->
 
 
 def named_rows(
-    build: Path, catalog: Catalog, customer_ids: Sequence[str], as_of: datetime, progress: Progress
+    build: Path,
+    problem: Problem,
+    catalog: Catalog,
+    customer_ids: Sequence[str],
+    as_of: datetime,
+    progress: Progress,
 ) -> pa.Table:
     """One row for each of the customers, in their order; all must be known at ``as_of``."""
     known = known_customers(catalog.views[0].path, customer_ids, as_of)
@@ -148,7 +154,7 @@ def named_rows(
             f"no customer {listed(unknown)} is known at {format_instant(as_of)}: nothing was written; check "
             "the spelling or --as-of"
         )
-    eligible = set(population_at(build, as_of).column("customer_id").to_pylist())
+    eligible = set(eligible_at(build, problem, as_of).column("customer_id").to_pylist())
     if outside := [name for name in customer_ids if name not in eligible]:
         progress.say(
             f"note: without a recent kept order, so unlike whom the model learned from: {listed(outside)}"

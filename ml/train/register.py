@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from ml.common.errors import UsageError
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
-from ml.features.own_labels import LabelSource, read_labels
+from ml.features.label_models import labels_with_notes
+from ml.features.own_labels import LabelSource
 from ml.features.parts import Parts, read_parts
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
@@ -104,7 +105,7 @@ def register(
     tracking_server(home, tracking)  # an unusable address is an error before training, not after it
     problem = problem_for(home, problem, progress)
     with home.writing("train"), home.reading() as build:
-        own = None if labels is None else read_labels(labels, build, problem)
+        own = labels_with_notes(labels, build, problem, progress)
         parts, catalog = read_parts(build, problem, own), read_catalog(build)
         excluded = undated_features(build, catalog) | excluded_features(catalog, problem)
         inputs = inputs_of(pipeline, parts.train.table, catalog, excluded)

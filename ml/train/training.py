@@ -17,8 +17,9 @@ from ml.common.progress import SILENT, Bar, Progress
 from ml.common.sampling import evenly_spaced
 from ml.config.problem import Problem
 from ml.decision.threshold import choose_threshold
+from ml.features.label_models import labels_with_notes
 from ml.features.labels import read_build_manifest
-from ml.features.own_labels import LABELS_FILE, LabelSource, OwnLabels, labels_with_notes
+from ml.features.own_labels import LABELS_FILE, LabelSource, OwnLabels
 from ml.features.parts import LEARNED, Parts, learned_rows, read_parts
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from ml.common.errors import UsageError
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
+from ml.features.label_models import labels_with_notes
 from ml.features.labels import check_same_problem, labelled_rows, split_labels
-from ml.features.own_labels import LabelSource, labels_with_notes
+from ml.features.own_labels import LabelSource
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time

@@ -11,7 +11,7 @@ from ml.model.churn_model import ChurnModel
 from ml.model.same_features import changed_inputs
 from ml.model.store import read_model
 
-LABEL_TERMS = ("horizon_days", "active_within_days", "label_delay_days")
+LABEL_TERMS = ("label", "horizon_days", "active_within_days", "label_delay_days")
 
 
 def champion_of(build: Path, problem: Problem, progress: Progress) -> ChurnModel:

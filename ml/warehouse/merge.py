@@ -19,7 +19,7 @@ import duckdb
 from ml.common.errors import BuildError
 from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
-from ml.warehouse.increment import Increment
+from ml.warehouse.increment import SHIPPED_LABELS, Increment
 
 THREADS = 2  # each writes one file; more would share the same memory limit
 MEMORY_LIMIT = "4GB"
@@ -27,7 +27,7 @@ MEMORY_LIMIT = "4GB"
 SMALL_FILES_MAX = 16
 ROW_GROUP = 122_880  # DuckDB's own size
 PAST, TO_COME, SCHEMA = "past-", "to-come-", "schema0.parquet"
-LABELS, LABELS_TO_COME, POPULATION = "label_customer_churn", "label_pending", "population_customers"
+LABELS, LABELS_TO_COME, POPULATION = SHIPPED_LABELS
 UNTOUCHED = "anti join touched using (customer_id)"
 NOT_RESTATED = "anti join (from touched where is_restated) using (customer_id)"
 RESTATED = "semi join (from touched where is_restated) using (customer_id)"

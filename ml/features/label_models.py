@@ -1,0 +1,128 @@
+"""Labels that a dbt model of ``marts/labels`` makes, where the problem names another than churn.
+
+The build's rows of customer_id, event_timestamp, label and label_known_at come in; those whose label is known
+go out as labels of the user's own, and the rows of one cut-off as the population to score.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ml.common.counting import counted
+from ml.common.errors import NotReadyError, UsageError
+from ml.common.instants import format_instant
+from ml.common.progress import SILENT, Progress
+from ml.config.problem import CHURN, Problem
+from ml.features.labels import parquet, population_at
+from ml.features.own_labels import LabelFacts, LabelSource, OwnLabels, read_labels
+from ml.home.build_manifest import data_clock
+
+COLUMNS = {
+    "customer_id": "VARCHAR",
+    "event_timestamp": "TIMESTAMP",
+    "label": "BIGINT",
+    "label_known_at": "TIMESTAMP",
+}
+
+
+def labels_with_notes(
+    labels: "LabelSource | None", build: Path, problem: Problem, progress: Progress = SILENT
+) -> OwnLabels | None:
+    """The labels given, with notes shown, else those of the model the problem names; None for churn."""
+    own = labels_of_build(build, problem) if labels is None else read_labels(labels, build, problem)
+    for note in own.notes() if own else ():
+        progress.say(note)
+    return own
+
+
+def labels_of_build(build: Path, problem: Problem) -> OwnLabels | None:
+    """The labels known by the data clock of the model the problem names; None where that is churn.
+
+    Raises
+    ------
+    NotReadyError
+        The build has no such model, or no label of it is known yet.
+    UsageError
+        The model has other columns, two rows of one customer and cut-off, a label that is neither 0 nor 1, or
+        looks further ahead than the problem says.
+    """
+    if problem.label == CHURN:
+        return None
+    with duckdb.connect() as connection:
+        rows = read_model(connection, build, problem)
+        check_rows(connection, rows, problem)
+        known = f"from {rows} where label is not null and label_known_at <= $1"
+        query = f"select customer_id, event_timestamp, label as churned {known} order by 2, 1"
+        clock = data_clock(build)
+        table = connection.execute(query, [clock]).to_arrow_table()
+    if not len(table):
+        raise NotReadyError(
+            f"{build.name} has no label of {problem.label} that is known by {format_instant(clock)}: load a "
+            "longer history and build again"
+        )
+    instants = len(table.column("event_timestamp").unique())
+    return OwnLabels(table, LabelFacts(problem.label, None, len(table), instants, 0, 0, 0))
+
+
+def eligible_at(build: Path, problem: Problem, as_of: datetime) -> pa.Table:
+    """The population at an instant: customer_id and event_timestamp, ordered by customer.
+
+    For a label model these are the customers of its last cut-off at or before ``as_of``.
+    """
+    if problem.label == CHURN:
+        return population_at(build, as_of)
+    with duckdb.connect() as connection:
+        rows = read_model(connection, build, problem)
+        query = f"""
+            select distinct customer_id, $1::timestamp as event_timestamp from {rows}
+            where event_timestamp = (select max(event_timestamp) from {rows} where event_timestamp <= $1)
+            order by customer_id
+        """
+        return connection.execute(query, [as_of]).to_arrow_table()
+
+
+def read_model(connection: duckdb.DuckDBPyConnection, build: Path, problem: Problem) -> str:
+    """What to select the rows of the problem's label model from."""
+    folder = build / "labels" / problem.label
+    if not folder.is_dir():
+        models = ", ".join(sorted(path.name for path in folder.parent.glob("label_*")))
+        raise NotReadyError(
+            f"{build.name} has no label model {problem.label} (it has {models}): correct label in the "
+            "problem file, or add the model to marts/labels and run 'churn build'"
+        )
+    rows = parquet(folder)
+    types = {name: kind for name, kind, *_ in connection.execute(f"describe from {rows}").fetchall()}
+    for name, kind in COLUMNS.items():
+        if types.get(name) != kind:
+            raise UsageError(
+                f"{problem.label} has no column {name} of type {kind}: a label model has "
+                f"{', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())}"
+            )
+    return rows
+
+
+def check_rows(connection: duckdb.DuckDBPyConnection, rows: str, problem: Problem) -> None:
+    """UsageError where the rows cannot be labels of the problem."""
+    twice, odd, farthest = connection.execute(
+        f"""
+        select
+            count(*) - count(distinct (customer_id, event_timestamp)),
+            count(*) filter (where label not in (0, 1)),
+            max(label_known_at - event_timestamp)
+        from {rows}
+        """
+    ).fetchall()[0]
+    if twice:
+        raise UsageError(
+            f"{problem.label} has {counted(twice, 'row')} that repeat a customer and cut-off: keep one each"
+        )
+    if odd:
+        raise UsageError(f"{problem.label} has {counted(odd, 'label')} that are neither 0 nor 1")
+    if farthest is not None and farthest > problem.gap:
+        raise UsageError(
+            f"{problem.label} has labels known {farthest.total_seconds() / 86_400:g} days after the cut-off, "
+            f"but horizon_days and label_delay_days are {problem.gap_days} together: raise horizon_days in "
+            "the problem file, or training labels look into the test part"
+        )
