@@ -70,7 +70,10 @@ EMPTY_ROW = {
 }
 REQUIRED = {
     **dict.fromkeys(FEATURES, ("customer_id", "event_timestamp")),
-    **dict.fromkeys(("label_customer_churn", "label_pending"), ("customer_id", "event_timestamp", "churned")),
+    **dict.fromkeys(
+        ("label_customer_churn", "label_pending"),
+        ("customer_id", "event_timestamp", "churned", "label", "label_known_at"),
+    ),
     "population_customers": ("customer_id", "active_from", "active_until"),
     "stg_customers": ("customer_id", "version_number", "registered_at", "known_at"),
     "stg_order_items": ("order_id", "line_number", "known_at", "quantity"),
@@ -85,6 +88,7 @@ REQUIRED = {
 CAUGHT_EMPTY_ROW = {f"not_null {model}.{column}": 1 for model in REQUIRED for column in REQUIRED[model]}
 CAUGHT_EMPTY_ROW |= {f"values_within_declared_range {model}": 1 for model in COUNTING}
 CAUGHT_EMPTY_ROW |= {f"accounts_for_raw_rows {table}": 1 for table in STAGED[2:]}
+CAUGHT_EMPTY_ROW |= {"settled_labels label_customer_churn": 2}  # beside each row of the data clock
 CAUGHT_EMPTY_ROW |= {"customers_are_in_every_feature_table": len(FEATURES)}
 
 LAST_OF_A = "place = (select max(place) from {0} where customer_id = 'a')"

@@ -96,8 +96,8 @@ def test_a_label_told_twice_is_named(home: Path, tmp_path: Path) -> None:
 
 
 def test_labels_that_are_not_settled_are_named(home: Path, tmp_path: Path) -> None:
-    late = "select customer_id, timestamp '2024-12-09' as event_timestamp, churned from rows"
-    odd = "select customer_id, timestamp '2024-11-05' as event_timestamp, churned from rows"
+    late = "select * replace (timestamp '2024-12-09' as event_timestamp) from rows"
+    odd = "select * replace (timestamp '2024-11-05' as event_timestamp) from rows"
     both = f"from rows union all {late} where {first(1)} union all {odd} where {first(1)}"
     assert spoiled(home, tmp_path, both) == [
         (
@@ -181,8 +181,8 @@ def test_shuffled_labels_score_at_chance(plain: Path, tmp_path: Path) -> None:
 def test_rows_of_training_among_those_that_judge_are_noticed(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mixed(build: Path, split: TimeSplit, **options: Any) -> pa.Table:
-        rows = labelled_rows(build, split, **options)
+    def mixed(build: Path, split: TimeSplit, own: None, **options: Any) -> pa.Table:
+        rows = labelled_rows(build, split, own, **options)
         judging = pa.array(["validation"] * len(rows))
         return pa.concat_tables([rows, rows.set_column(rows.column_names.index("split"), "split", judging)])
 

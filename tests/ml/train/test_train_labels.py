@@ -39,7 +39,8 @@ MODEL = "model-000001"
 
 def labels_of(build: Path) -> pd.DataFrame:
     """The build's own labelled rows."""
-    return pq.read_table(build / "labels" / "label_customer_churn").to_pandas()
+    columns = ["customer_id", "event_timestamp", "churned"]
+    return pq.read_table(build / "labels" / "label_customer_churn", columns=columns).to_pandas()
 
 
 def scattered(rows: pd.DataFrame, number: int) -> pd.DataFrame:

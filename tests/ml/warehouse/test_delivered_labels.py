@@ -24,7 +24,9 @@ Labels = list[tuple[str, datetime, int]]
 def labels_of(folder: Path, until: datetime | None = None) -> Labels:
     with duckdb.connect() as connection:
         return connection.execute(
-            f"from '{folder}/*.parquet' where $1 is null or event_timestamp <= $1 order by all", [until]
+            f"select customer_id, event_timestamp, churned from '{folder}/*.parquet' "
+            "where $1 is null or event_timestamp <= $1 order by all",
+            [until],
         ).fetchall()
 
 
