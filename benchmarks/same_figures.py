@@ -1,7 +1,8 @@
 """Whether two commits make the same features, labels, model and scores of one simulated shop.
 
 Another commit is checked out beside this tree; each ingests, builds, trains and scores in a home of its own,
-with this environment's packages. Every cell is compared. Exit status 1 where any differs. Example:
+with this environment's packages. Every cell of the columns that the other commit has is compared. Exit status
+1 where any differs. Example:
 
     python -m benchmarks.same_figures --before 4ce0574 --customers 20000
 """
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import duckdb
@@ -60,25 +62,35 @@ def make(tree: Path, home: Path, customers: int, seed: int, progress: Progress) 
         subprocess.run(command, cwd=tree, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def compare_rows(before: str, after: str) -> dict[str, int]:
-    """Rows, cells and the rows that only one of two sets of Parquet files has; columns must be the same."""
+def compare_rows(before: str, after: str) -> dict[str, Any]:
+    """Rows and cells of two sets of Parquet files, the rows that only one has, and columns that are new.
+
+    Raises
+    ------
+    ClickException
+        A column is gone or has another type.
+    """
     with duckdb.connect() as connection:
-        columns = [
-            [row[:2] for row in connection.execute(f"describe from '{path}'").fetchall()]
+        old, new = (
+            dict(row[:2] for row in connection.execute(f"describe from '{path}'").fetchall())
             for path in (before, after)
-        ]
-        if columns[0] != columns[1]:
-            raise click.ClickException(f"{after} has other columns than {before}")
-        count = "select count(*) from {}"
-        rows = connection.execute(count.format(f"'{after}'")).fetchall()[0][0]
-        only = [
-            connection.execute(count.format(f"(from '{one}' except all from '{other}')")).fetchall()[0][0]
-            for one, other in ((before, after), (after, before))
-        ]
-    return {"rows": rows, "cells": rows * len(columns[0]), "only_before": only[0], "only_after": only[1]}
+        )
+        if lost := [name for name, kind in old.items() if new.get(name) != kind]:
+            raise click.ClickException(f"{after} has not the same {', '.join(lost)} as {before}")
+        rows = [f"(select {', '.join(old)} from '{path}')" for path in (before, after)]
+        counts = {
+            "rows": rows[1],
+            "only_before": f"({rows[0]} except all {rows[1]})",
+            "only_after": f"({rows[1]} except all {rows[0]})",
+        }
+        result: dict[str, Any] = {
+            name: connection.execute(f"select count(*) from {relation}").fetchall()[0][0]
+            for name, relation in counts.items()
+        }
+    return result | {"cells": result["rows"] * len(old), "new": [name for name in new if name not in old]}
 
 
-def compare_homes(before: Path, after: Path) -> dict[str, dict[str, int]]:
+def compare_homes(before: Path, after: Path) -> dict[str, dict[str, Any]]:
     """Every table of the builds, and the scores."""
     current = after / "builds" / "current"
     tables = sorted(
@@ -115,7 +127,8 @@ def main(before: str, customers: int, seed: int) -> None:
         figures = differing_figures(*homes)
     for name, counts in result.items():
         click.echo(f"{name:<36} {counts['rows']:>10,} rows  {counts['cells']:>12,} cells  ", nl=False)
-        click.echo(f"only before {counts['only_before']:,}  only after {counts['only_after']:,}")
+        new = f"  new: {', '.join(counts['new'])}" if counts["new"] else ""
+        click.echo(f"only before {counts['only_before']:,}  only after {counts['only_after']:,}{new}")
     click.echo(f"model.json: {', '.join(figures) or 'no figure'} differs")
     if figures or any(counts["only_before"] or counts["only_after"] for counts in result.values()):
         sys.exit(1)
