@@ -93,8 +93,8 @@ from versions_present
     name. Most rows have no clock of their own: they come with the row they refer to, stay as long as it does, and need
     no look at their neighbours.
 
-    has_clock        the row says when it was recorded, or was deleted: it counts from known_at on
-    known_at         when it was recorded; long ago for a row that comes with the one it refers to
+    has_clock        the row says when it occurred, was recorded or was deleted: it counts from known_at on
+    known_at         from when it is known; long ago for a row that comes with the one it refers to
 #}
 {% macro staged_rows_of(parent, name) %}
     {%- set raw_rows, parents = source("raw", name), source("raw", parent) -%}
@@ -108,6 +108,8 @@ from versions_present
 {% macro versions_below(table, raw_rows, parent, parents) %}
     {%- set key = table.key | join(", ") -%}
     {%- set columns = table.columns | reject("equalto", table.recorded_at) | list -%}
+    {%- set occurred_at = table.occurred_at -%}
+    {%- set clock = "coalesce(" ~ table.recorded_at ~ ", " ~ occurred_at ~ ")" if occurred_at else table.recorded_at -%}
     {%- set same_key = [] -%}
     {%- for column in table.key -%}
         {%- do same_key.append("source." ~ column ~ " = dated." ~ column) -%}
@@ -117,10 +119,12 @@ with
 source as (
 
     select distinct
-        {{ columns | join(",\n        ") }},
-        {{ table.recorded_at }} as own_clock,
+        {% for column in columns -%}
+            {{ if_known(column) ~ " as " ~ column if column in table.later else column }},
+        {% endfor -%}
+        {{ clock }} as own_clock,
         {{ if_known("deleted_at") }} as deleted_at,
-        coalesce({{ table.recorded_at }}, {{ always() }}) as known_at
+        {{ known_at(occurred_at, table.recorded_at) if occurred_at else "coalesce(" ~ clock ~ ", " ~ always() ~ ")" }} as known_at
     from {{ raw_rows }}
     where {{ only_selected_rows_of(parent.key[0], parents) }}
 
@@ -150,7 +154,7 @@ rows_known as (
 
 ),
 
-{{ version_steps("rows_known", key, "known_at", columns | reject("in", table.key) | list) }}
+{{ version_steps("rows_known", key, "own_clock" if occurred_at else "known_at", columns | reject("in", table.key) | list) }}
 
 select
     {{ columns | join(",\n    ") }},
