@@ -35,10 +35,10 @@ demo: $(READY) ## From raw tables to scores and pages (DEMO=complete-journey or 
 	$(BIN)/churn report
 
 test: $(READY) ## Run the tests, file by file, on two cores; slow ones only where what they test has changed.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --changed
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --changed
 
 test-all: $(READY) ## Run every test.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 15
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 check: lint types sql imports test-all ## All that CI checks.
 

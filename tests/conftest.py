@@ -27,6 +27,8 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Slow modules first, so that no worker waits for the other's last one.
+    items.sort(key=lambda item: item.get_closest_marker("subjects") is None)
     if config.getoption("changed"):
         run, left_out = changed.split_items(items, changed.changed_files())
         items[:] = run
