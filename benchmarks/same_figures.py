@@ -51,12 +51,13 @@ def checkout(commit: str, folder: Path) -> Iterator[Path]:
         subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=ROOT, check=True)
 
 
-def make(tree: Path, home: Path, customers: int, seed: int, progress: Progress) -> None:
-    """From raw tables to scores with the code in ``tree``."""
+def make(tree: Path, home: Path, shop: list[str], has_model: bool, progress: Progress) -> None:
+    """From raw tables to features, or to scores, with the code in ``tree``."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHURN_")}
     environment["PYTHONPATH"] = str(tree)
-    demo = ["ingest", "--demo", "shop", "--customers", str(customers), "--seed", str(seed)]
-    for words in (demo, ["build"], ["train"], ["score", "--out", str(home / "scores.parquet")]):
+    steps = [["ingest", "--demo", "shop", *shop], ["build"]]
+    steps += [["train"], ["score", "--out", str(home / "scores.parquet")]] if has_model else []
+    for words in steps:
         progress.say(f"{tree.name}: churn {' '.join(words)}")
         command = [sys.executable, "-m", "ml", *words, "--home", str(home), "--quiet"]
         subprocess.run(command, cwd=tree, env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -90,7 +91,7 @@ def compare_rows(before: str, after: str) -> dict[str, Any]:
     return result | {"cells": result["rows"] * len(old), "new": [name for name in new if name not in old]}
 
 
-def compare_homes(before: Path, after: Path) -> dict[str, dict[str, Any]]:
+def compare_homes(before: Path, after: Path, has_model: bool) -> dict[str, dict[str, Any]]:
     """Every table of the builds, and the scores."""
     current = after / "builds" / "current"
     tables = sorted(
@@ -99,7 +100,8 @@ def compare_homes(before: Path, after: Path) -> dict[str, dict[str, Any]]:
         for path in current.glob(pattern)
         if path.is_dir()
     )
-    files = {table: f"builds/current/{table}/*.parquet" for table in tables} | {"scores": "scores.parquet"}
+    files = {table: f"builds/current/{table}/*.parquet" for table in tables}
+    files |= {"scores": "scores.parquet"} if has_model else {}
     return {name: compare_rows(str(before / path), str(after / path)) for name, path in files.items()}
 
 
@@ -116,20 +118,22 @@ def differing_figures(before: Path, after: Path) -> list[str]:
 @click.option("--before", required=True, help="The commit to compare with.")
 @click.option("--customers", default=20_000, show_default=True)
 @click.option("--seed", default=7, show_default=True)
-def main(before: str, customers: int, seed: int) -> None:
-    progress = Progress()
+@click.option("--model/--no-model", "has_model", default=True, help="Train and score too.")
+def main(before: str, customers: int, seed: int, has_model: bool) -> None:
+    progress, shop = Progress(), ["--customers", str(customers), "--seed", str(seed)]
     with tempfile.TemporaryDirectory() as folder:
         homes = Path(folder) / "home-before", Path(folder) / "home-after"
         with checkout(before, Path(folder)) as tree:
-            make(tree, homes[0], customers, seed, progress)
-            make(ROOT, homes[1], customers, seed, progress)
-        result = compare_homes(*homes)
-        figures = differing_figures(*homes)
+            make(tree, homes[0], shop, has_model, progress)
+            make(ROOT, homes[1], shop, has_model, progress)
+        result = compare_homes(*homes, has_model)
+        figures = differing_figures(*homes) if has_model else []
     for name, counts in result.items():
         click.echo(f"{name:<36} {counts['rows']:>10,} rows  {counts['cells']:>12,} cells  ", nl=False)
         new = f"  new: {', '.join(counts['new'])}" if counts["new"] else ""
         click.echo(f"only before {counts['only_before']:,}  only after {counts['only_after']:,}{new}")
-    click.echo(f"model.json: {', '.join(figures) or 'no figure'} differs")
+    if has_model:
+        click.echo(f"model.json: {', '.join(figures) or 'no figure'} differs")
     if figures or any(counts["only_before"] or counts["only_after"] for counts in result.values()):
         sys.exit(1)
 
