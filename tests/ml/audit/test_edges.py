@@ -71,7 +71,7 @@ def test_an_order_counts_from_when_it_is_known_until_it_is_lost() -> None:
 
 def test_a_horizon_that_begins_too_early_is_named(shop: Built, tmp_path: Path) -> None:
     closed = Fault(
-        "macros/labels.sql",
+        "macros/churn_at_cutoffs.sql",
         'horizon_before_order, "ordered_at")',
         'horizon_before_order, "ordered_at + interval 1 microsecond")',
     )
