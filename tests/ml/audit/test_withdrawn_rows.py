@@ -33,7 +33,9 @@ LINE_TOO_EARLY = Fault(
 )
 # An order that was deleted still counts for labels.
 LABELS_KEEP_DELETED = Fault(
-    "macros/churn_at_cutoffs.sql", '{{ has_not_come("orders.superseded_at") }}', "orders.next_known_at is null"
+    "macros/churn_at_cutoffs.sql",
+    '{{ has_not_come("orders.superseded_at") }}',
+    "orders.next_known_at is null",
 )
 NEXT_KNOWN = Fault(
     "models/intermediate/int_order_facts.sql",
