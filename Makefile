@@ -6,6 +6,7 @@ DEMO ?= complete-journey
 CUSTOMERS ?= 5000
 BIN := .venv/bin
 READY := .venv/.ready
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 export CHURN_HOME ?= $(CURDIR)/var
 
 .DEFAULT_GOAL := help
@@ -35,10 +36,10 @@ demo: $(READY) ## From raw tables to scores and pages (DEMO=complete-journey or 
 	$(BIN)/churn report
 
 test: $(READY) ## Run the tests, file by file, on two cores; slow ones only where what they test has changed.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --changed
+	$(PYTEST) --changed
 
 test-all: $(READY) ## Run every test.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
+	$(PYTEST) --durations 15
 
 check: lint types sql imports test-all ## All that CI checks.
 

@@ -12,7 +12,7 @@ import io
 import re
 import statistics
 import tokenize
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +44,7 @@ class Figures:
     comment_lines: int = 0
     docstring_lines: int = 0
     mentions: Counter[str] = field(default_factory=Counter)
-    windows: dict[tuple[str, ...], list[str]] = field(default_factory=lambda: defaultdict(list))
+    windows: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     @property
     def lines(self) -> int:
@@ -56,7 +56,7 @@ class Figures:
 
     def duplicates(self) -> int:
         """Lines that start a run of DUPLICATE_LINES equal lines found elsewhere too."""
-        return sum(len(places) - 1 for places in self.windows.values() if len(places) > 1)
+        return sum(count - 1 for count in self.windows.values())
 
 
 def measure(tree: Path) -> Figures:
@@ -86,8 +86,8 @@ def add_file(figures: Figures, path: Path, text: str) -> None:
     code = [
         line for line in code if re.search(r"\w", line) and not line.startswith(("#", "import ", "from "))
     ]
-    for start in range(len(code) - DUPLICATE_LINES + 1):
-        figures.windows[tuple(code[start : start + DUPLICATE_LINES])].append(f"{path}:{start}")
+    starts = range(len(code) - DUPLICATE_LINES + 1)
+    figures.windows.update(tuple(code[start : start + DUPLICATE_LINES]) for start in starts)
 
 
 def function_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:

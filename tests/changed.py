@@ -53,6 +53,9 @@ def split_items(
     """The tests to run, and those to leave out."""
     if changed is None:
         return items, []
-    subjects = {item: subjects_of(item) for item in items}
-    run = [item for item in items if not subjects[item] or touches(changed, subjects[item])]
-    return run, [item for item in items if subjects[item] and not touches(changed, subjects[item])]
+    run: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        subjects = subjects_of(item)
+        (left_out if subjects and not touches(changed, subjects) else run).append(item)
+    return run, left_out

@@ -11,7 +11,7 @@ from ml.audit.compare import AT, BY_TIME, Comparison, Moved, compare
 from ml.audit.findings import Audit
 from ml.audit.queries import differing_columns, first_case, single_value
 from ml.audit.scratch import tables_of
-from ml.config.problem import Problem
+from ml.config.problem import CHURN, Problem
 from ml.features.labels import LABELS, POPULATION, parquet
 from ml.featurestore.retrieval.retrieve import point_in_time
 
@@ -74,7 +74,7 @@ def compare_labels(
     """Compare the labels whose horizon and delay are over at the limits."""
     terms = {"churned": f"case when {settled} then churned end", "gap_days": problem.gap_days}
     sides = [LABELLED.format(rows=parquet(folder / LABELS), **terms) for folder in (before, after)]
-    add_one_sided(connection, sides, "label_customer_churn", ("event_timestamp", "churned"), comparison)
+    add_one_sided(connection, sides, CHURN, ("event_timestamp", "churned"), comparison)
 
 
 def add_one_sided(

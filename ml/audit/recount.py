@@ -14,14 +14,14 @@ from ml.audit.queries import first_case, single_value
 from ml.audit.raw_facts import facts
 from ml.audit.sample import draw_customers
 from ml.common.instants import format_instant
-from ml.config.problem import Problem
+from ml.config.problem import CHURN, Problem
 from ml.features.labels import LABELS, parquet, read_cutoffs
 from ml.ingest.batch import relation_of, rows_of
 from ml.ingest.declaration import customers_table, raw_table
 
 CUSTOMERS_MAX = 50_000
 FIRST_MONDAY = datetime(1970, 1, 5)
-MODEL = "label_customer_churn"
+MODEL = CHURN
 
 # No order became known later than on this day, whatever happened to orders since.
 DELIVERED = """

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ml.common.counting import counted
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant
-from ml.common.progress import SILENT, Progress
+from ml.common.progress import Progress
 from ml.config.problem import CHURN, Problem
 from ml.features.labels import parquet, population_at
 from ml.features.own_labels import LabelFacts, LabelSource, OwnLabels, read_labels
@@ -28,7 +28,7 @@ COLUMNS = {
 
 
 def labels_with_notes(
-    labels: "LabelSource | None", build: Path, problem: Problem, progress: Progress = SILENT
+    labels: "LabelSource | None", build: Path, problem: Problem, progress: Progress
 ) -> OwnLabels | None:
     """The labels given, with notes shown, else those of the model the problem names; None for churn."""
     own = labels_of_build(build, problem) if labels is None else read_labels(labels, build, problem)

@@ -14,11 +14,11 @@ import pyarrow as pa
 from ml.common import sql
 from ml.common.errors import DamagedError, NotReadyError
 from ml.common.sampling import key_hash_sql
-from ml.config.problem import Problem
+from ml.config.problem import CHURN, Problem
 from ml.features.split import PARTS, TimeSplit, split_by_time, split_rows
 from ml.home.build_manifest import read_build_manifest
 
-LABELS = "labels/label_customer_churn"
+LABELS = f"labels/{CHURN}"
 POPULATION = "labels/population_customers"
 HASH_RANGE = 2**64
 SPARE = 1.2  # times the expected number of rows, so that the drawn ones are among them

@@ -7,6 +7,7 @@ from typing import Any
 
 from ml.common.errors import NotReadyError
 from ml.common.instants import format_instant
+from ml.config.problem import CHURN
 from ml.featurestore.online.status import online_builds
 from ml.home.build_manifest import manifest_of
 from ml.home.layout import Home, model_of
@@ -44,7 +45,7 @@ def build_entry(build: Path, current: bool, online: datetime | None) -> dict[str
         "data_clock": manifest.get("data_clock"),
         "load_id": manifest.get("load_id"),
         "kind": manifest.get("kind"),
-        "rows": {"features": feature_rows(build, rows), "labels": rows.get("label_customer_churn")},
+        "rows": {"features": feature_rows(build, rows), "labels": rows.get(CHURN)},
         "customers": rows.get("int_customers"),
         "tests_passed": (manifest.get("tests") or {}).get("passed"),
         "seconds": manifest.get("seconds"),

@@ -14,6 +14,7 @@ import duckdb
 from ml.common.instants import parse_instant
 from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
+from ml.config.problem import CHURN
 from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import with_columns
 from ml.ingest.contract import Table
@@ -24,7 +25,7 @@ TOUCHED_SHARE_MAX = 0.5  # beyond this share a full build is about as fast, and 
 MEMORY_LIMIT = "3GB"
 CLOCKS = ("first_known_at", "data_clock", "split_at")
 NEEDED = (*CLOCKS, "project_hash")
-SHIPPED_LABELS = ("label_customer_churn", "label_pending", "population_customers")
+SHIPPED_LABELS = (CHURN, "label_pending", "population_customers")
 
 # An exact duplicate changes nothing. No earlier row was recorded after the split, so only rows recorded
 # before it can be duplicates, and they are compared only with rows of the same key.

@@ -9,19 +9,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from ml.common.paths import ROOT
-from ml.config.project import write_project
-from tests.dbt_project.test_declared_table import WINDOWS, Project, answered
+from tests.dbt_project.own_project import OwnProject, own_project, write_empty_tables, write_rows
 from tests.reference.random_facts import END, some_delay
 from tests.reference.worlds import Row, World, random_world, write_world
 
 pytestmark = pytest.mark.subjects("dbt_project", "ml/ingest", "ml/warehouse")
 
+WINDOWS = (7, 30, 90, 365)
 DECLARATION = """
       - name: ticket_comments
         description: One row per version of a comment as delivered.
@@ -45,10 +42,10 @@ DECLARATION = """
 """
 STAGING = '{{ staged_rows_of("support_tickets", "ticket_comments") }}\n'
 FEATURES = """
-{% set held = {"since": "written_at", "until": "superseded_at"} %}
+{% set window = {"since": "written_at", "until": "superseded_at"} %}
 {% set features = (
-    windowed_count("comments_{w}d", "comments", **held)
-    + windowed_sum("words_{w}d", "comments", "words", type="bigint", **held)
+    windowed_count("comments_{w}d", "comments", **window)
+    + windowed_sum("words_{w}d", "comments", "words", type="bigint", **window)
     + exists_from_first_fact("comments_7d")
 ) %}
 
@@ -163,7 +160,7 @@ def random_comments(world: World, seed: int) -> list[Row]:
     return rows
 
 
-def held_version(rows: list[Row], occurred: str, at: datetime) -> Row | None:
+def version_at(rows: list[Row], occurred: str, at: datetime) -> Row | None:
     """The version of one thing that holds at an instant; None before it is known and after its deletion."""
     known = [row for row in rows if max(row[occurred], row.get("loaded_at") or row[occurred]) <= at]
     if not known:
@@ -179,12 +176,12 @@ def by_hand(world: World, comments: list[Row], customer: str, at: datetime) -> d
     for row in world["support_tickets"]:
         if row["customer_id"] == customer:
             tickets.setdefault(row["ticket_id"], []).append(row)
-    held = {name for name, rows in tickets.items() if held_version(rows, "opened_at", at)}
+    present_tickets = {name for name, rows in tickets.items() if version_at(rows, "opened_at", at)}
     versions: dict[str, list[Row]] = {}
     for row in comments:
-        if row["ticket_id"] in held:
+        if row["ticket_id"] in present_tickets:
             versions.setdefault(row["comment_id"], []).append(row)
-    present = [row for rows in versions.values() if (row := held_version(rows, "written_at", at))]
+    present = [row for rows in versions.values() if (row := version_at(rows, "written_at", at))]
     values = {}
     for days in WINDOWS:
         recent = [row for row in present if row["written_at"] > at - timedelta(days=days)]
@@ -204,32 +201,24 @@ def comments(raw: World) -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, raw: World, comments: list[Row]) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, raw: World, comments: list[Row]) -> OwnProject:
     """The shop with comments; every tenth comes with a second ingest, after the first build."""
-    folder = tmp_path_factory.mktemp("comments") / "project"
-    write_project(folder, ROOT)
-    models = folder / "dbt_project" / "models"
-    sources = models / "staging" / "sources.yml"
-    before = "      - name: rejected_rows"
-    sources.write_text(sources.read_text().replace(before, DECLARATION.lstrip("\n") + before))
+    project = own_project(tmp_path_factory.mktemp("comments") / "project")
+    project.declare(DECLARATION)
+    folder, models = project.folder, project.folder / "dbt_project" / "models"
     (models / "staging" / "stg_ticket_comments.sql").write_text(STAGING)
     (models / "marts" / "features" / "feat_customer_comments.sql").write_text(FEATURES)
     (models / "marts" / "features" / "feat_customer_comments.yml").write_text(YAML)
-    made = Project(folder)
     write_world(folder / "raw", raw)
+    write_empty_tables(folder / "later", folder / "raw")
     for name, is_later in (("raw", False), ("later", True)):
-        (folder / name).mkdir(exist_ok=True)
         part = [row for row in comments if (int(row["comment_id"][1:]) % 10 == 0) is is_later]
-        table = pa.Table.from_pylist(part, schema=SCHEMA)
-        pq.write_table(table, folder / name / "ticket_comments.parquet")
-    for table in ("customers", "orders"):
-        rows = pq.read_table(folder / "raw" / f"{table}.parquet").slice(0, 0)
-        pq.write_table(rows, folder / "later" / f"{table}.parquet")
-    made.churn("ingest", folder / "raw", "--max-rejected", 0)
-    made.churn("build")
-    made.churn("ingest", folder / "later", "--append", "--max-rejected", 0)
-    made.churn("build")
-    return made
+        write_rows(folder / name, "ticket_comments", part, SCHEMA)
+    project.churn("ingest", folder / "raw", "--max-rejected", 0)
+    project.churn("build")
+    project.churn("ingest", folder / "later", "--append", "--max-rejected", 0)
+    project.churn("build")
+    return project
 
 
 def edges(world: World, comments: list[Row], most: int) -> list[tuple[str, datetime]]:
@@ -246,10 +235,10 @@ def edges(world: World, comments: list[Row], most: int) -> list[tuple[str, datet
 
 
 def test_features_equal_a_brute_force_at_their_edges(
-    project: Project, raw: World, comments: list[Row]
+    project: OwnProject, raw: World, comments: list[Row]
 ) -> None:
     pairs = edges(raw, comments, 1000)
-    rows = answered(project, pairs)
+    rows = project.features(pairs)
     differing = [
         (customer, at, name, row[name], value)
         for (customer, at), row in zip(pairs, rows, strict=True)
@@ -260,37 +249,26 @@ def test_features_equal_a_brute_force_at_their_edges(
     assert sum(row["comments_30d"] or 0 for row in rows) > 200
 
 
-def test_an_increment_equals_a_full_build(project: Project) -> None:
-    current = (project.folder / "var" / "builds" / "current").resolve()
-    assert json.loads((current / "build.json").read_text())["kind"] == "incremental"
-    query = f"from read_parquet('{current}/features/feat_customer_comments/*.parquet') order by all"
-    increment = duckdb.sql(query).fetchall()
-    project.churn("build", "--full-refresh")
-    fresh = (project.folder / "var" / "builds" / "current").resolve()
-    assert fresh != current
-    assert duckdb.sql(query.replace(str(current), str(fresh))).fetchall() == increment
-    assert len(increment) > 500
+def test_an_increment_equals_a_full_build(project: OwnProject) -> None:
+    project.increment_equals_full_build("feat_customer_comments", at_least=500)
 
 
 def test_a_build_as_of_an_instant_knows_no_later_comment(
-    project: Project, raw: World, comments: list[Row]
+    project: OwnProject, raw: World, comments: list[Row]
 ) -> None:
     at = datetime(2024, 1, 1)
     project.churn("build", "--as-of", at.isoformat())
     customers = sorted({row["customer_id"] for row in raw["customers"]})
-    rows: list[dict[str, Any]] = answered(project, [(customer, at) for customer in customers])
+    rows: list[dict[str, Any]] = project.features([(customer, at) for customer in customers])
     expected = [by_hand(raw, comments, customer, at) for customer in customers]
     assert [
         {name: row[name] or 0 for name in values} for row, values in zip(rows, expected, strict=True)
     ] == expected
 
 
-def test_a_comment_without_a_ticket_waits(project: Project, tmp_path: Path) -> None:
+def test_a_comment_without_a_ticket_waits(project: OwnProject, tmp_path: Path) -> None:
     row = {"comment_id": "x", "ticket_id": "of nobody", "written_at": datetime(2024, 3, 1), "words": 1}
-    (tmp_path / "more").mkdir()
-    pq.write_table(pa.Table.from_pylist([row], schema=SCHEMA), tmp_path / "more" / "ticket_comments.parquet")
-    for table in ("customers", "orders"):
-        file = project.folder / "later" / f"{table}.parquet"
-        (tmp_path / "more" / f"{table}.parquet").write_bytes(file.read_bytes())
+    write_rows(tmp_path / "more", "ticket_comments", [row], SCHEMA)
+    write_empty_tables(tmp_path / "more", project.folder / "raw")
     load = json.loads(project.churn("ingest", tmp_path / "more", "--append", "--max-rejected", 1, "--json"))
     assert load["tables"]["ticket_comments"] == {"read": 1, "accepted": 0, "rejected": 1}

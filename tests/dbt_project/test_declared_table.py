@@ -5,24 +5,24 @@ raw rows, on late, corrected, deleted and copied payments, by full and by increm
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from ml.common.paths import ROOT
-from ml.config.project import write_project
+from tests.dbt_project.own_project import (
+    OwnProject,
+    blocks_of,
+    own_project,
+    write_empty_tables,
+    write_rows,
+)
 from tests.reference.random_facts import END, some_delay, some_instant
 from tests.reference.worlds import random_world, write_world
 
@@ -31,7 +31,6 @@ pytestmark = pytest.mark.subjects(
 )
 
 PAGE = ROOT / "docs" / "own-tables.md"
-BLOCK = re.compile(r"^```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WINDOWS = (7, 30, 90, 365)
 SCHEMA = pa.schema(
     {
@@ -48,44 +47,17 @@ SCHEMA = pa.schema(
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Project:
-    """A copy of the project with the blocks of the page in it."""
-
-    folder: Path
-
-    def churn(self, *arguments: object, status: int = 0) -> str:
-        """What a command prints."""
-        environment = os.environ | {
-            "CHURN_PROJECT": str(self.folder),
-            "CHURN_HOME": str(self.folder / "var"),
-            "PYTHONPATH": str(ROOT),
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "ml", *map(str, arguments)],
-            env=environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == status, done.stderr
-        return done.stdout
-
-
-def with_payments(folder: Path) -> Project:
+def with_payments(folder: Path) -> OwnProject:
     """A new project, and what the page adds to it."""
-    write_project(folder, ROOT)
-    blocks = BLOCK.findall(PAGE.read_text())
+    project = own_project(folder)
+    blocks = blocks_of(PAGE)
     assert len(blocks) == 4
     for name, text in blocks:
-        file = folder / name
-        if file.exists():
-            before = "      - name: rejected_rows"
-            assert file.read_text().count(before) == 1
-            text = file.read_text().replace(before, text + before)
-        file.write_text(text)
-    return Project(folder)
+        if name.endswith("sources.yml"):
+            project.declare(text)
+        else:
+            (folder / name).write_text(text)
+    return project
 
 
 def random_payments(seed: int, customers: list[str], last: datetime = END) -> list[Row]:
@@ -164,7 +136,7 @@ def payments() -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, payments: list[Row]) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, payments: list[Row]) -> OwnProject:
     """The shop with payments, ingested in two steps and built after each."""
     project = with_payments(tmp_path_factory.mktemp("payments") / "project")
     raw, folder = random_world(3, customers=40), project.folder
@@ -173,64 +145,35 @@ def project(tmp_path_factory: pytest.TempPathFactory, payments: list[Row]) -> Pr
         [row for row in payments if (int(row["payment_id"][1:]) % 50 == 0) is later]
         for later in (False, True)
     ]
-    write(folder / "raw", halves[0])
+    write_rows(folder / "raw", "payments", halves[0], SCHEMA)
     project.churn("ingest", folder / "raw", "--max-rejected", 0)
     project.churn("build")
-    write(folder / "later", halves[1])
-    for table in ("customers", "orders"):
-        pq.write_table(
-            pq.read_table(folder / "raw" / f"{table}.parquet").slice(0, 0),
-            folder / "later" / f"{table}.parquet",
-        )
+    write_empty_tables(folder / "later", folder / "raw")
+    write_rows(folder / "later", "payments", halves[1], SCHEMA)
     project.churn("ingest", folder / "later", "--append", "--max-rejected", 0)
     return project
 
 
-def write(folder: Path, rows: list[Row]) -> None:
-    folder.mkdir(exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / "payments.parquet")
-
-
-def answered(project: Project, pairs: list[tuple[str, datetime]]) -> list[dict[str, Any]]:
-    """What the product answers for entity rows."""
-    rows = pa.table(
-        {"customer_id": [name for name, _ in pairs], "event_timestamp": pa.array([at for _, at in pairs])}
-    )
-    pq.write_table(rows, project.folder / "rows.parquet")
-    project.churn(
-        "features", "--rows", project.folder / "rows.parquet", "--out", project.folder / "answer.parquet"
-    )
-    return pq.read_table(project.folder / "answer.parquet").to_pylist()
-
-
-def test_features_equal_a_brute_force_at_their_edges(project: Project, payments: list[Row]) -> None:
+def test_features_equal_a_brute_force_at_their_edges(project: OwnProject, payments: list[Row]) -> None:
     assert json.loads(project.churn("build", "--json"))["kind"] == "incremental"
     pairs = edges(payments, 7, 1200)
-    found = answered(project, pairs)
+    rows = project.features(pairs)
     differing = [
-        (customer, at, name, found_row[name], value)
-        for (customer, at), found_row in zip(pairs, found, strict=True)
+        (customer, at, name, row[name], value)
+        for (customer, at), row in zip(pairs, rows, strict=True)
         for name, value in by_hand(payments, customer, at).items()
-        if float(found_row[name] or 0) != pytest.approx(value, abs=1e-6)
+        if float(row[name] or 0) != pytest.approx(value, abs=1e-6)
     ]
     assert differing == []
-    assert sum(row["failed_payments_30d"] or 0 for row in found) > 100
-    assert len({row["failed_share_90d"] for row in found}) > 10
+    assert sum(row["failed_payments_30d"] or 0 for row in rows) > 100
+    assert len({row["failed_share_90d"] for row in rows}) > 10
 
 
-def test_an_increment_equals_a_full_build(project: Project) -> None:
-    current = (project.folder / "var" / "builds" / "current").resolve()
-    table = "feat_customer_payments"
-    query = f"select * from read_parquet('{current}/features/{table}/*.parquet') order by all"
-    increment = duckdb.sql(query).fetchall()
-    project.churn("build", "--full-refresh")
-    fresh = (project.folder / "var" / "builds" / "current").resolve()
-    assert fresh != current
-    assert duckdb.sql(query.replace(str(current), str(fresh))).fetchall() == increment
-    assert len(increment) > 1000
+def test_an_increment_equals_a_full_build(project: OwnProject) -> None:
+    project.increment_equals_full_build("feat_customer_payments", at_least=1000)
 
 
-def test_a_receipt_names_the_payments(project: Project, payments: list[Row]) -> None:
+def test_a_receipt_names_the_payments(project: OwnProject, payments: list[Row]) -> None:
     at = datetime(2024, 1, 1)
     totals = {f"c{number:04d}": by_hand(payments, f"c{number:04d}", at)["paid_365d"] for number in range(40)}
     customer = max(totals, key=lambda name: totals[name])
@@ -241,7 +184,7 @@ def test_a_receipt_names_the_payments(project: Project, payments: list[Row]) -> 
     assert sum(float(row["amount"]) for row in receipt["rows"]) == pytest.approx(totals[customer])
 
 
-def test_the_audit_finds_nothing_until_a_feature_peeks(project: Project) -> None:
+def test_the_audit_finds_nothing_until_a_feature_peeks(project: OwnProject) -> None:
     """With a planted fault: payments count from when they were made, before anyone knew of them."""
     poison = ("audit", "--check", "poison", "--seconds", 60, "--json")
     audit = json.loads(project.churn(*poison))
@@ -278,7 +221,7 @@ def test_rejected_payments_say_why(tmp_path: Path) -> None:
         good | {"payment_id": "p4", "failed_at": day - timedelta(days=1)},
         good | {"payment_id": "p1", "customer_id": "c0002", "loaded_at": day + timedelta(days=1)},
     ]
-    write(tmp_path / "raw", rows)
+    write_rows(tmp_path / "raw", "payments", rows, SCHEMA)
     load = json.loads(project.churn("ingest", tmp_path / "raw", "--max-rejected", 0.9, "--json"))
     assert load["tables"]["payments"] == {"read": 5, "accepted": 1, "rejected": 4}
     assert {name: rows for name, rows in load["reasons"].items() if name.startswith("payments")} == {

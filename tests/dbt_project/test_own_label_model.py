@@ -4,7 +4,6 @@ Its rows are compared with a brute force over the raw rows.
 """
 
 import json
-import re
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,12 +26,12 @@ from ml.model.store import read_manifest
 from ml.score import score
 from ml.train import train
 from ml.warehouse import build
+from tests.dbt_project.own_project import blocks_of
 from tests.reference.raw import open_raw
 from tests.worlds import Built
 
 pytestmark = pytest.mark.subjects("dbt_project", "ml/features", "ml/train", "docs/own-labels.md")
 
-BLOCK = re.compile(r"^```(?:yaml|sql)\n(?:#|--) (dbt_project\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAME = "label_ticket_ahead"
 HORIZON = timedelta(days=30)
 FIRST_MONDAY = datetime(1970, 1, 5)
@@ -47,7 +46,7 @@ training_rows_max: 2000
 def with_label(folder: Path, *changes: tuple[str, str]) -> Path:
     """A copy of the dbt project with the label model of the page, changed where a test wants it wrong."""
     shutil.copytree(ROOT / "dbt_project", folder / "dbt_project")
-    blocks = BLOCK.findall((ROOT / "docs" / "own-labels.md").read_text())
+    blocks = blocks_of(ROOT / "docs" / "own-labels.md")
     assert len(blocks) == 2
     for name, text in blocks:
         for old, new in changes:
@@ -57,9 +56,9 @@ def with_label(folder: Path, *changes: tuple[str, str]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def asked(shop: Built, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built_with_label(shop: Built, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The shop, built with the label model of the page."""
-    folder = tmp_path_factory.mktemp("asked")
+    folder = tmp_path_factory.mktemp("label")
     (folder / "problem.yml").write_text(PROBLEM)
     ingest(str(shop.raw), home=folder / "home")
     build(home=folder / "home", project=with_label(folder), problem=folder / "problem.yml")
@@ -89,38 +88,42 @@ def expected(built: Built) -> set[tuple[str, datetime, int | None]]:
     return rows
 
 
-def test_its_rows_are_those_of_a_brute_force(asked: Built) -> None:
-    files = f"'{asked.build}/labels/{NAME}/*.parquet'"
+def test_its_rows_are_those_of_a_brute_force(built_with_label: Built) -> None:
+    files = f"'{built_with_label.build}/labels/{NAME}/*.parquet'"
     rows = duckdb.sql(f"select customer_id, event_timestamp, label from {files}").fetchall()
     assert len(rows) == len(set(rows)) > 5_000
-    assert set(rows) == expected(asked)
+    assert set(rows) == expected(built_with_label)
     assert {label for _, _, label in rows} == {0, 1, None}
 
 
-def test_from_the_data_set_to_scores(asked: Built, tmp_path: Path) -> None:
+def test_from_the_data_set_to_scores(built_with_label: Built, tmp_path: Path) -> None:
     """The known labels, the population of the last cut-off, and what the model says of itself."""
-    known = {(customer, cutoff): label for customer, cutoff, label in expected(asked) if label is not None}
-    dataset(tmp_path / "rows.parquet", home=asked.home)
+    known = {
+        (customer, cutoff): label
+        for customer, cutoff, label in expected(built_with_label)
+        if label is not None
+    }
+    dataset(tmp_path / "rows.parquet", home=built_with_label.home)
     rows = pq.read_table(tmp_path / "rows.parquet", columns=["customer_id", "event_timestamp", "churned"])
     assert all(
         known[row["customer_id"], row["event_timestamp"]] == row["churned"] for row in rows.to_pylist()
     )
-    result = train(home=asked.home)
-    manifest = read_manifest(Home.at(asked.home).current_model())
+    result = train(home=built_with_label.home)
+    manifest = read_manifest(Home.at(built_with_label.home).current_model())
     assert manifest["labels"]["file"] == NAME
     assert manifest["labels"]["rows"] == len(known)
     assert manifest["problem"]["label"] == NAME
     assert result["champion"] != "prior"
-    last = max(cutoff for _, cutoff, _ in expected(asked))
-    scored = score(home=asked.home)
+    last = max(cutoff for _, cutoff, _ in expected(built_with_label))
+    scored = score(home=built_with_label.home)
     assert set(scored.column("customer_id").to_pylist()) == {
-        customer for customer, cutoff, _ in expected(asked) if cutoff == last
+        customer for customer, cutoff, _ in expected(built_with_label) if cutoff == last
     }
 
 
-def test_the_audit_checks_what_is_not_of_churn_alone(asked: Built, tmp_path: Path) -> None:
+def test_the_audit_checks_what_is_not_of_churn_alone(built_with_label: Built, tmp_path: Path) -> None:
     project = with_label(tmp_path)
-    result = audit(home=asked.home, only=("labels", "stand-ins"), seconds=30, project=project)
+    result = audit(home=built_with_label.home, only=("labels", "stand-ins"), seconds=30, project=project)
     assert result["passed"]
     notes = " ".join(note for check in result["checks"] for note in check["notes"])
     assert "not checked: the recount, because only churn is recounted from raw orders" in notes
@@ -156,10 +159,10 @@ def test_a_build_without_the_model_is_named(shop: Built, tmp_path: Path) -> None
         eligible_at(shop.build, problem, datetime(2024, 12, 1))
 
 
-def test_a_shorter_horizon_in_the_problem_is_refused(asked: Built, tmp_path: Path) -> None:
+def test_a_shorter_horizon_in_the_problem_is_refused(built_with_label: Built, tmp_path: Path) -> None:
     (tmp_path / "problem.yml").write_text(PROBLEM + "horizon_days: 14\n")
     with pytest.raises(UsageError, match="labels known 30 days after the cut-off, but horizon_days and"):
-        labels_of_build(asked.build, read_problem(tmp_path / "problem.yml"))
+        labels_of_build(built_with_label.build, read_problem(tmp_path / "problem.yml"))
 
 
 @pytest.mark.parametrize("name", ["churn", "label_../x", "7"])
