@@ -18,9 +18,10 @@
     the earliest ("min") or latest ("max") value of an instant among the facts known so far and present: facts has the
     columns present_until and epoch (see epochs.sql), and withdrawals what is left at each withdrawal
 #}
-{% macro extreme(column, facts, kind, value, starts, withdrawals) %}
+{% macro extreme(column, facts, kind, value, starts, withdrawals, looked_up=none) %}
     {{ return({"column": column, "facts": facts, "amount": value, "starts": starts, "ends": "present_until",
-               "always_ends": false, "type": "timestamp", "kind": kind, "epoch": "epoch", "withdrawals": withdrawals}) }}
+               "always_ends": false, "type": "timestamp", "kind": kind, "epoch": "epoch", "withdrawals": withdrawals,
+               "looked_up": looked_up}) }}
 {% endmacro %}
 
 {# what an extreme is from a withdrawal on, among the facts that are left #}
@@ -49,12 +50,12 @@
     {{ return(windowed_sum(column, facts, "1", since, until, days, starts, "bigint")) }}
 {% endmacro %}
 
-{% macro lifetime_sum(column, facts, amount, until) %}
-    {{ return([contribution(column, facts, amount, "known_at", until=until, type=money())]) }}
+{% macro lifetime_sum(column, facts, amount, until, starts="known_at") %}
+    {{ return([contribution(column, facts, amount, starts, until=until, type=money())]) }}
 {% endmacro %}
 
-{% macro lifetime_count(column, facts, until) %}
-    {{ return([contribution(column, facts, "1", "known_at", until=until)]) }}
+{% macro lifetime_count(column, facts, until, starts="known_at") %}
+    {{ return([contribution(column, facts, "1", starts, until=until)]) }}
 {% endmacro %}
 
 {% macro first_instant(column, facts, instant, withdrawals) %}
@@ -63,6 +64,14 @@
 
 {% macro last_instant(column, facts, instant, withdrawals) %}
     {{ return([extreme(column, facts, "max", instant, "known_at", withdrawals)]) }}
+{% endmacro %}
+
+{#
+    a column, of any type, of the last in order of the facts that are present (see last_rows.sql): facts has row_at beside
+    what an extreme needs
+#}
+{% macro last_value(column, facts, value, withdrawals) %}
+    {{ return([extreme(column, facts, "max", "row_at", "known_at", withdrawals, looked_up=value)]) }}
 {% endmacro %}
 
 {# nothing, from the customer's first known fact on: so that every customer has a row from then #}
@@ -79,7 +88,9 @@
 {% macro total_columns(contributions) %}
     {%- set columns = {} -%}
     {%- for part in contributions -%}
-        {%- do columns.setdefault(part.column, {"name": part.column, "type": part.type, "kind": part.kind}) -%}
+        {%- do columns.setdefault(part.column, {
+            "name": part.column, "type": part.type, "kind": part.kind, "facts": part.facts, "looked_up": part.looked_up,
+        }) -%}
     {%- endfor -%}
     {{ return(columns.values() | list) }}
 {% endmacro %}

@@ -1,6 +1,6 @@
 {#
-    The raw tables as sources.yml declares them: key, customer_key, occurred_at, recorded_at, later_instants, references,
-    and the columns. dbt knows them once it has read the project: while it does, they are none.
+    The raw tables as sources.yml declares them: key, customer_key, occurred_at, recorded_at, ends_at, later_instants,
+    references, and the columns. dbt knows them once it has read the project: while it does, they are none.
 #}
 
 {% macro declared_tables() %}
@@ -15,7 +15,9 @@
                 "customer_key": meta.get("customer_key"),
                 "occurred_at": meta.get("occurred_at"),
                 "recorded_at": meta.recorded_at,
-                "later": (meta.get("later_instants") or {}).keys() | list,
+                "later": later_instants(meta),
+                "ends_at": meta.get("ends_at"),
+                "end_known_at": earliest([meta.ends_at, meta.end_announced_at] if meta.get("end_announced_at") else [meta.get("ends_at")]),
                 "parent": (meta.get("references") or {}).values() | first,
                 "columns": columns_of(node),
                 "counts_from": counted_later(node),
@@ -23,6 +25,15 @@
         {%- endif -%}
     {%- endfor -%}
     {{ return(tables) }}
+{% endmacro %}
+
+{# what happens later to a row, the end of a state among it #}
+{% macro later_instants(meta) %}
+    {%- set names = (meta.get("later_instants") or {}).keys() | list -%}
+    {%- for name in [meta.get("end_announced_at"), meta.get("ends_at")] if name and name not in names -%}
+        {%- do names.append(name) -%}
+    {%- endfor -%}
+    {{ return(names) }}
 {% endmacro %}
 
 {% macro declared_table(name) %}

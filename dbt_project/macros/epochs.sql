@@ -38,15 +38,19 @@
     from {{ facts }} as facts
     left join (
         select
+            facts.customer_number,
             facts.{{ key }},
             facts.version_number,
             max(withdrawals.epoch) as epoch
         from {{ facts }} as facts
         inner join {{ withdrawals }} as withdrawals
             on facts.customer_number = withdrawals.customer_number and withdrawals.withdrawn_at <= facts.known_at
-        group by facts.{{ key }}, facts.version_number
+        group by facts.customer_number, facts.{{ key }}, facts.version_number
     ) as begun
-        on facts.{{ key }} = begun.{{ key }} and facts.version_number = begun.version_number
+        on
+            facts.customer_number = begun.customer_number
+            and facts.{{ key }} = begun.{{ key }}
+            and facts.version_number = begun.version_number
 {% endmacro %}
 
 {# type of a column among the deltas #}

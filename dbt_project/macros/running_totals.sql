@@ -161,14 +161,22 @@
     {{ return("cast(" ~ customer_number ~ " as hugeint) * 1237940039285380274899124224") }}
 {%- endmacro %}
 
-{# the running totals under the customers' own keys, columns in the order they were listed #}
+{# the running totals under the customers' own keys, columns in the order they were listed, last values looked up in their facts #}
 {% macro name_customers(totals, contributions) %}
+    {%- set columns = total_columns(contributions) -%}
+    {%- set row_of = {} -%}
+    {%- for column in columns if column.looked_up -%} {%- do row_of.setdefault(column.facts, column.name) -%} {%- endfor %}
     select
         customers.customer_id,
         {{ totals }}.changed_at as event_timestamp,
-        {%- for column in total_columns(contributions) %}
-        {{ totals }}.{{ column.name }}{{ "," if not loop.last }}
+        {%- for column in columns %}
+        {{ column.facts ~ "." ~ column.looked_up if column.looked_up else totals ~ "." ~ column.name }} as {{ column.name }}
+        {{- "," if not loop.last }}
         {%- endfor %}
     from {{ totals }}
     inner join customers on {{ totals }}.customer_number = customers.customer_number
+    {%- for facts, column in row_of.items() %}
+    left join {{ facts }}
+        on {{ totals }}.customer_number = {{ facts }}.customer_number and {{ totals }}.{{ column }} = {{ facts }}.row_at
+    {%- endfor %}
 {% endmacro %}

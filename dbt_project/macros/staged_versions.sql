@@ -11,6 +11,10 @@
     present_until    when it is withdrawn, whichever version holds then
 
     What happens later to a fact is null in a build that looks back from before it; so is a value that counts from then.
+    Of states, which hold from one instant to another, also
+
+    end_known_at     from when their end is known: from its announcement, else when it comes
+    active_until     until when this version says that the state holds
 #}
 {% macro staged_versions(name) %}
     {%- set raw_rows = source("raw", name) -%}
@@ -36,7 +40,7 @@ source as (
             {{ column }},
         {% endfor -%}
         {% for column in table.later -%}
-            {{ column if table.counts_from else if_known(column) }} as {{ column }},
+            {{ column if table.counts_from else later_instant(table, column) }} as {{ column }},
         {% endfor -%}
         {% for column, instants in table.counts_from.items() -%}
             coalesce({{ instants | join(", ") }}, {{ known }}) as {{ column }}_counts_from,
@@ -60,7 +64,7 @@ known_parts as (
             case when {{ column }} is not null then {{ if_known(column ~ "_counts_from") }} end as {{ column }}_counts_from,
         {% endfor -%}
         {% for column in table.later -%}
-            {{ if_known(column) }} as {{ column }},
+            {{ later_instant(table, column) }} as {{ column }},
         {% endfor -%}
         deleted_at,
         recorded_at,
@@ -85,8 +89,21 @@ select
     withdrawn_at,
     is_appearance,
     present_until
+    {%- if table.ends_at %},
+    case when {{ table.ends_at }} is not null then greatest(known_at, {{ table.end_known_at }}) end as end_known_at,
+    {{ earliest(["superseded_at", table.ends_at]) }} as active_until
+    {%- endif %}
 from versions_present
 {% endmacro %}
+
+{# an instant of what happens later to a row, or null where a build that looks back does not know of it; an end to come is known from its announcement #}
+{% macro later_instant(table, column) -%}
+    {%- if var("as_of") is not none and column == table.ends_at -%}
+        case when {{ is_known(table.end_known_at) }} then {{ column }} end
+    {%- else -%}
+        {{ if_known(column) }}
+    {%- endif -%}
+{%- endmacro %}
 
 {#
     The same for a table without a customer, which refers to one that has it (items of orders): parent is that table's

@@ -128,9 +128,10 @@ def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> s
     """The query for the rows of one table that count at ``until``; ``load`` names their customers."""
     instant = f"timestamp {literal(until)}"
     # The instant of a later event of the row counts from then on; before, it changes nothing.
-    later = {*table.instants} - {table.occurred, table.version}
     content = [
-        f"case when source.{name} <= {instant} then source.{name} end" if name in later else f"source.{name}"
+        f"case when source.{name} <= {instant} then source.{name} end"
+        if name in table.ends
+        else f"source.{name}"
         for name in table.names
     ]
     fields = {

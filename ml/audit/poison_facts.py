@@ -160,19 +160,21 @@ def new_columns(table: Table, kind: str) -> Iterator[str]:
         name = column.name
         if parent and name in (parent.key[0], *table.key):
             yield f"{child_key(name, kinds[name], parent.key[0], kind)} as {name}"
-        elif name in table.key:
-            yield f"'poison {kind} ' || customer_id as {name}"
         elif name == table.customer:
             yield name
+        elif name in table.key and name != table.occurred:
+            yield f"'poison {kind} ' || customer_id as {name}"
         elif column.kind is not Kind.INSTANT:
             yield f"{absurd(column)} as {name}"
-    if kind == "late":
+    # A day is over, and the row known, after the instant it begins at.
+    recorded = kind == "late" or table.period
+    if recorded:
         yield f"recorded_at as {table.version}"
     if parent:
         return
     happened = "recorded_at" if kind == "new" else "until - back"
-    yield f"{happened} as {table.occurred}"
-    if kind == "new":
+    yield f"{f'date_trunc({literal(table.period)}, {happened})' if table.period else happened} as {table.occurred}"
+    if not recorded:
         yield f"case when draw % 2 = 0 then recorded_at end as {table.version}"
     for number, (later, reference) in enumerate(table.ordered):
         if reference == table.occurred:

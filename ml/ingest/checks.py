@@ -13,7 +13,7 @@ import duckdb
 
 from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Batch, relation_of, source_errors
-from ml.ingest.casts import cast_sql, not_missing
+from ml.ingest.casts import cast_sql, from_utc, not_missing
 from ml.ingest.contract import DELETED, Column, Kind, Table
 from ml.ingest.markers import MARKERS, markers_sql
 from ml.ingest.physical import display_text, is_text, text_of
@@ -145,11 +145,17 @@ def unknown_reference(table: Table, rules: Rules) -> str:
 
 
 def faults_of_time(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[str, str]]:
-    """Instants after that of the ingest, except announced ends, and instants in the wrong order."""
+    """Clocks after the instant of the ingest, instants in the wrong order, measurements that are of no whole day."""
     names = [column.name for column in columns]
     for column in columns:
-        if column.kind in (Kind.INSTANT, Kind.DATE) and column.name not in table.ends:
+        if column.kind is Kind.DATE or column.name in table.clocks:
             yield f"{column.name} > timestamp '{rules.now}'", f"{column.name} is later than this ingest"
     for later, earlier in table.ordered:
         if later in names:
             yield f"{later} < {earlier}", f"{later} is before {earlier}"
+    if table.period:
+        local = from_utc(str(table.occurred), rules.zone)
+        yield (
+            f"{local} != date_trunc('{table.period}', {local})",
+            f"{table.occurred} is not the start of a day",
+        )

@@ -111,6 +111,12 @@ class Table:
         Columns no version may change.
     ordered : tuple of (str, str)
         Pairs of instants: what happens later to a row, and what it may not come before.
+    ends_at : str, optional
+        Of a state, which holds from ``occurred`` on: the instant at which it ends.
+    end_announced_at : str, optional
+        The instant from which an end to come is known; without it, an end is known when it comes.
+    period : str, optional
+        ``day`` for measurements of a day: a row without ``version`` is known at the end of its day.
     reference : Reference, optional
     required : bool
         Whether a source without the table is an error.
@@ -124,6 +130,9 @@ class Table:
     occurred: str | None = None
     fixed: tuple[str, ...] = ()
     ordered: tuple[tuple[str, str], ...] = ()
+    ends_at: str | None = None
+    end_announced_at: str | None = None
+    period: str | None = None
     reference: Reference | None = None
     required: bool = False
 
@@ -139,6 +148,11 @@ class Table:
     @property
     def instants(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.kind is Kind.INSTANT)
+
+    @property
+    def clocks(self) -> tuple[str, ...]:
+        """The instants at which a row occurred and was recorded."""
+        return tuple(filter(None, (self.occurred, self.version)))
 
     @property
     def personal(self) -> frozenset[str]:

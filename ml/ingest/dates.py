@@ -35,15 +35,15 @@ def has_only_dates(connection: duckdb.DuckDBPyConnection, relation: str, table: 
 
 
 def known_at_day_end(table: Table, zone: str) -> str:
-    """SQL for ``loaded_at``: the delivered one, else the last microsecond of the occurred day, in UTC."""
+    """SQL for the recorded instant: the delivered one, else the last microsecond of the occurred day, in UTC."""
     occurred = str(table.occurred)
     day_end = f"date_trunc('day', {from_utc(occurred, zone)}) + {DAY_END}"
-    return f"coalesce({RECORDED}, {to_utc(f'({day_end})', zone)})"
+    return f"coalesce({table.version}, {to_utc(f'({day_end})', zone)})"
 
 
 def note_on_dates(connection: duckdb.DuckDBPyConnection, table: Table, file: Path, zone: str) -> str | None:
     """A hint if a table seems to have dates only, and no row says when it was known."""
-    if not may_be_dates(table) or not file.exists():
+    if table.period or not may_be_dates(table) or not file.exists():
         return None
     rows = connection.execute(f"select count(*) from {parquet([file])}").fetchall()[0][0]
     if rows < ROWS_MIN or not has_only_dates(connection, parquet([file]), table, zone):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from annotated_types import MinLen
@@ -36,6 +36,7 @@ Names = Annotated[tuple[str, ...], MinLen(1), Says("a list of one or more column
 Pairs = Annotated[dict[str, str], Says("a mapping of columns")]
 Range = Annotated[tuple[float, float], Says("a list of the smallest and the largest number")]
 Flag = Annotated[bool, Says("true or false")]
+Period = Annotated[Literal["day"], Says("day: each row measures one day, named by its first instant")]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class TableMeta:
     recorded_at: Name
     customer_key: Name | None = None
     occurred_at: Name | None = None
+    ends_at: Name | None = None
+    end_announced_at: Name | None = None
+    period: Period | None = None
     later_instants: Pairs = None  # type: ignore[assignment]
     references: Pairs = None  # type: ignore[assignment]
     fixed: Names = ()
@@ -187,7 +191,10 @@ class Declaration:
                     ]
                 )
             ),
-            ordered=tuple((table_meta.later_instants or {}).items()),
+            ordered=later_instants(table_meta),
+            ends_at=table_meta.ends_at,
+            end_announced_at=table_meta.end_announced_at,
+            period=table_meta.period,
             reference=Reference(*references[0]) if references else None,
             required=not table_meta.optional,
         )
@@ -217,9 +224,12 @@ class Declaration:
         """Check that every column in ``meta`` is declared, and that its instants are instants."""
         kinds = {column.name: column.kind for column in columns}
         pairs = (table_meta.later_instants or {}).items()
+        self.check_shape(table_meta, meta)
         instants = [
             table_meta.recorded_at,
             table_meta.occurred_at,
+            table_meta.ends_at,
+            table_meta.end_announced_at,
             *(name for pair in pairs for name in pair),
         ]
         others = [*table_meta.key, table_meta.customer_key, *table_meta.fixed, *(table_meta.references or {})]
@@ -238,6 +248,27 @@ class Declaration:
                     f"{name_of(self.node)}.{name} is no instant",
                     remedy,
                 )
+
+    def check_shape(self, table_meta: TableMeta, meta: yaml.Node) -> None:
+        """Check that a state says when it begins and ends, and a measurement which day it is of."""
+        name = name_of(self.node)
+        for key, needed in (
+            ("end_announced_at", "ends_at"),
+            ("ends_at", "occurred_at"),
+            ("ends_at", "customer_key"),
+            ("period", "occurred_at"),
+        ):
+            if getattr(table_meta, key) and not getattr(table_meta, needed):
+                raise problem_error(
+                    self.file, line_of(meta, key), f"{name} declares {key} and no {needed}", f"add {needed}"
+                )
+        if table_meta.ends_at and table_meta.period:
+            raise problem_error(
+                self.file,
+                line_of(meta, "period"),
+                f"{name} declares ends_at and period",
+                "a table holds states, from occurred_at to ends_at, or measurements of a period: keep one",
+            )
 
     def check_reference(self, table: Table, by_name: dict[str, Table]) -> None:
         """Check that the referenced table is declared, has that key, and leads to a customer."""
@@ -268,6 +299,14 @@ class Declaration:
                 f"neither {table.name} nor {other.name} names the customer",
                 "declare the customer_key of one of them",
             )
+
+
+def later_instants(table_meta: TableMeta) -> tuple[tuple[str, str], ...]:
+    """What happens later to a row, each with what it follows; the end of a state follows its beginning."""
+    pairs = dict(table_meta.later_instants or {})
+    for name in filter(None, (table_meta.end_announced_at, table_meta.ends_at)):
+        pairs.setdefault(name, str(table_meta.occurred_at))
+    return tuple(pairs.items())
 
 
 def line_of(node: yaml.Node, text: str) -> yaml.Node:

@@ -265,16 +265,15 @@ def newest_instant(load: Load) -> datetime | None:
     clocks: list[datetime | None] = []
     for table in raw_tables():
         ends = [name for name in table.instants if name in table.ends]
-        others = [name for name in table.instants if name not in table.ends]
         file = load.folder / table.name / f"{load.name}.parquet"
-        if others and file.exists():
-            clocks += newest_of(load, others, parquet([file]))
+        if file.exists():
+            clocks += newest_of(load, table.clocks, parquet([file]))
         if ends:
             clocks += newest_of(load, ends, rows_of(table, load.folder / table.name))
     return max((clock for clock in clocks if clock), default=None)
 
 
-def newest_of(load: Load, names: list[str], relation: str) -> Sequence[datetime | None]:
+def newest_of(load: Load, names: Sequence[str], relation: str) -> Sequence[datetime | None]:
     """The largest instant of some columns up to now."""
     newest = ", ".join(f"max({name}) filter ({name} <= $now)" for name in names)
     return load.connection.execute(f"select {newest} from {relation}", {"now": load.rules.now}).fetchall()[0]

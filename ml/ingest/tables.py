@@ -17,7 +17,7 @@ from ml.ingest.batch import Batch, rows_of
 from ml.ingest.change_log import with_deletions
 from ml.ingest.checks import FAULT, check_part, create_read_table
 from ml.ingest.contract import Table
-from ml.ingest.dates import RECORDED, has_only_dates, known_at_day_end, may_be_dates
+from ml.ingest.dates import has_only_dates, known_at_day_end, may_be_dates
 from ml.ingest.declaration import raw_tables
 from ml.ingest.deletions import complete_deletions
 from ml.ingest.duplicates import find_conflicts
@@ -176,8 +176,11 @@ def write_accepted(
     """
     columns = [*table.names, "_file", "_row", *map(quoted, extras)]
     read_table, zone = f"read_{table.name}", load.rules.zone
-    if load.dates_known and may_be_dates(table) and has_only_dates(load.connection, read_table, table, zone):
-        columns[columns.index(RECORDED)] = f"{known_at_day_end(table, zone)} as {RECORDED}"
+    of_days = (
+        load.dates_known and may_be_dates(table) and has_only_dates(load.connection, read_table, table, zone)
+    )
+    if table.period or of_days:
+        columns[columns.index(table.version)] = f"{known_at_day_end(table, zone)} as {table.version}"
     fields = {
         "columns": ", ".join(columns),
         "name": table.name,

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from ml.ingest.contract import Table
-from ml.ingest.declaration import parent_of, raw_table
+from ml.ingest.declaration import parent_of, raw_table, raw_tables
 from ml.receipt.customer_tables import CustomerTables, Row
 from ml.receipt.edges import DELETED, LEFT, REPLACED, WITHDRAWN
 from ml.receipt.lines import Line, by_time
@@ -18,10 +18,14 @@ from ml.receipt.models import WORD, Contribution, Model
 from ml.receipt.raw_rows import Version, read_versions, table_of
 
 # Names with blanks, which no column of a model has.
-AMOUNT, STARTS, ENDS = "amount of the fact", "start of the fact", "end of the fact"
+AMOUNT, VALUE = "amount of the fact", "value of the fact"
+STARTS, ENDS = "start of the fact", "end of the fact"
+# What a derived fact has beside what tells it from others.
+OF_FACTS = {AMOUNT, VALUE, STARTS, ENDS, "customer_number", "known_at", "present_until"}
 COLUMNS = f"""
 *,
 cast({{amount}} as {{type}}) as "{AMOUNT}",
+{{value}} as "{VALUE}",
 cast({{starts}} as timestamp) as "{STARTS}",
 cast({{ends}} as timestamp) as "{ENDS}"
 """
@@ -62,22 +66,27 @@ class Facts:
         tables: set[Table] = set()
         for part in parts:
             columns = COLUMNS.format(
-                amount=part.amount, type=part.type, starts=part.starts, ends=part.ends or "null"
+                amount=part.amount,
+                type=part.type,
+                value=part.looked_up or "null",
+                starts=part.starts,
+                ends=part.ends or "null",
             )
             columns_of_facts, rows = self.tables.facts(model, part.facts, columns)
             table = table_of(columns_of_facts)
             tables |= {table} if table else set()
-            lines += [self.line(part, row, table) for row in rows]
+            lines += [self.line(model, part, row, table) for row in rows]
         names = {line.name for line in lines}
         others = [version.line() for table in tables for version in self.versions(table).values()]
         others = [line for line in others if line.name not in names]
         # DuckDB returns rows in any order; sorted, a receipt with ties is the same every time.
         return sorted(lines, key=by_time), sorted(others, key=by_time)
 
-    def line(self, part: Contribution, row: Row, table: Table | None) -> Line:
+    def line(self, model: Model, part: Contribution, row: Row, table: Table | None) -> Line:
         """One fact."""
         if table is None:
-            return with_interval(self.first_item(part, row), part, row)
+            line = self.first_item(row) if "category" in row else self.derived_line(model, part, row)
+            return with_interval(line, part, row)
         version = self.versions(table)[*(row[name] for name in table.key), row["version_number"]]
         if (parent := parent_of(table)) and table.reference:
             number = row[f"{table.reference.subject}_version_number"]
@@ -93,10 +102,25 @@ class Facts:
             return replace(line, below=tuple(item.line() for item in items if not item.staged["has_clock"]))
         return line
 
-    def first_item(self, part: Contribution, row: Row) -> Line:
+    def derived_line(self, model: Model, part: Contribution, row: Row) -> Line:
+        """A fact that several raw rows make, such as a day with use, over the versions of those rows."""
+        names = {parent.name for parent in self.tables.models.behind(model, part.facts)}
+        own = {name: value for name, value in row.items() if name not in OF_FACTS}
+        below = [
+            version.line()
+            for table in raw_tables()
+            if f"stg_{table.name}" in names and own and {*own} <= {*table.names}
+            for version in self.versions(table).values()
+            if all(version.staged[name] == value for name, value in own.items())
+        ]
+        words = [
+            part.facts.replace("_", " "),
+            *(f"{value:%Y-%m-%d}" for value in own.values() if isinstance(value, datetime)),
+        ]
+        return Line(part.facts, own, label=" ".join(words), known_at=row.get("known_at"), below=tuple(below))
+
+    def first_item(self, row: Row) -> Line:
         """The item that made a category known, over the order that brought it."""
-        if "category" not in row:
-            return Line(part.facts, {}, label=part.facts.replace("_", " "))
         item, order = next(
             (item.line(), order.line())
             for (order_id, _), order in self.versions(raw_table("orders")).items()
@@ -115,7 +139,7 @@ def with_interval(line: Line, part: Contribution, row: Row, version: Version | N
     edge, end = end_of(line, part, row, version) if ends else ("", "")
     return replace(
         line,
-        amount=row[AMOUNT],
+        amount=(row[AMOUNT], row[VALUE]) if part.looked_up else row[AMOUNT],
         starts_at=starts,
         ends_at=ends,
         start="known" if starts == line.known_at else line.event_at(starts) or "counted",
@@ -129,9 +153,12 @@ def end_of(line: Line, part: Contribution, row: Row, version: Version | None) ->
     staged = version.staged if version else {}
     ends, (anchor, days) = row[ENDS], part.window or ("", 0)
     if anchor in row and row[anchor] and row[anchor] + timedelta(days=days) == ends:
-        return LEFT, f"{days} days since {line.event_at(row[anchor]) or anchor.removesuffix('_at')}"
-    if ends in (staged.get("withdrawn_at"), row.get("present_until")):
+        since = anchor if anchor in line.occurred else line.event_at(row[anchor]) or anchor
+        return LEFT, f"{days} days since {since.removesuffix('_at').removesuffix('_on')}"
+    if ends == staged.get("withdrawn_at"):
         return WITHDRAWN, DELETED
     if ends == staged.get("superseded_at"):
         return REPLACED, f"replaced by version {(line.version or 0) + 1}"
-    return WITHDRAWN, line.event_at(ends) or "withdrawn"
+    if event := line.event_at(ends):
+        return WITHDRAWN, event
+    return WITHDRAWN, DELETED if ends == row.get("present_until") else "withdrawn"

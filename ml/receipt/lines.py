@@ -74,7 +74,8 @@ class Line:
         kinds = {"support_tickets": "ticket", "order_items": "item"}
         kind = kinds.get(self.table, self.table.removesuffix("s"))
         version = f" version {self.version}" if (self.version or 1) > 1 else ""
-        return f"{kind} {' line '.join(map(str, self.key.values()))}{version}"
+        between = " line " if self.table == "order_items" else " "
+        return f"{kind} {between.join(map(str, self.key.values()))}{version}"
 
     @property
     def name(self) -> tuple[Any, ...]:

@@ -23,7 +23,10 @@ WINDOW = re.compile(r"(\w+) \+ interval '(\d+)' day")
 
 @dataclass(frozen=True)
 class Contribution:
-    """What each fact adds to one feature, and from when until when; texts are SQL over the fact's columns."""
+    """What each fact adds to one feature, and from when until when; texts are SQL over the fact's columns.
+
+    Where ``looked_up`` names a column, the feature is that column of the fact with the largest amount.
+    """
 
     column: str
     facts: str
@@ -32,6 +35,7 @@ class Contribution:
     ends: str | None
     type: str
     kind: str
+    looked_up: str | None = None
 
     @property
     def window(self) -> tuple[str, int] | None:
@@ -135,7 +139,7 @@ def model_of(node: dict[str, Any]) -> Model:
     if match:
         parts = [json.loads(line) for line in match["listed"].splitlines() if line.strip()]
         names = Contribution.__dataclass_fields__
-        contributions = tuple(Contribution(*(part[name] for name in names)) for part in parts)
+        contributions = tuple(Contribution(**{name: part.get(name) for name in names}) for part in parts)
     definitions = sql[: match.start()] if match else sql
     parents = tuple(node["depends_on"]["nodes"])
     return Model(node["name"], node["relation_name"], sql, parents, definitions, contributions)

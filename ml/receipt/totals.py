@@ -1,6 +1,7 @@
 """What the raw rows come to for a feature that is a total or an extreme of facts, then and over time."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +26,8 @@ def find_total(facts: Facts, model: Model, parts: list[Contribution], as_of: dat
     start = facts.tables.zero(parts[0].type) if kind == "total" else None
     combine = COMBINE[kind]
     lines, others = facts.behind(model, parts)
-    since, until = changes_around(steps_of(lines, first_known, start, combine), as_of)
+    steps = steps_of(lines, first_known, start, combine)
+    since, until = changes_around(looked_up(steps) if parts[0].looked_up else steps, as_of)
     counted = [line for line in lines if line.counts_at(as_of)]
     exists = first_known is not None and first_known <= as_of
     amounts = [line.amount for line in counted if line.amount is not None]
@@ -34,7 +36,26 @@ def find_total(facts: Facts, model: Model, parts: list[Contribution], as_of: dat
     if kind != "total":
         outside = nearest_extremes(counted, value, KINDS[kind]) + outside
         counted = [line for line in counted if line.amount == value]
+    if parts[0].looked_up:
+        counted = [replace(line, amount=line.amount[1]) for line in counted]
+        outside = [
+            replace(entry, line=replace(entry.line, amount=entry.line.amount[1]))
+            if entry.line.amount
+            else entry
+            for entry in outside
+        ]
+        value = value and value[1]
     return Findings(KINDS[kind], value, tuple(counted), tuple(outside), since, until)
+
+
+def looked_up(steps: list[Step]) -> list[Step]:
+    """The steps at which the value that is looked up changes, of those at which its row does."""
+    changes: list[Step] = []
+    for change, row in steps:
+        value = row and row[1]
+        if not changes or changes[-1][1] != value:
+            changes.append((change, value))
+    return changes
 
 
 def sum_of(value: Any, amounts: list[Any]) -> Any:
