@@ -7,7 +7,8 @@ CUSTOMERS ?= 5000
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
-export CHURN_HOME ?= $(CURDIR)/var
+# a demo with a project of its own keeps it in a home of its own
+export CHURN_HOME ?= $(CURDIR)/var$(if $(filter subscriptions,$(DEMO)),-subscriptions)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all check lint types sql imports docs docs-site bench chaos clean
@@ -24,8 +25,8 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-demo: $(READY) ## From raw tables to scores and pages (DEMO=complete-journey or shop, CUSTOMERS=5000 for the shop).
-	$(BIN)/churn ingest --demo $(DEMO) $(if $(filter shop,$(DEMO)),--customers $(CUSTOMERS))
+demo: $(READY) ## From raw tables to scores and pages (DEMO=complete-journey, shop or subscriptions; CUSTOMERS=5000 of a simulation).
+	$(BIN)/churn ingest --demo $(DEMO) $(if $(filter-out complete-journey,$(DEMO)),--customers $(CUSTOMERS))
 	$(BIN)/churn build
 	$(BIN)/churn train
 	$(BIN)/churn evaluate

@@ -173,7 +173,9 @@ def new_columns(table: Table, kind: str) -> Iterator[str]:
     if parent:
         return
     happened = "recorded_at" if kind == "new" else "until - back"
-    yield f"{f'date_trunc({literal(table.period)}, {happened})' if table.period else happened} as {table.occurred}"
+    if table.period:
+        happened = f"date_trunc({literal(table.period)}, {happened})"
+    yield f"{happened} as {table.occurred}"
     if not recorded:
         yield f"case when draw % 2 = 0 then recorded_at end as {table.version}"
     for number, (later, reference) in enumerate(table.ordered):

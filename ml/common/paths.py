@@ -36,14 +36,24 @@ def is_project(folder: Path) -> bool:
     return all((folder / name).is_file() for name in PROJECT_FILES)
 
 
-ROOT = project_root()
-SETTINGS = ROOT / "feature_repo" / "feature_store.yaml"
+def project_of_home(home: Path) -> Path | None:
+    """The project that a home holds for itself, where it does: that of a demo with raw tables of its own."""
+    folder = home.expanduser().resolve() / HOME_PROJECT
+    return folder if is_project(folder) else None
+
+
+HOME_PROJECT = "project"
+BASE = project_root()
 
 
 def churn_home() -> Path:
     """The folder that holds all state."""
-    base = Path.cwd() if ROOT == PACKAGED else ROOT
+    base = Path.cwd() if BASE == PACKAGED else BASE
     return Path(os.environ.get("CHURN_HOME") or base / "var").expanduser().resolve()
+
+
+ROOT = (None if os.environ.get("CHURN_PROJECT") else project_of_home(churn_home())) or BASE
+SETTINGS = ROOT / "feature_repo" / "feature_store.yaml"
 
 
 def published_build(home: Path | None = None) -> Path:

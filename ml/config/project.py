@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ml.common.errors import UsageError
 from ml.common.paths import CODE, shipped_project
 
@@ -21,6 +23,11 @@ ORDERS = re.compile(r"      - name: orders\n.*?references: \{customer_id: custom
 def demos_with_projects() -> list[str]:
     """The demos whose raw tables the shipped project does not declare."""
     return sorted(path.name for path in DEMO_PROJECTS.iterdir() if path.is_dir())
+
+
+def tables_of_demo(demo: str) -> list[str]:
+    """The raw tables that such a demo declares."""
+    return [table["name"] for table in yaml.safe_load((DEMO_PROJECTS / demo / DECLARATIONS).read_text())]
 
 
 def write_project(folder: Path, source: Path | None = None, demo: str | None = None) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def unknown_reference(table: Table, rules: Rules) -> str:
 
 
 def faults_of_time(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[str, str]]:
-    """Clocks after the instant of the ingest, instants in the wrong order, measurements that are of no whole day."""
+    """Clocks after the instant of the ingest, instants in the wrong order, measurements of no whole day."""
     names = [column.name for column in columns]
     for column in columns:
         if column.kind is Kind.DATE or column.name in table.clocks:

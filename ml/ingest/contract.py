@@ -163,7 +163,9 @@ class Table:
     def event_instants(self) -> tuple[str, ...]:
         """SQL of the instant of every event; a value with ``counts_from`` has the first of these."""
         values = {column.counts_from[0]: column for column in self.columns if column.counts_from}
-        return tuple(
+        # A change of a state, of its price for one, happens when its version is known.
+        changes = (self.known_at,) if self.ends_at else ()
+        return changes + tuple(
             f"case when {values[name].name} is not null "
             f"then coalesce({', '.join(values[name].counts_from)}, {self.known_at}) end"
             if name in values

@@ -64,7 +64,7 @@ KEYS = {
 
 
 def random_subscriptions(seed: int, customers: list[str], number: int = 110) -> World:
-    """Rows that come late, are corrected, deleted, brought back and repeated; ends that are announced or not."""
+    """Rows that come late, are corrected, deleted, brought back, repeated; ends that are announced or not."""
     random = Random(seed)
     world: World = {"subscriptions": [], "payments": [], "usage": []}
     for index in range(number):
