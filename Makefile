@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$name && break; done)
 DEMO ?= complete-journey
-CUSTOMERS ?= 5000
+CUSTOMERS ?= $(if $(filter subscriptions,$(DEMO)),2000,5000)
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

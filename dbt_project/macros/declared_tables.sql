@@ -82,7 +82,10 @@
 {% macro or_other_known_instants() %}
     {%- for table in other_declared_facts() if table.customer_key %}
         {%- set later = [] -%}
-        {%- for instant in table.later -%} {%- do later.append(if_come(earliest([instant, "superseded_at"]))) -%} {%- endfor %}
+        {%- for instant in table.later -%}
+            {%- set known = table.end_known_at if instant == table.ends_at else instant -%}
+            {%- do later.append(if_come(earliest([known, "superseded_at"]))) -%}
+        {%- endfor %}
     union all
     select greatest({{ (["known_at"] + later + [if_come("withdrawn_at")]) | join(", ") }})
     from ({{ versions_of(table, table.rows) }}) as {{ table.name }}

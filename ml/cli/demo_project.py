@@ -12,7 +12,7 @@ from ml.ingest.declaration import raw_tables
 
 
 def enter_project(demo: str, home: Home, progress: Progress) -> None:
-    """Start the command anew with the demo's project, written to the home, unless this one declares its tables.
+    """Restart the command in the demo's project, written to the home, unless this one declares its tables.
 
     Raises
     ------
@@ -22,8 +22,8 @@ def enter_project(demo: str, home: Home, progress: Progress) -> None:
     if demo not in demos_with_projects():
         if project_of_home(home.root):
             raise UsageError(
-                f"{home.root} works with the project in {home.root / HOME_PROJECT}, which is not that of {demo}: "
-                "give another --home"
+                f"{home.root} works with the project in {home.root / HOME_PROJECT}, which is not that of "
+                f"{demo}: give another --home"
             )
         return
     if {*tables_of_demo(demo)} <= {table.name for table in raw_tables()}:

@@ -2,9 +2,10 @@
 
 An account has a mood that nobody sees: content, cooling or unhappy. Each day it shows in how much the account
 is used and in the tickets it opens; then the account may announce that its subscription ends with the paid
-period, and then the mood may change. A new price makes some unhappy. Payments fail whatever the mood; one that
-is not made up for ends the subscription two weeks after it was due, without announcement. So given the mood at
-an instant, what comes does not depend on the past, and ``subscription_truth`` works out exactly what is likely.
+period, and then the mood may change. A new price makes some unhappy. Payments fail whatever the mood; one
+that is not made up for ends the subscription two weeks after it was due, without announcement. So given the
+mood at an instant, what comes does not depend on the past, and ``subscription_truth`` works out exactly what
+is likely.
 
 Days count from START. What happens within a day happens in this order: renewal, price, payment; use and
 tickets; announcement; change of mood. Next: ``subscription_truth``, ``subscriptions``.

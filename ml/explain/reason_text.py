@@ -22,6 +22,19 @@ NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A value in a sentence: as values are written, or as the sentence says, such as ``{share:.0%}``."""
+
+    value: Any
+
+    def __format__(self, spec: str) -> str:
+        text = format_value(self.value)
+        return (
+            text if not spec or text == NOT_KNOWN or isinstance(self.value, str) else format(self.value, spec)
+        )
+
+
+@dataclass(frozen=True)
 class Wording:
     """The wording of one input: its description, or a sentence of its own with values in braces."""
 
@@ -36,7 +49,7 @@ class Wording:
         value = format_value(row[name], kind)
         text = f"{self.description}: {value}, typically {format_value(self.input.typical, kind)}"
         if self.sentence and value != NOT_KNOWN:
-            text = self.sentence.format_map({key: format_value(other) for key, other in row.items()})
+            text = self.sentence.format_map({key: Shown(other) for key, other in row.items()})
         return f"{text} ({name} = {value})"
 
 

@@ -33,6 +33,8 @@ class Column:
         NaN where null; a flag is 0 or 1, an instant its age in days when asked. Empty for a text.
     texts : array of shape (rows,)
         Empty unless a text.
+    is_planned : bool
+        An instant that is known before it comes.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Column:
     description: str
     numbers: Floats
     texts: NDArray[np.object_]
+    is_planned: bool = False
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -67,6 +70,7 @@ def columns_of(table: pa.Table, catalog: Catalog) -> Iterator[Column]:
     descriptions = {feature.name: feature.description for feature in catalog.features}
     subjects = {feature.name: view.subject for view in catalog.views for feature in view.features}
     subjects |= dict.fromkeys(catalog.formulas, COMPUTED)
+    planned = {feature.name for feature in catalog.stored if feature.is_planned}
     empty = np.empty(0)
     for name in table.column_names:
         if name in KEYS:
@@ -86,6 +90,7 @@ def columns_of(table: pa.Table, catalog: Catalog) -> Iterator[Column]:
             description=descriptions.get(name, ""),
             numbers=numbers,
             texts=texts,
+            is_planned=name in planned,
         )
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.common.instants import parse_instant
-from ml.config.problem import Problem
+from ml.config.problem import CHURN, Problem
 from ml.explore.rows import Rows
 from ml.features.labels import parquet
 
@@ -64,7 +64,7 @@ class Orders:
 
 
 def find_definitions(rows: Rows) -> dict[str, Any] | None:
-    """Results of several definitions of churn on the orders of a build; None where it has no order instants.
+    """Results of several definitions of churn by orders; None for another label, or without order instants.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def find_definitions(rows: Rows) -> dict[str, Any] | None:
         cutoffs, customers, churn_rate, is_present, is_proposed), ``sentence`` (None where the present one
         is usable).
     """
-    orders = read_orders(rows)
+    orders = read_orders(rows) if rows.problem.label == CHURN else None
     return None if orders is None or not len(orders.gaps) else propose(orders, rows.problem)
 
 

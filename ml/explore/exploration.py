@@ -71,8 +71,8 @@ def explore(
         bar.step("looking at features", 20)
         undated = list(undated_features(build, rows.catalog))
         result = row_facts(rows) | look_at(rows.table, rows.catalog, problem.seed, bar, undated)
-        result["population"] = population(build, rows.split)
-        result["base_rates"] = base_rates(build, rows.split)
+        result["population"] = population(build, rows.split, problem)
+        result["base_rates"] = base_rates(build, rows.split, problem)
         result["definitions"] = find_definitions(rows)
         if unfit := of_definitions(result["definitions"]):
             result["findings"] = by_severity([*result["findings"], unfit])

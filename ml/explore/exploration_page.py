@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ml.common.counting import counted
+from ml.config.problem import CHURN
 from ml.explore.feature_pictures import alone, families_of, features, gaps, together
 from ml.explore.findings import NEAR_DUPLICATES
 from ml.explore.population_pictures import definitions, over_time
@@ -39,11 +40,15 @@ def page(result: Result) -> str:
         "made": ("How this page was made", method),
     }
     problem, title = result["problem"], f"Exploration of {result['build_id']}"
-    about = (
+    question = (
         f"Will a customer with an order in the last {problem['active_within_days']} days place none in the "
-        f"next {problem['horizon_days']}? Asked every {counted(problem['cutoff_every_days'], 'day')}; data "
-        f"clock {result['data_clock']}, from {result['load_id']}. Whatever looks at the label looks at "
-        "training rows only."
+        f"next {problem['horizon_days']}? Asked every {counted(problem['cutoff_every_days'], 'day')}"
+        if problem["label"] == CHURN
+        else f"The label of {problem['label']}, settled {problem['horizon_days']} days after each row"
+    )
+    about = (
+        f"{question}; data clock {result['data_clock']}, from {result['load_id']}. Whatever looks at the "
+        "label looks at training rows only."
     )
     tones = [finding["tone"] for finding in result["findings"]]
     worst = next((tone for tone in ("bad", "dull") if tone in tones), "good")

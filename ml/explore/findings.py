@@ -57,7 +57,8 @@ def of_column(
         yield finding("dull", "tells very much", [name], sentence)
     elif group := certain_group(column, churned, customers):
         yield finding("dull", "a sure sign", [name], group)
-    if after := int((column.numbers < 0).sum()) if column.kind == INSTANT else 0:
+    is_past = column.kind == INSTANT and not column.is_planned
+    if after := int((column.numbers < 0).sum()) if is_past else 0:
         sentence = (
             f"{name} lies after the instant that was asked about in {counted(after, 'training row')} "
             f"({percent(after / len(churned))}): a fact from the future. Correct its feature model."

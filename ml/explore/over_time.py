@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.common.instants import format_instant
+from ml.config.problem import CHURN, Problem
 from ml.explore.columns import FLAG, TEXT, Column
 from ml.explore.shape import TAIL
 from ml.features.labels import LABELS, parquet
@@ -20,32 +21,45 @@ PENDING = "labels/label_pending"
 Z = 1.96  # standard deviations on either side of a 95 % interval
 
 
-def population(build: Path, split: TimeSplit) -> list[dict[str, Any]]:
-    """Customers at each cut-off, and its part; no label is read."""
+def population(build: Path, split: TimeSplit, problem: Problem) -> list[dict[str, Any]]:
+    """Customers at each cut-off, and its part; whether there is a label is read, and not which."""
     part_of = split.part_of()
-    sizes = {
-        cutoff: (count, part_of.get(cutoff, "left out")) for cutoff, count in count_by_cutoff(build / LABELS)
-    }
-    if (build / PENDING).is_dir():
-        for cutoff, count in count_by_cutoff(build / PENDING):
-            sizes.setdefault(cutoff, (count, "no label yet"))
+    labelled, pending = count_by_cutoff(build, problem)
+    sizes = {cutoff: (count, part_of.get(cutoff, "left out")) for cutoff, count in labelled.items()}
+    for cutoff, count in pending.items():
+        sizes.setdefault(cutoff, (count, "no label yet"))
     return [
         {"cutoff": format_instant(cutoff), "customers": count, "part": part}
         for cutoff, (count, part) in sorted(sizes.items())
     ]
 
 
-def count_by_cutoff(folder: Path) -> list[tuple[datetime, int]]:
-    query = f"select event_timestamp, count(*) from {parquet(folder)} group by all order by all"
+def count_by_cutoff(build: Path, problem: Problem) -> tuple[dict[datetime, int], dict[datetime, int]]:
+    """Rows of each cut-off whose label is settled, and of those whose label is not."""
+    if problem.label == CHURN:
+        rows = [(LABELS, "true"), (PENDING, "true")]
+    else:
+        rows = [(f"labels/{problem.label}", f"label is {state}") for state in ("not null", "null")]
     with duckdb.connect() as connection:
-        return connection.execute(query).fetchall()
+        labelled, pending = (
+            dict(
+                connection.execute(
+                    f"select event_timestamp, count(*) from {parquet(build / model)} where {holds} group by all"
+                ).fetchall()
+            )
+            if (build / model).is_dir()
+            else {}
+            for model, holds in rows
+        )
+    return labelled, pending
 
 
-def base_rates(build: Path, split: TimeSplit) -> list[dict[str, Any]]:
+def base_rates(build: Path, split: TimeSplit, problem: Problem) -> list[dict[str, Any]]:
     """Churn rate at each training cut-off, where a customer has one row, with Wilson's 95 % interval."""
+    label = "churned" if problem.label == CHURN else "label"
     query = f"""
-        select event_timestamp, count(*), sum(churned)
-        from {parquet(build / LABELS)}
+        select event_timestamp, count({label}), sum({label})
+        from {parquet(build / "labels" / problem.label)}
         where list_contains($1::timestamp[], event_timestamp)
         group by all
         order by all

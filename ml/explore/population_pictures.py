@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ml.common.instants import parse_instant
+from ml.config.problem import CHURN
 from ml.page.axes import calendar, days_from, linear, shares
 from ml.page.document import grid, paragraph, soft, table
 from ml.page.figures import day, number, percent
@@ -74,6 +75,10 @@ def definitions(result: Result) -> list[Markup]:
     """The sentence on the present definition, the curve of returns, a table of definitions."""
     history = result["definitions"]
     if history is None:
+        if (label := result["problem"]["label"]) != CHURN:
+            return [
+                soft(f"The label is that of {label}: other definitions are tried for churn by orders alone.")
+            ]
         return [soft("The build has no instants of orders: no other definition can be tried.")]
     gaps = history["gaps"]
     about = (

@@ -56,6 +56,11 @@ class Feature:
         """number, instant or text: what a formula can do with it."""
         return KINDS[self.sql_type.split("(")[0]]
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether it is an instant that is known before it comes, such as a renewal."""
+        return bool(self.meta.get("planned"))
+
 
 @dataclass(frozen=True)
 class View:

@@ -46,7 +46,7 @@ def table_clocks(load: Path, connection: duckdb.DuckDBPyConnection) -> Clocks:
 
 def clock_of_table(load: Path, table: Table, connection: duckdb.DuckDBPyConnection) -> str | None:
     """The largest instant at which a key of ``table`` first became known."""
-    fields = {"known_at": table.known_at, "rows": relation_of(load / table.name), "key": table.key[0]}
+    fields = {"known_at": table.known_at, "rows": relation_of(load / table.name), "key": ", ".join(table.key)}
     clock = connection.execute(CLOCK.format(**fields)).fetchall()[0][0]
     return format_instant(clock) if clock else None
 

@@ -185,6 +185,12 @@ class Table:
         return (*(later for later, _ in self.ordered), DELETED)
 
     @property
+    def end_instants(self) -> tuple[str, ...]:
+        """SQL of the instants from which later events are known: of an announced end, the announcement."""
+        known_end = f"least({self.ends_at}, {self.end_announced_at})" if self.end_announced_at else ""
+        return tuple(known_end if known_end and name == self.ends_at else name for name in self.ends)
+
+    @property
     def version_order(self) -> str:
         """SQL of the instant that orders the versions of one key; a row without one comes first."""
         return f"coalesce({', '.join([*filter(None, (self.version, self.occurred)), FIRST])})"

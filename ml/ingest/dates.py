@@ -35,7 +35,7 @@ def has_only_dates(connection: duckdb.DuckDBPyConnection, relation: str, table: 
 
 
 def known_at_day_end(table: Table, zone: str) -> str:
-    """SQL for the recorded instant in UTC: the delivered one, else the last microsecond of the occurred day."""
+    """SQL for the recorded instant in UTC: the delivered one, else the last microsecond of its day."""
     occurred = str(table.occurred)
     day_end = f"date_trunc('day', {from_utc(occurred, zone)}) + {DAY_END}"
     return f"coalesce({table.version}, {to_utc(f'({day_end})', zone)})"

@@ -264,7 +264,7 @@ def newest_instant(load: Load) -> datetime | None:
     """
     clocks: list[datetime | None] = []
     for table in raw_tables():
-        ends = [name for name in table.instants if name in table.ends]
+        ends = table.end_instants
         file = load.folder / table.name / f"{load.name}.parquet"
         if file.exists():
             clocks += newest_of(load, table.clocks, parquet([file]))

@@ -4,9 +4,11 @@ A dbt project comes in; an error with file, location and a similar key is raised
 docs/feature-yaml.md describes the keys.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from string import Formatter
+from typing import Any
 
 import yaml
 
@@ -14,7 +16,7 @@ from ml.common.errors import BuildError
 from ml.featurestore.catalog import meta_of
 
 OF_MODEL = ("feature_view", "subject", "on_demand")
-OF_COLUMN = ("constant", "feature", "minimum", "personal", "reason", "role", "unit")
+OF_COLUMN = ("constant", "feature", "minimum", "personal", "planned", "reason", "role", "unit")
 OF_ON_DEMAND = ("name", "formula", "description", "reason", "role", "unit")
 
 
@@ -36,9 +38,25 @@ def check_feature_yaml(project: Path) -> None:
                         f"{file.relative_to(project)}, {location}: nothing reads the key {key}; {hint} "
                         "(docs/feature-yaml.md says what each does)"
                     )
+            check_reason(keys.get("reason"), f"{file.relative_to(project)}, {location}")
 
 
-def entries_of(file: Path) -> Iterator[tuple[str, Iterable[str], tuple[str, ...]]]:
+def check_reason(sentence: Any, location: str) -> None:
+    """Refuse a reason that cannot be filled with numbers."""
+    try:
+        fields = [(name, spec) for _, name, spec, _ in Formatter().parse(sentence or "") if name is not None]
+        for name, spec in fields:
+            format(1.0, spec)
+            if not name.replace("{w}", "").isidentifier():
+                raise ValueError(f"{name!r} is no name of a feature")
+    except (ValueError, TypeError) as error:
+        raise BuildError(
+            f"{location}: the reason {sentence!r} is no sentence with features in braces ({error}): write "
+            'such as "{late_share:.0%} of payments came late"'
+        ) from error
+
+
+def entries_of(file: Path) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
     """Every entry with keys: its location, its keys, and the known ones; dbt reports invalid YAML."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
