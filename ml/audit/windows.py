@@ -26,6 +26,7 @@ from ml.common.sql import literal, quoted
 from ml.features.labels import parquet
 from ml.featurestore.catalog import Catalog, Feature, OnDemand, View
 from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.ingest.manifest import FILE
 from ml.model.inputs import doubles
 
 CHECK = "windows"
@@ -107,9 +108,9 @@ def check(audit: Audit) -> Finding:
     windows = windows_of(audit.catalog)
     if not windows:
         return not_checked(CHECK, "no feature has a window")
-    far = audit.clock + (max(window.days for window in windows) + 1) * ONE_DAY
     cells, breaches, notes, inside = Counter[int](), list[Breach](), list[str](), 0
     with database(audit) as connection:
+        far = last_event(audit, connection) + (max(window.days for window in windows) + 1) * ONE_DAY
         for view in audit.catalog.views:
             breaches += still_open(connection, view, windows, far, cells)
         try:
@@ -132,6 +133,14 @@ def check(audit: Audit) -> Finding:
         notes=tuple(notes),
         picture=picture(cells, breaches),
     )
+
+
+def last_event(audit: Audit, connection: duckdb.DuckDBPyConnection) -> datetime:
+    """The data clock, or an announced end still to come after it."""
+    if not (audit.load / FILE).is_file():
+        return audit.clock
+    last = connection.execute(f"select max(happened_at) from ({events(audit.load)})").fetchall()[0][0]
+    return max(audit.clock, last or audit.clock)
 
 
 def windows_of(catalog: Catalog) -> list[Window]:

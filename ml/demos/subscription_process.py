@@ -48,6 +48,7 @@ MADE_UP_AFTER = (3, 9)  # days, both included
 ENDS_UNPAID_AFTER = 14
 COMES_BACK_A_DAY = 0.002
 
+NEVER = np.iinfo(np.int64).max
 # kinds of record
 STARTED, RENEWED, ANNOUNCED, ENDED_UNPAID = range(4)
 

@@ -3,8 +3,9 @@
     <folder>/{customers,subscriptions,payments,usage,support_tickets}.parquet
     <folder>/../truth/true_probability.parquet
 
-An announced end is a version of its own, known from the announcement. Rows come minutes after they happened,
-some days late; some are corrected, a few come twice. See ``subscription_process`` and ``subscription_truth``.
+An announced end is a version of its own; a few subscriptions come from an older system, which delivers one
+row as it is in the end, with the announcement and the end in it. Rows come minutes after they happened, some
+days late; some are corrected, a few come twice. See ``subscription_process`` and ``subscription_truth``.
 """
 
 from datetime import datetime
@@ -36,7 +37,7 @@ from ml.demos.subscription_truth import true_probability
 
 BLOCK = 5_000  # accounts in memory at once; changing it changes the data of a seed
 START_US = microseconds(process.START)
-LATE, CORRECTED, UNDATED = 0.02, 0.01, 0.05
+LATE, CORRECTED, UNDATED, OLD_SYSTEM = 0.02, 0.01, 0.05, 0.05
 COUNTRIES = ("DE", "FR", "NL", "ES", "SE", None)
 CHANNELS = ("organic", "paid_search", "partner", "referral", None)
 SUBJECTS = {
@@ -161,6 +162,7 @@ def subscriptions_table(
     happened = START_US + records["day"] * DAY + np.where(kind == ANNOUNCED, acts, clock[account])
     started, announced = starts_and_announcements(records, happened)
     recorded = in_order(loaded(happened, rng), account, number)
+    is_old, is_final = in_the_old_system(records, recorded, as_of, len(clock), rng)
     at_clock = {name: START_US + records[name] * DAY + clock[account] for name in ("renews_on", "ends_on")}
     columns = {
         "subscription_id": numbered(identifiers("A", first + account), number, width=2),
@@ -168,12 +170,35 @@ def subscriptions_table(
         "started_at": instants(started),
         "plan": names_of_codes(records["plan"], process.PLANS),
         "price": decimals(records["price"]),
-        "renews_at": instants(at_clock["renews_on"]),
+        "renews_at": instants(np.where(is_old, NONE, at_clock["renews_on"])),
         "cancelled_at": instants(announced),
         "ended_at": instants(np.where(records["ends_on"] >= 0, at_clock["ends_on"], NONE)),
-        "loaded_at": instants(recorded),
+        "loaded_at": instants(np.where(is_old, NONE, recorded)),
     }
-    return deliver(columns, recorded, as_of, rng)
+    return deliver(columns, np.where(is_old & ~is_final, process.NEVER, recorded), as_of, rng)
+
+
+def in_the_old_system(
+    records: dict[str, Array], recorded: Array, as_of: int, size: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Which versions are of subscriptions in an older system, and which of them is the row that it delivers.
+
+    It overwrites its rows and does not say when: a row holds all that has happened, announced ends too.
+    """
+    names = records["account"] * 1_000 + records["number"]
+    order = np.lexsort((recorded, names))
+    known = order[recorded[order] <= as_of]
+    is_last = np.append(np.diff(names[known]) != 0, True)[: len(known)]
+    is_final = np.zeros(len(names), dtype=bool)
+    is_final[known[is_last]] = True
+    _, sub = np.unique(names, return_inverse=True)
+    changed = np.zeros(sub.max() + 1, dtype=bool)
+    for column in (records["plan"], records["price"]):
+        first = np.full(sub.max() + 1, -1)
+        first[sub[::-1]] = column[::-1]
+        np.logical_or.at(changed, sub, column != first[sub])
+    old_account = rng.random(size) < OLD_SYSTEM
+    return old_account[records["account"]] & ~changed[sub], is_final
 
 
 def starts_and_announcements(records: dict[str, Array], happened: Array) -> tuple[Array, Array]:

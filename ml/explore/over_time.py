@@ -40,13 +40,10 @@ def count_by_cutoff(build: Path, problem: Problem) -> tuple[dict[datetime, int],
         rows = [(LABELS, "true"), (PENDING, "true")]
     else:
         rows = [(f"labels/{problem.label}", f"label is {state}") for state in ("not null", "null")]
+    query = "select event_timestamp, count(*) from {} where {} group by all"
     with duckdb.connect() as connection:
         labelled, pending = (
-            dict(
-                connection.execute(
-                    f"select event_timestamp, count(*) from {parquet(build / model)} where {holds} group by all"
-                ).fetchall()
-            )
+            dict(connection.execute(query.format(parquet(build / model), holds)).fetchall())
             if (build / model).is_dir()
             else {}
             for model, holds in rows

@@ -5,12 +5,14 @@ every edge, by full and by incremental builds, and as of an instant.
 """
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 
+from ml.common.instants import parse_instant
 from ml.config.project import write_project
 from tests.dbt_project.own_project import OwnProject, table_rows, write_empty_tables, write_rows
 from tests.reference.subscriptions import (
@@ -19,6 +21,7 @@ from tests.reference.subscriptions import (
     World,
     edges,
     features_at,
+    present_versions,
     random_subscriptions,
 )
 from tests.reference.worlds import random_world, write_world
@@ -90,3 +93,64 @@ def test_an_increment_equals_a_full_build(project: OwnProject) -> None:
     for table, rows in increment.items():
         assert table_rows(project.build, table) == rows
         assert len(rows) > 300
+
+
+def test_a_build_as_of_an_instant_knows_announced_ends_and_nothing_later(
+    project: OwnProject, raw: World
+) -> None:
+    at = datetime(2022, 12, 9)
+    project.churn("build", "--as-of", at.isoformat())
+    assert differing(project, raw, [(customer, at) for customer in CUSTOMERS]) == []
+    announced = [features_at(raw, customer, at)["announced_ends"] for customer in CUSTOMERS]
+    assert sum(announced) >= 3
+
+
+def test_labels_equal_a_brute_force(project: OwnProject, raw: World) -> None:
+    for file in project.folder.glob("label_subscription_end.*"):
+        file.rename(project.folder / LABELS / file.name)
+    project.churn("build")
+    clock = parse_instant(json.loads((project.build / "build.json").read_text())["data_clock"])
+    rows = duckdb.sql(f"from '{project.build}/labels/label_subscription_end/*.parquet'").fetchall()
+    assert len(rows) > 1000
+    expected = labels_at({row[1] for row in rows}, raw, clock)
+    assert {(customer, cutoff): label for customer, cutoff, label, _ in rows} == expected
+    assert {*expected.values()} == {0, 1, None}
+
+
+def labels_at(cutoffs: set[datetime], raw: World, clock: datetime) -> dict[tuple[str, datetime], int | None]:
+    """Whether every subscription that is active at a cut-off ends within 30 days, by what the clock knows."""
+    labels: dict[tuple[str, datetime], int | None] = {}
+    finally_present = {
+        row["subscription_id"]: row
+        for customer in CUSTOMERS
+        for row in present_versions(raw, "subscriptions", customer, clock)
+    }
+    for cutoff in cutoffs:
+        settled_at = cutoff + timedelta(days=30)
+        for customer in CUSTOMERS:
+            active = [
+                row["subscription_id"]
+                for row in present_versions(raw, "subscriptions", customer, cutoff)
+                if row["ended_at"] is None or row["ended_at"] > cutoff
+            ]
+            if active:
+                ends = [finally_present.get(name, {"ended_at": cutoff})["ended_at"] for name in active]
+                over = all(end is not None and end <= settled_at for end in ends)
+                labels[customer, cutoff] = int(over) if settled_at <= clock else None
+    return labels
+
+
+def test_the_audit_finds_an_end_that_counts_before_it_is_announced(project: OwnProject) -> None:
+    check = ("audit", "--check", "replay", "--check", "windows", "--seconds", 40, "--json")
+    assert json.loads(project.churn(*check))["failed"] == []
+    model = (
+        project.folder / "dbt_project" / "models" / "marts" / "features" / "feat_customer_subscriptions.sql"
+    )
+    honest = 'until="active_until", starts="end_known_at"'
+    assert honest in model.read_text()
+    model.write_text(model.read_text().replace(honest, 'until="active_until", starts="known_at"'))
+    project.churn("build")
+    result = json.loads(project.churn(*check, status=1))
+    assert result["failed"] == ["replay"]
+    breaches = [breach for check in result["checks"] for breach in check["breaches"]]
+    assert "announced_ends" in json.dumps(breaches)

@@ -81,7 +81,7 @@ def random_subscriptions(seed: int, customers: list[str], number: int = 110) -> 
             "loaded_at": None,
             "deleted_at": None,
         }
-        if random.random() < 0.3:
+        if random.random() < 0.6:
             row |= random_end(random, started)
         add_versions(world["subscriptions"], row, random, changed_subscription)
     for index in range(3 * number):
@@ -122,8 +122,9 @@ def random_money(random: Random) -> Decimal:
 
 def random_end(random: Random, started: datetime) -> Row:
     """An end, announced before it, after it, or not at all."""
-    ended = started + some_delay(random) + random.choice([0, 30]) * DAY
-    announced = random.choice([None, started, ended, started + (ended - started) / 2, ended + DAY])
+    ended = started + some_delay(random) + random.choice([0, 30, 300]) * DAY
+    middle = started + (ended - started) / 2
+    announced = random.choice([None, started, middle, middle, ended, ended + DAY])
     return {"ended_at": ended, "cancelled_at": announced}
 
 
