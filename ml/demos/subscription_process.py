@@ -109,17 +109,34 @@ class State:
 
 def simulate(size: int, rng: np.random.Generator) -> History:
     """The two years of ``size`` accounts."""
+
+    def grid() -> Array:
+        return np.full((DAYS, size), -1, dtype=np.int16)
+
+    def unset() -> Array:
+        return np.full(size, -1)
+
     history = History(
         registered=rng.integers(0, DAYS - 60, size),
-        **{
-            name: np.full((DAYS, size), -1, dtype=np.int16)
-            for name in ("plan", "events", "topic", "renews_on", "ends_on", "unpaid_since")
-        },
+        plan=grid(),
+        events=grid(),
+        topic=grid(),
+        renews_on=grid(),
+        ends_on=grid(),
+        unpaid_since=grid(),
         repriced=np.zeros((DAYS, size), dtype=bool),
     )
-    none = np.full(size, -1)
     state = State(
-        none * 0, *(none.copy() for _ in range(3)), none * 0, none > 0, *(none.copy() for _ in range(4))
+        mood=np.zeros(size, dtype=int),
+        plan=unset(),
+        price=unset(),
+        period=unset(),
+        number=np.zeros(size, dtype=int),
+        has_new_price=np.zeros(size, dtype=bool),
+        renews_on=unset(),
+        ends_on=unset(),
+        due_on=unset(),
+        made_up_on=unset(),
     )
     for day in range(DAYS):
         history.renews_on[day], history.ends_on[day] = state.renews_on, state.ends_on

@@ -46,7 +46,7 @@ def check_reason(sentence: Any, location: str) -> None:
     try:
         fields = [(name, spec) for _, name, spec, _ in Formatter().parse(sentence or "") if name is not None]
         for name, spec in fields:
-            format(1.0, spec)
+            format(1.0, spec or "")
             if not name.replace("{w}", "").isidentifier():
                 raise ValueError(f"{name!r} is no name of a feature")
     except (ValueError, TypeError) as error:

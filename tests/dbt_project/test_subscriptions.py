@@ -14,6 +14,8 @@ import pytest
 
 from ml.common.instants import parse_instant
 from ml.config.project import write_project
+from ml.ingest import declaration
+from ml.receipt.value_receipt import receipt
 from tests.dbt_project.own_project import OwnProject, table_rows, write_empty_tables, write_rows
 from tests.reference.subscriptions import (
     OCCURRED,
@@ -93,6 +95,37 @@ def test_an_increment_equals_a_full_build(project: OwnProject) -> None:
     for table, rows in increment.items():
         assert table_rows(project.build, table) == rows
         assert len(rows) > 300
+
+
+@pytest.mark.parametrize(
+    ("feature", "table"),
+    [
+        ("active_subscriptions", "subscriptions"),
+        ("plan", "subscriptions"),
+        ("days_to_renewal", "subscriptions"),
+        ("announced_end_at", "subscriptions"),
+        ("price_changes_365d", "subscriptions"),
+        ("late_share_365d", "payments"),
+        ("active_days_90d", "usage"),
+        ("last_usage", "usage"),
+    ],
+)
+def test_a_receipt_comes_to_the_value(
+    project: OwnProject, raw: World, feature: str, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At edges where the feature says something, the raw rows come to the published value."""
+    monkeypatch.setattr(declaration, "ROOT", project.folder)
+    pairs = edges(raw, 11, 400)
+    says = [pair for pair, row in zip(pairs, project.features(pairs), strict=True) if row[feature]]
+    assert len(says) > 3
+    for customer, at in says[:6]:
+        entry = receipt(customer, feature, as_of=at, home=project.folder / "var")
+        assert entry.matches, entry.breach()
+        parts = entry.entry.parts or (entry.entry,)
+        lines = [line for part in parts for line in part.findings.counted]
+        assert lines
+        assert all(row.origins for line in lines for row in (line.below or (line,)))
+        assert {row.table for line in lines for row in (line.below or (line,))} == {table}
 
 
 def test_a_build_as_of_an_instant_knows_announced_ends_and_nothing_later(

@@ -61,6 +61,19 @@ def test_reasons_are_told_in_that_order_with_the_customers_own_values() -> None:
     ]
 
 
+def test_a_sentence_may_say_how_its_values_are_written() -> None:
+    """A format is for numbers; a value that is not known, or a text, stays as it is."""
+    inputs = [Input(name, "number", "double", 3.0) for name in ("share", "late", "plan")]
+    sentence = "{share:.0%} late, by {late:.1f} days ({late}), on {plan:>9}"
+    words = [Wording(inputs[0], "Share", sentence), *(Wording(each, each.name) for each in inputs[1:])]
+    rows = pd.DataFrame({"share": [0.256, 0.5], "late": [47.26, np.nan], "plan": ["team", "team"]})
+    texts = [of_row[0] for of_row in reasons(rows, np.array([[1.0, 0.0, 0.0]] * 2), words, 1)]
+    assert texts == [
+        "26% late, by 47.3 days (47.3), on team (share = 0.26)",
+        "50% late, by not known days (not known), on team (share = 0.5)",
+    ]
+
+
 def test_subjects_share_what_their_features_add() -> None:
     sums = by_subject(np.array([[1.0, 2.0, 4.0, 8.0], [0.0, -1.0, 0.5, 0.0]]), SUBJECTS)
     assert {name: values.tolist() for name, values in sums.items()} == {

@@ -112,4 +112,7 @@ def test_the_section_marks_the_present_and_the_proposed_definition() -> None:
     assert html.count(">proposed<") == 1
     assert "would give" in html
     assert "nan" not in html.lower()
-    assert "no other definition can be tried" in "".join(definitions({"definitions": None}))
+    nothing = {"definitions": None, "problem": {"label": "label_customer_churn"}}
+    assert "no other definition can be tried" in "".join(definitions(nothing))
+    other = {"definitions": None, "problem": {"label": "label_ticket_ahead"}}
+    assert "The label is that of label_ticket_ahead" in "".join(definitions(other))

@@ -42,6 +42,26 @@ def test_the_shipped_tables() -> None:
         ("occurred_at: ordered_at", "ocurred_at: ordered_at", "unknown key orders.ocurred_at; did you mean"),
         ("occurred_at: ordered_at", "occurred_at: orderd_at", "orders has no column orderd_at; did you"),
         ("occurred_at: ordered_at", "occurred_at: channel", "orders.channel is no instant; declare its"),
+        (
+            "recorded_at: updated_at",
+            "end_announced_at: updated_at\n            recorded_at: updated_at",
+            "customers declares end_announced_at and no ends_at; add ends_at",
+        ),
+        (
+            "later_instants: {cancelled_at: ordered_at, returned_at: ordered_at}",
+            "ends_at: chanel",
+            "orders has no column chanel; did you mean channel?",
+        ),
+        (
+            "later_instants: {cancelled_at: ordered_at, returned_at: ordered_at}",
+            "period: day\n            ends_at: returned_at",
+            "orders declares ends_at and period; a table holds states",
+        ),
+        (
+            "later_instants: {cancelled_at: ordered_at, returned_at: ordered_at}",
+            "period: week",
+            "orders.period is 'week'; it must be day: each row measures one day",
+        ),
         ("recorded_at: updated_at\n", "\n", "customers declares no recorded_at; add recorded_at"),
         ("key: ticket_id", "key: []", "support_tickets.key is []; it must be a list of one or more columns"),
         (

@@ -53,6 +53,16 @@ def test_an_unknown_key_is_named_with_its_place(project: Path, old: str, new: st
         check_feature_yaml(project)
 
 
+@pytest.mark.parametrize("wrong", ["{tenure_days:.0q}", "{tenure_days", "{tenure days}", "{}"])
+def test_a_reason_that_cannot_be_filled_is_refused(project: Path, wrong: str) -> None:
+    file = project / PROFILE
+    text = file.read_text()
+    assert "{tenure_days}" in text
+    file.write_text(text.replace("{tenure_days}", wrong, 1))
+    with pytest.raises(BuildError, match=r"on-demand feature tenure_days: the reason .* is no sentence with"):
+        check_feature_yaml(project)
+
+
 def test_the_page_has_every_key_and_no_other() -> None:
     text = (ROOT / "docs" / "feature-yaml.md").read_text()
     for heading, keys in (
