@@ -13,7 +13,7 @@ READABLE = ".parquet, .csv, .tsv or .jsonl (plain, .gz or .zst)"
 # Endings of file names; the rest of a name is its stem.
 KNOWN_ENDINGS = {
     ".parquet", ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".avro", ".orc", ".xml",
-    ".xls", ".xlsx", ".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4", ".snappy",
+    ".xls", ".xlsx", ".sql", ".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4", ".snappy",
 }  # fmt: skip
 
 CHECKSUMS = (".crc", ".md5", ".sha1", ".sha256", ".sha512")
@@ -34,10 +34,11 @@ HINT_LETTERS_MIN = 5
 
 
 def format_of(name: str) -> str | None:
-    """``parquet``, ``csv`` or ``json``, by the ending in any case; None if it is not read."""
+    """``parquet``, ``csv``, ``json`` or ``sql``, by the ending in any case; None if it is not read."""
     name = name.lower()
-    if name.endswith(".parquet"):
-        return "parquet"
+    for ending in ("parquet", "sql"):
+        if name.endswith(f".{ending}"):
+            return ending
     if name.endswith(JSON):
         return "json"
     return "csv" if name.endswith(CSV) else None

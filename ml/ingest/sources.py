@@ -16,6 +16,7 @@ from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import format_of
 from ml.ingest.folders import Listing, list_tables, shortened
 from ml.ingest.parquet_files import stage_parquet
+from ml.ingest.sql_files import stage_sql
 
 
 class Source(Protocol):
@@ -75,9 +76,13 @@ class Folder:
     def batches(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Batch]:
         paths = self.listing.tables.get(table.name, [])
         files = {path.relative_to(self.root).as_posix(): path for path in paths}
-        parquet = {label: path for label, path in files.items() if format_of(path.name) == "parquet"}
-        texts = {label: path for label, path in files.items() if label not in parquet}
+        parquet, sql, texts = (
+            {label: path for label, path in files.items() if format_of(path.name) in formats}
+            for formats in (("parquet",), ("sql",), ("csv", "json"))
+        )
         batches = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
+        for number, (label, path) in enumerate(sql.items()):
+            batches.append(stage_sql(connection, table, label, path, f"{table.name}_query_{number}", work))
         return batches + stage_csv(connection, table, texts, f"{table.name}_csv", work)
 
 
