@@ -5,7 +5,7 @@ plain values. Importing the package loads nothing heavy; ``ml.training_set`` and
 they need when they are called. Its packages, in the data's order:
 
 common, config, home     what all use; ``problem.yml``; the folder of state
-demos, ingest            raw tables in, each row accepted or rejected with its reason
+demos, mapping, ingest   exports mapped to raw tables, and raw tables in, each row accepted or rejected
 warehouse                dbt makes features and labels; builds are published, rolled back, put online
 featurestore             what Feast plugs in, and point-in-time retrieval
 features                 labels, the split by time, the labelled dataset, the data dictionary

@@ -11,6 +11,7 @@ import click
 COMMANDS = {
     "init": "Write a project of one's own: dbt models, Feast repository, problem.",
     "demo": "From demo data to scores and pages, every step.",
+    "map": "Guess how exports become raw tables.",
     "ingest": "Load a folder or database schema of raw tables.",
     "build": "Make, test and publish features and labels.",
     "builds": "What was published when.",
