@@ -21,8 +21,8 @@ from ml.common.paths import ROOT, feast_path
 from ml.common.sql import quoted
 from ml.featurestore.catalog import KEYS, View
 from ml.featurestore.feast_types import feast_type_name
-from ml.featurestore.online.layout import table_name
 from ml.featurestore.online.status import damage_as_error
+from ml.featurestore.online.table_names import table_name
 from ml.home.layout import Home
 
 CHUNK = 50_000

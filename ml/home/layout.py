@@ -1,4 +1,4 @@
-"""The home folder: the location of each kind of state, and its replacement in one step.
+"""The home folder: the location of each kind of state, its links and its lock.
 
 raw/current       -> the load that readers see      raw/<load>/<table>/*.parquet
 builds/current    -> the build that readers see     builds/<build>/features/<model>/*.parquet
@@ -13,17 +13,15 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml.common.disk import sync_folder, sync_tree
 from ml.common.errors import BusyError, NotReadyError, UsageError
 from ml.common.paths import ROOT, churn_home
-from ml.home.build_manifest import manifest_of
-from ml.home.leases import finish_removals, lease, remove_unless_read
+from ml.home.leases import lease
 
-BUILDS_TO_KEEP = 3  # the current one, and two to roll back to
 NO_BUILD = "nothing has been built yet: run 'churn build' first"
 NOTHING_YET = "no raw data yet, and nothing built: run 'churn ingest PATH', then 'churn build'"
 MODEL, CHALLENGER = "model", "challenger"
@@ -190,11 +188,6 @@ def inherit_models(build: Path, older: Path) -> None:
             set_challenger(build, challenger)
 
 
-def publish(folder: Path) -> None:
-    """Make ``folder`` the current one among its siblings, in one step."""
-    replace_link(folder.parent / "current", folder.name)
-
-
 def replace_link(link: Path, target: str) -> None:
     """Point ``link`` to ``target``: readers see the old or the new target, power cuts included.
 
@@ -205,53 +198,6 @@ def replace_link(link: Path, target: str) -> None:
     fresh.symlink_to(target)
     os.replace(fresh, link)
     sync_folder(link.parent)
-
-
-def builds_to_keep(requested: int | None = None) -> int:
-    """The number of builds to keep: ``requested``, else ``CHURN_KEEP_BUILDS``, else three.
-
-    Raises
-    ------
-    UsageError
-        It is no number from 1 on.
-    """
-    count = requested if requested is not None else os.environ.get("CHURN_KEEP_BUILDS") or BUILDS_TO_KEEP
-    if not re.fullmatch(r"0*[1-9]\d*", str(count)):
-        raise UsageError(f"builds to keep (CHURN_KEEP_BUILDS or --keep) is {count}: give a number from 1 on")
-    return int(count)
-
-
-def publish_build(home: Home, folder: Path, keep: int) -> None:
-    """Make a finished build the current one, with the models of the one before, and remove old ones.
-
-    Parameters
-    ----------
-    folder : Path
-        In ``home.builds``, with its ``build.json``.
-    keep : int
-        The number of builds that stay, including this one. Builds with a lease stay as well, until later.
-    """
-    with suppress(NotReadyError):
-        inherit_models(folder, home.current_build())
-    with lease(folder):
-        sync_tree(folder)
-    sync_folder(home.builds)
-    publish(folder)
-    with suppress(OSError):
-        remove_oldest(home, keep)
-
-
-def remove_oldest(home: Home, keep: int) -> None:
-    """Remove all builds except ``keep``, first those that the current one does not descend from."""
-    finish_removals(home.builds)
-    builds = home.published_builds()
-    current_build = home.current_build()
-    descent = [current_build.name, *(manifest_of(current_build).get("lineage") or [])]
-    ranks = {name: rank for rank, name in enumerate(descent)}
-    staying = sorted(builds, key=lambda build: ranks.get(build.name, len(descent)))[: max(keep, 1)]
-    for build in builds:
-        if build not in staying and build != current_build:
-            remove_unless_read(build)
 
 
 def numbered(folder: Path, kind: str) -> list[Path]:
@@ -278,7 +224,6 @@ __all__ = [
     "MODEL",
     "ROOT",
     "Home",
-    "builds_to_keep",
     "challenger_of",
     "current",
     "discard_unfinished",
@@ -286,8 +231,6 @@ __all__ = [
     "model_of",
     "next_name",
     "numbered",
-    "publish",
-    "publish_build",
     "set_challenger",
     "set_model",
     "sync_tree",

@@ -15,8 +15,9 @@ from ml.common.instants import format_instant
 from ml.common.progress import SILENT, Progress
 from ml.common.sql import parquet
 from ml.home.build_manifest import manifest_of
-from ml.home.layout import Home, numbered, publish
+from ml.home.layout import Home, numbered
 from ml.home.leases import finish_removals, remove
+from ml.home.publication import publish
 from ml.ingest.batch import rows_of
 from ml.ingest.change_log import note_on_change_log
 from ml.ingest.clocks import describe_clocks

@@ -12,7 +12,7 @@ from ml.reports.decided import decision
 from ml.reports.learned import drivers, learned
 from ml.reports.limits import how_to_repeat, limits
 from ml.reports.question import data, question
-from ml.reports.ranking import ranking, truth
+from ml.reports.ranking_and_calibration import ranking, truth
 from ml.reports.where import months, segments, staleness
 
 SECTIONS: Sections[Card] = {

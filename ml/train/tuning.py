@@ -23,7 +23,7 @@ from ml.common.errors import TidemarkError
 from ml.config.problem import Problem
 from ml.train.candidates import Candidate
 from ml.train.folds import Fold
-from ml.train.spaces import SPACES, Between
+from ml.train.search_spaces import SPACES, Between
 from ml.train.trials import Trial, cross_calibrate, metric_by_fold, metric_value, sign, try_all
 
 FILE = "tuning.db"

@@ -13,8 +13,9 @@ from ml.common.instants import format_instant, parse_instant
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
 from ml.home.build_manifest import read_build_manifest, write_build_manifest
-from ml.home.layout import Home, builds_to_keep, next_name, publish_build
+from ml.home.layout import Home, next_name
 from ml.home.problem_file import problem_for, remember_problem
+from ml.home.publication import builds_to_keep, publish_build
 from ml.ingest.manifest import read_load_manifest
 from ml.warehouse.dbt import ARTIFACTS, CATALOG, PROJECT, project_hash, run_dbt, variables
 from ml.warehouse.feature_yaml import check_feature_yaml

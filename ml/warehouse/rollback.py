@@ -20,7 +20,8 @@ from ml.common.progress import SILENT, Progress
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.online.status import online_builds
 from ml.home.build_manifest import data_clock, manifest_of, read_build_manifest
-from ml.home.layout import Home, publish
+from ml.home.layout import Home
+from ml.home.publication import publish
 from ml.model.same_features import changed_inputs
 from ml.tracking.server import is_tracked
 from ml.warehouse.builds import model_name

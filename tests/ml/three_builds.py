@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from ml.featurestore.catalog import read_catalog
-from ml.home.layout import Home, publish_build, set_model
+from ml.home.layout import Home, set_model
+from ml.home.publication import publish_build
 from ml.warehouse.materialize import materialize
 from tests.ml.featurestore.small_build import ORDER_ROWS, ORDERS, PROFILE, PROFILE_ROWS, fill_build
 

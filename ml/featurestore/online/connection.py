@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ml.featurestore.online.layout import prepare_layout
 from ml.featurestore.online.status import damage_as_error
+from ml.featurestore.online.table_names import prepare_layout
 
 BUSY_SECONDS = 60  # no transaction of the store takes as long
 # A reader may see a replaced file this long; a check before every read would take half as long as the read.

@@ -13,8 +13,8 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from ml.common.errors import FeatureError
-from ml.featurestore.online.layout import quoted_names
 from ml.featurestore.online.sqlite_schema import select_many, select_one, upsert
+from ml.featurestore.online.table_names import quoted_names
 from ml.featurestore.online.value_kinds import Kind, key_kinds, key_of, kinds
 
 PRESENT, NOT_FOUND, OUTSIDE_MAX_AGE = FieldStatus.PRESENT, FieldStatus.NOT_FOUND, FieldStatus.OUTSIDE_MAX_AGE

@@ -12,7 +12,7 @@ from uuid import uuid4
 from feast import FeatureView
 
 from ml.common.sql import quoted
-from ml.featurestore.online.layout import CREATED, INSTANT, PUSHED, aside_name, check_columns, table_name
+from ml.featurestore.online.table_names import CREATED, INSTANT, PUSHED, aside_name, check_columns, table_name
 from ml.featurestore.online.value_kinds import key_kinds, kinds
 
 

@@ -25,14 +25,6 @@ from ml.common.errors import RowsLostError
 from ml.common.paths import store_path
 from ml.common.sql import quoted
 from ml.featurestore.online.connection import OpenConnection, connect_at_rest, within
-from ml.featurestore.online.layout import (
-    PUSHED,
-    aside_name,
-    clashing_columns,
-    obsolete_tables,
-    spare_name,
-    table_name,
-)
 from ml.featurestore.online.request import Plans
 from ml.featurestore.online.rows import (
     Answer,
@@ -55,6 +47,14 @@ from ml.featurestore.online.sqlite_schema import (
     shape_table,
     table_columns,
     upsert,
+)
+from ml.featurestore.online.table_names import (
+    PUSHED,
+    aside_name,
+    clashing_columns,
+    obsolete_tables,
+    spare_name,
+    table_name,
 )
 from ml.featurestore.online.value_kinds import key_kinds, kinds
 from ml.featurestore.registry.store import locked

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ml.common.errors import NotReadyError, UsageError
-from ml.home.layout import Home, builds_to_keep, next_name, publish_build, set_model
+from ml.home.layout import Home, next_name, set_model
+from ml.home.publication import builds_to_keep, publish_build
 
 FILES = 20
 READER = """

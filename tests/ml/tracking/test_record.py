@@ -19,7 +19,8 @@ import pytest
 
 from ml.common.errors import ModelError, UsageError
 from ml.common.progress import SILENT, Progress
-from ml.home.layout import Home, publish, publish_build, set_challenger, set_model
+from ml.home.layout import Home, set_challenger, set_model
+from ml.home.publication import publish, publish_build
 from ml.model.store import manifest_hash, write_model
 from ml.tracking import database
 from ml.tracking import server as place

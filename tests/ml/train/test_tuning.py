@@ -8,7 +8,7 @@ import pytest
 
 from ml.config.problem import Problem, Tuning
 from ml.train.folds import Fold, make_folds
-from ml.train.spaces import SPACES, Between
+from ml.train.search_spaces import SPACES, Between
 from ml.train.trials import Trial, try_all
 from ml.train.tuning import Search, SearchResult, promising, tune_promising
 from tests.ml.conftest import PROBLEM, Workshop

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from ml.cli import main
 from ml.common.errors import BuildError, BusyError
 from ml.common.paths import ROOT
-from ml.home.layout import Home, publish
+from ml.home.layout import Home
+from ml.home.publication import publish
 from ml.warehouse import build
 from tests.reference.labels import cut_offs, orders_delivered_until, reference_labels
 from tests.reference.raw import open_raw

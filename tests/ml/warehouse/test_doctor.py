@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from ml.cli import main
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.repository import open_store
-from ml.home.layout import Home, publish, set_challenger
+from ml.home.layout import Home, set_challenger
+from ml.home.publication import publish
 from ml.model.store import manifest_hash
 from ml.warehouse.materialize import materialize
 from tests.ml.three_builds import EARLIER, publish_next

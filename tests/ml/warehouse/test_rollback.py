@@ -19,7 +19,8 @@ from click.testing import CliRunner, Result
 from ml.cli import main
 from ml.common.paths import registry_file
 from ml.featurestore.online.status import online_builds
-from ml.home.layout import Home, model_of, publish, publish_build, set_model
+from ml.home.layout import Home, model_of, set_model
+from ml.home.publication import publish, publish_build
 from ml.warehouse.materialize import materialize
 from ml.warehouse.rollback import rollback
 from tests.ml.featurestore.asking import offline, online
@@ -316,13 +317,13 @@ def test_a_failure_at_any_step_leaves_everything_as_it_was(
 
 KILLED = """
     import os, signal
-    import ml.common.disk, ml.home.layout, ml.warehouse.materialize, ml.warehouse.rollback
+    import ml.common.disk, ml.home.publication, ml.warehouse.materialize, ml.warehouse.rollback
 
     def kill(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
 
     def switched(folder):
-        ml.home.layout.publish(folder)
+        ml.home.publication.publish(folder)
         kill()
 
     {planted}

@@ -15,8 +15,8 @@ from feast.types import Float64, Int64, PrimitiveFeastType, String
 
 from ml.common.errors import FeatureError
 from ml.common.sql import quoted
-from ml.featurestore.online.layout import LAYOUT, OWN_TABLES, table_name
 from ml.featurestore.online.store import WholeRowOnlineStore
+from ml.featurestore.online.table_names import LAYOUT, OWN_TABLES, table_name
 from ml.featurestore.repository import open_store
 from ml.warehouse.materialize import materialize
 from tests.ml.featurestore.asking import offline, online

@@ -1,4 +1,4 @@
-"""Curves of the ranking, and whether the probabilities are true."""
+"""Curves of the ranking, and of the calibration: whether the probabilities are true."""
 
 import numpy as np
 from markupsafe import Markup
