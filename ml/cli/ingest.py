@@ -51,8 +51,8 @@ def command(
     """Load raw tables from PATH, check every row, and publish what holds.
 
     PATH is a folder with customers and orders, and order_items, support_tickets and sessions where there are
-    any, each as TABLE.parquet, .csv, .tsv or .jsonl (plain, .gz or .zst), a folder TABLE/ of such files or
-    TABLE.sql, a select that yields its rows; or
+    any, each as TABLE.parquet, .xlsx, .csv, .tsv or .jsonl (plain, .gz or .zst), a folder TABLE/ of such
+    files or TABLE.sql, a select that yields its rows; or an .xlsx workbook whose sheets are tables; or
     duckdb:///FILE, sqlite:///FILE or postgresql://USER@HOST/DATABASE, with ?schema=NAME where it has schemas.
 
     A row that breaks the contract goes, whole and with its reason, to the table rejected_rows. With more than

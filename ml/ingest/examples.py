@@ -10,6 +10,7 @@ from ml.ingest.batch import Batch
 from ml.ingest.contract import Kind, Table
 from ml.ingest.declaration import raw_table
 from ml.ingest.hints import hint_about
+from ml.ingest.workbooks import SHEET, cell_name
 
 # A value up to this length leaves room for its row and hint in a line of a message.
 TEXT_SHOWN = 60
@@ -57,7 +58,18 @@ def find_example(
     ((text, first),) = connection.execute(COMMONEST.format(**fields)).fetchall()
     kind = next((declared.kind for declared in table.columns if declared.name == column), Kind.TEXT)
     hint = hint_about(reason, kind, text) if text is not None else None
-    return {"reason": name, "rows": rows, "text": text, **first, "hint": hint}
+    example = {"reason": name, "rows": rows, "text": text, **first, "hint": hint}
+    if SHEET in first["file"] and column:
+        example["cell"] = cell_of(column, first, batches)
+    return example
+
+
+def cell_of(column: str, first: dict[str, Any], batches: Iterable[Batch]) -> str | None:
+    """The cell of a row of a sheet, whose first column is A and whose header is row 1."""
+    for batch in batches:
+        if batch.label == first["file"] and column in batch.columns:
+            return cell_name(first["row"], list(batch.columns).index(column))
+    return None
 
 
 def column_of(table: Table, reason: str) -> str | None:
@@ -87,7 +99,9 @@ def example_text(example: dict[str, Any]) -> str:
     text = example["text"]
     shown = "" if text is None else f"{quoted_text(text)} "
     hint = f": {example['hint']}" if example["hint"] else ""
-    return f"{shown}in {example['file']} row {example['row']}{hint}"
+    cell = example.get("cell")
+    where = f", {cell}" if cell else f" row {example['row']}"
+    return f"{shown}in {example['file']}{where}{hint}"
 
 
 def quoted_text(text: str) -> str:

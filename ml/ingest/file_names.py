@@ -8,7 +8,7 @@ from ml.ingest.declaration import raw_tables
 PACKINGS = (".gz", ".zst")
 CSV = tuple(ending + packing for ending in (".csv", ".tsv") for packing in ("", *PACKINGS))
 JSON = tuple(ending + packing for ending in (".jsonl", ".ndjson", ".json") for packing in ("", *PACKINGS))
-READABLE = ".parquet, .csv, .tsv or .jsonl (plain, .gz or .zst)"
+READABLE = ".parquet, .xlsx, .csv, .tsv or .jsonl (plain, .gz or .zst)"
 
 # Endings of file names; the rest of a name is its stem.
 KNOWN_ENDINGS = {
@@ -20,7 +20,7 @@ CHECKSUMS = (".crc", ".md5", ".sha1", ".sha256", ".sha512")
 OWN_NAMES = {"thumbs.db", "desktop.ini"}
 
 REMEDIES = {
-    (".xls", ".xlsx", ".ods"): "save each sheet as CSV",
+    (".xls", ".xlsb", ".ods"): "save it as .xlsx",
     (".bz2", ".xz", ".zip", ".7z", ".lz4", ".tar", ".tgz"): "unpack it",
     (".db", ".sqlite", ".sqlite3", ".duckdb"): "give it as a database URL",
     (".bak", ".old", ".orig", ".tmp", ".swp", ".part", "~"): "move it out of the folder",
@@ -34,9 +34,9 @@ HINT_LETTERS_MIN = 5
 
 
 def format_of(name: str) -> str | None:
-    """``parquet``, ``csv``, ``json`` or ``sql``, by the ending in any case; None if it is not read."""
+    """The format of a file, by its ending in any case; None if it is not read."""
     name = name.lower()
-    for ending in ("parquet", "sql"):
+    for ending in ("parquet", "xlsx", "sql"):
         if name.endswith(f".{ending}"):
             return ending
     if name.endswith(JSON):

@@ -78,7 +78,7 @@ def check_folder(root: Path) -> None:
     if not root.exists():
         raise UsageError(f"{root} does not exist: give a folder of raw tables, or a database URL")
     if not root.is_dir():
-        raise UsageError(f"{root} is a file: give the folder it lies in, or a database URL")
+        raise UsageError(f"{root} is a file: give the folder it lies in, an .xlsx workbook or a database URL")
     if not os.access(root, os.R_OK | os.X_OK):
         raise UsageError(f"{root} cannot be listed: no permission to read it")
 

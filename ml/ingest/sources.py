@@ -13,10 +13,11 @@ from ml.ingest.contract import Table
 from ml.ingest.csv_files import stage_csv
 from ml.ingest.databases import Address, attach, parse_url, stage_database
 from ml.ingest.declaration import raw_tables
-from ml.ingest.file_names import format_of
+from ml.ingest.file_names import format_of, table_of
 from ml.ingest.folders import Listing, list_tables, shortened
 from ml.ingest.parquet_files import stage_parquet
 from ml.ingest.sql_files import stage_sql
+from ml.ingest.workbooks import open_workbook, sheet_names, sheet_of, stage_sheet
 
 
 class Source(Protocol):
@@ -76,14 +77,49 @@ class Folder:
     def batches(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Batch]:
         paths = self.listing.tables.get(table.name, [])
         files = {path.relative_to(self.root).as_posix(): path for path in paths}
-        parquet, sql, texts = (
+        parquet, sql, books, texts = (
             {label: path for label, path in files.items() if format_of(path.name) in formats}
-            for formats in (("parquet",), ("sql",), ("csv", "json"))
+            for formats in (("parquet",), ("sql",), ("xlsx",), ("csv", "json"))
         )
         batches = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
         for number, (label, path) in enumerate(sql.items()):
             batches.append(stage_sql(connection, table, label, path, f"{table.name}_query_{number}", work))
+        for number, (label, path) in enumerate(books.items()):
+            sheet = sheet_of(path, label, table.name)
+            relation = f"{table.name}_sheet_{number}"
+            batches.append(stage_sheet(connection, table, path, label, sheet, relation))
         return batches + stage_csv(connection, table, texts, f"{table.name}_csv", work)
+
+
+@dataclass(frozen=True)
+class Workbook:
+    """Raw tables as sheets of one Excel workbook."""
+
+    path: Path
+    sheets: dict[str, str]
+    not_read: list[str]
+
+    @property
+    def label(self) -> str:
+        return str(self.path)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.sheets)
+
+    @property
+    def notes(self) -> list[str]:
+        return [f"not read: {shortened(self.not_read)}"] if self.not_read else []
+
+    @property
+    def files(self) -> dict[str, int]:
+        return {}
+
+    def batches(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Batch]:
+        if table.name not in self.sheets:
+            return []
+        sheet = self.sheets[table.name]
+        return [stage_sheet(connection, table, self.path, self.path.name, sheet, f"{table.name}_sheet")]
 
 
 @dataclass(frozen=True)
@@ -124,7 +160,31 @@ def open_source(source: str | PathLike[str], connection: duckdb.DuckDBPyConnecti
         address = parse_url(str(source))
         return Database(address, *attach(connection, address))
     root = Path(source).expanduser().resolve()
+    if root.is_file() and format_of(root.name) == "xlsx":
+        return open_sheets(root)
     return Folder(root, list_tables(root))
+
+
+def open_sheets(path: Path) -> Workbook:
+    """The sheets of a workbook that bear tables' names; of a workbook that bears one, its sheet."""
+    shown, hidden = sheet_names(open_workbook(path, path.name))
+    by_name: dict[str, list[str]] = {}
+    for sheet in shown:
+        by_name.setdefault(sheet.strip().lower(), []).append(sheet)
+    sheets = {table.name: by_name[table.name] for table in raw_tables() if table.name in by_name}
+    for name, same in sheets.items():
+        if len(same) > 1:
+            raise SourceError(f"{path.name} holds the table {name} more than once, as {' and '.join(same)}")
+    if not sheets and (table_name := table_of(path.name, False)):
+        sheets = {table_name: [sheet_of(path, path.name, table_name)]}
+    if not sheets:
+        names = ", ".join(table.name for table in raw_tables())
+        raise SourceError(
+            f"{path.name} has no sheet of a raw table, only {', '.join(shown)}: name its sheets {names}"
+        )
+    chosen = {name: same[0] for name, same in sheets.items()}
+    others = [f"sheet {sheet}" for sheet in shown if sheet not in chosen.values()]
+    return Workbook(path, chosen, [*others, *(f"sheet {sheet} (hidden)" for sheet in hidden)])
 
 
 def require_tables(source: Source) -> None:

@@ -61,7 +61,7 @@ def test_endings_and_table_names_count_in_any_capitals(inside, clean, home):
 
 
 UNREADABLE = {
-    "orders/5.xlsx": "save each sheet as CSV",
+    "orders/5.xls": "save it as .xlsx",
     "orders/6.csv.bz2": "unpack it",
     "orders/7.csv.bak": "move it out of the folder",
     "orders/README.md": "convert it to CSV or Parquet",

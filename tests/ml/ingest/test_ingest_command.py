@@ -119,7 +119,7 @@ def test_a_source_that_cannot_be_used_ends_with_1(tmp_path, home, tables, said):
         (
             "sessions/_notes.txt",
             b"",
-            "sessions holds no .parquet, .csv, .tsv or .jsonl (plain, .gz or .zst) file",
+            "sessions holds no .parquet, .xlsx, .csv, .tsv or .jsonl (plain, .gz or .zst) file",
         ),
     ],
 )
