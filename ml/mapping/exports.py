@@ -45,6 +45,8 @@ class Export:
         The file.
     relation : str
         SQL to select from, as it stands in a mapping.
+    copy : str
+        A table with its rows, so that the files are read once and not for every question.
     rows : int
     columns : tuple of ExportColumn
     """
@@ -52,6 +54,7 @@ class Export:
     name: str
     label: str
     relation: str
+    copy: str
     rows: int
     columns: tuple[ExportColumn, ...]
 
@@ -80,7 +83,10 @@ def find_exports(connection: duckdb.DuckDBPyConnection, path: Path, base: Path) 
             alike.setdefault((str(kind), *columns), []).append(name)
     if not alike:
         raise SourceError(f"{path} holds no export that can be read: give CSV, TSV, JSON or Parquet files")
-    return [export_of(connection, kind, names) for (kind, *_), names in alike.items()]
+    return [
+        export_of(connection, kind, names, f"export_{number}")
+        for number, ((kind, *_), names) in enumerate(alike.items())
+    ]
 
 
 def describe(connection: duckdb.DuckDBPyConnection, relation: str, name: str) -> list[str]:
@@ -91,13 +97,14 @@ def describe(connection: duckdb.DuckDBPyConnection, relation: str, name: str) ->
         raise SourceError(f"{name} cannot be read: {message}") from None
 
 
-def export_of(connection: duckdb.DuckDBPyConnection, kind: str, names: list[str]) -> Export:
+def export_of(connection: duckdb.DuckDBPyConnection, kind: str, names: list[str], copy: str) -> Export:
     """The export that these files are together."""
     listed = literal(names[0]) if len(names) == 1 else f"[{', '.join(map(literal, names))}]"
     relation = unnested(connection, READERS[kind].format(file=listed))
-    rows = connection.execute(f"select count(*) from {relation}").fetchall()[0][0]
-    columns = tuple(columns_of(connection, relation))
-    return Export(stem_of(Path(names[0]).name), label_of(names), relation, rows, columns)
+    connection.execute(f"create temp table {copy} as select * from {relation}")
+    rows = connection.execute(f"select count(*) from {copy}").fetchall()[0][0]
+    columns = tuple(columns_of(connection, copy))
+    return Export(stem_of(Path(names[0]).name), label_of(names), relation, copy, rows, columns)
 
 
 def unnested(connection: duckdb.DuckDBPyConnection, relation: str) -> str:

@@ -11,6 +11,7 @@ from ml.common.progress import SILENT, Progress
 from ml.common.sql import literal
 from ml.ingest.batch import source_errors
 from ml.ingest.declaration import raw_tables
+from ml.mapping.agreement import agree_on_customers
 from ml.mapping.exports import find_exports
 from ml.mapping.matching import Mapped, map_tables
 from ml.mapping.sql_text import sql_of
@@ -59,7 +60,7 @@ def map_exports(
         connection.execute(f"set file_search_path = {literal(folder.parent)}")
         exports = find_exports(connection, source, folder.parent)
         bar.step("matching columns")
-        mapped = map_tables(connection, tables, exports)
+        mapped = agree_on_customers(connection, map_tables(connection, tables, exports))
         if not mapped:
             labels = ", ".join(export.label for export in exports)
             raise SourceError(

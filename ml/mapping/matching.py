@@ -166,9 +166,9 @@ def reading_of(
 ) -> Reading | None:
     """How the export's column is read as the type of the table's; None if its content cannot be."""
     if column.kind in (Kind.INSTANT, Kind.DATE):
-        return read_instants(connection, export.relation, source.sql, source.sql_type)
+        return read_instants(connection, export.copy, source.sql, source.sql_type)
     if column.kind in (Kind.AMOUNT, Kind.WHOLE):
-        return read_amounts(connection, export.relation, source.sql, source.sql_type)
+        return read_amounts(connection, export.copy, source.sql, source.sql_type)
     if source.sql_type.endswith("[]") or source.sql_type.startswith("STRUCT"):
         return None
     return Reading(source.sql, "")
@@ -183,12 +183,12 @@ def status_match(connection: duckdb.DuckDBPyConnection, column: Column, export: 
         if not words or not is_status:
             continue
         lower, listed = f"lower(trim({source.sql}::varchar))", ", ".join(map(literal, words))
-        query = f"select distinct {lower} from {export.relation} where {lower} in ({listed})"
+        query = f"select distinct {lower} from {export.copy} where {lower} in ({listed})"
         values = [value for (value,) in connection.execute(query).fetchall()]
         if not values:
             continue
         said = " or ".join(sorted(values))
-        reading = changed and read_instants(connection, export.relation, changed.sql, changed.sql_type)
+        reading = changed and read_instants(connection, export.copy, changed.sql, changed.sql_type)
         if changed is None or reading is None:
             return Match(
                 column, None, f"{source.name!r} says {said}, but no column says when", (source.name,)

@@ -7,7 +7,8 @@ from difflib import SequenceMatcher
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "customer_id": (
         *("customer", "client_id", "user_id", "account_id", "buyer_id", "member_id", "contact_id"),
-        *("requester_id", "shopper_id", "customer_number", "customer_email", "email", "e_mail", "id"),
+        *("requester_id", "shopper_id", "customer_number", "customer_email", "requester_email", "user_email"),
+        *("email", "e_mail", "email_address", "id"),
     ),
     "registered_at": (
         *("registration_date", "signup_date", "signed_up_at", "signed_up", "member_since", "joined_at"),

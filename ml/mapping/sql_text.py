@@ -46,12 +46,12 @@ def one_row_of_each(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> tu
     if None in keys or (version and version.sql) or "row_number() over" in str(keys):
         return None
     key = ", ".join(map(str, keys))
-    query = f"select count(*) from (select distinct {key} from {export.relation})"
+    query = f"select count(*) from (select distinct {key} from {export.copy})"
     repeated = export.rows - connection.execute(query).fetchall()[0][0]
     if not repeated:
         return None
     required = [match.sql for match in mapped.matches if match.column.required and match.sql not in keys]
-    emptiest = [sql for sql in required if sql and count(connection, export.relation, f"{sql} is null")]
+    emptiest = [sql for sql in required if sql and count(connection, export.copy, f"{sql} is null")]
     order = ", ".join(f"{sql} is null" for sql in emptiest) or "all"
     if order == "all":
         order = ", ".join(sql for sql in required if sql) or key

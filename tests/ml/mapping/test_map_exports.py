@@ -128,6 +128,21 @@ def test_customers_without_an_export_come_from_orders(exports: Path, tmp_path: P
     ]
 
 
+def test_tables_agree_on_one_key_of_customers(exports: Path, tmp_path: Path, home: Home) -> None:
+    """Customers have a number, orders and tickets an address, in other capitals: the address is the key."""
+    (exports / "people.csv").write_text(
+        "Customer ID,Email,Signup date\n001,A@x.example,2023-01-05\n002,b@X.example,2023-02-13\n"
+    )
+    (exports / "tickets.json").write_text(DESK.replace('"id": "', '"email": "'))
+    map_exports(exports, out=tmp_path / "mapping")
+    line = lines_of(tmp_path / "mapping", "support_tickets")["customer_id"]
+    assert line.startswith('lower(trim("requester"."email"))  -- ')
+    assert "100% of the rows have a value of 'Email' of exports/people.csv" in line
+    load = ingest(str(tmp_path / "mapping"), home=home, max_rejected=0)
+    assert [rows["accepted"] for rows in load["tables"].values()] == [2, 3, 4, 2, 0]
+    assert read_table(home, "customers", "customer_id") == [("a@x.example",), ("b@x.example",)]
+
+
 @pytest.mark.parametrize(
     ("values", "sql", "is_guess"),
     [
