@@ -93,12 +93,14 @@ def compact_sql(text: str, in_utc: str) -> str:
 def zoned_sql(text: str) -> str:
     """The SQL for text with an offset, in UTC; ``Z`` and ``UTC`` are a zero offset.
 
-    DuckDB's own cast is fast, but reads no offset after a blank and none without seconds.
+    DuckDB's own cast is fast, but reads no offset without seconds.
     """
     parts = f"regexp_extract({text}, {literal(ZONED)}, ['naive', 'sign', 'hours', 'minutes'])"
+    # After a blank DuckDB takes the offset for a zone, and searches all names: a millisecond a row.
+    joined = regexp_replace(text, " ([+-])", r"\1")
     ahead = "60 * coalesce(try_cast({0}.hours as bigint), 0) + coalesce(try_cast({0}.minutes as bigint), 0)"
     return (
-        f"coalesce(timezone('UTC', try_cast({text} as timestamptz)), try_cast({parts}.naive as timestamp)"
+        f"coalesce(timezone('UTC', try_cast({joined} as timestamptz)), try_cast({parts}.naive as timestamp)"
         f" - to_minutes(if({parts}.sign = '-', -1, 1) * ({ahead.format(parts)})))"
     )
 
