@@ -32,6 +32,7 @@ SECONDS, MILLISECONDS = (10**9, 2 * 10**9), (10**12, 2 * 10**12)
 # An amount in words: digits with separators, and a currency before or after.
 AMOUNT = r"^[^0-9]{0,5}-?[0-9][0-9.,'  ]*[^0-9]{0,5}$"
 COMMA_DECIMAL = r",[0-9]{1,2}[^0-9]*$"
+THREE_DIGITS = r",[0-9]{3}([^0-9]|$)"
 POINT_DECIMAL = r"\.[0-9]{1,2}[^0-9]*$"
 
 
@@ -108,7 +109,10 @@ def read_amounts(
     if commas:
         sql = f"replace(replace({digits}, '.', ''), ',', '.')"
         return Reading(sql, "amounts with a decimal comma; signs of currency and thousands taken off")
-    return Reading(f"replace({digits}, ',', '')", "amounts; signs of currency and thousands taken off")
+    sql = f"replace({digits}, ',', '')"
+    if not points and count(connection, relation, f"regexp_matches({text}, {literal(THREE_DIGITS)})"):
+        return Reading(sql, "CHECK: amounts, a comma before three digits taken for thousands", is_guess=True)
+    return Reading(sql, "amounts; signs of currency and thousands taken off")
 
 
 def count(connection: duckdb.DuckDBPyConnection, relation: str, condition: str) -> int:

@@ -181,6 +181,13 @@ def test_forms_of_amounts(tmp_path: Path, home: Home, values: list, amounts: lis
     assert [amount for (amount,) in read_table(home, "orders", "total_amount::double")] == sorted(amounts)
 
 
+def test_a_comma_before_three_digits_may_be_either(tmp_path: Path) -> None:
+    write_orders(tmp_path, {"Total": ["1,234", "2,500"]})
+    result = map_exports(tmp_path / "exports", out=tmp_path / "mapping")
+    assert result["tables"]["orders"]["check"] == ["total_amount"]
+    assert "CHECK: amounts, a comma" in lines_of(tmp_path / "mapping", "orders")["total_amount"]
+
+
 def write_orders(tmp_path: Path, changed: dict[str, list]) -> None:
     columns = {
         "Order number": ["007", "008"],
