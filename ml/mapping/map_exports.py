@@ -47,7 +47,8 @@ def map_exports(
     """
     source, folder = Path(path).expanduser().resolve(), Path(out).expanduser().resolve()
     tables = raw_tables()
-    if there := [table.name for table in tables if (folder / f"{table.name}.sql").exists()]:
+    names = {file.name.lower() for file in folder.iterdir()} if folder.is_dir() else set()
+    if there := [table.name for table in tables if f"{table.name}.sql" in names]:
         raise UsageError(
             f"{folder} has {', '.join(f'{name}.sql' for name in there)} already: give another --out, nothing "
             "was written"

@@ -230,10 +230,12 @@ def test_a_table_that_only_the_project_declares(tmp_path: Path, monkeypatch: pyt
 
 def test_nothing_is_written_over(exports: Path, tmp_path: Path) -> None:
     map_exports(exports, out=tmp_path / "mapping")
-    (tmp_path / "mapping" / "orders.sql").write_text("select mine")
+    (tmp_path / "mapping" / "orders.sql").rename(tmp_path / "mapping" / "Orders.SQL")
+    (tmp_path / "mapping" / "Orders.SQL").write_text("select mine")
     with pytest.raises(UsageError, match=r"has customers\.sql, orders\.sql, .* already: give another --out"):
         map_exports(exports, out=tmp_path / "mapping")
-    assert (tmp_path / "mapping" / "orders.sql").read_text() == "select mine"
+    assert (tmp_path / "mapping" / "Orders.SQL").read_text() == "select mine"
+    assert not (tmp_path / "mapping" / "orders.sql").exists()
 
 
 def test_what_cannot_be_mapped_is_said(tmp_path: Path) -> None:
