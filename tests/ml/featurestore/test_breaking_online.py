@@ -26,7 +26,7 @@ from ml.featurestore.repository import open_store
 from ml.warehouse.materialize import materialize
 from tests.ml.featurestore.asking import offline, online
 from tests.ml.featurestore.small_build import ORDER_ROWS, write_build
-from tests.ml.featurestore.test_online_layout import customer, opened, pushed_orders, view_of
+from tests.ml.featurestore.test_online_table_names import customer, opened, pushed_orders, view_of
 
 pytestmark = pytest.mark.subjects("ml/featurestore/online", "ml/home")
 
