@@ -30,10 +30,10 @@ from read_csv('exports/orders_*.csv', all_varchar = true) group by all order by 
 
 @pytest.fixture
 def mapping(tmp_path: Path) -> Path:
-    folder = tmp_path / "work" / "mapping"
+    folder = tmp_path / "files" / "mapping"
     folder.mkdir(parents=True)
-    (tmp_path / "work" / "exports").mkdir()
-    (tmp_path / "work" / "exports" / "orders_1.csv").write_text(EXPORT)
+    (tmp_path / "files" / "exports").mkdir()
+    (tmp_path / "files" / "exports" / "orders_1.csv").write_text(EXPORT)
     (folder / "orders.sql").write_text(ORDERS)
     (folder / "Customers.SQL").write_text(CUSTOMERS)
     return folder
@@ -72,16 +72,16 @@ def test_typed_columns_keep_their_types(mapping: Path, home: Home) -> None:
 
 
 def test_a_select_over_a_database(mapping: Path, home: Home, tmp_path: Path) -> None:
-    with duckdb.connect(str(tmp_path / "work" / "shop.db")) as connection:
+    with duckdb.connect(str(tmp_path / "files" / "shop.db")) as connection:
         connection.execute("create table sales as select '1' as id, 'a@shop.example' as email, 5 as paid")
     (mapping / "orders.sql").write_text(
-        f"""attach '{tmp_path}/work/shop.db' as shop (read_only);
+        f"""attach '{tmp_path}/files/shop.db' as shop (read_only);
         select id as order_id, email as customer_id, '2024-03-01' as ordered_at, paid as total_amount
         from shop.sales
         """
     )
     assert ingest(str(mapping), home=home)["tables"]["orders"]["accepted"] == 1
-    with duckdb.connect(str(tmp_path / "work" / "shop.db")) as connection:
+    with duckdb.connect(str(tmp_path / "files" / "shop.db")) as connection:
         assert connection.execute("select count(*) from sales").fetchall() == [(1,)]
 
 
@@ -116,9 +116,9 @@ def test_what_cannot_be_run_is_said_and_loads_nothing(
 def test_the_line_of_an_error_after_an_attach_is_that_of_the_file(
     mapping: Path, home: Home, tmp_path: Path
 ) -> None:
-    duckdb.connect(str(tmp_path / "work" / "shop.db")).close()
+    duckdb.connect(str(tmp_path / "files" / "shop.db")).close()
     (mapping / "orders.sql").write_text(
-        f"attach '{tmp_path}/work/shop.db' as shop (read_only);\n"
+        f"attach '{tmp_path}/files/shop.db' as shop (read_only);\n"
         "-- then\nselect\n    nothing as order_id\nfrom range(3)"
     )
     with pytest.raises(SourceError, match=r"orders\.sql cannot be run: line 4, "):
