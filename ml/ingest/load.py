@@ -24,6 +24,7 @@ from ml.ingest.clocks import describe_clocks
 from ml.ingest.dates import note_on_dates
 from ml.ingest.declaration import raw_tables
 from ml.ingest.examples import example_text, find_examples
+from ml.ingest.folders import shortened
 from ml.ingest.manifest import Counts, make_load_manifest, read_load_manifest, write_load_manifest
 from ml.ingest.rejected import count_reasons, count_waiting, write_rejected
 from ml.ingest.sources import Source, open_source, require_tables
@@ -94,8 +95,8 @@ def ingest(
             raw_source = open_source(source, load.connection)
             if not load.earlier:
                 require_tables(raw_source)
-            for note in raw_source.notes:
-                progress.say(note)
+            if raw_source.not_read:
+                progress.say(f"not read: {shortened(raw_source.not_read)}")
             result = load_tables(load, raw_source, progress)
             reasons = count_reasons(load.connection)
             examples = find_examples(load.connection, reasons, result.batches)

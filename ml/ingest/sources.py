@@ -14,7 +14,7 @@ from ml.ingest.csv_files import stage_csv
 from ml.ingest.databases import Address, attach, parse_url, stage_database
 from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import format_of, table_of
-from ml.ingest.folders import Listing, list_tables, shortened
+from ml.ingest.folders import Listing, list_tables
 from ml.ingest.parquet_files import stage_parquet
 from ml.ingest.sql_files import stage_sql
 from ml.ingest.workbooks import open_workbook, sheet_names, sheet_of, stage_sheet
@@ -30,10 +30,6 @@ class Source(Protocol):
     @property
     def names(self) -> list[str]:
         """The raw tables it has."""
-
-    @property
-    def notes(self) -> list[str]:
-        """Messages to print before the load starts."""
 
     @property
     def not_read(self) -> list[str]:
@@ -61,10 +57,6 @@ class Folder:
     @property
     def names(self) -> list[str]:
         return list(self.listing.tables)
-
-    @property
-    def notes(self) -> list[str]:
-        return [f"not read: {shortened(self.not_read)}"] if self.not_read else []
 
     @property
     def not_read(self) -> list[str]:
@@ -108,10 +100,6 @@ class Workbook:
         return list(self.sheets)
 
     @property
-    def notes(self) -> list[str]:
-        return [f"not read: {shortened(self.not_read)}"] if self.not_read else []
-
-    @property
     def files(self) -> dict[str, int]:
         return {}
 
@@ -137,10 +125,6 @@ class Database:
     @property
     def names(self) -> list[str]:
         return list(self.listing)
-
-    @property
-    def notes(self) -> list[str]:
-        return [f"not read: {shortened(self.not_read)}"] if self.not_read else []
 
     @property
     def files(self) -> dict[str, int]:

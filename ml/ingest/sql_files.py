@@ -102,5 +102,4 @@ def sentence_of(error: duckdb.Error, lines_before: int) -> str:
     message = str(error).strip()
     line = LINE.search(message)
     where = f"line {int(line[1]) - lines_before}, " if line else ""
-    said = message.split("\n\n")[0].replace("\n", "; ")
-    return f"{where}{said}"
+    return where + message.split("\n\n")[0].replace("\n", "; ")

@@ -34,11 +34,15 @@ class Match:
 
 @dataclass(frozen=True)
 class Mapped:
-    """A raw table, the export it comes from, and a match for each of its columns."""
+    """A raw table, the export it comes from, and a match for each of its columns.
+
+    Where ``is_grouped``, the export is of something else and has many rows of each customer.
+    """
 
     table: Table
     export: Export
     matches: tuple[Match, ...]
+    is_grouped: bool = False
 
     @property
     def missing(self) -> list[str]:
@@ -89,9 +93,12 @@ def map_tables(
             own = [mapped for mapped in own if mapped is subject[mapped.export.label]]
         if own:
             chosen.append(max(own, key=score_of))
-    found = {mapped.table for mapped in chosen}
+    tables_chosen = {mapped.table for mapped in chosen}
     return chosen + [
-        mapped for table in tables if table not in found if (mapped := from_other_table(table, chosen))
+        mapped
+        for table in tables
+        if table not in tables_chosen
+        if (mapped := from_other_table(table, chosen))
     ]
 
 
@@ -153,10 +160,7 @@ def likeness_in(table: Table, column: Column, source: ExportColumn, export: Expo
     """The likeness of two names; a bare ``id`` is the key of what its export is named after."""
     alike, reason = likeness(column.name, source.name)
     if bare(source.name) == "id":
-        is_own = (
-            column.name in table.key
-            and SequenceMatcher(None, bare(export.name), table.name).ratio() > NAME_LIKENESS_MIN
-        )
+        is_own = column.name in table.key and is_named_like(export, table)
         return (0.9, f"the id of {export.name}") if is_own else (0.0, "")
     return alike, reason
 
@@ -187,15 +191,15 @@ def status_match(connection: duckdb.DuckDBPyConnection, column: Column, export: 
         values = [value for (value,) in connection.execute(query).fetchall()]
         if not values:
             continue
-        said = " or ".join(sorted(values))
+        reached = " or ".join(sorted(values))
         reading = changed and read_instants(connection, export.copy, changed.sql, changed.sql_type)
         if changed is None or reading is None:
             return Match(
-                column, None, f"{source.name!r} says {said}, but no column says when", (source.name,)
+                column, None, f"{source.name!r} says {reached}, but no column says when", (source.name,)
             )
         listed = ", ".join(literal(value) for value in sorted(values))
         sql = f"case when {lower} in ({listed}) then {reading.sql} end"
-        reason = f"CHECK: {source.name!r} says {said}; {changed.name!r} is taken for when"
+        reason = f"CHECK: {source.name!r} says {reached}; {changed.name!r} is taken for when"
         return Match(column, sql, reason, (source.name, changed.name), 0.5, is_guess=True)
     return None
 
@@ -225,8 +229,6 @@ def from_other_table(table: Table, mapped: Sequence[Mapped]) -> Mapped | None:
                     else Match(column, None, "nothing like it in the export")
                     for column in table.columns
                 ),
+                is_grouped=True,
             )
     return None
-
-
-__all__ = ["Mapped", "Match", "map_tables"]

@@ -59,13 +59,7 @@ def read_instants(
         return None
     if count(connection, relation, f"({instant_of_text(text)}) is not null") == rows:
         return Reading(column, "instants as they are written")
-    formats = [
-        date + time
-        for date in FORMATS
-        if count(connection, relation, f"regexp_matches({text}, '[0-9]')")
-        for time in TIMES
-        if count(connection, relation, f"try_strptime({text}, {literal(date + time)}) is not null") == rows
-    ]
+    formats = formats_of(connection, relation, text, rows)
     if not formats:
         return None
     sql = f"strptime({text}, {literal(formats[0])})"
@@ -73,6 +67,14 @@ def read_instants(
         return Reading(sql, f"every value is written as {formats[0]}")
     others = ", ".join(formats[1:])
     return Reading(sql, f"CHECK: written as {formats[0]}, or as {others}: the values fit each", is_guess=True)
+
+
+def formats_of(connection: duckdb.DuckDBPyConnection, relation: str, text: str, rows: int) -> list[str]:
+    """The formats in which all of so many texts are written, from one pass over them."""
+    formats = [date + time for date in FORMATS for time in TIMES]
+    counts = ", ".join(f"count(try_strptime({text}, {literal(form)}))" for form in formats)
+    written = connection.execute(f"select {counts} from {relation}").fetchall()[0]
+    return [form for form, fitting in zip(formats, written, strict=True) if fitting == rows]
 
 
 def read_epochs(connection: duckdb.DuckDBPyConnection, relation: str, column: str) -> Reading | None:

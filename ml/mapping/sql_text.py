@@ -16,8 +16,9 @@ def sql_of(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> str:
     if mapped.unused:
         lines.append(f"-- not used: {', '.join(mapped.unused)}")
     source, last = export.relation, ""
-    if grouped := grouping(mapped):
-        last = f"\ngroup by {grouped}"
+    if mapped.is_grouped:
+        customer = mapped.of(table.customer)
+        last = f"\ngroup by {customer.sql}" if customer else ""
     elif one_row := one_row_of_each(connection, mapped):
         source, reason = one_row
         lines.append(f"-- {reason}")
@@ -30,21 +31,15 @@ def line_of(match: Match, comma: str) -> str:
     return f"    {match.sql or 'null'} as {match.column.name}{comma}  -- {match.reason}"
 
 
-def grouping(mapped: Mapped) -> str | None:
-    """The customer, where customers come from an export of something else: there are many rows of each."""
-    occurred = mapped.of(mapped.table.occurred)
-    customer = mapped.of(mapped.table.customer)
-    is_grouped = mapped.table.is_of_customers and occurred and (occurred.sql or "").startswith("min(")
-    return customer.sql if is_grouped and customer else None
-
-
 def one_row_of_each(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> tuple[str, str] | None:
     """The export with one row for each key, where its rows repeat it and no column says which came last."""
     table, export = mapped.table, mapped.export
-    keys = [match.sql for match in mapped.matches if match.column.name in table.key]
+    of_key = [match for match in mapped.matches if match.column.name in table.key]
     version = mapped.of(table.version)
-    if None in keys or (version and version.sql) or "row_number() over" in str(keys):
+    # A number that is made for each line, and of no column of the export, repeats no key.
+    if not all(match.sources for match in of_key) or (version and version.sql):
         return None
+    keys = [match.sql for match in of_key]
     key = ", ".join(map(str, keys))
     query = f"select count(*) from (select distinct {key} from {export.copy})"
     repeated = export.rows - connection.execute(query).fetchall()[0][0]
@@ -52,9 +47,7 @@ def one_row_of_each(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> tu
         return None
     required = [match.sql for match in mapped.matches if match.column.required and match.sql not in keys]
     emptiest = [sql for sql in required if sql and count(connection, export.copy, f"{sql} is null")]
-    order = ", ".join(f"{sql} is null" for sql in emptiest) or "all"
-    if order == "all":
-        order = ", ".join(sql for sql in required if sql) or key
+    order = ", ".join([f"{sql} is null" for sql in emptiest] or [sql for sql in required if sql] or [key])
     source = f"{export.relation}\nqualify row_number() over (partition by {key} order by {order}) = 1"
     reason = f"CHECK: {repeated:,} rows repeat a key, as exports with a row for each line do: one is kept"
     return source, reason

@@ -55,8 +55,8 @@ def exports(tmp_path: Path) -> Path:
 
 def lines_of(folder: Path, table: str) -> dict[str, str]:
     """What the SQL file of a table says of each column: its SQL and the reason."""
-    found = re.findall(r"^    (.*) as (\w+),?  -- (.*)$", (folder / f"{table}.sql").read_text(), re.MULTILINE)
-    return {name: f"{sql}  -- {reason}" for sql, name, reason in found}
+    lines = re.findall(r"^    (.*) as (\w+),?  -- (.*)$", (folder / f"{table}.sql").read_text(), re.MULTILINE)
+    return {name: f"{sql}  -- {reason}" for sql, name, reason in lines}
 
 
 def test_three_exports_come_to_rows(exports: Path, tmp_path: Path, home: Home) -> None:
