@@ -32,7 +32,7 @@ from ml.demos.columns import (
 )
 from ml.demos.shop_process import microseconds
 from ml.demos.shop_tables import HOUR, MINUTE, deliver
-from ml.demos.subscription_process import ANNOUNCED, ENDED_UNPAID, History
+from ml.demos.subscription_process import ANNOUNCED, ENDED_UNPAID, STARTED, History
 from ml.demos.subscription_truth import true_probability
 
 BLOCK = 5_000  # accounts in memory at once; changing it changes the data of a seed
@@ -160,18 +160,19 @@ def subscriptions_table(
     account, number, kind = records["account"], records["number"], records["kind"]
     acts = rng.integers(8 * HOUR, 22 * HOUR, len(account))
     happened = START_US + records["day"] * DAY + np.where(kind == ANNOUNCED, acts, clock[account])
-    started, announced = starts_and_announcements(records, happened)
-    recorded = in_order(loaded(happened, rng), account, number)
-    is_old, is_final = in_the_old_system(records, recorded, as_of, len(clock), rng)
+    _, subscription = np.unique(account * 1_000 + number, return_inverse=True)
+    recorded = in_order(loaded(happened, rng), subscription)
+    old_account = rng.random(len(clock)) < OLD_SYSTEM
+    is_old, is_final = in_the_old_system(records, subscription, recorded, as_of, old_account)
     at_clock = {name: START_US + records[name] * DAY + clock[account] for name in ("renews_on", "ends_on")}
     columns = {
         "subscription_id": numbered(identifiers("A", first + account), number, width=2),
         "customer_id": identifiers("A", first + account),
-        "started_at": instants(started),
+        "started_at": instants(column_at_start(records, subscription, happened)),
         "plan": names_of_codes(records["plan"], process.PLANS),
         "price": decimals(records["price"]),
         "renews_at": instants(np.where(is_old, NONE, at_clock["renews_on"])),
-        "cancelled_at": instants(announced),
+        "cancelled_at": instants(announcements(records, subscription, happened)),
         "ended_at": instants(np.where(records["ends_on"] >= 0, at_clock["ends_on"], NONE)),
         "loaded_at": instants(np.where(is_old, NONE, recorded)),
     }
@@ -179,51 +180,46 @@ def subscriptions_table(
 
 
 def in_the_old_system(
-    records: dict[str, Array], recorded: Array, as_of: int, size: int, rng: np.random.Generator
+    records: dict[str, Array], subscription: Array, recorded: Array, as_of: int, old_account: Array
 ) -> tuple[Array, Array]:
     """Which versions are of subscriptions in an older system, and which of them is the row that it delivers.
 
     It overwrites its rows and does not say when: a row holds all that has happened, announced ends too.
     """
-    names = records["account"] * 1_000 + records["number"]
-    order = np.lexsort((recorded, names))
-    known = order[recorded[order] <= as_of]
-    is_last = np.append(np.diff(names[known]) != 0, True)[: len(known)]
-    is_final = np.zeros(len(names), dtype=bool)
-    is_final[known[is_last]] = True
-    _, sub = np.unique(names, return_inverse=True)
-    changed = np.zeros(sub.max() + 1, dtype=bool)
+    number = subscription.max() + 1
+    changed = np.zeros(number, dtype=bool)
     for column in (records["plan"], records["price"]):
-        first = np.full(sub.max() + 1, -1)
-        first[sub[::-1]] = column[::-1]
-        np.logical_or.at(changed, sub, column != first[sub])
-    old_account = rng.random(size) < OLD_SYSTEM
-    return old_account[records["account"]] & ~changed[sub], is_final
+        np.logical_or.at(changed, subscription, column != column_at_start(records, subscription, column))
+    newest = np.full(number, NONE)
+    known = recorded <= as_of
+    np.maximum.at(newest, subscription[known], recorded[known])
+    return old_account[records["account"]] & ~changed[subscription], recorded == newest[subscription]
 
 
-def starts_and_announcements(records: dict[str, Array], happened: Array) -> tuple[Array, Array]:
-    """When the subscription of each version started, and when its end was announced, as far as it says so."""
-    names = records["account"] * 1_000 + records["number"]
-    order = np.lexsort((happened, names))
-    first_of = np.flatnonzero(np.append(True, np.diff(names[order]) != 0))
-    run = np.repeat(np.arange(len(first_of)), np.diff(np.append(first_of, len(names))))
-    started, announced = np.empty(len(names), dtype=np.int64), np.full(len(names), NONE)
-    started[order] = happened[order][first_of][run]
+def column_at_start(records: dict[str, Array], subscription: Array, column: Array) -> Array:
+    """For each version, the value of a column when its subscription started."""
+    starts = records["kind"] == STARTED
+    values = np.empty(subscription.max() + 1, dtype=column.dtype)
+    values[subscription[starts]] = column[starts]
+    return values[subscription]
+
+
+def announcements(records: dict[str, Array], subscription: Array, happened: Array) -> Array:
+    """When the end of each version's subscription was announced, as far as the version says so.
+
+    An announced end stands, if the subscription ends unpaid before it.
+    """
+    announced = np.full(subscription.max() + 1, NONE)
     is_announcement = records["kind"] == ANNOUNCED
-    announced[is_announcement] = happened[is_announcement]
-    # An announced end stands, if the subscription ends unpaid before it.
-    announcement = np.full(len(first_of), NONE)
-    announcement[run[is_announcement[order]]] = happened[order][is_announcement[order]]
-    unpaid = records["kind"][order] == ENDED_UNPAID
-    announced[order[unpaid]] = announcement[run[unpaid]]
-    return started, announced
+    announced[subscription[is_announcement]] = happened[is_announcement]
+    return np.where(is_announcement | (records["kind"] == ENDED_UNPAID), announced[subscription], NONE)
 
 
-def in_order(recorded: Array, account: Array, number: Array) -> Array:
+def in_order(recorded: Array, subscription: Array) -> Array:
     """Versions of one thing are recorded one after the other: none before the one that came first."""
-    names = account * 1_000 + number
     result = recorded.copy()
-    for positions in np.split(np.argsort(names, kind="stable"), np.flatnonzero(np.diff(np.sort(names))) + 1):
+    ends = np.flatnonzero(np.diff(np.sort(subscription))) + 1
+    for positions in np.split(np.argsort(subscription, kind="stable"), ends):
         result[positions] = np.maximum.accumulate(recorded[positions]) + np.arange(len(positions))
     return result
 
