@@ -62,12 +62,7 @@ def nearest(outside: list[Outside], as_of: datetime, counted: set[tuple[Any, ...
 
 def nearest_extremes(lines: Iterable[Line], value: Any, kind: str) -> list[Outside]:
     """The known lines whose amounts come nearest to the extreme ``value``, but are not it."""
-
-    def rank(amount: Any) -> Any:
-        return amount[0] if isinstance(amount, tuple) else amount
-
     others = sorted(
-        (line for line in lines if line.amount != value),
-        key=lambda line: abs(rank(line.amount) - rank(value)),
+        (line for line in lines if line.amount != value), key=lambda line: abs(line.amount - value)
     )
     return [Outside(f"not the {kind}", f"not the {kind}", line.known_at, line) for line in others[:NEAREST]]

@@ -139,7 +139,8 @@ def with_interval(line: Line, part: Contribution, row: Row, version: Version | N
     edge, end = end_of(line, part, row, version) if ends else ("", "")
     return replace(
         line,
-        amount=(row[AMOUNT], row[VALUE]) if part.looked_up else row[AMOUNT],
+        amount=row[AMOUNT],
+        looked_up=row[VALUE],
         starts_at=starts,
         ends_at=ends,
         start="known" if starts == line.known_at else line.event_at(starts) or "counted",

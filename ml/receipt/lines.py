@@ -36,6 +36,8 @@ class Line:
         From when the company knew this version.
     amount : Any
         What it adds; for an extreme or a version, its value.
+    looked_up : Any
+        Where the feature is a column of the fact with the largest amount: the value of that column.
     starts_at, ends_at : datetime, optional
         From when and until when it counts; it never counts where the end is not after the start.
     start, end : str
@@ -57,6 +59,7 @@ class Line:
     occurred: dict[str, datetime] = field(default_factory=dict)
     known_at: datetime | None = None
     amount: Any = None
+    looked_up: Any = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     start: str = ""

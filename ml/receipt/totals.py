@@ -27,7 +27,8 @@ def find_total(facts: Facts, model: Model, parts: list[Contribution], as_of: dat
     combine = COMBINE[kind]
     lines, others = facts.behind(model, parts)
     steps = steps_of(lines, first_known, start, combine)
-    since, until = changes_around(looked_up(steps) if parts[0].looked_up else steps, as_of)
+    values = {line.amount: line.looked_up for line in lines} if parts[0].looked_up else None
+    since, until = changes_around(steps if values is None else looked_up(steps, values), as_of)
     counted = [line for line in lines if line.counts_at(as_of)]
     exists = first_known is not None and first_known <= as_of
     amounts = [line.amount for line in counted if line.amount is not None]
@@ -36,23 +37,18 @@ def find_total(facts: Facts, model: Model, parts: list[Contribution], as_of: dat
     if kind != "total":
         outside = nearest_extremes(counted, value, KINDS[kind]) + outside
         counted = [line for line in counted if line.amount == value]
-    if parts[0].looked_up:
-        counted = [replace(line, amount=line.amount[1]) for line in counted]
-        outside = [
-            replace(entry, line=replace(entry.line, amount=entry.line.amount[1]))
-            if entry.line.amount
-            else entry
-            for entry in outside
-        ]
-        value = value and value[1]
+    if values is not None:
+        value = values.get(value)
+        counted = [replace(line, amount=line.looked_up) for line in counted]
+        outside = [replace(entry, line=replace(entry.line, amount=entry.line.looked_up)) for entry in outside]
     return Findings(KINDS[kind], value, tuple(counted), tuple(outside), since, until)
 
 
-def looked_up(steps: list[Step]) -> list[Step]:
+def looked_up(steps: list[Step], values: dict[Any, Any]) -> list[Step]:
     """The steps at which the value that is looked up changes, of those at which its row does."""
     changes: list[Step] = []
     for change, row in steps:
-        value = row and row[1]
+        value = values.get(row)
         if not changes or changes[-1][1] != value:
             changes.append((change, value))
     return changes
