@@ -59,7 +59,7 @@ imports: $(READY) ## Which part may import which.
 	$(BIN)/lint-imports
 
 docs: $(READY) ## Write docs/features.md and the service's lock file anew, from the published build.
-	$(BIN)/python -m ml.features.dictionary
+	$(BIN)/python -m ml.features.data_dictionary
 	$(BIN)/python -m ml.featurestore.service_lock
 
 docs-site: ## The pages under docs as a site in site/, links checked; its packages go to .venv-site.

@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.machine import machine
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.common.paths import ROOT
 from ml.common.progress import Progress
 from ml.home.layout import Home
 from ml.metrics.bootstrap import bootstrap, with_interval
-from ml.metrics.scores import measure
-from ml.model.store import TEST, read_manifest
+from ml.metrics.probability_metrics import measure
+from ml.model.model_files import TEST, read_manifest
 
 RESULTS = ROOT / "benchmarks" / "truth.json"
 TRUTH = Path("demo") / "shop" / "truth" / "true_probability.parquet"

@@ -18,16 +18,18 @@ FORMER = {
     "feature_repo.registry_store": "ml.featurestore.registry.store",
     "feature_repo.retrieval": "ml.featurestore.retrieval.retrieve",
     "ml.build": "ml.warehouse",
-    "ml.builds": "ml.warehouse.builds",
+    "ml.builds": "ml.warehouse.list_builds",
     "ml.common.feature_errors": "ml.common.errors",
     "ml.dataset": "ml.features.dataset",
     "ml.doctor": "ml.warehouse.doctor",
     "ml.errors": "ml.common.errors",
+    "ml.features.dictionary": "ml.features.data_dictionary",
     "ml.materialize": "ml.warehouse.materialize",
     "ml.problem": "ml.config.problem",
     "ml.record.flavor": "ml.tracking.flavor",
     "ml.report": "ml.reports",
     "ml.rollback": "ml.warehouse.rollback",
+    "ml.warehouse.builds": "ml.warehouse.list_builds",
 }
 
 

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from ml.cli import COMMANDS, main
-from ml.features.dictionary import FILE, dictionary
+from ml.features.data_dictionary import FILE, dictionary
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.service_lock import LOCK, lock_text
 from ml.home.layout import ROOT

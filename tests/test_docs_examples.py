@@ -12,7 +12,7 @@ import pytest
 
 from ml.home.layout import ROOT, Home
 from ml.home.problem_file import remember_problem
-from ml.model.store import read_manifest
+from ml.model.model_files import read_manifest
 from tests.worlds import Built
 
 pytestmark = pytest.mark.subjects("docs/own-labels.md", "docs/own-models.md", "ml/train", "ml/features")

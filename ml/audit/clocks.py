@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 
 import duckdb
 
+from ml.audit.check_database import database, single_value
 from ml.audit.findings import Audit, Breach, Finding
-from ml.audit.queries import database, single_value
+from ml.audit.label_recount import MODEL, delivered_orders
 from ml.audit.raw_facts import check_load
-from ml.audit.recount import MODEL, delivered_orders
 from ml.common.errors import TidemarkError
 from ml.common.instants import format_instant
 from ml.features.labels import LABELS, parquet
 from ml.featurestore.attributes import note, undated_features
 from ml.home.layout import model_of
-from ml.ingest.clocks import describe_clocks
+from ml.ingest.table_clocks import describe_clocks
 
 CHECK = "clocks"
 UNDELIVERED = """
@@ -72,7 +72,7 @@ def undelivered(
 
 def undated_inputs(audit: Audit, undated: Iterable[str]) -> Iterator[Breach]:
     """Inputs of the current model among the attributes that have no clock; none without a model."""
-    from ml.model.store import read_manifest
+    from ml.model.model_files import read_manifest
 
     try:
         model = model_of(audit.build)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 
-from ml.audit.compare import AT, BY_TIME, Comparison, Moved, compare
+from ml.audit.check_database import differing_columns, first_case, single_value
+from ml.audit.compare_feature_tables import AT, BY_TIME, Comparison, Moved, compare
 from ml.audit.findings import Audit
-from ml.audit.queries import differing_columns, first_case, single_value
-from ml.audit.scratch import tables_of
+from ml.audit.scratch_builds import tables_of
 from ml.config.problem import CHURN, Problem
 from ml.features.labels import LABELS, POPULATION, parquet
 from ml.featurestore.retrieval.retrieve import point_in_time

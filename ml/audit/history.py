@@ -12,14 +12,14 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from ml.audit.compare import Comparison, Table, compare, identities, identity
+from ml.audit.check_database import database
 from ml.audit.compare_builds import compare_population
+from ml.audit.compare_feature_tables import Comparison, Table, compare, identities, identity
+from ml.audit.difference_text import breaches_of, notes_on
 from ml.audit.findings import Audit, Finding, not_checked
 from ml.audit.late_rows import late_rows, rows_without_clock
-from ml.audit.queries import database
-from ml.audit.sample import is_drawn
-from ml.audit.scratch import feature_files, tables_of
-from ml.audit.wording import breaches_of, notes_on
+from ml.audit.sampled_customers import is_drawn
+from ml.audit.scratch_builds import feature_files, tables_of
 from ml.common.instants import format_instant
 from ml.common.sql import literal
 from ml.features.labels import POPULATION, parquet

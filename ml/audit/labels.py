@@ -11,12 +11,12 @@ from itertools import pairwise
 
 import pyarrow.compute as pc
 
-from ml.audit.edges import wrong_edges
+from ml.audit.check_database import database
 from ml.audit.findings import Audit, Breach, Finding, not_checked
+from ml.audit.label_edges import wrong_edges
+from ml.audit.label_recount import delivered_orders, differences, gap_of, recount, settled_cutoffs, unsettled
 from ml.audit.pictures import PicturedFinding, Span, Timeline
-from ml.audit.queries import database
 from ml.audit.raw_facts import check_load
-from ml.audit.recount import delivered_orders, differences, gap_of, recount, settled_cutoffs, unsettled
 from ml.audit.shuffled_labels import SHUFFLES, shuffled_label_check
 from ml.common.errors import NotReadyError, TidemarkError
 from ml.common.instants import format_instant, parse_instant
@@ -122,7 +122,7 @@ def spans_of(split: TimeSplit) -> Spans:
 
 
 def gaps_of_model(audit: Audit) -> Iterator[Breach]:
-    from ml.model.store import read_manifest
+    from ml.model.model_files import read_manifest
 
     folder = model_of(audit.build)
     manifest = read_manifest(folder)

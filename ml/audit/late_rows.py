@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import duckdb
 
 from ml.audit.findings import Audit, Breach
-from ml.common.counting import counted
 from ml.common.instants import format_instant
+from ml.common.number_words import counted
 from ml.common.sql import literal, parquet
 from ml.home.build_manifest import read_build_manifest
 from ml.ingest.batch import relation_of, with_columns

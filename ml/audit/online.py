@@ -15,11 +15,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from ml.audit.check_database import database, differing_columns, first_case, single_value
 from ml.audit.findings import Audit, Breach, Finding, failed, not_checked
+from ml.audit.online_file import StoredView, copy_rows, missing_columns, one_state, store_file, stored_views
 from ml.audit.pictures import Bar, Bars, PicturedFinding
-from ml.audit.queries import database, differing_columns, first_case, single_value
-from ml.audit.sample import draw_customers
-from ml.audit.stored import StoredView, copy_rows, missing_columns, one_state, store_file, stored_views
+from ml.audit.sampled_customers import draw_customers
 from ml.common import sql
 from ml.common.instants import format_instant
 from ml.common.sql import literal, quoted

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ml.audit.findings import Finding
 from ml.common.instants import parse_instant
-from ml.page import rows, spans
+from ml.page import bars, timelines
 
 BREACHES_MAX = 12
 
@@ -65,24 +65,24 @@ class PicturedFinding(Finding):
 def draw(picture: Mapping[str, Any]) -> Markup:
     """Draw ``Bars`` or a ``Timeline``, given as plain values."""
     drawn, line = {"bars": draw_bars, "timeline": draw_spans}[picture["kind"]](picture)
-    return rows.figure(picture["title"] + (f"; dashed: {line}" if line else ""), drawn)
+    return bars.figure(picture["title"] + (f"; dashed: {line}" if line else ""), drawn)
 
 
 def draw_bars(picture: Mapping[str, Any]) -> tuple[Markup, str]:
     """Rows of bars, and what the dashed line is; counts with commas, measures with three digits."""
     limit = picture["limit"]
-    bars = []
+    drawn = []
     for bar in picture["bars"]:
         value = bar["value"]
         text = f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-        bars.append(rows.Bar(bar["label"], value, text, "marked" if bar["marked"] else "bar"))
+        drawn.append(bars.Bar(bar["label"], value, text, "marked" if bar["marked"] else "bar"))
     line = f"the limit, {limit:g}" if limit is not None else ""
-    return rows.bar_rows(bars, picture["start"], limit), line
+    return bars.bar_rows(drawn, picture["start"], limit), line
 
 
 def draw_spans(picture: Mapping[str, Any]) -> tuple[Markup, str]:
     """Rows of spans, and what the dashed line is."""
-    drawn = spans.timeline([spans.Span(**span) for span in picture["spans"]], picture["now"])
+    drawn = timelines.timeline([timelines.Span(**span) for span in picture["spans"]], picture["now"])
     return drawn, f"the data clock, {picture['now']}"
 
 

@@ -4,15 +4,15 @@ Sampled customers get poison after instants of their own and are built again by 
 up to the instant, and every label settled by then, is compared with the published build.
 """
 
+from ml.audit.check_database import database, single_value
 from ml.audit.compare_builds import compare_builds
+from ml.audit.difference_text import breaches_of, customers_sampled, notes_on
 from ml.audit.findings import Audit, Finding, not_checked
 from ml.audit.poison_facts import add_poison
-from ml.audit.queries import database, single_value
-from ml.audit.sample import affordable, draw_known_customers, draw_limits
-from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild
+from ml.audit.sampled_customers import affordable, draw_known_customers, draw_limits
+from ml.audit.scratch_builds import check_repeatable, copy_published, copy_raw, feature_files, rebuild
 from ml.audit.wall_clock import clock_readers
-from ml.audit.wording import breaches_of, customers_sampled, notes_on
-from ml.common.counting import counted
+from ml.common.number_words import counted
 from ml.common.sql import parquet
 
 CHECK = "poison"

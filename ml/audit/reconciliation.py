@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.audit.check_database import database, first_case, single_value
 from ml.audit.findings import Audit, Breach
 from ml.audit.pictures import Bar, Bars, PicturedFinding
-from ml.audit.queries import database, first_case, single_value
 from ml.audit.raw_facts import check_load, facts
-from ml.audit.sample import draw_customers
+from ml.audit.sampled_customers import draw_customers
 from ml.common.sql import literal
 from ml.features.labels import parquet
 from ml.features.point_in_time import features

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import duckdb
 
-from ml.audit.compare import Comparison
+from ml.audit.check_database import database, single_value
 from ml.audit.compare_builds import compare_builds
+from ml.audit.compare_feature_tables import Comparison
+from ml.audit.difference_text import breaches_of, clock_breaches, customers_sampled, notes_on
 from ml.audit.findings import Audit, Finding
-from ml.audit.queries import database, single_value
-from ml.audit.sample import SECONDS_PER_RUN, affordable, draw_known_customers, limit_all
-from ml.audit.scratch import check_repeatable, copy_published, copy_raw, feature_files, rebuild
+from ml.audit.sampled_customers import SECONDS_PER_RUN, affordable, draw_known_customers, limit_all
+from ml.audit.scratch_builds import check_repeatable, copy_published, copy_raw, feature_files, rebuild
 from ml.audit.wall_clock import clock_readers
-from ml.audit.wording import breaches_of, clock_breaches, customers_sampled, notes_on
-from ml.common.counting import counted
 from ml.common.instants import format_instant, parse_instant
+from ml.common.number_words import counted
 from ml.common.sql import parquet
 
 CHECK = "replay"

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.audit.findings import Audit
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.features.labels import count_rows, labelled_rows
 from ml.features.split import TimeSplit
 from ml.featurestore.retrieval.retrieve import point_in_time

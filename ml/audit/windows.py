@@ -14,11 +14,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ml.audit.check_database import database, first_case, single_value
 from ml.audit.findings import Audit, Breach, Finding, not_checked
 from ml.audit.pictures import Bar, Bars, PicturedFinding
-from ml.audit.queries import database, first_case, single_value
 from ml.audit.raw_facts import check_load, events
-from ml.audit.sample import draw_customers
+from ml.audit.sampled_customers import draw_customers
 from ml.common.errors import NotReadyError
 from ml.common.instants import format_instant
 from ml.common.sampling import key_hash_sql

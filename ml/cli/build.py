@@ -46,7 +46,7 @@ def command(
 
 def summary(record: dict[str, Any]) -> str:
     """The build in a few lines."""
-    from ml.ingest.clocks import clocks_text
+    from ml.ingest.table_clocks import clocks_text
 
     rows = "\n".join(f"  {table:28s} {count:>12,d} rows" for table, count in record["rows"].items())
     notes = "".join(f"\nnote: {note}" for note in record["notes"])

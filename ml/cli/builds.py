@@ -34,7 +34,7 @@ def command(run: Run) -> None:
     Example:
       churn builds
     """
-    from ml.warehouse.builds import builds
+    from ml.warehouse.list_builds import builds
 
     result = builds(home=run.home)
     run.finish(result, table(result["builds"]))

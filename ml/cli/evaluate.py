@@ -22,7 +22,7 @@ def command(run: Run, problem: str | None, plots: str | None, anew: bool) -> Non
       churn evaluate --plots report
     """
     from ml.evaluate import evaluate
-    from ml.evaluate.text import report
+    from ml.evaluate.evidence_text import report
 
     result = evaluate(plots=plots, anew=anew, home=run.home, problem=problem, progress=run.progress)
     run.finish(result, "\n".join(report(result)))

@@ -109,9 +109,9 @@ def write_demo(run: Run, name: str, customers: int | None, seed: int | None) -> 
 
 def as_text(result: dict[str, Any]) -> str:
     """Rows and span of every table, then the reasons of rejected rows, and missing-value markers."""
-    from ml.ingest.clocks import clocks_text
-    from ml.ingest.examples import example_text
-    from ml.ingest.markers import note_of
+    from ml.ingest.missing_values import note_of
+    from ml.ingest.rejection_examples import example_text
+    from ml.ingest.table_clocks import clocks_text
 
     files = result["files"]
     lines = [f"{'table':<16}{'files' * bool(files):>8}{'read':>12}{'accepted':>12}{'rejected':>12}"]

@@ -43,7 +43,7 @@ def command(run: Run, customer: str, feature: str, as_of: datetime | None) -> No
       churn receipt C0000042 orders_30d --as-of 2024-06-30T00:00:00Z
     """
     from ml.receipt import receipt
-    from ml.receipt.as_json import as_dict
+    from ml.receipt.receipt_json import as_dict
     from ml.receipt.receipt_page import page
 
     result = receipt(customer, feature, as_of=as_of, home=run.home)

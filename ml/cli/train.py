@@ -150,7 +150,7 @@ def own_labels(result: dict[str, Any]) -> list[str]:
 
 def money_lines(result: dict[str, Any]) -> list[str]:
     """The profit of the flagged customers on the test part, beside the simple policies."""
-    from ml.decision.profit import shortfalls
+    from ml.decision.contact_profit import shortfalls
 
     decision = result["test"]["decision"]
     even = decision["break_even"]

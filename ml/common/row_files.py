@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.common.disk import replacing
+from ml.common.durable_files import replacing
 from ml.common.errors import TidemarkError, UsageError
 from ml.common.sql import exact, literal, quoted
 

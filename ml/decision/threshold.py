@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.config.problem import Problem
-from ml.decision.profit import profit
+from ml.decision.contact_profit import profit
 from ml.decision.threshold_totals import ThresholdTotals
 
 TOLERANCE = 1e-12  # of shares, so that rounding errors do not decide at the edge

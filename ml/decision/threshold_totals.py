@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.common.arrays import Floats
-from ml.decision.profit import profit
+from ml.common.array_types import Floats
+from ml.decision.contact_profit import profit
 from ml.decision.threshold_totals import ThresholdTotals
-from ml.evaluate.measured import Rows
+from ml.evaluate.bootstrapped_rows import Rows
 
 MOST_POINTS = 200  # of a curve
 GROUPS = 15  # of the reliability curve, as many as bins of the calibration error
@@ -17,7 +17,7 @@ Points = dict[str, list[float]]
 
 
 def curves(rows: Rows, probabilities: Mapping[str, Floats], champion: str) -> dict[str, Any]:
-    """Every curve of every candidate; see CURVES in ``ml.evaluate.evidence``."""
+    """Every curve of every candidate; see CURVES in ``ml.evaluate.evidence_schema``."""
     totals = {
         name: ThresholdTotals.of(rows.churned, probability) for name, probability in probabilities.items()
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
-from ml.evaluate.compute import count_steps, deep_evidence
+from ml.evaluate.compute_evidence import count_steps, deep_evidence
 from ml.evaluate.evidence_file import read_evidence, write_evidence
 from ml.evaluate.metric_names import answer, verdicts
 from ml.home.layout import Home
@@ -56,7 +56,7 @@ def evaluate(
         The model's origin (``labels`` only where they are the user's own), ``test`` (every candidate's
         metrics with 95 % intervals, base rate, champion minus recency rule, the decision by the threshold),
         ``answer`` (one sentence), ``better_than_chance`` (bool), ``verdict`` (sentences), ``evidence`` (see
-        ``ml.evaluate.evidence``), ``plots`` (files).
+        ``ml.evaluate.evidence_schema``), ``plots`` (files).
 
     Raises
     ------

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ml.common.disk import replace_file
-from ml.evaluate.evidence import SHAPE
+from ml.common.durable_files import replace_file
+from ml.evaluate.evidence_schema import SHAPE
 from ml.home.layout import Home
 from ml.model.churn_model import ChurnModel
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.common.instants import format_instant
-from ml.evaluate.measured import Rows
+from ml.evaluate.bootstrapped_rows import Rows
 from ml.explain.contributions import explain
 from ml.explain.reason_text import Wording, format_value, reasons
 from ml.explain.subjects import by_subject
-from ml.features.parts import Part
+from ml.features.training_parts import Part
 from ml.model.churn_model import ChurnModel
 
 SHOWN_FEATURES = 10
@@ -21,7 +21,7 @@ SHOWN_FEATURES = 10
 def drivers(
     model: ChurnModel, frame: pd.DataFrame, words: list[Wording], labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """REASONS of ``ml.evaluate.evidence`` over many rows, without the customers."""
+    """REASONS of ``ml.evaluate.evidence_schema`` over many rows, without the customers."""
     explanation = explain(model, frame)
     mean = np.abs(explanation.values).mean(axis=0)
     sums = by_subject(explanation.values, [wording.subject for wording in words])

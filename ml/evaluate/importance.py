@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.common.arrays import Floats
-from ml.evaluate.measured import Interval, Replicates, Rows
+from ml.common.array_types import Floats
+from ml.evaluate.bootstrapped_rows import Interval, Replicates, Rows
 from ml.metrics.bootstrap import with_interval
 from ml.model.churn_model import ChurnModel
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml.config.problem import Problem
 from ml.metrics.chance import NO_BETTER_THAN_CHANCE, ranks_better_than_chance
-from ml.metrics.scores import LOWER_IS_BETTER, METRIC_NAMES
+from ml.metrics.probability_metrics import LOWER_IS_BETTER, METRIC_NAMES
 from ml.train.candidates import BASELINE
 from ml.train.test_part import COMPARED
 
@@ -43,7 +43,7 @@ def answer(facts: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
     facts : mapping
         The model's manifest.
     evidence : mapping
-        See ``ml.evaluate.evidence``.
+        See ``ml.evaluate.evidence_schema``.
     """
     if not ranks_better_than_chance(facts):
         return f"{NO_BETTER_THAN_CHANCE[0].upper()}{NO_BETTER_THAN_CHANCE[1:]}."

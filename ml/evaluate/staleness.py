@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.common.memory import memory_limit
-from ml.evaluate.measured import Rows
-from ml.features.parts import Part
+from ml.evaluate.bootstrapped_rows import Rows
+from ml.features.training_parts import Part
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.model.churn_model import ChurnModel
 
@@ -27,7 +27,7 @@ MEMORY_LIMIT = "1GB"
 def staleness(
     build: Path, model: ChurnModel, part: Part, step: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """The metrics with features of each age; see ``ml.evaluate.evidence``."""
+    """The metrics with features of each age; see ``ml.evaluate.evidence_schema``."""
     rows = Rows.of(part, model.problem)
     probabilities: dict[str, Floats] = {}
     unknown = {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.common.errors import ModelError
 from ml.explain import shapley
 from ml.explain.shapley import LOG_ODDS, Contributions

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.explain.subjects import by_subject, subjects_of
 from ml.featurestore.catalog import Catalog
 from ml.model.inputs import FLAG, NUMBER, UNKNOWN_TEXT, Input

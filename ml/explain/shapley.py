@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.model.probability import log_odds
 
 LOG_ODDS, PROBABILITY = "log-odds", "probability"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.featurestore.catalog import Catalog, Feature
 from ml.featurestore.formulas import INSTANT, NUMBER, operands, syntax_tree
 

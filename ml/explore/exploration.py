@@ -12,8 +12,11 @@ import pyarrow.compute as pc
 from ml.common.instants import format_instant
 from ml.common.progress import SILENT, Bar, Progress
 from ml.config.problem import Problem
-from ml.explore.columns import Column, columns_of
-from ml.explore.definitions import find_definitions
+from ml.explore.churn_definitions import find_definitions
+from ml.explore.exploration_rows import KEYS, Rows, read_labelled
+from ml.explore.feature_columns import Column, columns_of
+from ml.explore.feature_pairs import correlations
+from ml.explore.feature_summary import shape_of, stability
 from ml.explore.findings import (
     Finding,
     by_severity,
@@ -24,9 +27,6 @@ from ml.explore.findings import (
     stands_still,
 )
 from ml.explore.over_time import base_rates, movement, population
-from ml.explore.rows import KEYS, Rows, read_labelled
-from ml.explore.shape import shape_of, stability
-from ml.explore.together import correlations
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog
 from ml.home.layout import Home

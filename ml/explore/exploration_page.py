@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ml.common.counting import counted
+from ml.common.number_words import counted
 from ml.config.problem import CHURN
 from ml.explore.feature_pictures import alone, families_of, features, gaps, together
 from ml.explore.findings import NEAR_DUPLICATES
@@ -22,7 +22,7 @@ from ml.page.document import (
     sections,
     tiles,
 )
-from ml.page.figures import percent
+from ml.page.number_text import percent
 
 Result = Mapping[str, Any]
 

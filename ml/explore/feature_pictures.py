@@ -6,16 +6,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ml.common.counting import counted
-from ml.explore.cards import auc_with_interval, card
-from ml.explore.columns import INSTANT
+from ml.common.number_words import counted
+from ml.explore.feature_cards import auc_with_interval, card
+from ml.explore.feature_columns import INSTANT
+from ml.explore.feature_pairs import NEAR
 from ml.explore.findings import NEAR_DUPLICATES
-from ml.explore.together import NEAR
 from ml.metrics.single_feature_auc import LIMIT
+from ml.page.bars import EMPTY, Bar, breakable, figure, strip
 from ml.page.document import folded, folded_bars, grid, notes, paragraph, soft, subheading, table
-from ml.page.figures import NOTHING, decimals, number, percent
+from ml.page.number_text import NOTHING, decimals, number, percent
 from ml.page.plot import legend
-from ml.page.rows import EMPTY, Bar, breakable, figure, strip
 
 Result = Mapping[str, Any]
 BEST_SHOWN, GAPS_SHOWN = 30, 12  # bars before the fold

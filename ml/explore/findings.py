@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.common.arrays import Flags
-from ml.common.counting import counted
-from ml.explore.columns import FLAG, INSTANT, TEXT, Column
-from ml.explore.shape import bin_codes
+from ml.common.array_types import Flags
+from ml.common.number_words import counted
+from ml.explore.feature_columns import FLAG, INSTANT, TEXT, Column
+from ml.explore.feature_summary import bin_codes
 from ml.featurestore.attributes import note
 from ml.metrics.single_feature_auc import LIMIT
-from ml.page.figures import percent
+from ml.page.number_text import percent
 
 SUSPICIOUS = 0.9  # ROC-AUC of one feature, short of the limit of a leakage suspect
 MOSTLY = 0.95  # share of nulls

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ml.common.instants import format_instant
 from ml.config.problem import CHURN, Problem
-from ml.explore.columns import FLAG, TEXT, Column
-from ml.explore.shape import TAIL
+from ml.explore.feature_columns import FLAG, TEXT, Column
+from ml.explore.feature_summary import TAIL
 from ml.features.labels import LABELS, parquet
 from ml.features.split import TimeSplit
-from ml.page.figures import plain
+from ml.page.number_text import plain
 
 PENDING = "labels/label_pending"
 Z = 1.96  # standard deviations on either side of a 95 % interval

@@ -9,7 +9,7 @@ from ml.common.instants import parse_instant
 from ml.config.problem import CHURN
 from ml.page.axes import calendar, days_from, linear, shares
 from ml.page.document import grid, paragraph, soft, table
-from ml.page.figures import day, number, percent
+from ml.page.number_text import day, number, percent
 from ml.page.plot import Across, Band, Columns, Dots, Line, Shape, plot
 
 Result = Mapping[str, Any]

@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from ml.common.counting import counted
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant
+from ml.common.number_words import counted
 from ml.common.progress import Progress
 from ml.config.problem import CHURN, Problem
 from ml.features.labels import parquet, population_at

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.common.counting import counted
-from ml.common.disk import sha256
+from ml.common.durable_files import sha256
 from ml.common.errors import RowsError, UsageError
 from ml.common.instants import format_instant
+from ml.common.number_words import counted
 from ml.config.problem import Problem
 from ml.features.labels import parquet
 from ml.features.point_in_time import FilePath, as_rows

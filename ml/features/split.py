@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.common.counting import counted
 from ml.common.errors import ModelError, NotReadyError
 from ml.common.instants import format_instant
+from ml.common.number_words import counted
 from ml.config.problem import Problem
 
 PARTS = ("train", "validation", "test")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ml.common.counting import counted
 from ml.common.errors import CatalogError
+from ml.common.number_words import counted
 from ml.featurestore.catalog import Catalog, Feature, read_nodes
 from ml.featurestore.formulas import used_names
 from ml.home.build_manifest import manifest_of

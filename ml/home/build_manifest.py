@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ml.common.disk import replace_file
+from ml.common.durable_files import replace_file
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant, parse_instant
 from ml.common.json_files import read_json

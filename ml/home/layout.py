@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.common.disk import sync_folder, sync_tree
+from ml.common.durable_files import sync_folder, sync_tree
 from ml.common.errors import BusyError, NotReadyError, UsageError
 from ml.common.paths import ROOT, churn_home
 from ml.home.leases import lease

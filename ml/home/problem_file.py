@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from ml.common.disk import replace_file
+from ml.common.durable_files import replace_file
 from ml.common.errors import ProblemError
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem, read_problem

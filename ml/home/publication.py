@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from ml.common.disk import sync_folder, sync_tree
+from ml.common.durable_files import sync_folder, sync_tree
 from ml.common.errors import NotReadyError, UsageError
 from ml.home.build_manifest import manifest_of
 from ml.home.layout import Home, inherit_models, replace_link

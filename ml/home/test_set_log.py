@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ml.common.disk import sync_folder
+from ml.common.durable_files import sync_folder
 from ml.home.layout import Home
 
 FILE = "looks.jsonl"

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import IO
 
+from ml.ingest.compressed_files import open_unpacked, unpack
 from ml.ingest.file_names import packing_of
-from ml.ingest.packed import open_unpacked, unpack
 
 # In place of the quotes of a broken line, by what is wrong with it; in place of its delimiters.
 UNCLOSED, ESCAPED, AFTER_QUOTE, MUTED_DELIMITER = b"\x01", b"\x03", b"\x04", b"\x02"

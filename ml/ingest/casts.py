@@ -9,8 +9,8 @@ from datetime import timedelta
 from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR, instant_of_text, parse_offset
 from ml.common.sql import literal
 from ml.ingest.contract import Column, Kind
-from ml.ingest.markers import is_missing
-from ml.ingest.physical import FLOATS, INT96, is_number, is_text, text_of
+from ml.ingest.missing_values import is_missing
+from ml.ingest.physical_types import FLOATS, INT96, is_number, is_text, text_of
 
 NAIVE_INSTANTS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
 ZONED_INSTANT = "TIMESTAMP WITH TIME ZONE"

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from ml.common.errors import SourceError
-from ml.ingest.packed import open_unpacked
+from ml.ingest.compressed_files import open_unpacked
 
 DELIMITERS = ",;\t|"
 # More than any header has.

@@ -7,8 +7,8 @@ a version before it has a fault. ``duplicates`` is next.
 import duckdb
 
 from ml.common.sql import literal
-from ml.ingest.checks import FAULT
 from ml.ingest.contract import DELETED, Table
+from ml.ingest.row_checks import FAULT
 
 NOTHING_TO_DELETE = "deletes a row that is not there"
 

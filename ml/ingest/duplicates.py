@@ -7,8 +7,8 @@ their own count, and only keys whose rows are not all alike.
 import duckdb
 
 from ml.common.sql import literal
-from ml.ingest.checks import FAULT
 from ml.ingest.contract import Table
+from ml.ingest.row_checks import FAULT
 
 # Contents are compared by 64-bit hashes, which saves memory: two rows of one key that differ and have the
 # same hash are practically impossible. Earlier rows are probed with the new keys, because there are fewer of

@@ -12,8 +12,8 @@ from pathlib import Path
 from ml.common.errors import SourceError, UsageError
 from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import READABLE, format_of, is_own, looks_like, remedy_of, table_of
+from ml.ingest.file_tree import Entry, list_folder, walk
 from ml.ingest.table_formats import refuse_logs
-from ml.ingest.tree import Entry, list_folder, walk
 
 # The number of names in a message; the result has them all.
 NAMES_SHOWN = 20

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from ml.common.errors import SourceError
 from ml.ingest.broken_lines import NO_OBJECT, UNCLOSED, muted
-from ml.ingest.packed import open_unpacked
+from ml.ingest.compressed_files import open_unpacked
 
 DELIMITER = ","
 # More than the blanks before the first object.

@@ -10,8 +10,8 @@ from typing import IO
 
 from ml.common.errors import SourceError
 from ml.ingest.broken_lines import row_pattern
+from ml.ingest.compressed_files import open_unpacked, unpack
 from ml.ingest.file_names import packing_of
-from ml.ingest.packed import open_unpacked, unpack
 
 BLOCK = 1 << 24  # bytes of one read: few calls, and little memory
 RETURN, NEW_LINE = b"\r", b"\n"

@@ -20,17 +20,17 @@ from ml.home.leases import finish_removals, remove
 from ml.home.publication import publish
 from ml.ingest.batch import rows_of
 from ml.ingest.change_log import note_on_change_log
-from ml.ingest.clocks import describe_clocks
-from ml.ingest.dates import note_on_dates
+from ml.ingest.dates_without_time import note_on_dates
 from ml.ingest.declaration import raw_tables
-from ml.ingest.examples import example_text, find_examples
 from ml.ingest.folders import shortened
+from ml.ingest.load_tables import LoadResult, link_earlier, load_tables
 from ml.ingest.manifest import Counts, make_load_manifest, read_load_manifest, write_load_manifest
-from ml.ingest.rejected import count_reasons, count_waiting, write_rejected
+from ml.ingest.rejected_rows import count_reasons, count_waiting, write_rejected
+from ml.ingest.rejection_examples import example_text, find_examples
 from ml.ingest.sources import Source, open_source, require_tables
 from ml.ingest.staging_database import Load, unfinished_load
-from ml.ingest.tables import LoadResult, link_earlier, load_tables
-from ml.ingest.waiting import Retried, note_on_waiting, remove_from_rejected, without_retried
+from ml.ingest.table_clocks import describe_clocks
+from ml.ingest.waiting_rows import Retried, note_on_waiting, remove_from_rejected, without_retried
 
 LOADS_TO_KEEP = 2  # the current one, and the one before for a rollback by hand
 REJECTED = "rejected_rows"

@@ -9,7 +9,7 @@ from ml.common.sql import file_list, parquet, quoted
 from ml.ingest.batch import FILE, ROW, Batch, label_of, match_columns, source_errors
 from ml.ingest.contract import Table
 from ml.ingest.partitions import Partition, added_columns, partitions_of, refuse_clashes
-from ml.ingest.physical import INT96
+from ml.ingest.physical_types import INT96
 
 MAGIC = b"PAR1"
 

@@ -8,7 +8,7 @@ import duckdb
 from ml.common.errors import SourceError
 from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, Batch
-from ml.ingest.physical import INT96
+from ml.ingest.physical_types import INT96
 
 # Hive's and Spark's name of a missing value.
 MISSING = "__HIVE_DEFAULT_PARTITION__"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import duckdb
 
-from ml.common.disk import sync_folder, sync_tree
+from ml.common.durable_files import sync_folder, sync_tree
 from ml.common.errors import TidemarkError, UsageError
 from ml.common.instant_grammar import parse_offset
 from ml.common.memory import memory_limit
 from ml.common.sql import literal
 from ml.home.layout import Home, discard_unfinished, next_name
-from ml.ingest.checks import Rules
 from ml.ingest.manifest import read_load_manifest
+from ml.ingest.row_checks import Rules
 
 MEMORY_LIMIT = "2GB"  # ingest streams; more is needed only for duplicates of very large tables
 NO_ZONE = "there is no time zone {!r}: give UTC, a place such as Europe/Berlin, or an offset such as +02:00"

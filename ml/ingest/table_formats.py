@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ml.common.errors import SourceError
-from ml.ingest.tree import Entry
+from ml.ingest.file_tree import Entry
 
 LOG_FOLDERS = {
     "_delta_log": "a Delta table",

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.config.problem import Costs
-from ml.metrics.scores import METRIC_NAMES, measure
+from ml.metrics.probability_metrics import METRIC_NAMES, measure
 
 BIASED_UPWARDS = frozenset({"ece"})  # sampling noise only adds to it
 REPLICATES = 200  # a 95 % interval has five of them on either side

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.model.repeat_purchase import (
     Histories,
     Parameters,

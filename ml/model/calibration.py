@@ -13,7 +13,7 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.common.errors import ModelError
 from ml.config.problem import Bands
 from ml.model.probability import log_losses, log_odds

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.config.problem import Problem
 from ml.model.calibration import Calibration, band_of
 from ml.model.inputs import Input, make_frame

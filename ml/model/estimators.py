@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.model.probability import both_sides, log_losses
 
 

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logit
 from sklearn.utils.validation import check_array
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 
 SURE = 1e-6  # probabilities are clipped here, so that log-odds and log-losses stay finite
 

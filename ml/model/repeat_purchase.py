@@ -17,7 +17,7 @@ from scipy.special import betaln, expit, gammaln
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.model.probability import SURE, both_sides, log_losses, log_odds
 
 ROWS_TO_FIT = 5_000  # at most; four parameters need no more, and the search goes over them many times

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ml.page.figures import compact
+from ml.page.number_text import compact
 
 STEPS = (1, 2, 2.5, 5, 10, 20, 50)  # times a power of ten: distances between ticks that read well
 MONTHS = (1, 2, 3, 6, 12, 24, 48)  # distances between the ticks of a calendar

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from markupsafe import Markup
 
-from ml.common.disk import replace_file
-from ml.page.rows import EMPTY, Bar, bar_rows
+from ml.common.durable_files import replace_file
+from ml.page.bars import EMPTY, Bar, bar_rows
 from ml.page.style import CSS, PLOTS
 
 PAGE = Markup("""<!doctype html>

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from ml.page.axes import Axis
-from ml.page.rows import EMPTY, figure
+from ml.page.bars import EMPTY, figure
 
 DISTANCE_MIN = 0.15  # percent: closer points could not be told apart on a screen
 SQUARE = "min(26rem, 82vw)"  # the height of a plot whose two axes have the same unit

@@ -15,7 +15,7 @@ from ml.common.errors import BuildError, NotReadyError, SourceError, UsageError
 from ml.common.sql import parquet
 from ml.ingest.batch import with_columns
 from ml.ingest.declaration import parent_of, raw_table
-from ml.receipt.models import Model, Models
+from ml.receipt.compiled_models import Model, Models
 
 QUALIFIED = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
 # An increment selects the customers that a file names; a receipt selects its own.

@@ -7,7 +7,7 @@ import numpy as np
 
 from ml.featurestore.catalog import Catalog
 from ml.featurestore.formulas import AS_OF, INSTANT, evaluate_all, used_names
-from ml.receipt.lines import Entry, Findings
+from ml.receipt.receipt_lines import Entry, Findings
 
 
 def operands_of(catalog: Catalog, name: str) -> list[str]:

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from ml.common.instants import format_instant
 from ml.featurestore.formulas import AS_OF
-from ml.receipt.lines import Change, Entry, Findings, Receipt
-from ml.receipt.tables import Tables, text_of, value_text
+from ml.receipt.receipt_lines import Change, Entry, Findings, Receipt
+from ml.receipt.receipt_tables import Tables, text_of, value_text
 
 NAME = re.compile(r"[a-z_]\w*", re.IGNORECASE)
 INDENT = (0, 0, 0, 2)

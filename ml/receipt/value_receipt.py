@@ -13,12 +13,12 @@ from ml.featurestore.retrieval.retrieve import choose, point_in_time
 from ml.home.build_manifest import checked_as_of, data_clock, read_build_manifest
 from ml.home.layout import Home
 from ml.ingest.manifest import read_load_manifest
+from ml.receipt.compiled_models import Models, read_models
 from ml.receipt.customer_tables import CustomerTables
 from ml.receipt.facts import Facts
 from ml.receipt.formula import find_formula, operands_of
-from ml.receipt.lines import Entry, Findings, Receipt
-from ml.receipt.models import Models, read_models
-from ml.receipt.profile import OF_VERSIONS, find_profile
+from ml.receipt.profile_features import OF_VERSIONS, find_profile
+from ml.receipt.receipt_lines import Entry, Findings, Receipt
 from ml.receipt.totals import find_total
 
 

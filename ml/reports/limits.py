@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from ml.common.counting import counted
+from ml.common.number_words import counted
 from ml.features.own_labels import is_model, name_of
 from ml.page.document import bullets, code, definitions, folded, paragraph
-from ml.page.figures import percent
-from ml.reports.card import Card
+from ml.page.number_text import percent
+from ml.reports.card_data import Card
 
 COMMANDS = """churn build
 churn train --repeat {model}

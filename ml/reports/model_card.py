@@ -9,16 +9,16 @@ import pyarrow.parquet as pq
 
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
-from ml.evaluate.compute import MeasuredRows, heading, on_test
+from ml.evaluate.compute_evidence import MeasuredRows, heading, on_test
 from ml.evaluate.evidence_file import read_evidence
 from ml.evaluate.metric_names import answer
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
-from ml.model.store import TEST
+from ml.model.model_files import TEST
 from ml.page.document import write_whole
-from ml.reports.card import Card
+from ml.reports.card_data import Card
 from ml.reports.model_card_page import page
 from ml.warehouse.current_model import champion_of
 

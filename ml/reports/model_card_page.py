@@ -3,17 +3,17 @@
 from ml.evaluate.metric_names import answer
 from ml.metrics.chance import ranks_better_than_chance
 from ml.page.document import Sections, Text, document, header, join_parts, notes, sections, tiles
-from ml.page.figures import number, percent, readable
-from ml.reports.card import MISSING, Card, between, money
-from ml.reports.chosen import choice
-from ml.reports.compared import candidates
-from ml.reports.customers import customers
-from ml.reports.decided import decision
-from ml.reports.learned import drivers, learned
+from ml.page.number_text import number, percent, readable
+from ml.reports.candidate_comparison import candidates
+from ml.reports.card_data import MISSING, Card, between, money
+from ml.reports.champion_choice import choice
+from ml.reports.importance_and_drivers import drivers, learned
 from ml.reports.limits import how_to_repeat, limits
-from ml.reports.question import data, question
+from ml.reports.problem_and_rows import data, question
 from ml.reports.ranking_and_calibration import ranking, truth
-from ml.reports.where import months, segments, staleness
+from ml.reports.sample_customers import customers
+from ml.reports.segments_and_months import months, segments, staleness
+from ml.reports.threshold_and_actions import decision
 
 SECTIONS: Sections[Card] = {
     "question": ("The question", question),

@@ -5,9 +5,9 @@ from markupsafe import Markup
 
 from ml.page.axes import linear, shares
 from ml.page.document import grid, soft
-from ml.page.figures import percent, readable
+from ml.page.number_text import percent, readable
 from ml.page.plot import Across, Columns, Dots, Line, Shape, plot, whiskered
-from ml.reports.card import OTHER, Card
+from ml.reports.card_data import OTHER, Card
 
 SHARE_MIN = 0.02  # share of the customers: of fewer rows, precision and lift are mostly chance
 CALIBRATIONS = {"platt": "a line on the log-odds (Platt)", "isotonic": "steps that never fall (isotonic)"}

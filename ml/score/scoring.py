@@ -15,7 +15,7 @@ from ml.common.progress import SILENT, Progress
 from ml.common.row_files import CSV, STANDARD_OUTPUT, check_out, format_of, write_rows
 from ml.config.problem import Problem
 from ml.decision.actions import read_actions, recommended_actions
-from ml.decision.contacts import to_contact
+from ml.decision.customers_to_contact import to_contact
 from ml.explain.contributions import contributions
 from ml.explain.reason_text import Wording, reasons, wordings
 from ml.features.label_models import eligible_at

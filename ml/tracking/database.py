@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from ml.common.disk import sync_folder
+from ml.common.durable_files import sync_folder
 
 SUFFIXES = ("", "-journal", "-wal", "-shm")  # of SQLite's files
 

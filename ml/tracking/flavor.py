@@ -56,6 +56,6 @@ class Scorer:
 
 def _load_pyfunc(path: str) -> Scorer:
     """Called by MLflow with the folder of the files."""
-    from ml.model.store import read_model
+    from ml.model.model_files import read_model
 
     return Scorer(read_model(Path(path)))

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ml.common.errors import ModelError, NotReadyError
 from ml.common.progress import SILENT, Progress
 from ml.home.layout import Home, challenger_of, model_of, numbered
-from ml.model.store import MANIFEST, read_manifest
+from ml.model.model_files import MANIFEST, read_manifest
 from ml.tracking.database import is_damaged, make_database
-from ml.tracking.entries import MANIFEST_TAG, metrics, parameters, tags
 from ml.tracking.flavor import FILE as MLMODEL
 from ml.tracking.flavor import mlmodel
+from ml.tracking.manifest_entries import MANIFEST_TAG, metrics, parameters, tags
 from ml.tracking.server import TrackingServer, open_client, quiet_mlflow, tracking_server
 
 if TYPE_CHECKING:

@@ -1,16 +1,16 @@
 """Training: labelled rows -> candidates -> calibrated champion, saved with its evidence.
 
-training           the steps in their order
-permitted          the features a model may read
-leakage_suspects   inputs that alone order the labels too well
-candidates         the models that compete
-folds, trials      each candidate fitted and validated in time
-tuning             better settings of the promising candidates
-refit              each candidate once more, from training and selection rows
-choice             the best candidate, or a simpler one that is as good
-test_part          the evidence on the test part, evaluated once
-promotion          whether the new model replaces the champion
-readback           the saved model in a fresh process
+training            the steps in their order
+permitted_features  the features a model may read
+leakage_suspects    inputs that alone order the labels too well
+candidates          the models that compete
+folds, trials       each candidate fitted and validated in time
+tuning              better settings of the promising candidates
+refit               each candidate once more, from training and selection rows
+champion_choice     the best candidate, or a simpler one that is as good
+test_part           the evidence on the test part, evaluated once
+promotion           whether the new model replaces the champion
+readback            the saved model in a fresh process
 """
 
 import os

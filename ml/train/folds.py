@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.common.instants import format_instant
 from ml.config.problem import Problem
-from ml.features.parts import Part, Parts
+from ml.features.training_parts import Part, Parts
 from ml.model.inputs import Input, make_frame
 from ml.train.candidates import Candidate
 from ml.train.fitting import Instants, PreparedRows, fit

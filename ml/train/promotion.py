@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from ml.common.errors import ModelError, NotReadyError
 from ml.common.instants import parse_instant
 from ml.features.own_labels import name_of
-from ml.features.parts import Part
+from ml.features.training_parts import Part
 from ml.home.layout import model_of, set_challenger, set_model
 from ml.metrics.bootstrap import bootstrap, with_interval
-from ml.metrics.scores import LOWER_IS_BETTER, measure
+from ml.metrics.probability_metrics import LOWER_IS_BETTER, measure
 from ml.model.churn_model import ChurnModel
+from ml.model.model_files import read_model
 from ml.model.same_features import changed_inputs
-from ml.model.store import read_model
 from ml.warehouse.current_model import differing_terms, settings_changed
 
 BETTER, ALWAYS = "better", "always"

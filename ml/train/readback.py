@@ -16,8 +16,8 @@ from ml.explain.contributions import contributions
 from ml.explain.reason_text import reasons, wordings
 from ml.featurestore.catalog import read_catalog
 from ml.model.churn_model import ChurnModel
+from ml.model.model_files import read_model
 from ml.model.own import REGISTERED
-from ml.model.store import read_model
 
 MOST_ROWS = 1_000  # spread over all test cut-offs; the slowest kind scores them in about a second
 SECONDS = 600  # far longer than the slowest kind takes

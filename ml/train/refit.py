@@ -7,7 +7,7 @@ at. The calibration rows stay unseen until they calibrate the refitted candidate
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ml.train.choice import FittedCandidate, calibrate_and_time
+from ml.train.champion_choice import FittedCandidate, calibrate_and_time
 from ml.train.folds import Fold, LabelledRows
 from ml.train.trials import Trial
 from ml.train.tuning import settings_of

@@ -16,7 +16,7 @@ from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
 from ml.features.label_models import labels_with_notes
 from ml.features.own_labels import LabelSource
-from ml.features.parts import Parts, read_parts
+from ml.features.training_parts import Parts, read_parts
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.layout import Home
@@ -27,9 +27,9 @@ from ml.model.own import REGISTERED, training_frame
 from ml.tracking.runs import track_models
 from ml.tracking.server import tracking_server
 from ml.train.candidates import Candidate, candidates
-from ml.train.choice import Choice, calibrate_and_time, choose, milliseconds_by_name
+from ml.train.champion_choice import Choice, calibrate_and_time, choose, milliseconds_by_name
 from ml.train.folds import Fold, LabelledRows
-from ml.train.permitted import excluded_features
+from ml.train.permitted_features import excluded_features
 from ml.train.promotion import BETTER
 from ml.train.refit import refit_all
 from ml.train.training import TrainingRun, judge_and_file, make_champion, provenance

@@ -23,9 +23,9 @@ from ml.config.problem import from_values
 from ml.features.own_labels import labels_of_model
 from ml.home.layout import Home, numbered
 from ml.home.leases import lease
+from ml.model.model_files import TEST, manifest_of, read_manifest
 from ml.model.own import REGISTERED
-from ml.model.store import TEST, manifest_of, read_manifest
-from ml.tracking.code import code_version
+from ml.tracking.code_version import code_version
 from ml.train.test_part import test_table
 from ml.train.training import run_training
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.config.problem import Costs
-from ml.decision.profit import break_even, profit_of
-from ml.features.parts import Part
+from ml.decision.contact_profit import break_even, profit_of
+from ml.features.training_parts import Part
 from ml.metrics.bootstrap import bootstrap, with_interval
-from ml.metrics.scores import METRIC_NAMES, measure
+from ml.metrics.probability_metrics import METRIC_NAMES, measure
 from ml.train.candidates import BASELINE
 
 COMPARED = ("roc_auc", "average_precision", "log_loss")

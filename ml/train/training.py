@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ml.common.arrays import Floats
-from ml.common.disk import sync_folder
+from ml.common.array_types import Floats
+from ml.common.durable_files import sync_folder
 from ml.common.progress import SILENT, Bar, Progress
 from ml.common.sampling import evenly_spaced
 from ml.config.problem import Problem
@@ -20,7 +20,7 @@ from ml.decision.threshold import choose_threshold
 from ml.features.label_models import labels_with_notes
 from ml.features.labels import read_build_manifest
 from ml.features.own_labels import LABELS_FILE, LabelSource, OwnLabels
-from ml.features.parts import LEARNED, Parts, learned_rows, read_parts
+from ml.features.training_parts import LEARNED, Parts, learned_rows, read_parts
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.layout import Home, discard_unfinished, next_name, sync_tree
@@ -29,21 +29,21 @@ from ml.home.test_set_log import VERDICT, log_evaluation
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input, choose_inputs, make_frame
+from ml.model.model_files import TEST, write_model
 from ml.model.own import is_own
-from ml.model.store import TEST, write_model
-from ml.tracking.code import code_version
+from ml.tracking.code_version import code_version
 from ml.tracking.fingerprint import fingerprint
 from ml.tracking.runs import track_models
 from ml.tracking.server import tracking_server
 from ml.train.candidates import Candidate, candidates, required_features
-from ml.train.choice import Choice, FittedCandidate, choose, milliseconds_by_name
+from ml.train.champion_choice import Choice, FittedCandidate, choose, milliseconds_by_name
 from ml.train.folds import Fold, LabelledRows, make_folds
+from ml.train.input_selection import select
 from ml.train.leakage_suspects import find_leakage_suspects
-from ml.train.permitted import excluded_features
+from ml.train.permitted_features import excluded_features
 from ml.train.promotion import BETTER, decide, promote
 from ml.train.readback import check_reads_back
 from ml.train.refit import refit_all
-from ml.train.selection import select
 from ml.train.test_part import judge, test_table
 from ml.train.trials import try_all
 from ml.train.tuning import MOST_TUNED, settings_of, tune_promising

@@ -24,7 +24,7 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.model.inputs import FLAG, NUMBER, column_values, doubles, kind_of, nothing_to_learn
-from ml.train.permitted import excluded_features
+from ml.train.permitted_features import excluded_features
 
 PANDAS, ARROW = "pandas", "arrow"
 OF_TIME = "an instant or date, whose age is a feature of its own"

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.common.sampling import in_first_half
 from ml.config.problem import Problem
 from ml.metrics.bootstrap import customer_weights
-from ml.metrics.scores import LOWER_IS_BETTER, measure
+from ml.metrics.probability_metrics import LOWER_IS_BETTER, measure
 from ml.model.calibration import platt
 from ml.model.probability import log_odds
 from ml.train.candidates import Candidate

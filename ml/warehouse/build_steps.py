@@ -20,9 +20,9 @@ from ml.ingest.manifest import read_load_manifest
 from ml.warehouse.dbt import ARTIFACTS, CATALOG, PROJECT, project_hash, run_dbt, variables
 from ml.warehouse.feature_yaml import check_feature_yaml
 from ml.warehouse.increment import Increment, find_increment
-from ml.warehouse.manifest import describe, read_clocks
+from ml.warehouse.make_manifest import describe, read_clocks
 from ml.warehouse.merge import Merge, merge
-from ml.warehouse.touched_customers import write_changes
+from ml.warehouse.touched_customer_files import write_changes
 
 ANCESTORS_MAX = 1000  # limits build.json; far more builds than ever stay on disk
 TEMP_FOLDER = "work"

@@ -8,8 +8,8 @@ from ml.config.problem import Problem
 from ml.featurestore.catalog import Catalog
 from ml.home.layout import model_of
 from ml.model.churn_model import ChurnModel
+from ml.model.model_files import read_model
 from ml.model.same_features import changed_inputs
-from ml.model.store import read_model
 
 LABEL_TERMS = ("label", "horizon_days", "active_within_days", "label_delay_days")
 

@@ -159,8 +159,8 @@ def check_model(home: Home) -> Finding:
     """Check that the champion can be read, and was trained on the published features."""
     from ml.featurestore.catalog import read_catalog
     from ml.metrics.chance import NO_BETTER_THAN_CHANCE, ranks_better_than_chance
+    from ml.model.model_files import read_model
     from ml.model.same_features import changed_inputs
-    from ml.model.store import read_model
 
     if not (home.builds / "current" / MODEL).exists():
         return NOT_YET, "run 'churn train'"

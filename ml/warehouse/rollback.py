@@ -24,7 +24,7 @@ from ml.home.layout import Home
 from ml.home.publication import publish
 from ml.model.same_features import changed_inputs
 from ml.tracking.server import is_tracked
-from ml.warehouse.builds import model_name
+from ml.warehouse.list_builds import model_name
 from ml.warehouse.materialize import in_one_step, open_feast, write_online
 
 if TYPE_CHECKING:

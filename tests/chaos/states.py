@@ -28,7 +28,7 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import data_clock, read_build_manifest
 from ml.home.layout import Home, challenger_of
 from ml.ingest.manifest import read_load_manifest
-from ml.model.store import TEST, read_manifest
+from ml.model.model_files import TEST, read_manifest
 from ml.score.scoring import score
 
 SAMPLED = 25

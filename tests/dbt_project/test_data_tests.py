@@ -16,8 +16,8 @@ from ml.common.errors import BuildError
 from ml.home.layout import Home
 from ml.warehouse import build
 from tests.dbt_project.hand_run import FEATURES, LABELS, Hand, ingested
-from tests.reference.asked import asked_rows
 from tests.reference.by_hand import customer, day, item, order, session, ticket, world
+from tests.reference.entity_rows import asked_rows
 from tests.worlds import Built
 
 pytestmark = pytest.mark.subjects("dbt_project")

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import duckdb
 import pytest
 
-from tests.reference.asked import asked_rows
 from tests.reference.brute_force import reference_features
 from tests.reference.compare import KEYS, compare
+from tests.reference.entity_rows import asked_rows
 from tests.reference.labels import data_clock, orders_delivered_until, reference_labels
 from tests.worlds import Built, declared_windows
 

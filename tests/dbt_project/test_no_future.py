@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tests.reference.asked import asked_rows
 from tests.reference.compare import compare
+from tests.reference.entity_rows import asked_rows
 from tests.reference.labels import reference_labels
 from tests.reference.raw import VERSIONED
 from tests.reference.worlds import Row, World, random_world, write_world

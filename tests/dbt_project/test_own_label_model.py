@@ -22,7 +22,7 @@ from ml.features.dataset import dataset
 from ml.features.label_models import eligible_at, labels_of_build
 from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.model.store import read_manifest
+from ml.model.model_files import read_manifest
 from ml.score import score
 from ml.train import train
 from ml.warehouse import build

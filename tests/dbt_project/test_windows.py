@@ -9,9 +9,9 @@ import pytest
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from tests.dbt_project.hand_run import Hand, ingested
-from tests.reference.asked import asked_rows
 from tests.reference.brute_force import reference_features
 from tests.reference.compare import compare
+from tests.reference.entity_rows import asked_rows
 from tests.reference.worlds import random_world
 from tests.worlds import Built
 

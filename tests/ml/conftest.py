@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from ml.config.problem import Problem, Tuning
-from ml.features.parts import Parts
+from ml.features.training_parts import Parts
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input
-from ml.train.choice import FittedCandidate
+from ml.train.champion_choice import FittedCandidate
 from ml.train.folds import Fold
 from ml.train.trials import Trial
 from tests.ml.synthetic_build import write_build
@@ -31,7 +31,7 @@ class Workshop:
 
     def champion(self, name: str) -> ChurnModel:
         """The model that ``name`` would be as champion."""
-        from ml.train.choice import Choice
+        from ml.train.champion_choice import Choice
         from ml.train.training import make_champion
 
         return make_champion(self.ready, Choice(name, []), self.parts, self.inputs, PROBLEM)
@@ -39,7 +39,7 @@ class Workshop:
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    from ml.features.parts import read_parts
+    from ml.features.training_parts import read_parts
     from ml.featurestore.catalog import read_catalog
     from ml.model.inputs import choose_inputs
     from ml.train.candidates import candidates, required_features

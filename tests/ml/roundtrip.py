@@ -18,12 +18,12 @@ import pyarrow as pa
 
 from ml.common.errors import ModelError
 from ml.config.problem import CANDIDATES
-from ml.features.parts import Part, Parts, read_parts
+from ml.features.training_parts import Part, Parts, read_parts
 from ml.featurestore.catalog import read_catalog
 from ml.model.calibration import calibrate
 from ml.model.churn_model import ChurnModel
 from ml.model.inputs import Input, choose_inputs
-from ml.model.store import read_model, write_model
+from ml.model.model_files import read_model, write_model
 from ml.train.candidates import make_candidate, required_features
 from ml.train.folds import Fold, LabelledRows
 from ml.train.readback import answers, check_reads_back, first_difference

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from tests.reference.asked import asked_rows
 from tests.reference.brute_force import reference_features
 from tests.reference.compare import Difference, compare
+from tests.reference.entity_rows import asked_rows
 from tests.reference.labels import data_clock
 from tests.reference.random_facts import END
 from tests.reference.raw import VERSIONED

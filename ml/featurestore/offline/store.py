@@ -29,7 +29,7 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.types import String
 from feast.utils import compute_non_entity_date_range
 
-from ml.common.disk import whole_file
+from ml.common.durable_files import whole_file
 from ml.common.errors import FeatureError, RowsError
 from ml.common.paths import is_own_plugin, store_path
 from ml.common.warnings_filter import silence_known_warnings

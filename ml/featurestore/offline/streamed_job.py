@@ -18,7 +18,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 from feast.types import from_feast_to_pyarrow_type
 
-from ml.common.disk import replace_folder, whole_file
+from ml.common.durable_files import replace_folder, whole_file
 from ml.common.errors import FeatureError
 
 
@@ -84,8 +84,8 @@ class StreamedJob(RetrievalJob):
     ) -> None:
         """Write the rows to a file, or to a folder when the path does not end in ``.parquet``.
 
-        An old file or folder is replaced after all rows are written (``ml.common.disk``). A killed process
-        may leave a file or folder whose name begins with a dot, which readers ignore.
+        An old file or folder is replaced after all rows are written (``ml.common.durable_files``). A killed
+        process may leave a file or folder whose name begins with a dot, which readers ignore.
 
         Raises
         ------

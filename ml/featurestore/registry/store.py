@@ -18,7 +18,7 @@ from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import RegistryConfig
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from ml.common.disk import replace_file
+from ml.common.durable_files import replace_file
 from ml.common.errors import RegistryChangedError, RegistryDamagedError
 from ml.common.paths import store_path
 

@@ -9,7 +9,7 @@ from ml.audit.clocks import check
 from ml.audit.labels import recount_labels
 from ml.features.labels import LABELS
 from ml.home.layout import Home
-from tests.ml.audit.given import copied, given, rewrite, told
+from tests.ml.audit.audit_context import audit_context, breaches_of, copied, rewrite
 from tests.worlds import Built
 
 # cut-offs whose horizon ends after the last order's day, 2023-12-31
@@ -22,7 +22,7 @@ def home(ended: Built, tmp_path: Path) -> Path:
 
 
 def test_a_true_build_passes_with_notes(ended: Built, tmp_path: Path) -> None:
-    audit = given(ended.home, tmp_path / "scratch")
+    audit = audit_context(ended.home, tmp_path / "scratch")
     finding = check(audit)
     assert (finding.breaches, finding.compared) == ((), audit.manifest["rows"]["label_customer_churn"])
     assert finding.detail == "orders were delivered until 2024-01-01T00:00:00Z"
@@ -39,8 +39,8 @@ def test_labels_forced_upon_days_not_delivered_are_found(home: Path, tmp_path: P
     instants = ", ".join(f"timestamp '{cutoff}'" for cutoff in UNDELIVERED)
     forced = f"from rows union all from '{to_come}/*.parquet' where event_timestamp in ({instants})"
     rewrite(build / LABELS, forced)
-    audit = given(home, tmp_path / "scratch")
-    found = told(check(audit))
+    audit = audit_context(home, tmp_path / "scratch")
+    found = breaches_of(check(audit))
     assert [what.split(" at the cut-off ")[1] for what, _ in found] == [
         f"{cutoff:%Y-%m-%d}T00:00:00Z, which read orders up to {ends}T00:00:00Z, but orders were delivered "
         "only until 2024-01-01T00:00:00Z: build again, or deliver the missing orders"
@@ -61,9 +61,9 @@ def test_a_model_that_reads_the_end_of_history_is_found(
     model = Home.at(home).models / "model-000001"
     model.mkdir(parents=True)
     manifest = {"inputs": [{"name": "orders_90d"}, {"name": "city"}]}
-    monkeypatch.setattr("ml.model.store.read_manifest", lambda folder: manifest)
+    monkeypatch.setattr("ml.model.model_files.read_manifest", lambda folder: manifest)
     (build / "model").symlink_to(model)
-    breaches = told(check(given(home, tmp_path / "scratch")))
+    breaches = breaches_of(check(audit_context(home, tmp_path / "scratch")))
     assert breaches == [
         (
             "model-000001 reads city, which may hold the end of history, for customers rows without "
@@ -75,4 +75,4 @@ def test_a_model_that_reads_the_end_of_history_is_found(
 
 def test_the_random_world_and_the_shop_pass(world: Built, shop: Built, tmp_path: Path) -> None:
     for place, made in enumerate((world, shop)):
-        assert check(given(made.home, tmp_path / str(place))).breaches == ()
+        assert check(audit_context(made.home, tmp_path / str(place))).breaches == ()

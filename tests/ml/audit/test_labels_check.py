@@ -14,7 +14,7 @@ from ml.audit.shuffled_labels import shuffle_labels, shuffled_label_check, withi
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, labelled_rows, read_cutoffs
 from ml.features.split import TimeSplit, split_by_time
-from tests.ml.audit.given import copied, given, rewrite
+from tests.ml.audit.audit_context import audit_context, copied, rewrite
 from tests.ml.synthetic_build import write_build
 from tests.worlds import Built
 
@@ -30,7 +30,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
-    audit = given(shop.home, tmp_path / "scratch")
+    audit = audit_context(shop.home, tmp_path / "scratch")
     found = check(audit)
     published = audit.manifest["rows"]["label_customer_churn"]
     assert (found.breaches, found.compared) == ((), published + 70)
@@ -45,7 +45,7 @@ def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
 
 
 def test_every_edge_case_is_recounted_alike(world: Built, tmp_path: Path) -> None:
-    audit = given(world.home, tmp_path / "scratch")
+    audit = audit_context(world.home, tmp_path / "scratch")
     found = recount_labels(audit)
     assert (found.breaches, found.compared) == ([], audit.manifest["rows"]["label_customer_churn"])
 
@@ -57,7 +57,7 @@ def home(shop: Built, tmp_path: Path) -> Path:
 
 def spoiled(home: Path, tmp_path: Path, select: str) -> list[tuple[str, int]]:
     """What the recount says once the labels are those of ``select``."""
-    audit = given(home, tmp_path / "scratch")
+    audit = audit_context(home, tmp_path / "scratch")
     rewrite(audit.build / LABELS, select)
     part = recount_labels(audit)
     return [(breach.what, breach.count) for breach in part.breaches]
@@ -115,7 +115,7 @@ def test_labels_that_are_not_settled_are_named(home: Path, tmp_path: Path) -> No
 
 
 def test_a_flipped_label_comes_with_the_order_that_decides_it(home: Path, tmp_path: Path) -> None:
-    audit = given(home, tmp_path / "scratch")
+    audit = audit_context(home, tmp_path / "scratch")
     rewrite(audit.build / LABELS, f"select * replace (if({first(0)}, 1, churned) as churned) from rows")
     (breach,) = recount_labels(audit).breaches
     instant = datetime.fromisoformat(breach.example["instant"])
@@ -124,13 +124,13 @@ def test_a_flipped_label_comes_with_the_order_that_decides_it(home: Path, tmp_pa
 
 
 def test_gaps_hold(plain: Path, tmp_path: Path) -> None:
-    found = check_gaps(given(plain, tmp_path))
+    found = check_gaps(audit_context(plain, tmp_path))
     assert (found.breaches, found.proved) == ([], ["gaps between splits hold"])
 
 
 def test_a_split_without_gaps_is_named(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Problem, "gap_days", property(lambda self: 0))
-    found = check_gaps(given(plain, tmp_path))
+    found = check_gaps(audit_context(plain, tmp_path))
     assert [breach.what for breach in found.breaches] == [
         "the split leaks: the last train label is settled at 2023-08-23T00:00:00Z, after validation begins "
         "at 2023-07-24T00:00:00Z; they must be 30 days apart",
@@ -150,8 +150,8 @@ def test_a_leaking_split_of_the_model_is_named(
     }
     manifest = {"split": split, "problem": {"horizon_days": 30, "label_delay_days": 0}}
     monkeypatch.setattr(labels, "model_of", lambda build: Path("model-000007"))
-    monkeypatch.setattr("ml.model.store.read_manifest", lambda folder: manifest)
-    assert [breach.what for breach in check_gaps(given(plain, tmp_path)).breaches] == [
+    monkeypatch.setattr("ml.model.model_files.read_manifest", lambda folder: manifest)
+    assert [breach.what for breach in check_gaps(audit_context(plain, tmp_path)).breaches] == [
         "the split of model-000007 leaks: the last validation label is settled at 2023-08-02T00:00:00Z, "
         "after test begins at 2023-08-01T00:00:00Z; they must be 30 days apart"
     ]
@@ -159,7 +159,7 @@ def test_a_leaking_split_of_the_model_is_named(
 
 def test_an_instant_after_the_cut_off_is_named(tmp_path: Path) -> None:
     write_build(tmp_path / "home", customers=60, last_order_at="event_timestamp + interval 1 microsecond")
-    found = check_instants(given(tmp_path / "home", tmp_path / "scratch"))
+    found = check_instants(audit_context(tmp_path / "home", tmp_path / "scratch"))
     (breach,) = found.breaches
     assert breach.what.startswith("feat_customer_orders.last_order_at is later than the cut-off in ")
     assert breach.example["value"] == breach.example["instant"].replace("Z", ".000001Z")
@@ -167,11 +167,11 @@ def test_an_instant_after_the_cut_off_is_named(tmp_path: Path) -> None:
 
 def test_an_instant_at_the_cut_off_is_past(tmp_path: Path) -> None:
     write_build(tmp_path / "home", customers=60, last_order_at="event_timestamp")
-    assert check_instants(given(tmp_path / "home", tmp_path / "scratch")).breaches == []
+    assert check_instants(audit_context(tmp_path / "home", tmp_path / "scratch")).breaches == []
 
 
 def test_shuffled_labels_score_at_chance(plain: Path, tmp_path: Path) -> None:
-    audit = given(plain, tmp_path)
+    audit = audit_context(plain, tmp_path)
     found = shuffled_label_check(audit, split_by_time(read_cutoffs(audit.build), audit.problem))
     assert found is not None
     assert found.holds
@@ -187,7 +187,7 @@ def test_rows_of_training_among_those_that_judge_are_noticed(
         return pa.concat_tables([rows, rows.set_column(rows.column_names.index("split"), "split", judging)])
 
     monkeypatch.setattr(chance_module, "labelled_rows", mixed)
-    (breach,) = check_shuffled_labels(given(plain, tmp_path)).breaches
+    (breach,) = check_shuffled_labels(audit_context(plain, tmp_path)).breaches
     assert breach.what.startswith("shuffled labels can be learned: AUC 0.")
     assert breach.example["auc"] > 0.55
 
@@ -224,7 +224,7 @@ def test_too_few_cut_offs_leave_the_rest_to_be_checked(
         home / "builds" / "build-000001" / LABELS, "from rows where event_timestamp < timestamp '2023-03-01'"
     )
     monkeypatch.setattr(labels, "wrong_edges", lambda audit: (0, []))
-    found = check(given(home, tmp_path / "scratch"))
+    found = check(audit_context(home, tmp_path / "scratch"))
     assert found.breaches == ()
     assert [note.split(", because ")[0] for note in found.notes] == [
         "not checked: the recount",
@@ -237,5 +237,5 @@ def test_too_few_cut_offs_leave_the_rest_to_be_checked(
 def test_no_cut_off_is_not_checked(plain: Path, tmp_path: Path) -> None:
     home = copied(plain, tmp_path / "home")
     rewrite(home / "builds" / "build-000001" / LABELS, "from rows where false")
-    found = check(given(home, tmp_path / "scratch"))
+    found = check(audit_context(home, tmp_path / "scratch"))
     assert found.skipped == "there is no labelled cut-off: the history is shorter than the horizon"

@@ -11,7 +11,7 @@ import pytest
 from ml.audit.leaky_features import check
 from ml.features.labels import LABELS
 from ml.metrics.single_feature_auc import halves, of_numbers, of_text, roc_auc
-from tests.ml.audit.given import copied, given, rewrite
+from tests.ml.audit.audit_context import audit_context, copied, rewrite
 from tests.ml.synthetic_build import write_build
 
 GONE = np.array([True, True, False, False])
@@ -26,7 +26,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def relabelled(plain: Path, tmp_path: Path, churned: str) -> Any:
     """The check, once churned is what an expression over the features says."""
-    audit = given(copied(plain, tmp_path / "home"), tmp_path / "scratch")
+    audit = audit_context(copied(plain, tmp_path / "home"), tmp_path / "scratch")
     orders = f"read_parquet('{audit.build}/features/feat_customer_orders/*.parquet')"
     rewrite(
         audit.build / LABELS,
@@ -37,7 +37,7 @@ def relabelled(plain: Path, tmp_path: Path, churned: str) -> Any:
 
 
 def test_honest_features_pass(plain: Path, tmp_path: Path) -> None:
-    found = check(given(plain, tmp_path))
+    found = check(audit_context(plain, tmp_path))
     assert (found.passed, found.compared) == (True, 17)
     assert found.detail.startswith("the best single feature, ")
     assert found.detail.endswith("training rows; the limit is 0.95")
@@ -82,7 +82,7 @@ def test_without_a_split_all_labelled_rows_are_looked_at(plain: Path, tmp_path: 
         home / "builds" / "build-000001" / LABELS,
         "from rows where event_timestamp between '2023-06-01' and '2023-08-01'",
     )
-    found = check(given(home, tmp_path / "scratch"))
+    found = check(audit_context(home, tmp_path / "scratch"))
     assert "labelled rows (too few cut-offs for a training part)" in found.detail
 
 

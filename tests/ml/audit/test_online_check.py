@@ -10,10 +10,10 @@ import pytest
 
 from ml.audit.all_checks import run_check
 from ml.audit.online import check
-from ml.audit.stored import store_file
+from ml.audit.online_file import store_file
 from ml.home.layout import Home
 from ml.warehouse.materialize import materialize
-from tests.ml.audit.given import copied, given, told
+from tests.ml.audit.audit_context import audit_context, breaches_of, copied
 from tests.ml.featurestore.small_build import CLOCK, write_build
 
 ANN = datetime(2024, 3, 1, 10, 11, 12, 987654)
@@ -43,7 +43,7 @@ def changed(home: Path, *statements: str) -> None:
 
 
 def test_a_true_store_passes(home: Path, tmp_path: Path) -> None:
-    found = check(given(home, tmp_path / "scratch"))
+    found = check(audit_context(home, tmp_path / "scratch"))
     assert (found.passed, found.compared, found.notes) == (True, CELLS + ANSWERS, ())
     assert (
         "33 cells of 2 views in the store, filled from build-000001 as of 2024-03-01T10:11:12.987654Z"
@@ -84,9 +84,11 @@ def test_a_changed_value_is_named(
     home: Path, tmp_path: Path, view: str, value: str, expected: dict[str, Any]
 ) -> None:
     changed(home, f"update feat_customer_{view} set {value} where customer_id = 'ann'")
-    found = check(given(home, tmp_path / "scratch"))
+    found = check(audit_context(home, tmp_path / "scratch"))
     feature = expected["feature"]
-    assert told(found) == [(f"feat_customer_{view}.{feature}: 1 online values are not those offline", 1)]
+    assert breaches_of(found) == [
+        (f"feat_customer_{view}.{feature}: 1 online values are not those offline", 1)
+    ]
     assert found.breaches[0].example == expected
     assert found.notes == ("not checked: the public reader, because the store is wrong already",)
 
@@ -94,7 +96,7 @@ def test_a_changed_value_is_named(
 def test_a_lost_and_a_spare_customer_are_named(home: Path, tmp_path: Path) -> None:
     changed(home, "update feat_customer_profile set customer_id = 'zoe' where customer_id = 'old'")
     changed(home, "delete from feat_customer_orders where customer_id = 'nil'")
-    assert told(check(given(home, tmp_path / "scratch"))) == [
+    assert breaches_of(check(audit_context(home, tmp_path / "scratch"))) == [
         ("feat_customer_orders: 1 customers of the build are not online, nil among them", 1),
         ("feat_customer_profile: 1 customers of the build are not online, old among them", 1),
         ("feat_customer_profile: 1 customers are online whom the build does not have, zoe among them", 1),
@@ -103,7 +105,7 @@ def test_a_lost_and_a_spare_customer_are_named(home: Path, tmp_path: Path) -> No
 
 def test_a_value_of_another_type_is_named(home: Path, tmp_path: Path) -> None:
     changed(home, "update feat_customer_profile set big = 'many' where customer_id = 'old'")
-    assert told(check(given(home, tmp_path / "scratch"))) == [
+    assert breaches_of(check(audit_context(home, tmp_path / "scratch"))) == [
         ("feat_customer_profile.big holds 'many' online, which is no value of its type", 1),
         ("feat_customer_profile.big: 1 online values are not those offline", 1),
     ]
@@ -111,7 +113,7 @@ def test_a_value_of_another_type_is_named(home: Path, tmp_path: Path) -> None:
 
 def test_views_must_be_there_together(home: Path, tmp_path: Path) -> None:
     changed(home, "delete from materialized where view = 'feat_customer_profile'")
-    assert told(check(given(home, tmp_path / "scratch"))) == [
+    assert breaches_of(check(audit_context(home, tmp_path / "scratch"))) == [
         ("feat_customer_profile is not online, though other views are", 1)
     ]
 
@@ -121,7 +123,7 @@ def test_views_must_be_of_one_instant(home: Path, tmp_path: Path) -> None:
         home,
         "update materialized set until = '2024-03-31T00:00:00.000000' where view = 'feat_customer_profile'",
     )
-    assert told(check(given(home, tmp_path / "scratch"))) == [
+    assert breaches_of(check(audit_context(home, tmp_path / "scratch"))) == [
         (
             "feat_customer_profile is online as of 2024-03-31T00:00:00Z, feat_customer_orders as of "
             "2024-03-01T10:11:12.987654Z",
@@ -134,14 +136,14 @@ def test_a_column_that_is_gone_is_named(home: Path, tmp_path: Path) -> None:
     changed_shape = sqlite3.connect(store_file(Home.at(home)))
     changed_shape.execute("alter table feat_customer_profile drop column share")
     changed_shape.close()
-    assert told(check(given(home, tmp_path / "scratch"))) == [
+    assert breaches_of(check(audit_context(home, tmp_path / "scratch"))) == [
         ("feat_customer_profile has no column share online", 1)
     ]
 
 
 def test_another_build_is_a_note(home: Path, tmp_path: Path) -> None:
     write_build(home, "build-000002", order_rows=[])
-    found = check(given(home, tmp_path / "scratch"))
+    found = check(audit_context(home, tmp_path / "scratch"))
     assert (found.passed, found.compared) == (True, CELLS + ANSWERS)
     assert found.notes == (
         "the store was filled from build-000001, but build-000002 is published: run 'churn materialize'",
@@ -152,21 +154,21 @@ def test_what_the_store_was_filled_from_may_be_gone(home: Path, tmp_path: Path) 
     (home / "builds" / "build-000001").rename(home / "builds" / "build-000002")
     (home / "builds" / "current").unlink()
     (home / "builds" / "current").symlink_to("build-000002")
-    found = check(given(home, tmp_path / "scratch"))
+    found = check(audit_context(home, tmp_path / "scratch"))
     assert found.skipped == "the store was filled from build-000001, which is gone: run 'churn materialize'"
     assert found.failed
 
 
 def test_a_build_without_its_rows_is_a_fault(home: Path, tmp_path: Path) -> None:
     shutil.rmtree(home / "builds" / "build-000001" / "features" / "feat_customer_profile")
-    found = run_check("online", given(home, tmp_path / "scratch"))
+    found = run_check("online", audit_context(home, tmp_path / "scratch"))
     assert (found.passed, found.failed) == (False, True)
     assert found.skipped.endswith("feat_customer_profile is missing from the build: run 'churn build' again")
 
 
 def test_nothing_online_is_not_checked_and_nothing_is_made(tmp_path: Path) -> None:
     write_build(tmp_path / "home")
-    found = check(given(tmp_path / "home", tmp_path / "scratch"))
+    found = check(audit_context(tmp_path / "home", tmp_path / "scratch"))
     assert (found.passed, found.skipped) == (False, "nothing is online: run 'churn materialize' first")
     assert not found.failed
     assert not (tmp_path / "home" / "feast").exists()
@@ -183,8 +185,8 @@ def test_a_public_reader_that_tells_otherwise_is_named(
         return [row | {"tenure_days": row["tenure_days"] and 1.5} for row in ask(self, customers, instant)]
 
     monkeypatch.setattr(OnlineReader, "features", a_day_late)
-    found = check(given(home, tmp_path / "scratch"))
-    assert told(found) == [
+    found = check(audit_context(home, tmp_path / "scratch"))
+    assert breaches_of(found) == [
         ("tenure_days: the public reader tells 4 customers otherwise than offline retrieval", 4)
     ]
     assert found.breaches[0].example["online"] == 1.5

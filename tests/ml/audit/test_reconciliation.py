@@ -13,7 +13,7 @@ from ml.audit.reconciliation import ENTITY_ROWS, check, unbalanced_counts, wrong
 from ml.home.layout import Home
 from ml.ingest import ingest
 from ml.ingest.manifest import read_load_manifest, write_load_manifest
-from tests.ml.audit.given import copied, given, rewrite
+from tests.ml.audit.audit_context import audit_context, copied, rewrite
 from tests.reference.by_hand import customer, day, order, world
 from tests.reference.worlds import write_world
 from tests.worlds import Built
@@ -103,7 +103,7 @@ def test_a_record_that_does_not_add_up_is_named(
 
 
 def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
-    audit = given(shop.home, tmp_path / "scratch")
+    audit = audit_context(shop.home, tmp_path / "scratch")
     read = sum(counts["read"] for counts in read_load_manifest(audit.load)["tables"].values())
     found = check(audit)
     assert (found.breaches, found.notes, found.compared) == ((), (), read + ENTITY_ROWS)
@@ -113,7 +113,7 @@ def test_a_true_build_passes(shop: Built, tmp_path: Path) -> None:
 
 
 def test_late_and_corrected_facts_pass(world: Built, tmp_path: Path) -> None:
-    assert check(given(world.home, tmp_path / "scratch")).breaches == ()
+    assert check(audit_context(world.home, tmp_path / "scratch")).breaches == ()
 
 
 @pytest.fixture
@@ -131,11 +131,11 @@ def home(shop: Built, tmp_path: Path, few: int) -> Path:
 def spoiled(home: Path, tmp_path: Path, model: str, select: str) -> list[str]:
     """What is said once the rows of a feature model are those of ``select``."""
     rewrite(Home.at(home).current_build() / "features" / model, select)
-    return [breach.what for breach in check(given(home, tmp_path / "scratch")).breaches]
+    return [breach.what for breach in check(audit_context(home, tmp_path / "scratch")).breaches]
 
 
 def test_a_lost_customer_is_named(home: Path, tmp_path: Path) -> None:
-    profile = given(home, tmp_path / "scratch").build / "features" / "feat_customer_profile"
+    profile = audit_context(home, tmp_path / "scratch").build / "features" / "feat_customer_profile"
     customers = pq.read_table(profile, columns=["customer_id"])["customer_id"].to_pylist()
     lost, rows = min(customers), len(customers)
     said = spoiled(home, tmp_path, profile.name, f"from rows where customer_id <> '{lost}'")
@@ -211,7 +211,7 @@ def test_an_answer_that_is_not_what_was_asked_is_named(
     expected: list[str],
 ) -> None:
     answering(monkeypatch, change)
-    said = [breach.what for breach in check(given(shop.home, tmp_path / "scratch")).breaches]
+    said = [breach.what for breach in check(audit_context(shop.home, tmp_path / "scratch")).breaches]
     for part in expected:
         assert any(part in sentence for sentence in said)
 
@@ -219,6 +219,6 @@ def test_an_answer_that_is_not_what_was_asked_is_named(
 def test_a_load_that_is_gone_is_said(shop: Built, tmp_path: Path) -> None:
     from ml.common.errors import NotReadyError
 
-    audit = given(shop.home, tmp_path / "scratch", load=tmp_path / "load-000009")
+    audit = audit_context(shop.home, tmp_path / "scratch", load=tmp_path / "load-000009")
     with pytest.raises(NotReadyError, match="load-000009, from which build-000001 was made, is gone"):
         check(audit)

@@ -7,7 +7,7 @@ import pytest
 
 from ml.audit.raw_facts import events
 from ml.audit.windows import check, windows_of
-from tests.ml.audit.given import copied, given, rewrite
+from tests.ml.audit.audit_context import audit_context, copied, rewrite
 from tests.worlds import Built
 
 FAR = "2026-01-01T23:22:42.000745Z"
@@ -20,13 +20,13 @@ def home(shop: Built, tmp_path: Path) -> Path:
 
 def spoiled(home: Path, tmp_path: Path, model: str, select: str) -> dict[str, int]:
     """What is said once the rows of a feature model are those of ``select``."""
-    audit = given(home, tmp_path / "scratch")
+    audit = audit_context(home, tmp_path / "scratch")
     rewrite(audit.build / "features" / model, select)
     return {breach.what: breach.count for breach in check(audit).breaches}
 
 
 def test_which_features_have_a_window(shop: Built, tmp_path: Path) -> None:
-    catalog = given(shop.home, tmp_path).catalog
+    catalog = audit_context(shop.home, tmp_path).catalog
     days = {window.name: window.days for window in windows_of(catalog)}
     assert days["orders_7d"] == 7
     assert days["items_365d"] == 365
@@ -39,7 +39,7 @@ def test_which_features_have_a_window(shop: Built, tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["shop", "world"])
 def test_true_windows_pass(place: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     built: Built = request.getfixturevalue(place)
-    audit = given(built.home, tmp_path)
+    audit = audit_context(built.home, tmp_path)
     found = check(audit)
     stored = [window for window in windows_of(audit.catalog) if window.shown != window.name]
     customers = audit.manifest["rows"]["int_customers"]
@@ -61,7 +61,7 @@ def test_a_window_that_never_falls_is_named(home: Path, tmp_path: Path) -> None:
 
 def test_a_window_that_falls_only_with_the_next_event_is_named(home: Path, tmp_path: Path) -> None:
     """The trap of this field: totals on the rows where events happened, joined as of later."""
-    audit = given(home, tmp_path / "scratch")
+    audit = audit_context(home, tmp_path / "scratch")
     rows = f"select customer_id, happened_at as event_timestamp from ({events(audit.load)})"
     said = spoiled(
         home,
@@ -86,7 +86,7 @@ def test_a_window_one_microsecond_too_long_is_named(home: Path, tmp_path: Path) 
 
 
 def test_a_case_says_for_how_long_it_was_silent(home: Path, tmp_path: Path) -> None:
-    audit = given(home, tmp_path / "scratch")
+    audit = audit_context(home, tmp_path / "scratch")
     rewrite(
         audit.build / "features" / "feat_customer_support", "select * replace (9 as tickets_365d) from rows"
     )
@@ -103,7 +103,7 @@ def test_a_case_says_for_how_long_it_was_silent(home: Path, tmp_path: Path) -> N
 
 
 def test_without_raw_tables_only_the_far_instant_is_asked(shop: Built, tmp_path: Path) -> None:
-    audit = given(shop.home, tmp_path, load=tmp_path / "load-000009")
+    audit = audit_context(shop.home, tmp_path, load=tmp_path / "load-000009")
     windows = [feature.name for feature in audit.catalog.stored if re.search(r"_\d+d$", feature.name)]
     found = check(audit)
     assert (found.breaches, found.compared) == ((), 800 * len(windows))

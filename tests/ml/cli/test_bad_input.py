@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from ml.cli import main
 from ml.config.problem import Problem, Tuning
-from ml.features.parts import read_parts
+from ml.features.training_parts import read_parts
 from ml.home.layout import Home
-from ml.model.store import read_model
+from ml.model.model_files import read_model
 from ml.train import train
 from ml.train.folds import LabelledRows, make_folds
 from tests.ml.synthetic_build import relabel, write_build

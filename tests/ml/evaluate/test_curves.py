@@ -8,6 +8,7 @@ import pytest
 
 from ml.config.problem import Costs, Problem
 from ml.decision.threshold_totals import ThresholdTotals
+from ml.evaluate.bootstrapped_rows import Rows
 from ml.evaluate.curves import (
     MOST_POINTS,
     gain,
@@ -19,9 +20,8 @@ from ml.evaluate.curves import (
     reliability,
     roc,
 )
-from ml.evaluate.decision import confusion
-from ml.evaluate.groups import by_text, by_thirds, groups, months
-from ml.evaluate.measured import Rows
+from ml.evaluate.segments import by_text, by_thirds, groups, months
+from ml.evaluate.threshold_and_bands import confusion
 
 PROBLEM = replace(Problem(), costs=Costs(contact=1, offer=10, value_kept=200, take_up=0.5))
 CHURNED = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 0.0])

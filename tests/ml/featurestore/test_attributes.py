@@ -18,7 +18,7 @@ from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.ingest.undated import undated_customers
+from ml.ingest.rows_without_updated_at import undated_customers
 from ml.train import train
 from ml.warehouse import build
 from tests.ml.ended_world import LAST_RETURN, START, write_ended_world

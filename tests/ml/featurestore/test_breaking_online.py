@@ -24,7 +24,7 @@ from ml.featurestore.online.read import OnlineReader
 from ml.featurestore.online.rows import OUTSIDE_MAX_AGE, PRESENT
 from ml.featurestore.repository import open_store
 from ml.warehouse.materialize import materialize
-from tests.ml.featurestore.asking import offline, online
+from tests.ml.featurestore.retrieve_rows import offline, online
 from tests.ml.featurestore.small_build import ORDER_ROWS, write_build
 from tests.ml.featurestore.test_online_table_names import customer, opened, pushed_orders, view_of
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ml.common.paths import ROOT
-from tests.ml.featurestore.asking import offline, online
+from tests.ml.featurestore.retrieve_rows import offline, online
 
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)
 

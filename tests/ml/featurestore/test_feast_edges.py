@@ -18,10 +18,10 @@ from feast import FeatureStore, FeatureView, Field, FileSource
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.types import Int64, String
 
-from ml.common import disk
 from ml.common import duckdb_engine as engine
-from ml.common.disk import exchange_names
+from ml.common import durable_files
 from ml.common.duckdb_engine import Engine
+from ml.common.durable_files import exchange_names
 from ml.common.errors import FeatureError, RowsError
 from ml.home.leases import remove_unless_read
 from tests.ml.featurestore.feast_worlds import (
@@ -377,16 +377,16 @@ def test_a_saved_folder_is_replaced_whole(
     saved(store, path, ["a"])
     (path / "older.parquet").touch()
     seen: list[list[str]] = []
-    remove = disk.shutil.rmtree
+    remove = durable_files.shutil.rmtree
 
     def looked(folder: Path, **more: Any) -> None:
         if Path(folder).parent == path.parent:
             seen.append(sorted(file.name for file in path.iterdir()))
         remove(folder, **more)
 
-    monkeypatch.setattr(disk.shutil, "rmtree", looked)
+    monkeypatch.setattr(durable_files.shutil, "rmtree", looked)
     if not can_trade:
-        monkeypatch.setattr(disk, "exchange_names", lambda *_: False)
+        monkeypatch.setattr(durable_files, "exchange_names", lambda *_: False)
     saved(store, path, ["a", "b"])
     # When the rows before are removed, the new ones have been there.
     assert seen[0] == ["part-0.parquet"]
@@ -432,7 +432,7 @@ def test_a_failed_save_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest
     def full(_: Path) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(disk, "sync_tree", full)
+    monkeypatch.setattr(durable_files, "sync_tree", full)
     with pytest.raises(OSError, match="no space left"):
         saved(store, path, ["a", "b"])
     assert pq.read_table(path)["customer_id"].to_pylist() == ["a"]

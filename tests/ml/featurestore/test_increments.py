@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.ml.featurestore.asking import offline, online
+from tests.ml.featurestore.retrieve_rows import offline, online
 from tests.ml.featurestore.small_build import ORDER_ROWS, write_build
 
 PURCHASE = datetime(2024, 3, 1, 10, 11, 12, 123456, tzinfo=UTC)

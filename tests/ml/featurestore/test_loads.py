@@ -21,8 +21,8 @@ from ml.featurestore.online.read import OnlineReader
 from ml.featurestore.online.store import WholeRowOnlineStore
 from ml.featurestore.repository import apply_definitions
 from ml.warehouse.materialize import materialize
-from tests.ml.featurestore.asking import offline, online
 from tests.ml.featurestore.generic_repo import store_of
+from tests.ml.featurestore.retrieve_rows import offline, online
 from tests.ml.featurestore.small_build import ORDER_ROWS, write_build
 
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)

@@ -8,7 +8,7 @@ import pytest
 
 from ml.common.errors import FeatureError
 from ml.featurestore.repository import open_store
-from tests.ml.featurestore.asking import online
+from tests.ml.featurestore.retrieve_rows import online
 
 EARLY = datetime(2024, 2, 1, tzinfo=UTC)
 LATE = datetime(2024, 3, 31, 10, 11, 12, 123456, tzinfo=UTC)

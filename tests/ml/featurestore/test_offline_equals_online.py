@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml.warehouse.materialize import materialize
-from tests.ml.featurestore.asking import offline, online
+from tests.ml.featurestore.retrieve_rows import offline, online
 
 PURCHASE = datetime(2024, 3, 1, 10, 11, 12, 123456)
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)

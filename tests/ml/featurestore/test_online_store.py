@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ml.featurestore.online.store import WholeRowOnlineStore, connect_at_rest
-from tests.ml.featurestore.asking import online
+from tests.ml.featurestore.retrieve_rows import online
 
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654, tzinfo=UTC)
 

@@ -19,8 +19,8 @@ from ml.featurestore.online.store import WholeRowOnlineStore
 from ml.featurestore.online.table_names import LAYOUT, OWN_TABLES, table_name
 from ml.featurestore.repository import open_store
 from ml.warehouse.materialize import materialize
-from tests.ml.featurestore.asking import offline, online
 from tests.ml.featurestore.generic_repo import store_of
+from tests.ml.featurestore.retrieve_rows import offline, online
 
 BEFORE, AT, AFTER = (datetime(2024, month, 1, tzinfo=UTC) for month in (1, 2, 3))
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)

@@ -235,9 +235,9 @@ def test_an_applier_killed_while_it_writes_leaves_the_registry_as_it_was(home: P
     program = f"""
 import os, signal
 from pathlib import Path
-import ml.common.disk
+import ml.common.durable_files
 from ml.featurestore.repository import apply_definitions, open_store
-ml.common.disk.os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+ml.common.durable_files.os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
 apply_definitions(open_store(Path({str(home)!r})), build=Path({str(build)!r}))
 """
     done = subprocess.run([sys.executable, "-c", program], check=False)

@@ -13,7 +13,7 @@ from ml.cli import main
 from ml.common.paths import ROOT, online_file
 from ml.config.problem import Problem
 from ml.warehouse.materialize import materialize
-from tests.ml.featurestore.asking import offline, online
+from tests.ml.featurestore.retrieve_rows import offline, online
 from tests.ml.featurestore.small_build import ORDER_ROWS, write_build
 from tests.ml.warehouse.test_materialize import CLOCK, EVERYBODY
 from tests.worlds import Built

@@ -9,7 +9,7 @@ from ml.common.instants import format_instant
 from ml.common.paths import ROOT
 from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.ingest.markers import IN_TYPED_COLUMNS, UNAMBIGUOUS
+from ml.ingest.missing_values import IN_TYPED_COLUMNS, UNAMBIGUOUS
 from tests.ml.ingest.worlds import read_table, write_folder
 
 PAGE = (ROOT / "docs" / "raw-data.md").read_text(encoding="utf-8")

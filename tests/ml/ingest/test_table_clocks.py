@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from ml.ingest import ingest
-from ml.ingest.clocks import delivered_until, notes_on_arrival, notes_on_clocks
+from ml.ingest.table_clocks import delivered_until, notes_on_arrival, notes_on_clocks
 from tests.reference.by_hand import customer, day, order, session, ticket, world
 from tests.reference.worlds import write_world
 

@@ -7,7 +7,7 @@ import pytest
 from ml.common.errors import SourceError
 from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.ingest.examples import example_text
+from ml.ingest.rejection_examples import example_text
 from tests.ml.ingest.excel_files import Error, Serial, Sheet, write_workbook
 from tests.ml.ingest.worlds import read_rejected, read_table
 

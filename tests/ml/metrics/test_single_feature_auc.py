@@ -7,15 +7,15 @@ import pytest
 
 from ml.audit import leaky_features
 from ml.config.problem import Problem
-from ml.explore.columns import columns_of
-from ml.explore.shape import shape_of
-from ml.features.parts import read_parts
+from ml.explore.feature_columns import columns_of
+from ml.explore.feature_summary import shape_of
+from ml.features.training_parts import read_parts
 from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home
 from ml.metrics.single_feature_auc import halves
 from ml.model.inputs import choose_inputs
 from ml.train import leakage_suspects
-from tests.ml.audit.given import given
+from tests.ml.audit.audit_context import audit_context
 from tests.ml.synthetic_build import write_build
 
 SEED = 5
@@ -49,7 +49,7 @@ def test_training_audit_and_exploration_give_the_same(home: Path, monkeypatch: p
 
 def test_the_audit_reads_no_row_after_the_training_part(home: Path, tmp_path: Path) -> None:
     """Were the labels of later rows all wrong, it would find the same."""
-    audit = given(home, tmp_path)
+    audit = audit_context(home, tmp_path)
     split, part = leaky_features.training_rows(audit)
     assert part == "training rows"
     last = max(split.train)

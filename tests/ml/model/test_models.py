@@ -12,11 +12,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from xgboost import DMatrix
 
-from ml.common.disk import sha256
+from ml.common.durable_files import sha256
 from ml.common.errors import ModelError
 from ml.explain.contributions import contributions
 from ml.model.churn_model import raw_probability
-from ml.model.store import manifest_hash, read_model, write_model
+from ml.model.model_files import manifest_hash, read_model, write_model
 from tests.ml.conftest import Workshop
 
 KINDS = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, gamma
 
-from ml.common.arrays import Floats
+from ml.common.array_types import Floats
 from ml.model.repeat_purchase import (
     Histories,
     Parameters,

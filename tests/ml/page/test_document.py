@@ -17,7 +17,7 @@ from ml.page.document import (
     tiles,
     write_whole,
 )
-from ml.page.spans import Span, timeline
+from ml.page.timelines import Span, timeline
 
 NASTY = "<script>alert('&')</script>"
 

@@ -5,8 +5,8 @@ import re
 import numpy as np
 
 from ml.page.axes import Axis, linear
+from ml.page.bars import Bar, Interval, bar_rows, breakable, diverging_rows, interval_rows, split_row, strip
 from ml.page.plot import Across, Band, Columns, Dots, Line, plot, thin_out
-from ml.page.rows import Bar, Interval, bar_rows, breakable, diverging_rows, interval_rows, split_row, strip
 
 X, Y = Axis(0, 10, ((0, "0"), (10, "10"))), Axis(0, 4, ((0, "0"), (4, "4")))
 NASTY = "<script>alert('&')</script>"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml.ingest.declaration import raw_tables
 from ml.receipt import receipt
-from ml.receipt.as_json import as_dict
+from ml.receipt.receipt_json import as_dict
 from tests.reference.by_hand import day, item, order, session, ticket
 from tests.reference.worlds import Row, World
 

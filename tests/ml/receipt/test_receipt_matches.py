@@ -14,8 +14,8 @@ from ml.receipt import receipt
 from ml.warehouse import build
 from tests.ml.receipt.brute_force import OrderRows
 from tests.ml.receipt.hand import PEOPLE, asked, of, places
-from tests.reference.asked import asked_rows
 from tests.reference.by_hand import day, order
+from tests.reference.entity_rows import asked_rows
 from tests.reference.worlds import write_world
 from tests.worlds import Built
 

@@ -17,7 +17,7 @@ from ml.evaluate import evaluate
 from ml.evaluate.evidence_file import evidence_file
 from ml.home.layout import Home
 from ml.reports import report
-from ml.reports.card import MISSING
+from ml.reports.card_data import MISSING
 from ml.reports.model_card import DEEP
 from ml.reports.model_card_page import SECTIONS
 from ml.train import train

@@ -17,7 +17,7 @@ from ml.config.problem import Bands
 from ml.explain.reason_text import Wording, format_value, reasons
 from ml.home.layout import Home
 from ml.model.inputs import Input
-from ml.model.store import manifest_hash
+from ml.model.model_files import manifest_hash
 from ml.score.scoring import SCORES, score
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import CLOCK, CUSTOMERS, START, simulate_orders

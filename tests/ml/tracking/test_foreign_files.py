@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import skops.io
 
-from ml.common.disk import sha256
+from ml.common.durable_files import sha256
 from ml.common.errors import ModelError
-from ml.model.store import manifest_hash, read_model, write_model
+from ml.model.model_files import manifest_hash, read_model, write_model
 from tests.ml.conftest import Workshop
 
 BOOSTER_OF = {"xgboost": "booster.json", "lightgbm": "booster.txt"}

@@ -12,11 +12,11 @@ from sklearn.metrics import log_loss
 
 from ml.common.instants import format_instant
 from ml.config.problem import Bands, Threshold
-from ml.features.parts import Part
+from ml.features.training_parts import Part
 from ml.home.layout import Home, challenger_of, model_of, set_challenger, set_model
 from ml.home.publication import publish, publish_build
 from ml.model.churn_model import ChurnModel
-from ml.model.store import write_model
+from ml.model.model_files import write_model
 from ml.train.promotion import Decision, decide, is_better, later_rows, promote
 from tests.ml.conftest import Workshop
 

@@ -21,10 +21,10 @@ from ml.common.errors import ModelError, UsageError
 from ml.common.progress import SILENT, Progress
 from ml.home.layout import Home, set_challenger, set_model
 from ml.home.publication import publish, publish_build
-from ml.model.store import manifest_hash, write_model
+from ml.model.model_files import manifest_hash, write_model
 from ml.tracking import database
 from ml.tracking import server as place
-from ml.tracking.entries import metrics, parameters
+from ml.tracking.manifest_entries import metrics, parameters
 from ml.tracking.runs import reason, track_models
 from ml.tracking.server import quiet_mlflow, tracking_server
 from ml.warehouse.rollback import update_tracking

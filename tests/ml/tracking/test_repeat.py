@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from ml.cli import main
-from ml.common.disk import sha256
+from ml.common.durable_files import sha256
 from ml.common.errors import ModelError, NotReadyError, TidemarkError, UsageError
 from ml.config.problem import Problem, Tuning
-from ml.model.store import manifest_hash
+from ml.model.model_files import manifest_hash
 from ml.train import train
 from ml.train.repeat import changed_versions, differences, repeat, trials_of
 from ml.train.tuning import storage_errors

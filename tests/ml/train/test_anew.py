@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from ml.common.arrays import Floats
-from ml.features.parts import learned_rows
+from ml.common.array_types import Floats
+from ml.features.training_parts import learned_rows
 from ml.model.churn_model import raw_probability
 from ml.train.folds import Fold, LabelledRows
 from ml.train.refit import refit_all

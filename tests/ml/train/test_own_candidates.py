@@ -13,10 +13,10 @@ from ml.common.errors import ModelError, ProblemError
 from ml.config.problem import read_problem
 from ml.evaluate import evaluate
 from ml.explain.contributions import explain
-from ml.features.parts import read_parts
+from ml.features.training_parts import read_parts
 from ml.home.layout import Home
+from ml.model.model_files import manifest_hash, read_model
 from ml.model.own import own_types
-from ml.model.store import manifest_hash, read_model
 from ml.score import score
 from ml.train import train
 from ml.train.repeat import repeat

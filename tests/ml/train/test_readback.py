@@ -10,12 +10,12 @@ import skops.io
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
-from ml.common.disk import sha256
+from ml.common.durable_files import sha256
 from ml.common.errors import ModelError
 from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home, set_model
 from ml.model.churn_model import ChurnModel
-from ml.model.store import manifest_hash, write_model
+from ml.model.model_files import manifest_hash, write_model
 from ml.train import training as module
 from ml.train.readback import MOST_ROWS, check_reads_back, first_difference
 from ml.train.training import TrainingRun, judge_and_file, provenance

@@ -13,9 +13,9 @@ import ml
 from ml.common.errors import UsageError
 from ml.evaluate import evaluate
 from ml.evaluate.metric_names import verdicts
-from ml.features.parts import read_parts
+from ml.features.training_parts import read_parts
 from ml.home.layout import Home
-from ml.model.store import read_manifest, read_model
+from ml.model.model_files import read_manifest, read_model
 from ml.score import score
 from ml.train.repeat import repeat
 from tests.ml.conftest import PROBLEM

@@ -9,7 +9,7 @@ import pytest
 
 from ml.model.inputs import Input
 from ml.train.folds import Fold, LabelledRows
-from ml.train.selection import select
+from ml.train.input_selection import select
 from tests.ml.conftest import PROBLEM
 
 NAMES = ["telling", "days_since_last_order", *(f"noise_{number}" for number in range(8))]

@@ -16,11 +16,11 @@ from ml.common.errors import BusyError, ModelError, NotReadyError
 from ml.common.sampling import in_first_half
 from ml.config.problem import CANDIDATES, Constraints
 from ml.features.labels import count_rows, labelled_rows, read_cutoffs
-from ml.features.parts import read_parts
 from ml.features.split import split_by_time
+from ml.features.training_parts import read_parts
 from ml.home.layout import Home
 from ml.train import train
-from ml.train.choice import choose
+from ml.train.champion_choice import choose
 from ml.train.trials import Trial
 from tests.ml.conftest import PROBLEM, Workshop
 from tests.ml.synthetic_build import write_build

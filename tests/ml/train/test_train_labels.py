@@ -19,13 +19,13 @@ from ml.cli import main
 from ml.cli.train import summary
 from ml.common.errors import ModelError, UsageError
 from ml.config.problem import Problem, Threshold, Tuning
-from ml.features.parts import divide
+from ml.features.training_parts import divide
 from ml.home.layout import Home
 from ml.home.problem_file import remember_problem
-from ml.model.store import read_manifest
+from ml.model.model_files import read_manifest
 from ml.train import train
 from ml.train.repeat import repeat
-from tests.ml.audit.given import given
+from tests.ml.audit.audit_context import audit_context
 from tests.ml.synthetic_build import CLOCK, simulate_orders, write_build
 from tests.worlds import Built
 
@@ -156,7 +156,7 @@ def test_evaluate_report_score_and_doctor_work_without_the_file(made_shop: Made)
 
 
 def test_the_audit_finds_no_breach_in_it(made_shop: Made, tmp_path: Path) -> None:
-    found = check_gaps(given(made_shop.home, tmp_path / "scratch"))
+    found = check_gaps(audit_context(made_shop.home, tmp_path / "scratch"))
     assert (found.breaches, found.notes) == ([], [])
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from ml.cli import main
 from ml.home.layout import Home
-from ml.warehouse.builds import builds
+from ml.warehouse.list_builds import builds
 from ml.warehouse.materialize import materialize
 from tests.ml.three_builds import EARLIER, publish_next, train_next
 

@@ -15,7 +15,7 @@ from ml.featurestore.catalog import read_catalog
 from ml.featurestore.repository import open_store
 from ml.home.layout import Home, set_challenger
 from ml.home.publication import publish
-from ml.model.store import manifest_hash
+from ml.model.model_files import manifest_hash
 from ml.warehouse.materialize import materialize
 from tests.ml.three_builds import EARLIER, publish_next
 from tests.worlds import Built

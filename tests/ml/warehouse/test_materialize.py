@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from ml.cli.materialize import command
 from ml.common.errors import NotReadyError, TidemarkError, UsageError
 from ml.warehouse.materialize import materialize
-from tests.ml.featurestore.asking import offline, online
+from tests.ml.featurestore.retrieve_rows import offline, online
 from tests.ml.featurestore.small_build import ORDER_ROWS, PROFILE_ROWS, write_build
 
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)

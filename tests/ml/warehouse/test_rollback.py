@@ -23,7 +23,7 @@ from ml.home.layout import Home, model_of, set_model
 from ml.home.publication import publish, publish_build
 from ml.warehouse.materialize import materialize
 from ml.warehouse.rollback import rollback
-from tests.ml.featurestore.asking import offline, online
+from tests.ml.featurestore.retrieve_rows import offline, online
 from tests.ml.three_builds import CLOCK, EARLIER, EVERYBODY, make_three, publish_next, train_next
 
 
@@ -261,7 +261,7 @@ def full_at_commit(patched: pytest.MonkeyPatch) -> None:
 
 def faults() -> dict[str, Callable[[pytest.MonkeyPatch], None]]:
     """One fault for each step of going back."""
-    import ml.common.disk
+    import ml.common.durable_files
     import ml.warehouse.materialize
 
     return {
@@ -269,7 +269,7 @@ def faults() -> dict[str, Callable[[pytest.MonkeyPatch], None]]:
         "while the definitions are applied": fails("ml.featurestore.repository.feast_objects"),
         "when the values are written": fails_after("reconcile", ml.warehouse.materialize),
         "when the registry is written": fails("ml.featurestore.registry.store.replace_file"),
-        "once the registry is written": fails_after("sync_folder", ml.common.disk),
+        "once the registry is written": fails_after("sync_folder", ml.common.durable_files),
         "when readers are switched over": fails("ml.home.layout.os.replace"),
         "once readers are switched over": fails_once_switched,
         "when the values are committed": full_at_commit,
@@ -317,7 +317,7 @@ def test_a_failure_at_any_step_leaves_everything_as_it_was(
 
 KILLED = """
     import os, signal
-    import ml.common.disk, ml.home.publication, ml.warehouse.materialize, ml.warehouse.rollback
+    import ml.common.durable_files, ml.home.publication, ml.warehouse.materialize, ml.warehouse.rollback
 
     def kill(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -335,7 +335,7 @@ KILLED = """
     ("planted", "left"),
     [
         ("ml.warehouse.materialize.reconcile = kill", THIRD),
-        ("ml.common.disk.sync_folder = kill", THIRD | {"registered": {"build-000002"}}),
+        ("ml.common.durable_files.sync_folder = kill", THIRD | {"registered": {"build-000002"}}),
         (
             "ml.warehouse.rollback.publish = switched",
             SECOND | {"held": THIRD["held"], "orders": THIRD["orders"]},

@@ -1,0 +1,127 @@
+"""Which candidate becomes champion: the best over all folds, or a simpler one that is as good.
+
+"As good" is within one standard error of the paired difference to the best (Breiman et al., 1984).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ml.common.array_types import Floats
+from ml.common.errors import ModelError
+from ml.config.problem import Problem
+from ml.model.calibration import Calibration, calibrate
+from ml.model.churn_model import raw_probability
+from ml.train.candidates import Candidate
+from ml.train.folds import Fold, LabelledRows
+from ml.train.trials import Trial, simplest_as_good
+
+TIMED_RUNS = 15  # the shortest counts, as other work on the machine can only add to the time
+
+
+@dataclass(frozen=True)
+class FittedCandidate:
+    """A candidate with a fitted pipeline, its calibration, and the milliseconds to score one customer."""
+
+    candidate: Candidate
+    calibration: Calibration
+    milliseconds: float
+
+    def probability(self, frame: pd.DataFrame) -> Floats:
+        return self.calibration.apply(raw_probability(self.candidate.pipeline, frame))
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of the table that the champion is chosen from.
+
+    Parameters
+    ----------
+    candidate : str
+    value : float
+        The problem's metric, averaged over the folds.
+    by_fold : list of float
+        The metric in each fold.
+    standard_error_to_best : float
+        Of the paired difference to the best.
+    milliseconds : float
+        To score one customer.
+    best, champion : bool
+    """
+
+    candidate: str
+    value: float
+    by_fold: list[float]
+    standard_error_to_best: float
+    milliseconds: float
+    best: bool
+    champion: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The champion's name, and the table it was chosen from."""
+
+    champion: str
+    table: Sequence[Contender]
+
+
+def calibrate_and_time(
+    candidate: Candidate, held_out: LabelledRows, raw: Floats, method: str
+) -> FittedCandidate:
+    """Calibrate a candidate by its probabilities ``raw`` of the held-out rows, and time it on one row."""
+    calibration = calibrate(held_out.churned, raw, method, held_out.customers)
+    row, times = held_out.frame[:1], []
+    for _ in range(TIMED_RUNS):
+        start = time.process_time()
+        raw_probability(candidate.pipeline, row)
+        times.append(time.process_time() - start)
+    return FittedCandidate(candidate, calibration, min(times) * 1000)
+
+
+def milliseconds_by_name(candidates: Sequence[FittedCandidate]) -> dict[str, float]:
+    return {fitted.candidate.name: fitted.milliseconds for fitted in candidates}
+
+
+def choose(
+    trials: Sequence[Trial], milliseconds: Mapping[str, float], folds: Sequence[Fold], problem: Problem
+) -> Choice:
+    """Choose the champion.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        The simplest candidate first.
+    milliseconds : mapping
+        Candidate name to the time of one score.
+    folds : sequence of Fold
+        The folds of the trials.
+
+    Raises
+    ------
+    ModelError
+        No candidate is fast enough.
+    """
+    limit = problem.constraints.latency_ms
+    eligible = [trial.candidate.name for trial in trials if milliseconds[trial.candidate.name] <= limit]
+    if not eligible:
+        raise ModelError(
+            f"no candidate scores one customer within {limit} ms: raise constraints.latency_ms in the "
+            "problem, or train on a faster machine"
+        )
+    ranking = simplest_as_good(trials, folds, problem, eligible)
+    table = [
+        Contender(
+            candidate=name,
+            value=ranking.means[name],
+            by_fold=ranking.by_fold[name],
+            standard_error_to_best=ranking.errors[name],
+            milliseconds=round(milliseconds[name], 2),
+            best=name == ranking.best,
+            champion=name == ranking.chosen,
+        )
+        for name in ranking.means
+    ]
+    return Choice(ranking.chosen, table)
