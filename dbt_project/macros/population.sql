@@ -4,7 +4,7 @@
 {% endmacro %}
 
 {# who is asked about: the orders that make a customer active, each while it is kept and recent enough #}
-{% macro active_orders(facts) %}
-    {%- set active_until = earliest(["kept_until", days_after("ordered_at", var("active_within_days"))]) -%}
+{% macro active_orders(facts, active_within_days) %}
+    {%- set active_until = earliest(["kept_until", days_after("ordered_at", active_within_days)]) -%}
     {{ return(contribution("active_orders", facts, "1", "known_at", active_until)) }}
 {% endmacro %}

@@ -110,11 +110,11 @@
 {%- endmacro %}
 
 {#
-    Cut-offs are the whole multiples of cutoff_every_days since Monday 1970-01-05, so that new data
-    never moves them. Their number counts from there.
+    Cut-offs are the whole multiples of cutoff_every_days, or of the days of another cadence, since Monday 1970-01-05,
+    so that new data never moves them. Their number counts from there.
 #}
-{% macro cutoff_at_or_after(instant) -%}
-    {{ adapter.dispatch("cutoff_at_or_after")(instant, var("cutoff_every_days") * 86400000000) }}
+{% macro cutoff_at_or_after(instant, every=none) -%}
+    {{ adapter.dispatch("cutoff_at_or_after")(instant, (every or var("cutoff_every_days")) * 86400000000) }}
 {%- endmacro %}
 
 {% macro default__cutoff_at_or_after(instant, step) -%}
@@ -125,8 +125,8 @@
     ((epoch_us({{ instant }}) - 345600000000 + {{ step - 1 }}) // {{ step }})
 {%- endmacro %}
 
-{% macro cutoff_instant(cutoff_number) -%}
-    {{ adapter.dispatch("cutoff_instant")(cutoff_number, var("cutoff_every_days") * 86400000000) }}
+{% macro cutoff_instant(cutoff_number, every=none) -%}
+    {{ adapter.dispatch("cutoff_instant")(cutoff_number, (every or var("cutoff_every_days")) * 86400000000) }}
 {%- endmacro %}
 
 {% macro default__cutoff_instant(cutoff_number, step) -%}

@@ -75,7 +75,7 @@ def undated_inputs(audit: Audit, undated: Iterable[str]) -> Iterator[Breach]:
     from ml.model.model_files import read_manifest
 
     try:
-        model = model_of(audit.build)
+        model = model_of(audit.build, audit.problem.name)
         inputs = {entry["name"] for entry in read_manifest(model)["inputs"]}
     except TidemarkError:
         return

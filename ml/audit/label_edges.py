@@ -18,6 +18,7 @@ from ml.common.instants import format_instant
 from ml.common.sql import literal, quoted
 from ml.config.problem import Problem
 from ml.features.labels import LABELS, parquet
+from ml.home.build_manifest import label_terms_of
 from ml.ingest.contract import Table
 from ml.ingest.declaration import raw_tables
 from ml.warehouse.dbt import run_dbt, variables
@@ -117,7 +118,7 @@ def built_labels(audit: Audit, world: World, clock: datetime) -> dict[Label, int
     """The labels of the world, built by the dbt graph."""
     folder = audit.scratch / "edges"
     write_load(folder / "raw", world, clock)
-    values = variables(audit.problem)
+    values = variables(label_terms_of(audit.manifest))
     run_dbt(folder, folder / "raw", folder / "build", values, project=audit.project, tests=False, docs=False)
     query = f"select (customer_id, event_timestamp), churned from {parquet(folder / 'build' / LABELS)}"
     with duckdb.connect() as connection:

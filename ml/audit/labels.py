@@ -124,7 +124,7 @@ def spans_of(split: TimeSplit) -> Spans:
 def gaps_of_model(audit: Audit) -> Iterator[Breach]:
     from ml.model.model_files import read_manifest
 
-    folder = model_of(audit.build)
+    folder = model_of(audit.build, audit.problem.name)
     manifest = read_manifest(folder)
     split = manifest["split"]
     spans = {

@@ -17,6 +17,7 @@ from ml.common.errors import NotReadyError
 from ml.common.instants import parse_instant
 from ml.common.sql import literal
 from ml.features.labels import parquet
+from ml.home.build_manifest import label_terms_of
 from ml.ingest.batch import relation_of
 from ml.ingest.declaration import parent_of, raw_tables
 from ml.ingest.manifest import FILE
@@ -86,7 +87,7 @@ def rebuild(
     build_as_of = audit.manifest.get("as_of")
     as_of = as_of or (parse_instant(build_as_of) if build_as_of else None)
     orders_clock = (audit.manifest.get("clocks") or {}).get("orders")
-    values = variables(audit.problem, as_of=as_of, orders_clock=orders_clock)
+    values = variables(label_terms_of(audit.manifest), as_of=as_of, orders_clock=orders_clock)
     run_dbt(folder, load, output, values, project=audit.project, tests=False, docs=False)
     copy_descriptions(audit, output)
     return output

@@ -17,7 +17,7 @@ COLUMNS = {
     "customers": "customers",
     "tests_passed": "tests",
     "seconds": "seconds",
-    "model_version": "model",
+    "models": "model",
     "online_as_of": "online as of",
 }
 
@@ -44,13 +44,20 @@ def table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "nothing has been built yet: run 'churn build'"
     lines = [list(COLUMNS.values())]
-    lines += [[cell_text((row | row["rows"])[name]) for name in COLUMNS] for row in rows]
+    lines += [[cell_text(cells(row)[name]) for name in COLUMNS] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     marks = ["  ", *("* " if row["current"] else "  " for row in rows)]
     return "\n".join(
         mark + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for mark, line in zip(marks, lines, strict=True)
     )
+
+
+def cells(row: dict[str, Any]) -> dict[str, Any]:
+    """The cells of a build; the models of several problems have their names."""
+    models = row["models"]
+    several = ", ".join(f"{problem}: {model}" for problem, model in models.items())
+    return row | row["rows"] | {"models": several if len(models) > 1 else row["model_version"]}
 
 
 def cell_text(value: Any) -> str:

@@ -32,6 +32,12 @@ CANDIDATES = (
 )
 # The shipped label model; another one is any dbt model of marts/labels with the same columns.
 CHURN = "label_customer_churn"
+CUSTOMER_VALUE = "label_customer_value"  # shipped as well, for a regression
+# Label to the table of its labels that are not known yet.
+PENDING = {CHURN: "label_pending", CUSTOMER_VALUE: "label_value_pending"}
+PROBLEM_FILE = ROOT / "problem.yml"
+# The problem of problem.yml; another file's is its own name. Each problem has a champion of its own.
+DEFAULT_NAME = "problem"
 # A function of the user's own that returns an estimator: see docs/own-models.md.
 OWN_CANDIDATE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
 
@@ -60,6 +66,11 @@ LabelModel = Annotated[
     str,
     Predicate(lambda name: re.fullmatch(r"label_[a-z0-9_]+", name) is not None),
     Says(f"the name of a dbt model of marts/labels, such as {CHURN}"),
+]
+ProblemName = Annotated[
+    str,
+    Predicate(lambda name: re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) is not None),
+    Says("letters, digits, - and _"),
 ]
 FileName = Annotated[str, is_printable, Says("the name of a file of recommended actions")]
 
@@ -157,7 +168,8 @@ class Split:
 class Problem:
     """One churn problem; the defaults are those of the ``problem.yml`` in the repository.
 
-    Its threshold alone differs: that file states costs, and so the rule is ``profit``. ``label`` is the dbt
+    Its threshold alone differs: that file states costs, and so the rule is ``profit``. ``name`` is that of
+    the file unless the file says otherwise; a home keeps one champion for each name. ``label`` is the dbt
     model of the labels; ``capacity`` is contacts a week, None without limit; ``refresh_days`` the days from
     one scoring of everyone to the next; ``actions`` a file, by its whole path or relative to the repository;
     ``exclude`` features, subjects or roles that no model reads; ``use_sensitive`` features whose YAML says
@@ -165,6 +177,7 @@ class Problem:
     candidates of one's own are looked for.
     """
 
+    name: ProblemName = DEFAULT_NAME
     label: LabelModel = CHURN
     horizon_days: Days = 30
     active_within_days: Days = 90
@@ -216,6 +229,26 @@ class Problem:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class LabelTerms:
+    """What the labels of a build depend on.
+
+    Parameters
+    ----------
+    churn : dict
+        The terms of ``label_customer_churn``, and of every label that has none of its own.
+    others : dict
+        Label to its terms.
+    """
+
+    churn: Mapping[str, int]
+    others: Mapping[str, Mapping[str, int]]
+
+    def of(self, label: str) -> Mapping[str, int]:
+        """The terms of one label."""
+        return self.others.get(label, self.churn)
+
+
 GROUPS: dict[str, Any] = {
     "success": Success,
     "costs": Costs,
@@ -241,14 +274,20 @@ def read_problem(path: str | Path | None = None) -> Problem:
     ProblemError
         The file is missing or no YAML, or holds an unknown key, a wrong type or a value out of range.
     """
-    file = Path(path) if path else ROOT / "problem.yml"
+    file = Path(path) if path else PROBLEM_FILE
     stated = read_yaml(file)
     refuse_random_split(stated, str(file))
     values, lines = read_settings(stated, Problem, str(file))
+    values.setdefault("name", name_of_file(file))
     problem = from_values(values)
     check_together(problem, str(file), lines)
     folder = str(file.resolve().parent) if any(":" in name for name in problem.candidates) else ""
     return replace(problem, actions=actions_file(problem.actions, file, lines), folder=folder)
+
+
+def name_of_file(file: Path) -> str:
+    """The name of a problem whose file states none."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem)[:100] or DEFAULT_NAME
 
 
 def from_values(values: Mapping[str, Any]) -> Problem:

@@ -14,10 +14,10 @@ from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant
 from ml.common.number_words import counted
 from ml.common.progress import Progress
-from ml.config.problem import CHURN, Problem
-from ml.features.labels import parquet, population_at
+from ml.config.problem import CHURN, PENDING, Problem
+from ml.features.labels import check_same_problem, parquet, population_at
 from ml.features.own_labels import LabelFacts, LabelSource, OwnLabels, read_labels
-from ml.home.build_manifest import data_clock
+from ml.home.build_manifest import data_clock, label_terms_of, read_build_manifest
 
 COLUMNS = {
     "customer_id": "VARCHAR",
@@ -69,12 +69,23 @@ def labels_of_build(build: Path, problem: Problem) -> OwnLabels | None:
 def eligible_at(build: Path, problem: Problem, as_of: datetime) -> pa.Table:
     """The population at an instant: customer_id and event_timestamp, ordered by customer.
 
-    For a label model these are the customers of its last cut-off at or before ``as_of``.
+    For a label model of one's own these are the customers of its last cut-off at or before ``as_of``; so too
+    for the customer value, where its problem has another ``active_within_days`` than that of churn.
+
+    Raises
+    ------
+    NotReadyError
+        The build was made with other ``active_within_days``.
     """
-    if problem.label == CHURN:
+    active = label_terms_of(read_build_manifest(build)).churn["active_within_days"]
+    if problem.label in PENDING and active == problem.active_within_days:
         return population_at(build, as_of)
+    if problem.label == CHURN:
+        check_same_problem(build, problem)
     with duckdb.connect() as connection:
         rows = read_model(connection, build, problem)
+        if pending := PENDING.get(problem.label):
+            rows = f"(from {rows} union all from {parquet(build / 'labels' / pending)})"
         query = f"""
             select distinct customer_id, $1::timestamp as event_timestamp from {rows}
             where event_timestamp = (select max(event_timestamp) from {rows} where event_timestamp <= $1)

@@ -16,7 +16,7 @@ from ml.common.errors import DamagedError, NotReadyError
 from ml.common.sampling import key_hash_sql
 from ml.config.problem import CHURN, Problem
 from ml.features.split import PARTS, TimeSplit, split_by_time, split_rows
-from ml.home.build_manifest import read_build_manifest
+from ml.home.build_manifest import label_terms_of, read_build_manifest
 
 LABELS = f"labels/{CHURN}"
 POPULATION = "labels/population_customers"
@@ -32,7 +32,7 @@ def check_same_problem(build: Path, problem: Problem) -> None:
     NotReadyError
         The build was made with another horizon, activity span, cadence or delay.
     """
-    of_build = read_build_manifest(build)["problem"]
+    of_build = label_terms_of(read_build_manifest(build)).of(problem.label)
     for name, value in problem.label_terms().items():
         if of_build.get(name) != value:
             raise NotReadyError(

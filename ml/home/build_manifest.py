@@ -9,6 +9,7 @@ from ml.common.durable_files import replace_file
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant, parse_instant
 from ml.common.json_files import read_json
+from ml.config.problem import LabelTerms
 
 FILE = "build.json"
 REQUIRED = ("build_id", "load_id", "data_clock")
@@ -36,6 +37,11 @@ def manifest_of(build: Path) -> dict[str, Any]:
 def write_build_manifest(build: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest in one step, as the last file of a build: a build without it is unfinished."""
     replace_file(build / FILE, (json.dumps(manifest, indent=2) + "\n").encode(), is_locked=True)
+
+
+def label_terms_of(manifest: dict[str, Any]) -> LabelTerms:
+    """What the labels of a build depend on, by its manifest."""
+    return LabelTerms(manifest["problem"], manifest.get("label_terms") or {})
 
 
 def data_clock(build: Path) -> datetime:

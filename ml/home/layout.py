@@ -4,6 +4,7 @@ raw/current       -> the load that readers see      raw/<load>/<table>/*.parquet
 builds/current    -> the build that readers see     builds/<build>/features/<model>/*.parquet
                      its champion                   builds/<build>/model -> models/<model>/
                      its challenger                 builds/<build>/challenger -> models/<model>/
+                     those of another problem       builds/<build>/problems/<name>/model, challenger
 dbt/              dbt's own database, target and logs, which only dbt reads
 feast/            registry and online store
 """
@@ -20,11 +21,12 @@ from pathlib import Path
 from ml.common.durable_files import sync_folder, sync_tree
 from ml.common.errors import BusyError, NotReadyError, UsageError
 from ml.common.paths import ROOT, churn_home
+from ml.config.problem import DEFAULT_NAME
 from ml.home.leases import lease
 
 NO_BUILD = "nothing has been built yet: run 'churn build' first"
 NOTHING_YET = "no raw data yet, and nothing built: run 'churn ingest PATH', then 'churn build'"
-MODEL, CHALLENGER = "model", "challenger"
+MODEL, CHALLENGER, PROBLEMS = "model", "challenger", "problems"
 UNUSABLE_SIGNS = ("?", "#", "\\")
 
 
@@ -75,9 +77,9 @@ class Home:
         """The build that readers see; to read its files, use ``reading``, which holds a lease."""
         return current(self.builds, NO_BUILD if (self.raw / "current").exists() else NOTHING_YET)
 
-    def current_model(self) -> Path:
-        """The champion of the current build."""
-        return model_of(self.current_build())
+    def current_model(self, problem: str = DEFAULT_NAME) -> Path:
+        """The champion of the current build for the problem of that name."""
+        return model_of(self.current_build(), problem)
 
     def published_builds(self) -> list[Path]:
         """Every published build on disk, the newest first."""
@@ -148,7 +150,18 @@ def current(folder: Path, hint: str) -> Path:
     return link.resolve()
 
 
-def model_of(build: Path) -> Path:
+def links_of(build: Path, problem: str) -> Path:
+    """The folder with the links to the champion and the challenger of one problem."""
+    return build if problem == DEFAULT_NAME else build / PROBLEMS / problem
+
+
+def problems_with_model(build: Path) -> list[str]:
+    """The names of the problems that have a champion in ``build``, that of ``problem.yml`` first."""
+    others = sorted(link.parent.name for link in build.glob(f"{PROBLEMS}/*/{MODEL}") if link.exists())
+    return [*([DEFAULT_NAME] if (build / MODEL).exists() else []), *others]
+
+
+def model_of(build: Path, problem: str = DEFAULT_NAME) -> Path:
     """The champion of ``build``; a caller resolves it once, and uses one pair of build and model.
 
     Raises
@@ -156,36 +169,45 @@ def model_of(build: Path) -> Path:
     NotReadyError
         Nothing has been trained yet on this build or on one it descends from.
     """
-    link = build / MODEL
+    link = links_of(build, problem) / MODEL
     if not link.exists():
-        raise NotReadyError(f"no model goes with {build.name} yet: run 'churn train' first")
+        others = [name for name in problems_with_model(build) if name != problem]
+        whose = f" for the problem {problem} (there is one for {', '.join(others)})" if others else ""
+        raise NotReadyError(f"no model goes with {build.name} yet{whose}: run 'churn train' first")
     return link.resolve()
 
 
-def set_model(build: Path, model: Path) -> None:
-    """Make ``model`` the champion of ``build``, and remove its challenger."""
-    replace_link(build / MODEL, os.path.relpath(model, build))
-    (build / CHALLENGER).unlink(missing_ok=True)
+def set_model(build: Path, model: Path, problem: str = DEFAULT_NAME) -> None:
+    """Make ``model`` the champion of ``build`` for a problem, and remove its challenger."""
+    point(links_of(build, problem) / MODEL, model)
+    (links_of(build, problem) / CHALLENGER).unlink(missing_ok=True)
 
 
-def challenger_of(build: Path) -> Path | None:
+def challenger_of(build: Path, problem: str = DEFAULT_NAME) -> Path | None:
     """The challenger of ``build``, if there is one: the newest model that was not promoted."""
-    link = build / CHALLENGER
+    link = links_of(build, problem) / CHALLENGER
     return link.resolve() if link.exists() else None
 
 
-def set_challenger(build: Path, model: Path) -> None:
-    """Make ``model`` the challenger of ``build``."""
-    replace_link(build / CHALLENGER, os.path.relpath(model, build))
+def set_challenger(build: Path, model: Path, problem: str = DEFAULT_NAME) -> None:
+    """Make ``model`` the challenger of ``build`` for a problem."""
+    point(links_of(build, problem) / CHALLENGER, model)
+
+
+def point(link: Path, model: Path) -> None:
+    """Point a link of a build to a model."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    replace_link(link, os.path.relpath(model, link.parent))
 
 
 def inherit_models(build: Path, older: Path) -> None:
-    """Give ``build`` the champion and the challenger of ``older``, unless it has its own."""
-    if not (build / MODEL).exists():
-        challenger = challenger_of(older)
-        set_model(build, model_of(older))
-        if challenger is not None:
-            set_challenger(build, challenger)
+    """Give ``build`` the champions and challengers of ``older``, where it has none of its own."""
+    for problem in problems_with_model(older):
+        if not (links_of(build, problem) / MODEL).exists():
+            challenger = challenger_of(older, problem)
+            set_model(build, model_of(older, problem), problem)
+            if challenger is not None:
+                set_challenger(build, challenger, problem)
 
 
 def replace_link(link: Path, target: str) -> None:
@@ -231,6 +253,7 @@ __all__ = [
     "model_of",
     "next_name",
     "numbered",
+    "problems_with_model",
     "set_challenger",
     "set_model",
     "sync_tree",

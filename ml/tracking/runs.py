@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml.common.errors import ModelError, NotReadyError
 from ml.common.progress import SILENT, Progress
-from ml.home.layout import Home, challenger_of, model_of, numbered
+from ml.config.problem import DEFAULT_NAME
+from ml.home.layout import Home, challenger_of, model_of, numbered, problems_with_model
 from ml.model.model_files import MANIFEST, read_manifest
 from ml.tracking.database import is_damaged, make_database
 from ml.tracking.flavor import FILE as MLMODEL
@@ -46,7 +47,8 @@ def track_models(home: Home, *, tracking: str | None = None, progress: Progress 
     dict
         ``tracking`` (the address, without a password), ``name`` (of experiment and registered model),
         ``sent`` (models sent now), ``versions`` (model to registered version), ``aliases`` (champion and
-        challenger to model, None for none) and ``error`` (None, or why nothing more could be written).
+        challenger, of another problem champion-NAME and challenger-NAME, to model, None for none) and
+        ``error`` (None, or why nothing more could be written).
     """
     server = tracking_server(home, tracking)
     result: dict[str, Any] = {"tracking": server.display_url, "name": server.name, "sent": [], "versions": {}}
@@ -210,14 +212,18 @@ def set_aliases(
 
 
 def present_models(home: Home) -> dict[str, str | None]:
-    """The champion and the challenger of the current build."""
+    """The champion and the challenger of the current build; those of another problem end in its name."""
+    models: dict[str, str | None] = {CHAMPION: None, CHALLENGER: None}
     try:
         build = home.current_build()
-        champion = model_of(build).name
     except NotReadyError:
-        return {CHAMPION: None, CHALLENGER: None}
-    challenger = challenger_of(build)
-    return {CHAMPION: champion, CHALLENGER: challenger.name if challenger else None}
+        return models
+    for problem in problems_with_model(build):
+        ending = "" if problem == DEFAULT_NAME else f"-{problem}"
+        challenger = challenger_of(build, problem)
+        models[CHAMPION + ending] = model_of(build, problem).name
+        models[CHALLENGER + ending] = challenger.name if challenger else None
+    return models
 
 
 def reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from ml.common.errors import ModelError, NotReadyError
 from ml.common.instants import parse_instant
+from ml.config.problem import DEFAULT_NAME
 from ml.features.own_labels import name_of
 from ml.features.training_parts import Part
 from ml.home.layout import model_of, set_challenger, set_model
@@ -76,7 +77,7 @@ def decide(build: Path, model: ChurnModel, test: Part, rule: str = BETTER) -> De
     rule : str
         ``better``, or ``always`` to promote whatever the result of the comparison.
     """
-    champion = present_champion(build)
+    champion = present_champion(build, model.problem.name)
     if not isinstance(champion, ChurnModel):
         return champion
     if reason := replacement_reason(champion, model):
@@ -91,10 +92,10 @@ def decide(build: Path, model: ChurnModel, test: Part, rule: str = BETTER) -> De
     return decision
 
 
-def present_champion(build: Path) -> ChurnModel | Decision:
+def present_champion(build: Path, problem: str) -> ChurnModel | Decision:
     """The champion of ``build``; where there is none or it is damaged, the decision to promote."""
     try:
-        folder = model_of(build)
+        folder = model_of(build, problem)
     except NotReadyError:
         return Decision(True, f"no model went with {build.name}")
     try:
@@ -172,9 +173,9 @@ def comparison_sentence(
     return f"{metric} {difference['value']:+.4f}, {interval}: {word} {champion}"
 
 
-def promote(build: Path, model: Path, decision: Decision) -> None:
-    """Make a finished model the champion or the challenger of ``build``, in one step."""
+def promote(build: Path, model: Path, decision: Decision, problem: str = DEFAULT_NAME) -> None:
+    """Make a finished model the champion or the challenger of ``build`` for a problem, in one step."""
     if decision.promoted:
-        set_model(build, model)
+        set_model(build, model, problem)
     else:
-        set_challenger(build, model)
+        set_challenger(build, model, problem)

@@ -280,7 +280,7 @@ def judge_and_file(training: TrainingRun, home: Home, build: Path, promotion: st
     looks = log_evaluation(home, facts, VERDICT)
     unfinished.rename(home.models / name)
     sync_folder(home.models)
-    promote(build, home.models / name, decision)
+    promote(build, home.models / name, decision, model.problem.name)
     return facts | {
         "threshold": model.threshold,
         "problem": model.problem.as_dict(),

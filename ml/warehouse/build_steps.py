@@ -11,10 +11,10 @@ from typing import Any
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant, parse_instant
 from ml.common.progress import SILENT, Progress
-from ml.config.problem import Problem
+from ml.config.problem import LabelTerms, Problem
 from ml.home.build_manifest import read_build_manifest, write_build_manifest
 from ml.home.layout import Home, next_name
-from ml.home.problem_file import problem_for, remember_problem
+from ml.home.problem_file import label_terms, problem_for, remember_problem
 from ml.home.publication import builds_to_keep, publish_build
 from ml.ingest.manifest import read_load_manifest
 from ml.warehouse.dbt import ARTIFACTS, CATALOG, PROJECT, project_hash, run_dbt, variables
@@ -30,13 +30,13 @@ TEMP_FOLDER = "work"
 
 @dataclass(frozen=True)
 class Job:
-    """One unfinished build: its load, project, problem and folder."""
+    """One unfinished build: its load, project, folder and the terms of its labels."""
 
     home: Home
     load: Path
     folder: Path
     project: Path
-    problem: Problem
+    terms: LabelTerms
     as_of: datetime | None
     split_at: datetime
     progress: Progress
@@ -99,7 +99,8 @@ def build(
         check_feature_yaml(Path(project))
         remove_unfinished(home.builds)
         folder = home.builds / next_name(home.builds, "build")
-        job = Job(home, load, folder, Path(project), problem, as_of, as_of or clock, progress)
+        terms = label_terms(home, problem, progress)
+        job = Job(home, load, folder, Path(project), terms, as_of, as_of or clock, progress)
         started = time.monotonic()
         try:
             job.temp_folder.mkdir(parents=True)
@@ -135,9 +136,9 @@ def plan_increment(job: Job, hash_: str) -> Increment | None:
     """The increment to the current build; None, after a message why, if a full build is needed."""
     if not has_build(job.home):
         return None
-    base, terms = job.home.current_build(), job.problem.label_terms()
+    base = job.home.current_build()
     try:
-        plan = find_increment(base, job.load, terms, hash_, job.temp_folder / "touched.parquet")
+        plan = find_increment(base, job.load, job.terms, hash_, job.temp_folder / "touched.parquet")
     except NotReadyError as error:
         plan = str(error).partition(":")[0]
     if isinstance(plan, Increment):
@@ -148,11 +149,11 @@ def plan_increment(job: Job, hash_: str) -> Increment | None:
 
 def make_full_build(job: Job) -> dict[str, Any]:
     """A full build."""
-    values = variables(job.problem, as_of=job.as_of, split_at=job.split_at)
+    values = variables(job.terms, as_of=job.as_of, split_at=job.split_at)
     started = time.monotonic()
     run_dbt(job.home.root, job.load, job.folder, values, job.progress, project=job.project)
     seconds = {"dbt": time.monotonic() - started}
-    manifest = describe(job.home, job.load, job.folder, job.problem, seconds)
+    manifest = describe(job.home, job.load, job.folder, job.terms, seconds)
     check_not_empty(manifest, job.as_of)
     return manifest | {"kind": "full"}
 
@@ -160,19 +161,19 @@ def make_full_build(job: Job) -> dict[str, Any]:
 def make_increment(job: Job, increment: Increment) -> dict[str, Any]:
     """A build of the touched customers, merged with the build before."""
     values = variables(
-        job.problem, split_at=job.split_at, only_customers=increment.customers, earlier=increment.earlier
+        job.terms, split_at=job.split_at, only_customers=increment.customers, earlier=increment.earlier
     )
     output, times = job.temp_folder / "made", [time.monotonic()]
     run_dbt(job.home.root, job.load, output, values, job.progress, project=job.project, docs=False)
     times.append(time.monotonic())
-    merge(Merge(increment, output, job.folder, job.split_at, read_clocks(job.home).last_cutoff))
+    merge(Merge(increment, output, job.folder, job.split_at, read_clocks(job.home).orders_delivered_until))
     write_changes(increment, job.folder)
     times.append(time.monotonic())
     for name in ARTIFACTS:
         shutil.move(output / name, job.folder / name)
     os.link(increment.base / CATALOG, job.folder / CATALOG)
     seconds = {"dbt": times[1] - times[0], "merge": times[2] - times[1]}
-    manifest = describe(job.home, job.load, job.folder, job.problem, seconds)
+    manifest = describe(job.home, job.load, job.folder, job.terms, seconds)
     manifest["rows"]["int_customers"] = increment.manifest["rows"]["int_customers"] + increment.new
     return manifest | {"kind": "incremental", "touched": increment.touched, "restated": increment.restated}
 

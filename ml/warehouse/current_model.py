@@ -23,11 +23,11 @@ def champion_of(build: Path, problem: Problem, progress: Progress) -> ChurnModel
     Raises
     ------
     NotReadyError
-        There is no model yet.
+        There is no model for the problem yet.
     ModelError
         Its files were changed, or it was trained for another horizon, activity span or delay.
     """
-    model = read_model(model_of(build))
+    model = read_model(model_of(build, problem.name))
     check_same_terms(model.problem, problem, model.version)
     changed = settings_changed(model.problem, problem)
     if changed:
@@ -53,9 +53,9 @@ def differing_terms(trained_for: Problem, problem: Problem) -> list[str]:
 
 
 def settings_changed(trained_for: Problem, problem: Problem) -> list[str]:
-    """The settings that differ, apart from the folder of the files."""
+    """The settings that differ, apart from the name and the folder of the files."""
     before, now = trained_for.as_dict(), problem.as_dict()
-    return [name for name in now if name != "folder" and now[name] != before[name]]
+    return [name for name in now if name not in ("folder", "name") and now[name] != before[name]]
 
 
 def check_same_features(model: ChurnModel, catalog: Catalog, build: Path) -> None:

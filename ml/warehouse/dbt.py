@@ -16,7 +16,7 @@ from ml.common.errors import BuildError
 from ml.common.instants import parse_instant
 from ml.common.paths import CODE, ROOT
 from ml.common.progress import SILENT, Progress
-from ml.config.problem import Problem
+from ml.config.problem import LabelTerms
 
 PROJECT = ROOT / "dbt_project"
 ARTIFACTS = ("manifest.json", "run_results.json")
@@ -26,7 +26,7 @@ SOURCES = ("models", "macros", "tests", "dbt_project.yml")
 
 
 def variables(
-    problem: Problem,
+    terms: LabelTerms,
     *,
     as_of: datetime | None = None,
     split_at: datetime | None = None,
@@ -38,7 +38,8 @@ def variables(
 
     Parameters
     ----------
-    problem : Problem
+    terms : LabelTerms
+        Of the labels.
     as_of : datetime, optional
         Facts known later are ignored.
     split_at : datetime, optional
@@ -53,7 +54,8 @@ def variables(
     """
     clocks = {f"earlier_{name}": instant for name, instant in (earlier or {}).items()}
     return {
-        **problem.label_terms(),
+        **terms.churn,
+        "label_terms": terms.others,
         "as_of": as_text(as_of),
         "split_at": as_text(split_at),
         "only_customers": str(only_customers) if only_customers else None,

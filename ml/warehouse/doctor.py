@@ -13,8 +13,8 @@ from ml.common.errors import TidemarkError
 from ml.common.instants import format_instant
 from ml.common.json_files import read_json
 from ml.common.paths import online_file
-from ml.home.build_manifest import data_clock
-from ml.home.layout import MODEL, Home, challenger_of, model_of
+from ml.home.build_manifest import data_clock, label_terms_of
+from ml.home.layout import Home, challenger_of, model_of, problems_with_model
 from ml.home.problem_file import problem_for, remembered_file
 
 Finding = tuple[str, str]
@@ -39,7 +39,7 @@ def doctor(*, home: Home | str | None = None, problem: str | Path | None = None)
         "problem": lambda: check_problem(home, problem),
         "raw data": lambda: check_load(home),
         "build": lambda: check_build(home, problem),
-        "model": lambda: check_model(home),
+        "model": lambda: check_model(home, problem),
         "online store": lambda: check_online(home),
     }
     findings = [finding(name, check) for name, check in checks.items()]
@@ -134,7 +134,8 @@ def check_build(home: Home, problem: str | Path | None) -> Finding:
     if unreadable:
         return BROKEN, f"{'; '.join(unreadable)}: run 'churn build --full-refresh'"
     status = f"{build.name}: {len(catalog.feature_names)} features, data clock {manifest['data_clock']}"
-    if manifest["problem"] != problem_for(home, problem).label_terms():
+    problem_ = problem_for(home, problem)
+    if label_terms_of(manifest).of(problem_.label) != problem_.label_terms():
         return NOT_YET, f"{status}; the problem has changed since: run 'churn build'"
     if manifest["load_id"] != home.current_load().name:
         return NOT_YET, f"{status}; raw data has come in since: run 'churn build'"
@@ -155,18 +156,19 @@ def table_fault(folder: Path) -> str | None:
     return None if files else f"{folder} has no files"
 
 
-def check_model(home: Home) -> Finding:
+def check_model(home: Home, problem: str | Path | None) -> Finding:
     """Check that the champion can be read, and was trained on the published features."""
     from ml.featurestore.catalog import read_catalog
     from ml.metrics.chance import NO_BETTER_THAN_CHANCE, ranks_better_than_chance
     from ml.model.model_files import read_model
     from ml.model.same_features import changed_inputs
 
-    if not (home.builds / "current" / MODEL).exists():
+    name = problem_for(home, problem).name
+    if not (home.builds / "current").exists() or name not in problems_with_model(home.current_build()):
         return NOT_YET, "run 'churn train'"
     with home.reading() as build:
         features = read_catalog(build).facts()
-        model, challenger = model_of(build), challenger_of(build)
+        model, challenger = model_of(build, name), challenger_of(build, name)
     facts = read_model(model).facts
     if changed_inputs(facts, features):
         return BROKEN, f"{model.name} was trained on other features than are published: run 'churn train'"

@@ -14,8 +14,8 @@ import duckdb
 from ml.common.instants import parse_instant
 from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
-from ml.config.problem import CHURN
-from ml.home.build_manifest import read_build_manifest
+from ml.config.problem import PENDING, LabelTerms
+from ml.home.build_manifest import label_terms_of, read_build_manifest
 from ml.ingest.batch import with_columns
 from ml.ingest.contract import Table
 from ml.ingest.declaration import parent_of, raw_tables
@@ -25,7 +25,8 @@ TOUCHED_SHARE_MAX = 0.5  # beyond this share a full build is about as fast, and 
 MEMORY_LIMIT = "3GB"
 CLOCKS = ("first_known_at", "data_clock", "split_at")
 NEEDED = (*CLOCKS, "project_hash")
-SHIPPED_LABELS = (CHURN, "label_pending", "population_customers")
+POPULATION = "population_customers"
+SHIPPED_LABELS = (*PENDING, *PENDING.values(), POPULATION)
 
 # An exact duplicate changes nothing. No earlier row was recorded after the split, so only rows recorded
 # before it can be duplicates, and they are compared only with rows of the same key.
@@ -117,7 +118,7 @@ class Increment:
 
 
 def find_increment(
-    base: Path, load: Path, label_terms: dict[str, Any], project_hash: str, customers: Path
+    base: Path, load: Path, terms: LabelTerms, project_hash: str, customers: Path
 ) -> Increment | str:
     """The increment to the build ``base``, or the reason for a full build.
 
@@ -126,15 +127,15 @@ def find_increment(
     base : Path
     load : Path
         The load to be built from.
-    label_terms : dict
-        The terms of the problem that labels depend on.
+    terms : LabelTerms
+        What the labels depend on.
     project_hash : str
         Of the dbt project to build with.
     customers : Path
         The file to write the touched customers to.
     """
     manifest, load_manifest = read_build_manifest(base), read_load_manifest(load)
-    reason = reason_for_full_build(base, manifest, load_manifest, label_terms, project_hash)
+    reason = reason_for_full_build(base, manifest, load_manifest, terms, project_hash)
     if reason:
         return reason
     earlier, later = split_ingests(load_manifest, manifest["load_id"])
@@ -153,15 +154,16 @@ def reason_for_full_build(
     base: Path,
     manifest: dict[str, Any],
     load_manifest: dict[str, Any],
-    label_terms: dict[str, Any],
+    terms: LabelTerms,
     project_hash: str,
 ) -> str | None:
     """Why ``base`` needs a full build; None if an increment is possible."""
-    if any(manifest.get(name) is None for name in NEEDED) or not (base / "labels" / "label_pending").is_dir():
+    is_whole = all((base / "labels" / pending).is_dir() for pending in PENDING.values())
+    if not is_whole or any(manifest.get(name) is None for name in NEEDED):
         return f"{base.name} was made by an earlier version"
     if manifest.get("as_of"):
         return f"{base.name} looks back from {manifest['as_of']}"
-    if manifest["problem"] != label_terms:
+    if label_terms_of(manifest) != terms:
         return "the problem has changed"
     if manifest["project_hash"] != project_hash:
         return "the dbt project has changed"

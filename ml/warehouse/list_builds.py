@@ -5,12 +5,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ml.common.errors import NotReadyError
 from ml.common.instants import format_instant
 from ml.config.problem import CHURN
 from ml.featurestore.online.status import online_builds
 from ml.home.build_manifest import manifest_of
-from ml.home.layout import Home, model_of
+from ml.home.layout import Home, model_of, problems_with_model
 
 
 def builds(*, home: "str | os.PathLike[str] | Home | None" = None) -> dict[str, Any]:
@@ -21,8 +20,9 @@ def builds(*, home: "str | os.PathLike[str] | Home | None" = None) -> dict[str, 
     dict
         ``builds``: for each ``build_id``, ``current`` (bool), ``published_at``, ``replaces``, ``data_clock``,
         ``load_id``, ``kind`` (full or incremental), ``rows`` (of all features, of labels), ``customers``,
-        ``tests_passed``, ``seconds``, ``model_version`` and ``online_as_of`` (the instant of its values in
-        the online store). A missing value is None.
+        ``tests_passed``, ``seconds``, ``models`` (champion of each problem, by its name), ``model_version``
+        (the first of them) and ``online_as_of`` (the instant of its values in the online store). A missing
+        value is None.
     """
     home = Home.at(home)
     current, online = (home.builds / "current").resolve(), online_builds(home.root)
@@ -37,6 +37,7 @@ def build_entry(build: Path, current: bool, online: datetime | None) -> dict[str
     """One build of the list."""
     manifest = manifest_of(build)
     rows = manifest.get("rows") or {}
+    models = models_by_problem(build)
     return {
         "build_id": build.name,
         "current": current,
@@ -49,7 +50,8 @@ def build_entry(build: Path, current: bool, online: datetime | None) -> dict[str
         "customers": rows.get("int_customers"),
         "tests_passed": (manifest.get("tests") or {}).get("passed"),
         "seconds": manifest.get("seconds"),
-        "model_version": model_name(build),
+        "model_version": next(iter(models.values()), None),
+        "models": models,
         "online_as_of": format_instant(online) if online else None,
     }
 
@@ -60,9 +62,6 @@ def feature_rows(build: Path, rows: dict[str, int]) -> int | None:
     return sum(counts) if counts else None
 
 
-def model_name(build: Path) -> str | None:
-    """The model that goes with a build, if any."""
-    try:
-        return model_of(build).name
-    except NotReadyError:
-        return None
+def models_by_problem(build: Path) -> dict[str, str]:
+    """The champion of each problem that has one in ``build``, that of ``problem.yml`` first."""
+    return {problem: model_of(build, problem).name for problem in problems_with_model(build)}

@@ -10,7 +10,7 @@ import duckdb
 
 from ml.common.instants import format_instant
 from ml.common.sql import file_list
-from ml.config.problem import Problem
+from ml.config.problem import LabelTerms
 from ml.home.layout import Home
 from ml.ingest.rows_without_updated_at import undated_customers
 from ml.ingest.table_clocks import describe_clocks
@@ -23,7 +23,6 @@ class Clocks:
     first_known_at: datetime | None
     data_clock: datetime | None
     orders_delivered_until: datetime | None
-    last_cutoff: datetime | None
     cutoffs: int
     customers: int
 
@@ -33,7 +32,6 @@ select
     first_known_at,
     data_clock,
     orders_delivered_until,
-    (select max(cutoff_at) from int_cutoffs where is_labelled),
     (select count(*) from int_cutoffs where is_labelled),
     (select count(*) from int_customers)
 from int_data_clock
@@ -47,13 +45,13 @@ def read_clocks(home: Home) -> Clocks:
 
 
 def describe(
-    home: Home, load: Path, folder: Path, problem: Problem, seconds: dict[str, float]
+    home: Home, load: Path, folder: Path, terms: LabelTerms, seconds: dict[str, float]
 ) -> dict[str, Any]:
     """The manifest of a finished build."""
     clocks = read_clocks(home)
     with duckdb.connect() as connection:
         data_clock = text_of(clocks.data_clock)
-        clocks_of_tables = describe_clocks(load, data_clock, connection, problem.label_delay_days)
+        clocks_of_tables = describe_clocks(load, data_clock, connection, terms.churn["label_delay_days"])
     tables = sorted((folder / "features").iterdir())
     tables += sorted((folder / "labels").iterdir())
     results = json.loads((folder / "run_results.json").read_text())["results"]
@@ -64,7 +62,8 @@ def describe(
         "data_clock": data_clock,
         "orders_delivered_until": text_of(clocks.orders_delivered_until),
         **clocks_of_tables,
-        "problem": problem.label_terms(),
+        "problem": terms.churn,
+        "label_terms": terms.others,
         "customers": undated_customers(load, clocks.data_clock),
         "rows": {"int_customers": clocks.customers, "int_cutoffs": clocks.cutoffs}
         | {table.name: count(table) for table in tables},

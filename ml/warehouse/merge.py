@@ -19,7 +19,8 @@ import duckdb
 from ml.common.errors import BuildError
 from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
-from ml.warehouse.increment import SHIPPED_LABELS, Increment
+from ml.config.problem import PENDING
+from ml.warehouse.increment import POPULATION, Increment
 
 THREADS = 2  # each writes one file; more would share the same memory limit
 MEMORY_LIMIT = "4GB"
@@ -27,7 +28,6 @@ MEMORY_LIMIT = "4GB"
 SMALL_FILES_MAX = 16
 ROW_GROUP = 122_880  # DuckDB's own size
 PAST, TO_COME, SCHEMA = "past-", "to-come-", "schema0.parquet"
-LABELS, LABELS_TO_COME, POPULATION = SHIPPED_LABELS
 UNTOUCHED = "anti join touched using (customer_id)"
 NOT_RESTATED = "anti join (from touched where is_restated) using (customer_id)"
 RESTATED = "semi join (from touched where is_restated) using (customer_id)"
@@ -53,15 +53,15 @@ class Merge:
         The new build's folder.
     split_at : datetime
         The instant up to which the new build's feature rows are history.
-    last_cutoff : datetime or None
-        The last cut-off whose labels are settled now.
+    delivered_until : datetime or None
+        Labels that are known by then are settled now.
     """
 
     increment: Increment
     made: Path
     build: Path
     split_at: datetime
-    last_cutoff: datetime | None
+    delivered_until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -168,17 +168,21 @@ def feature_files(merge_: Merge, table: Table) -> Iterator[Write]:
 
 
 def label_files(merge_: Merge, table: Table) -> Iterator[Write]:
-    """The files of a label table: touched customers are removed from old files, and written to a new one."""
-    settled = f"event_timestamp <= {as_sql(merge_.last_cutoff)}" if merge_.last_cutoff else "false"
-    condition = f"where not ({settled})" if table.old.name == LABELS_TO_COME else ""
+    """The files of a label table: touched customers are removed from old files, and written to a new one.
+
+    Labels to come that are known by now move to the table of their label.
+    """
+    delivered = merge_.delivered_until
+    settled = f"label_known_at <= {as_sql(delivered)}" if delivered else "false"
+    condition = f"where not ({settled})" if table.old.name in PENDING.values() else ""
     files, small = table.files()
     for file in files:
         rows = table.rows([file])
         gone = None if condition else f"from {rows} {TOUCHED}"
         yield Write(table, file.name, [f"from {rows} {UNTOUCHED} {condition}"], file, gone)
     selects = [f"from {table.rows(small)} {UNTOUCHED} {condition}", f"from {table.made_rows()}"]
-    if table.old.name == LABELS:
-        to_come = parquet(sorted((table.old.parent / LABELS_TO_COME).glob("*.parquet")))
+    if pending := PENDING.get(table.old.name):
+        to_come = parquet(sorted((table.old.parent / pending).glob("*.parquet")))
         selects.append(f"from {to_come} {UNTOUCHED} where {settled}")
     yield Write(table, f"{merge_.build.name}.parquet", selects)
 

@@ -20,11 +20,11 @@ from ml.common.progress import SILENT, Progress
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.online.status import online_builds
 from ml.home.build_manifest import data_clock, manifest_of, read_build_manifest
-from ml.home.layout import Home
+from ml.home.layout import Home, model_of
 from ml.home.publication import publish
 from ml.model.same_features import changed_inputs
 from ml.tracking.server import is_tracked
-from ml.warehouse.list_builds import model_name
+from ml.warehouse.list_builds import models_by_problem
 from ml.warehouse.materialize import in_one_step, open_feast, write_online
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def describe_target(home: Home, target: Path) -> dict[str, Any]:
     return {
         "build_id": target.name,
         "data_clock": format_instant(clock),
-        "model_version": model_name(target),
+        "model_version": next(iter(models_by_problem(target).values()), None),
         "model_fits": fits,
         "notes": notes,
     }
@@ -140,18 +140,24 @@ def origin(target: Path) -> tuple[str, datetime]:
 
 
 def model_fit(target: Path, features: dict[str, Any]) -> tuple[bool | None, list[str]]:
-    """Whether the model of a build was trained on its features, and notes if not."""
-    name = model_name(target)
-    if name is None:
+    """Whether the models of a build were trained on its features, and notes if not."""
+    models = models_by_problem(target)
+    if not models:
         return None, [f"no model goes with {target.name}: run 'churn train'"]
+    notes = [note for problem in models if (note := misfit(target, model_of(target, problem), features))]
+    return not notes, notes
+
+
+def misfit(target: Path, model: Path, features: dict[str, Any]) -> str | None:
+    """Why a model cannot score the features of a build; None where it can."""
     try:
-        trained_on = json.loads((target / "model" / "model.json").read_text(encoding="utf-8"))
+        trained_on = json.loads((model / "model.json").read_text(encoding="utf-8"))
         changed = changed_inputs(trained_on, features)
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return False, [f"{name} is damaged: run 'churn train' again"]
+        return f"{model.name} is damaged: run 'churn train' again"
     if changed:
-        return False, [f"{name} was trained on other features than {target.name} has: run 'churn train'"]
-    return True, []
+        return f"{model.name} was trained on other features than {target.name} has: run 'churn train'"
+    return None
 
 
 def restore(home: Home, target: Path, switch: Callable[[], None]) -> dict[str, Any] | None:

@@ -21,7 +21,13 @@ FEATURES = (
     "feat_customer_profile",
     "feat_customer_support",
 )
-LABELS = ("label_customer_churn", "label_pending", "population_customers")
+LABELS = (
+    "label_customer_churn",
+    "label_pending",
+    "label_customer_value",
+    "label_value_pending",
+    "population_customers",
+)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ DOUBLED = {table: [f"insert into {table} select * from {table} limit 1"] for tab
 DOUBLED |= {model: [f"insert into {model} select * from {model} where place = 1"] for model in IN_PARQUET}
 CAUGHT_DOUBLED = {f"one_row_per {table}": 1 for table in TABLES}
 CAUGHT_DOUBLED |= {f"strictly_increasing {model}": 1 for model in IN_PARQUET}
+# Beside two rows of the data clock an order counts twice: 4 cut-offs before a's second, 5 before the third.
+CAUGHT_DOUBLED |= {"values_agree_with_orders": 9}
 
 EMPTY_ROW = {
     model: [f"insert into {model} by name select null as {key}"]
@@ -74,6 +76,10 @@ REQUIRED = {
         ("label_customer_churn", "label_pending"),
         ("customer_id", "event_timestamp", "churned", "label", "label_known_at"),
     ),
+    **dict.fromkeys(
+        ("label_customer_value", "label_value_pending"),
+        ("customer_id", "event_timestamp", "label", "label_known_at"),
+    ),
     "population_customers": ("customer_id", "active_from", "active_until"),
     "stg_customers": ("customer_id", "version_number", "registered_at", "known_at"),
     "stg_order_items": ("order_id", "line_number", "known_at", "quantity"),
@@ -88,8 +94,11 @@ REQUIRED = {
 CAUGHT_EMPTY_ROW = {f"not_null {model}.{column}": 1 for model in REQUIRED for column in REQUIRED[model]}
 CAUGHT_EMPTY_ROW |= {f"values_within_declared_range {model}": 1 for model in COUNTING}
 CAUGHT_EMPTY_ROW |= {f"accounts_for_raw_rows {table}": 1 for table in STAGED[2:]}
-CAUGHT_EMPTY_ROW |= {"settled_labels label_customer_churn": 2}  # beside each row of the data clock
+CAUGHT_EMPTY_ROW |= {
+    f"settled_labels label_customer_{name}": 2 for name in ("churn", "value")
+}  # beside each row of the data clock
 CAUGHT_EMPTY_ROW |= {"customers_are_in_every_feature_table": len(FEATURES)}
+CAUGHT_EMPTY_ROW |= {"values_agree_with_orders": 9}  # as above
 
 LAST_OF_A = "place = (select max(place) from {0} where customer_id = 'a')"
 WRONG_VALUES = {
@@ -98,6 +107,8 @@ WRONG_VALUES = {
         "update label_customer_churn set churned = 2 where place = 1",  # was 0
         "update label_customer_churn set churned = 1 - churned where place in (2, 5)",
     ],
+    "label_customer_value": ["update label_customer_value set label = label + 0.01 where place = 1"],
+    "label_value_pending": ["update label_value_pending set label = -1 where place = 1"],
     "label_pending": [
         "update label_pending set churned = 3 "
         "where place = (select min(place) from label_pending where churned = 1)"
@@ -125,6 +136,7 @@ CAUGHT_WRONG_VALUES = {
     "accepted_values label_customer_churn.churned": 1,
     "accepted_values label_pending.churned": 1,
     "labels_agree_with_orders": 3,  # two of the past, one to come
+    "values_agree_with_orders": 2,  # one of the past, one to come
     "values_within_declared_range feat_customer_orders": 1,
     "values_within_declared_range feat_customer_support": 1,
     "values_within_declared_range feat_customer_engagement": 2,
@@ -178,6 +190,8 @@ OUT_OF_SHAPE = {
     "feat_customer_profile": ["alter table feat_customer_profile drop column city"],
     "label_customer_churn": [SWAPPED.format("label_customer_churn")],
     "label_pending": [SWAPPED.format("label_pending")],
+    "label_customer_value": [SWAPPED.format("label_customer_value")],
+    "label_value_pending": [SWAPPED.format("label_value_pending")],
     "population_customers": [SWAPPED.format("population_customers")],
 }
 CAUGHT_OUT_OF_SHAPE = {f"columns_as_declared {model}": 1 for model in FEATURES}

@@ -8,7 +8,7 @@ import pytest
 from tests.reference.brute_force import reference_features
 from tests.reference.compare import KEYS, compare
 from tests.reference.entity_rows import asked_rows
-from tests.reference.labels import data_clock, orders_delivered_until, reference_labels
+from tests.reference.labels import data_clock, orders_delivered_until, reference_labels, reference_values
 from tests.worlds import Built, declared_windows
 
 
@@ -24,9 +24,9 @@ def assert_equal_cells(made: Built, random_rows: int, edges: int, at_least: int)
     assert comparison.cells == asked.num_rows * len(features)
 
 
-def labels_of(made: Built) -> set[tuple[str, datetime, int]]:
-    files = made.build / "labels" / "label_customer_churn" / "*.parquet"
-    return set(duckdb.sql(f"select customer_id, event_timestamp, churned from '{files}'").fetchall())
+def labels_of(made: Built, table: str = "label_customer_churn") -> set[tuple]:
+    files = made.build / "labels" / table / "*.parquet"
+    return set(duckdb.sql(f"select customer_id, event_timestamp, label from '{files}'").fetchall())
 
 
 def test_shop(shop: Built) -> None:
@@ -46,8 +46,9 @@ def test_labels(name: str, request: pytest.FixtureRequest) -> None:
     made: Built = request.getfixturevalue(name)
     clock = data_clock(made.raw)
     settled = orders_delivered_until(made.raw, clock) - timedelta(days=30)
-    expected = {row for row in reference_labels(made.raw, clock) if row[1].replace(tzinfo=None) <= settled}
+    expected = {row for row in reference_labels(made.raw, clock) if row[1] <= settled}
     assert len(expected) > 1000
-    assert labels_of(made) == {
-        (customer, at.replace(tzinfo=None), churned) for customer, at, churned in expected
-    }
+    assert labels_of(made) == expected
+    values = {row for row in reference_values(made.raw, clock) if row[1] <= settled}
+    assert len(values) == len(expected)
+    assert labels_of(made, "label_customer_value") == values

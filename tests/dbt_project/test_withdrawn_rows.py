@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.dbt_project.test_exact_in_time import assert_equal_cells, labels_of
-from tests.reference.labels import data_clock, orders_delivered_until, reference_labels
+from tests.reference.labels import data_clock, orders_delivered_until, reference_labels, reference_values
 from tests.reference.withdrawn import withdrawn_world
 from tests.reference.worlds import write_world
 from tests.worlds import Built, built
@@ -31,3 +31,5 @@ def test_labels_of_a_world_with_withdrawn_rows(withdrawn_rows: Built) -> None:
     expected = {row for row in reference_labels(withdrawn_rows.raw, clock) if row[1] <= settled}
     assert labels_of(withdrawn_rows) == expected
     assert len(expected) > 500
+    values = {row for row in reference_values(withdrawn_rows.raw, clock) if row[1] <= settled}
+    assert labels_of(withdrawn_rows, "label_customer_value") == values

@@ -1,6 +1,7 @@
-"""The data clock and the churn labels, straight from the raw rows."""
+"""The data clock, the churn labels and the customer values, straight from the raw rows."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -112,10 +113,44 @@ def reference_labels(
     label_delay_days: int = 0,
 ) -> set[Label]:
     """Return (customer_id, cut-off, churned) of the population of every labelled cut-off."""
+    return _labels(
+        CHURNED, raw_folder, data_clock, horizon_days, active_within_days, cutoff_every_days, label_delay_days
+    )
+
+
+def reference_values(
+    raw_folder: Path,
+    data_clock: datetime,
+    horizon_days: int = 30,
+    active_within_days: int = 90,
+    cutoff_every_days: int = 7,
+    label_delay_days: int = 0,
+) -> set[tuple[str, datetime, Decimal]]:
+    """Return (customer_id, cut-off, kept spend in the horizon) of the population of every labelled cut-off."""
+    return _labels(
+        KEPT_SPEND,
+        raw_folder,
+        data_clock,
+        horizon_days,
+        active_within_days,
+        cutoff_every_days,
+        label_delay_days,
+    )
+
+
+def _labels(
+    label: str,
+    raw_folder: Path,
+    data_clock: datetime,
+    horizon_days: int,
+    active_within_days: int,
+    cutoff_every_days: int,
+    label_delay_days: int,
+) -> set[tuple]:
     connection = open_raw(Path(raw_folder))
     latest = data_clock - timedelta(days=horizon_days + label_delay_days)
     _create_cut_offs(connection, latest, cutoff_every_days)
-    query = LABELS_SQL.format(active_within=active_within_days, horizon=horizon_days)
+    query = LABELS_SQL.format(label=label, active_within=active_within_days, horizon=horizon_days)
     return set(connection.execute(query, {"data_clock": data_clock}).fetchall())
 
 
@@ -175,7 +210,7 @@ held_at_data_clock as (
     qualify row_number() over (partition by order_id order by version_at desc) = 1
 ),
 kept_in_the_end as (
-    select customer_id, ordered_at
+    select customer_id, ordered_at, total_amount
     from held_at_data_clock
     where not coalesce(cancelled_at <= $data_clock, false) and not coalesce(returned_at <= $data_clock, false)
         and not coalesce(deleted_at <= $data_clock, false)
@@ -183,11 +218,13 @@ kept_in_the_end as (
 select
     customer_id,
     cut_off,
-    cast(not exists (
+    (
+        select {label}
         from kept_in_the_end as later
         where later.customer_id = population.customer_id
             and later.ordered_at > cut_off
             and later.ordered_at <= cut_off + interval {horizon} day
-    ) as integer) as churned
+    ) as label
 from population
 """
+CHURNED, KEPT_SPEND = "cast(count(*) = 0 as integer)", "coalesce(sum(total_amount), 0)"

@@ -71,9 +71,9 @@ def test_an_order_counts_from_when_it_is_known_until_it_is_lost() -> None:
 
 def test_a_horizon_that_begins_too_early_is_named(shop: Built, tmp_path: Path) -> None:
     closed = Fault(
-        "macros/churn_at_cutoffs.sql",
-        'horizon_before_order, "ordered_at")',
-        'horizon_before_order, "ordered_at + interval 1 microsecond")',
+        "macros/labels_at_cutoffs.sql",
+        'horizon_before_order, "ordered_at", type=type)',
+        'horizon_before_order, "ordered_at + interval 1 microsecond", type=type)',
     )
     project = planted(tmp_path / "project", closed)
     compared, breaches = wrong_edges(audit_context(shop.home, tmp_path / "scratch", project=project))

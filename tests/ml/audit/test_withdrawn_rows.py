@@ -33,7 +33,7 @@ LINE_TOO_EARLY = Fault(
 )
 # An order that was deleted still counts for labels.
 LABELS_KEEP_DELETED = Fault(
-    "macros/churn_at_cutoffs.sql",
+    "macros/labels_at_cutoffs.sql",
     '{{ has_not_come("orders.superseded_at") }}',
     "orders.next_known_at is null",
 )
@@ -45,6 +45,7 @@ NEXT_KNOWN = Fault(
 NO_TEST = Fault(
     "tests/labels_agree_with_orders.sql", "where (churned = 1) != (orders_ahead = 0)", "where false"
 )
+NO_VALUE_TEST = Fault("tests/values_agree_with_orders.sql", "where label != kept_spend", "where false")
 STAGED = Fault(
     "models/staging/stg_orders.sql", "    superseded_at,\n", "    superseded_at,\n    next_known_at,\n"
 )
@@ -71,6 +72,7 @@ def faulty(withdrawn: Built, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         NEXT_KNOWN,
         STAGED,
         NO_TEST,
+        NO_VALUE_TEST,
     )
     project: Path = planted(folder / "dbt_project", *faults)
     ingest(str(withdrawn.raw), home=home, max_rejected=0.0)

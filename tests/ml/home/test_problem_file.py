@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from ml.cli import main
 from ml.common.errors import ProblemError
 from ml.common.progress import Progress
-from ml.config.problem import Problem, read_problem
+from ml.config.problem import LabelTerms, Problem, read_problem
 from ml.home.layout import Home
-from ml.home.problem_file import problem_for, remember_problem
+from ml.home.problem_file import label_terms, problem_for, remember_problem
 from tests.ml.synthetic_build import write_build
 
 
@@ -54,10 +54,45 @@ def test_a_remembered_file_that_is_gone_is_named(home: Home, tmp_path: Path) -> 
         problem_for(home)
 
 
-def test_neither_a_problem_in_memory_nor_nothing_is_remembered(home: Home) -> None:
+def test_a_problem_in_memory_is_not_remembered(home: Home) -> None:
     remember_problem(home, Problem())
-    remember_problem(home, None)
     assert list(home.root.iterdir()) == []
+
+
+def of_label(folder: Path, label: str, horizon: int) -> Path:
+    file = folder / f"{label}-{horizon}.yml"
+    file.write_text(f"label: {label}\nhorizon_days: {horizon}\n")
+    return file
+
+
+def test_a_build_has_the_labels_of_every_problem_of_the_home(home: Home, tmp_path: Path) -> None:
+    value = read_problem(of_label(tmp_path, "label_customer_value", 90))
+    assert label_terms(home, value) == LabelTerms(value.label_terms(), {value.label: value.label_terms()})
+    remember_problem(home, None)  # problem.yml of the project
+    assert label_terms(home, value).churn == read_problem().label_terms()
+    remember_problem(home, of_label(tmp_path, "label_customer_value", 90))
+    remember_problem(home, of_label(tmp_path, "label_customer_churn", 14))
+    remember_problem(home, of_label(tmp_path, "label_customer_value", 60))
+    terms = label_terms(home, problem_for(home))
+    assert [terms.of(name)["horizon_days"] for name in ("label_customer_churn", "label_customer_value")] == [
+        14,
+        60,
+    ]
+
+
+def test_a_label_whose_file_is_gone_has_the_terms_of_the_others(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = of_label(tmp_path, "label_customer_value", 90)
+    remember_problem(home, file)
+    file.unlink()
+    assert (
+        label_terms(home, Problem(horizon_days=14), Progress()).of("label_customer_value")["horizon_days"]
+        == 14
+    )
+    assert capsys.readouterr().err.startswith(
+        "note: label_customer_value is made with the terms of label_customer_churn: "
+    )
 
 
 def test_training_is_asked_once(home: Home, tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ FEATURES = (
     "features/feat_customer_profile",
     "features/feat_customer_support",
 )
-LABELS = ("labels/label_customer_churn", "labels/label_pending", "labels/population_customers")
+LABELS = (
+    "labels/label_customer_churn",
+    "labels/label_pending",
+    "labels/label_customer_value",
+    "labels/label_value_pending",
+    "labels/population_customers",
+)
 TABLES = (*FEATURES, *LABELS)
 
 

@@ -77,6 +77,7 @@ def test_the_record_says_where_it_comes_from(world: Built) -> None:
     record = record_of(world.build)
     assert set(record) == {
         *("build_id", "load_id", "kind", "replaces", "lineage", "published_at", "problem", "project_hash"),
+        "label_terms",
         *("first_known_at", "data_clock", "as_of", "split_at", "rows", "tests", "seconds", "seconds_of"),
         *("customers", "clocks", "orders_delivered_until", "orders_arrive", "notes"),
     }
@@ -106,7 +107,13 @@ def test_the_record_counts_the_rows(world: Built) -> None:
     labels = [cutoff for _, cutoff, _ in reference_labels(world.raw, CLOCK) if cutoff <= settled]
     assert rows["label_customer_churn"] == len(labels)
     files = {path.name: path for kind in ("features", "labels") for path in (world.build / kind).iterdir()}
-    assert files.keys() == FEATURE_MODELS | {"label_customer_churn", "label_pending", "population_customers"}
+    assert files.keys() == FEATURE_MODELS | {
+        "label_customer_churn",
+        "label_pending",
+        "label_customer_value",
+        "label_value_pending",
+        "population_customers",
+    }
     found = {
         name: duckdb.sql(f"from '{path}/*.parquet'").count("*").fetchone()[0] for name, path in files.items()
     }

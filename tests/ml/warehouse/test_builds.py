@@ -39,6 +39,7 @@ NEW = {
     "tests_passed": 101,
     "seconds": 12.5,
     "model_version": "model-000001",
+    "models": {"problem": "model-000001"},
     "online_as_of": None,
 }
 OLD = {
@@ -54,6 +55,7 @@ OLD = {
     "tests_passed": None,
     "seconds": None,
     "model_version": None,
+    "models": {},
     "online_as_of": "2024-03-01T10:11:12.500000Z",
 }
 
@@ -78,7 +80,8 @@ def test_a_damaged_card_and_what_is_no_build(home: Home) -> None:
     (home.builds / "build-000003").mkdir()
     (home.builds / "build-000000.removing").mkdir()
     (home.builds / "build-000000.removing" / "build.json").write_text("{}")
-    known = {"build_id": "build-000002", "current": True, "model_version": "model-000001"}
+    models = {"model_version": "model-000001", "models": {"problem": "model-000001"}}
+    known = {"build_id": "build-000002", "current": True} | models
     unknown = dict.fromkeys(NEW) | known | {"rows": OLD["rows"]}
 
     assert builds(home=home)["builds"] == [unknown, OLD]

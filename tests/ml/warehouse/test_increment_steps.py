@@ -12,6 +12,7 @@ import pytest
 from ml.common.errors import BuildError
 from ml.common.paths import ROOT
 from ml.config.problem import Problem
+from ml.home.build_manifest import label_terms_of
 from ml.home.layout import Home
 from ml.ingest import ingest
 from ml.warehouse import build, merge
@@ -89,7 +90,7 @@ def decision(home: Path, file: Path, **changes: Any) -> Increment | str:
     """What ``find_increment`` says of the current build and load, where these words of build.json differ."""
     manifest_file = Home.at(home).current_build() / "build.json"
     manifest = json.loads(manifest_file.read_text())
-    terms, hashed = manifest["problem"], manifest["project_hash"]
+    terms, hashed = label_terms_of(manifest), manifest["project_hash"]
     original = manifest_file.read_text()
     manifest_file.write_text(json.dumps(manifest | changes))
     try:
@@ -108,6 +109,7 @@ def test_a_load_that_only_adds_is_added(appended: Path, tmp_path: Path) -> None:
     ("changes", "reason"),
     [
         ({"problem": Problem(horizon_days=14).label_terms()}, "the problem has changed"),
+        ({"label_terms": {"label_customer_value": {}}}, "the problem has changed"),
         ({"project_hash": "of another project"}, "the dbt project has changed"),
         ({"as_of": "2024-06-01T00:00:00Z"}, "build-000001 looks back from 2024-06-01T00:00:00Z"),
         ({"split_at": None}, "build-000001 was made by an earlier version"),

@@ -1,4 +1,4 @@
-{% set activity = [active_orders("orders"), absent_customers()] %}
+{% set activity = [active_orders("orders", label_term("active_within_days", "label_customer_churn")), absent_customers()] %}
 
 with
 

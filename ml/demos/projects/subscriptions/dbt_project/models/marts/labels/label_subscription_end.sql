@@ -11,8 +11,8 @@ cutoffs as (
     select
         cutoffs.cutoff_at,
         clocks.data_clock,
-        {{ days_after("cutoffs.cutoff_at", var("horizon_days")) }} as horizon_ends_at,
-        {{ days_after("cutoffs.cutoff_at", var("horizon_days") + var("label_delay_days")) }} as label_known_at,
+        {{ days_after("cutoffs.cutoff_at", label_term("horizon_days")) }} as horizon_ends_at,
+        {{ days_after("cutoffs.cutoff_at", label_term("horizon_days") + label_term("label_delay_days")) }} as label_known_at,
         {{ delivered_until("clocks.data_clock", "subscriptions_clock.newest_known_at") }} as delivered_until
     from {{ ref("int_cutoffs") }} as cutoffs
     cross join {{ ref("int_data_clock") }} as clocks

@@ -1,0 +1,47 @@
+with
+
+customers as (
+
+    select
+        customer_number,
+        customer_id
+    from {{ ref("int_customers") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+absences as (
+
+    select
+        customer_number,
+        withdrawn_at,
+        restored_at
+    from {{ ref("int_customer_versions") }}
+    where withdrawn_at is not null and {{ in_slice("customer_number") }}
+
+),
+
+orders as (
+
+    select * from {{ ref("int_order_facts") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+label_cutoffs as (
+
+    {{ cutoffs_of_label("label_customer_value") | indent }}
+
+),
+
+cutoffs as (
+
+    select * from label_cutoffs
+    where is_labelled
+
+),
+
+{{ value_at_cutoffs() }}
+
+select * from labels
+order by customer_id, event_timestamp

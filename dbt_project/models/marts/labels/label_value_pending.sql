@@ -1,0 +1,56 @@
+with
+
+customers as (
+
+    select
+        customer_number,
+        customer_id
+    from {{ ref("int_customers") }}
+    where {{ in_slice("customer_number") }}
+
+),
+
+absences as (
+
+    select
+        customer_number,
+        withdrawn_at,
+        restored_at
+    from {{ ref("int_customer_versions") }}
+    where withdrawn_at is not null and {{ in_slice("customer_number") }}
+
+),
+
+label_cutoffs as (
+
+    {{ cutoffs_of_label("label_customer_value") | indent }}
+
+),
+
+cutoffs as (
+
+    select * from label_cutoffs
+    where not is_labelled
+
+),
+
+first_cutoff as (
+
+    select min(cutoff_at) as cutoff_at from cutoffs
+
+),
+
+orders as (
+
+    select facts.*
+    from {{ ref("int_order_facts") }} as facts
+    inner join first_cutoff
+        on {{ days_after("facts.ordered_at", label_term("active_within_days", "label_customer_value")) }} > first_cutoff.cutoff_at
+    where {{ in_slice("facts.customer_number") }}
+
+),
+
+{{ value_at_cutoffs() }}
+
+select * from labels
+order by customer_id, event_timestamp
