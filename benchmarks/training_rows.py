@@ -62,7 +62,7 @@ def boosted(asked: LabelledRows) -> dict[str, float]:
     """Preparation and both fits of the boosted candidates, seconds each."""
     found = {}
     problem = Problem()
-    for candidate in candidates(inputs_of(asked), problem, len(asked.churned)):
+    for candidate in candidates(inputs_of(asked), problem, len(asked.labels)):
         if candidate.name in ("xgboost", "lightgbm"):
             start = time.perf_counter()
             fit_alone(candidate, asked)
@@ -72,7 +72,7 @@ def boosted(asked: LabelledRows) -> dict[str, float]:
 
 def fit_alone(candidate: Candidate, asked: LabelledRows) -> None:
     """As the last fold does."""
-    churned = asked.churned.astype(int)
+    churned = asked.labels.astype(int)
     preparation = candidate.pipeline.named_steps["prepare"]
     values = preparation.fit_transform(asked.frame, churned)
     fit(candidate, preparation, PreparedRows(values, churned, asked.at, GAP))
@@ -88,14 +88,14 @@ def every(asked: LabelledRows) -> dict[str, float]:
         *list(earlier_folds(train, CUTOFFS // 5, GAP))[::-1],
         Fold(train, later.take(chooses), GAP, last=True),
     ]
-    contenders = candidates(inputs_of(asked), replace(Problem()), len(train.churned))
+    contenders = candidates(inputs_of(asked), replace(Problem()), len(train.labels))
     begun: list[tuple[str, float]] = []
 
     def step(title: str) -> None:
         begun.append((title.split()[1].strip(","), time.perf_counter()))
 
-    trials = try_all(contenders, folds, 17, step)
-    refit_all(trials, folds[-1], later.take(~chooses), "auto", step)
+    trials = try_all(contenders, folds, replace(Problem(), seed=17), step)
+    refit_all(trials, folds[-1], later.take(~chooses), Problem(), step)
     ends = [start for _, start in begun[1:]] + [time.perf_counter()]
     found = dict.fromkeys((each.name for each in contenders), 0.0)
     for (name, start), end in zip(begun, ends, strict=True):

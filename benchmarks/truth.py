@@ -23,7 +23,7 @@ from ml.common.paths import ROOT
 from ml.common.progress import Progress
 from ml.home.layout import Home
 from ml.metrics.bootstrap import bootstrap, with_interval
-from ml.metrics.probability_metrics import measure
+from ml.metrics.measure import measure
 from ml.model.model_files import TEST, read_manifest
 
 RESULTS = ROOT / "benchmarks" / "truth.json"

@@ -14,9 +14,18 @@ from annotated_types import Interval, MinLen, Predicate
 
 from ml.common.paths import ROOT
 from ml.common.yaml_settings import Says, is_printable, read_settings, read_yaml
-from ml.config.problem_checks import USUAL_VALUE, actions_file, check_together, refuse_random_split
+from ml.config.problem_checks import (
+    USUAL_VALUE,
+    actions_file,
+    check_task,
+    check_together,
+    refuse_random_split,
+)
 
-Metric = Literal["log_loss", "brier", "roc_auc", "average_precision", "empc", "profit_per_customer"]
+CLASSIFICATION, REGRESSION = "classification", "regression"
+ClassMetric = Literal["log_loss", "brier", "roc_auc", "average_precision", "empc", "profit_per_customer"]
+ValueMetric = Literal["deviance", "rmse", "mae", "r2", "gini", "top_tenth_lift"]
+Metric = Literal[ClassMetric, ValueMetric]
 SuccessMetric = Literal[Metric, "lift_at_10", "precision_at_80_recall", "ece"]
 Rule = Literal["recall_at_least", "precision_at_least", "fixed", "f_beta", "capacity", "profit"]
 CANDIDATES = (
@@ -25,6 +34,16 @@ CANDIDATES = (
     "repeat_purchase",
     "logistic_regression",
     "decision_tree",
+    "random_forest",
+    "hist_gradient_boosting",
+    "xgboost",
+    "lightgbm",
+)
+VALUE_CANDIDATES = (
+    "mean",
+    "gamma_gamma",
+    "linear",
+    "tweedie",
     "random_forest",
     "hist_gradient_boosting",
     "xgboost",
@@ -44,7 +63,8 @@ OWN_CANDIDATE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
 
 def are_candidates(names: tuple[str, ...]) -> bool:
     """Whether each name is that of a candidate or of a factory, and none stands twice."""
-    known = all(name in CANDIDATES or re.fullmatch(OWN_CANDIDATE, name) for name in names)
+    shipped = {*CANDIDATES, *VALUE_CANDIDATES}
+    known = all(name in shipped or re.fullmatch(OWN_CANDIDATE, name) for name in names)
     return known and len(set(names)) == len(names)
 
 
@@ -59,7 +79,7 @@ Candidates = Annotated[
     Predicate(are_candidates),
     Says(
         f"a list of one or more, none twice, of {', '.join(CANDIDATES)}, or package.module:factory",
-        CANDIDATES,
+        tuple(dict.fromkeys((*CANDIDATES, *VALUE_CANDIDATES))),
     ),
 ]
 LabelModel = Annotated[
@@ -170,15 +190,16 @@ class Problem:
 
     Its threshold alone differs: that file states costs, and so the rule is ``profit``. ``name`` is that of
     the file unless the file says otherwise; a home keeps one champion for each name. ``label`` is the dbt
-    model of the labels; ``capacity`` is contacts a week, None without limit; ``refresh_days`` the days from
-    one scoring of everyone to the next; ``actions`` a file, by its whole path or relative to the repository;
-    ``exclude`` features, subjects or roles that no model reads; ``use_sensitive`` features whose YAML says
-    ``role: sensitive`` and that are inputs all the same; ``folder`` that of the file, where modules of
-    candidates of one's own are looked for.
+    model of the labels; ``task`` regression predicts an amount; ``capacity`` is contacts a week, None
+    without limit; ``refresh_days`` the days from one scoring of everyone to the next; ``actions`` a file,
+    by its whole path or relative to the repository; ``exclude`` features, subjects or roles that no model
+    reads; ``use_sensitive`` features whose YAML says ``role: sensitive`` and that are inputs all the same;
+    ``folder`` that of the file, where modules of candidates of one's own are looked for.
     """
 
     name: ProblemName = DEFAULT_NAME
     label: LabelModel = CHURN
+    task: Literal["classification", "regression"] = "classification"
     horizon_days: Days = 30
     active_within_days: Days = 90
     cutoff_every_days: Days = 7
@@ -258,6 +279,11 @@ GROUPS: dict[str, Any] = {
     "constraints": Constraints,
     "split": Split,
 }
+VALUE_DEFAULTS: dict[str, Any] = {
+    "metric": "deviance",
+    "success": {"metric": "gini", "target": 0.5},
+    "candidates": VALUE_CANDIDATES,
+}
 LISTS = ("baseline", "candidates", "exclude", "use_sensitive")
 
 
@@ -279,6 +305,7 @@ def read_problem(path: str | Path | None = None) -> Problem:
     refuse_random_split(stated, str(file))
     values, lines = read_settings(stated, Problem, str(file))
     values.setdefault("name", name_of_file(file))
+    check_task(values, str(file), lines)
     problem = from_values(values)
     check_together(problem, str(file), lines)
     folder = str(file.resolve().parent) if any(":" in name for name in problem.candidates) else ""
@@ -293,8 +320,11 @@ def name_of_file(file: Path) -> str:
 def from_values(values: Mapping[str, Any]) -> Problem:
     """A Problem from plain checked values, as ``as_dict`` gives them.
 
-    Where costs are stated and no threshold, the threshold follows the costs.
+    Where costs are stated and no threshold, the threshold follows the costs. A regression has other metrics
+    and candidates.
     """
+    if values.get("task") == REGRESSION:
+        values = VALUE_DEFAULTS | dict(values)
     if "costs" in values and "threshold" not in values:
         values = {**values, "threshold": {"rule": "profit"}}
     made = {name: GROUPS[name](**value) if name in GROUPS else value for name, value in values.items()}

@@ -1,7 +1,8 @@
 """What no key of ``problem.yml`` can tell alone; each breach names its line and the remedy."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
 
@@ -12,7 +13,7 @@ from ml.common.yaml_settings import Lines
 if TYPE_CHECKING:
     from ml.config.problem import Problem
 
-SHARES = frozenset({"roc_auc", "average_precision", "precision_at_80_recall"})
+SHARES = frozenset({"roc_auc", "average_precision", "precision_at_80_recall", "r2", "gini"})
 # Rules that need a value, and the one they take where none is stated.
 USUAL_VALUE = {"recall_at_least": 0.8, "precision_at_least": 0.8, "fixed": 0.8, "f_beta": 1.0}
 
@@ -21,6 +22,44 @@ def check_together(problem: "Problem", file: str, lines: Lines) -> None:
     """All checks, in the order of the file."""
     for check in (check_success, check_threshold, check_costs, check_bands, check_split):
         check(problem, file, lines)
+
+
+def check_task(values: Mapping[str, Any], file: str, lines: Lines) -> None:
+    """Metrics, candidates and label are of the stated task, and all that are not are named at once."""
+    from ml.config import problem as words
+
+    is_regression = values.get("task") == words.REGRESSION
+    metrics = get_args(words.ValueMetric if is_regression else words.ClassMetric)
+    candidates = words.VALUE_CANDIDATES if is_regression else words.CANDIDATES
+    stated = values.get("candidates", ())
+    own = [] if is_regression else [name for name in stated if ":" in name]
+    success = (values.get("success") or {}).get("metric")
+    of_success = metrics if is_regression else {*metrics, "lift_at_10", "precision_at_80_recall", "ece"}
+    other = {
+        "metric": values.get("metric", metrics[0]) not in metrics,
+        "success.metric": success is not None and success not in of_success,
+        "candidates": any(name not in candidates and name not in own for name in stated),
+    }
+    wrong = [name for name, is_wrong in other.items() if is_wrong]
+    if wrong:
+        task = words.REGRESSION if is_regression else words.CLASSIFICATION
+        listed = ", ".join(wrong)
+        raise at(
+            file,
+            lines,
+            wrong[0],
+            f"not of a {task}: {listed}; leave that out, or take metrics of {', '.join(metrics)} and "
+            f"candidates of {', '.join(candidates)}",
+        )
+    if (values.get("label") == words.CUSTOMER_VALUE) and not is_regression:
+        raise at(file, lines, "label", f"{words.CUSTOMER_VALUE} is an amount; add the line task: regression")
+    if is_regression and values.get("label", words.CHURN) == words.CHURN:
+        raise at(
+            file,
+            lines,
+            "label" if "label" in lines else "task",
+            f"{words.CHURN} is no amount; add the line label: {words.CUSTOMER_VALUE}",
+        )
 
 
 def check_success(problem: "Problem", file: str, lines: Lines) -> None:

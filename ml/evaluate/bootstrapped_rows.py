@@ -17,7 +17,8 @@ from ml.config.problem import Problem
 from ml.decision.contact_profit import profit
 from ml.features.training_parts import Part
 from ml.metrics.bootstrap import bootstrap, customer_weights, with_interval
-from ml.metrics.probability_metrics import METRIC_NAMES, measure
+from ml.metrics.measure import measure
+from ml.metrics.probability_metrics import METRIC_NAMES
 
 Interval = dict[str, float]
 Measures = dict[str, Interval]
@@ -42,7 +43,7 @@ class Rows:
 
     @classmethod
     def of(cls, part: Part, problem: Problem) -> "Rows":
-        return cls(part.churned, np.unique(part.customers, return_inverse=True)[1], problem)
+        return cls(part.labels, np.unique(part.customers, return_inverse=True)[1], problem)
 
     def take(self, mask: NDArray[np.bool_]) -> "Rows":
         return Rows(self.churned[mask], self.customers[mask], self.problem)

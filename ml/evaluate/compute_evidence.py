@@ -32,7 +32,7 @@ from ml.features.training_parts import Part, Parts, divide, with_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.model.churn_model import ChurnModel
 from ml.model.model_files import TEST
-from ml.train.candidates import BASELINE
+from ml.train.churn_candidates import BASELINE
 
 # Rows: with more an evaluation takes much longer, and its intervals hardly get narrower.
 MOST_TEST, MOST_TRAIN, MOST_VALIDATION, MOST_EXPLAINED = 30_000, 50_000, 10_000, 2_000

@@ -19,11 +19,8 @@ from ml.model.calibration import calibrate
 from ml.model.churn_model import ChurnModel, raw_probability
 from ml.model.inputs import Input
 from ml.model.own import REGISTERED
-from ml.train.candidates import (
-    Candidate,
-    has_order_history,
-    make_candidate,
-)
+from ml.train.candidates import Candidate, make_candidate
+from ml.train.churn_candidates import has_order_history
 from ml.train.folds import Fold, LabelledRows
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -110,7 +107,7 @@ def recipe_probability(model: ChurnModel, inputs: Sequence[Input], part: Part, p
     Boosters grow as many trees as the champion from about as many rows; from much fewer rows they learn again
     when to stop, as so many trees would overfit.
     """
-    both_classes = len(np.unique(part.churned)) == 2
+    both_classes = len(np.unique(part.labels)) == 2
     candidate = make_recipe(model, inputs, part) if both_classes and inputs else None
     if candidate is None:
         return None
@@ -121,7 +118,7 @@ def recipe_probability(model: ChurnModel, inputs: Sequence[Input], part: Part, p
     )
     held_out = LabelledRows.of(parts.calibration, inputs)
     raw = raw_probability(pipeline, held_out.frame)
-    calibration = calibrate(held_out.churned, raw, model.problem.calibration, held_out.customers)
+    calibration = calibrate(held_out.labels, raw, model.problem.calibration, held_out.customers)
     return calibration.apply(selection)
 
 

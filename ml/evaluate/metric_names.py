@@ -5,8 +5,9 @@ from typing import Any
 
 from ml.config.problem import Problem
 from ml.metrics.chance import NO_BETTER_THAN_CHANCE, ranks_better_than_chance
-from ml.metrics.probability_metrics import LOWER_IS_BETTER, METRIC_NAMES
-from ml.train.candidates import BASELINE
+from ml.metrics.measure import LOWER_IS_BETTER
+from ml.metrics.probability_metrics import METRIC_NAMES
+from ml.train.churn_candidates import BASELINE
 from ml.train.test_part import COMPARED
 
 LABELS = {

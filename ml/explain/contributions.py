@@ -4,6 +4,7 @@ They are exact for the shipped candidates, sampled for the user's own estimators
 customer's score. Calibration rises, so signs and order are the same after it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,13 +17,14 @@ from sklearn.pipeline import Pipeline
 from ml.common.array_types import Floats
 from ml.common.errors import ModelError
 from ml.explain import shapley
-from ml.explain.shapley import LOG_ODDS, Contributions
+from ml.explain.shapley import AMOUNT, LOG, LOG_ODDS, Contributions
 from ml.model.activity import SILENCE
-from ml.model.churn_model import ChurnModel, raw_probability
+from ml.model.fitted_model import FittedModel, raw_prediction
 from ml.model.preparation import sources
 from ml.model.probability import log_odds
 
-LARGEST_GAP = 1e-4  # of probabilities; XGBoost's values have single precision
+INVERSE = {LOG_ODDS: expit, LOG: np.exp}  # from what the values add up to, to a prediction
+LARGEST_GAP = 1e-4  # of probabilities, or of the largest amount; XGBoost's values have single precision
 ACTIVITY = "activity"
 
 
@@ -36,9 +38,9 @@ class Explanation:
     base : float
         The score without any input.
     scale : str
-        ``log-odds`` or ``probability``: what the values add up to.
+        ``log-odds``, ``probability``, ``amount`` or ``log of amount``: what the values add up to.
     largest_gap : float
-        Greatest distance between the probability they add up to and the pipeline's own.
+        Greatest distance between the prediction they add up to and the pipeline's own.
     """
 
     values: Floats
@@ -52,12 +54,12 @@ class Explanation:
         return self.base + self.values.sum(axis=1)
 
 
-def contributions(model: ChurnModel, frame: pd.DataFrame) -> Floats:
+def contributions(model: FittedModel, frame: pd.DataFrame) -> Floats:
     """The contribution of each input to each row's risk, shape (rows, inputs); see ``explain``."""
     return explain(model, frame).values
 
 
-def explain(model: ChurnModel, frame: pd.DataFrame) -> Explanation:
+def explain(model: FittedModel, frame: pd.DataFrame) -> Explanation:
     """Shapley values of each input, for the rows of a frame from ``model.frame``.
 
     Raises
@@ -69,7 +71,7 @@ def explain(model: ChurnModel, frame: pd.DataFrame) -> Explanation:
         return Explanation(np.zeros(frame.shape), 0.0, LOG_ODDS, 0.0)
     if model.background is not None:
         added = shapley.of_any(
-            lambda rows: log_odds(raw_probability(model.pipeline, rows)),
+            lambda rows: log_odds(raw_prediction(model.pipeline, rows)),
             frame,
             model.background,
             model.problem.seed,
@@ -81,7 +83,7 @@ def explain(model: ChurnModel, frame: pd.DataFrame) -> Explanation:
     return Explanation(by_input(model, frame, added.values), added.base, added.scale, gap)
 
 
-def column_contributions(model: ChurnModel, prepared: Floats) -> Contributions:
+def column_contributions(model: FittedModel, prepared: Floats) -> Contributions:
     """The contribution of each prepared column, by the kind of estimator.
 
     Raises
@@ -96,9 +98,24 @@ def column_contributions(model: ChurnModel, prepared: Floats) -> Contributions:
         case "RecencyRule":
             return shapley.of_rule(estimator, prepared)
         case "RepeatPurchase":
-            return shapley.of_few_columns(estimator, prepared, model.prepared_means)
+            odds = churn_log_odds(estimator)
+            return shapley.of_few_columns(odds, prepared, model.prepared_means)
         case "RowwiseLogistic":
             return shapley.of_linear(estimator, prepared, model.prepared_means)
+        case "DummyRegressor":
+            return shapley.of_mean(estimator, prepared)
+        case "ExpectedSpend":
+            return shapley.of_few_columns(estimator.predict, prepared, model.prepared_means, AMOUNT)
+        case "RowwiseRidge":
+            return shapley.of_linear(estimator, prepared, model.prepared_means, AMOUNT)
+        case "RowwiseTweedie":
+            return shapley.of_linear(estimator, prepared, model.prepared_means, LOG)
+        case "XGBRegressor":
+            return shapley.of_booster(estimator, prepared, AMOUNT)
+        case "LGBMRegressor":
+            return shapley.of_lightgbm(estimator, prepared, LOG)
+        case "RandomForestRegressor" | "HistGradientBoostingRegressor":
+            return shapley.of_trees(estimator, prepared, AMOUNT)
         case "XGBClassifier":
             return shapley.of_booster(estimator, prepared)
         case "LGBMClassifier":
@@ -108,8 +125,15 @@ def column_contributions(model: ChurnModel, prepared: Floats) -> Contributions:
     raise ModelError(f"{model.kind} has no exact reasons: add a method for it in ml/explain/shapley.py")
 
 
-def check_adds_up(model: ChurnModel, frame: pd.DataFrame, added: Contributions) -> float:
-    """The largest distance between what the values add up to and the pipeline's own probability.
+def churn_log_odds(estimator: Any) -> Callable[[Floats], Floats]:
+    """The log-odds of churn by a classifier, of prepared rows."""
+    return lambda rows: log_odds(estimator.predict_proba(rows)[:, 1])
+
+
+def check_adds_up(model: FittedModel, frame: pd.DataFrame, added: Contributions) -> float:
+    """The largest distance between what the values add up to and the pipeline's own prediction.
+
+    For amounts it is a share of the largest one.
 
     Raises
     ------
@@ -117,8 +141,9 @@ def check_adds_up(model: ChurnModel, frame: pd.DataFrame, added: Contributions) 
         It is greater than a rounding error.
     """
     total = added.base + added.values.sum(axis=1)
-    probability = expit(total) if added.scale == LOG_ODDS else total
-    gap = float(np.abs(probability - raw_probability(model.pipeline, frame)).max())
+    prediction = raw_prediction(model.pipeline, frame)
+    unit = max(1.0, float(np.abs(prediction).max())) if added.scale in (AMOUNT, LOG) else 1.0
+    gap = float(np.abs(INVERSE.get(added.scale, np.asarray)(total) - prediction).max()) / unit
     if not gap <= LARGEST_GAP:
         raise ModelError(
             f"the reasons of {model.version or model.kind} do not add up to its scores (they are off by "
@@ -127,7 +152,7 @@ def check_adds_up(model: ChurnModel, frame: pd.DataFrame, added: Contributions) 
     return gap
 
 
-def by_input(model: ChurnModel, frame: pd.DataFrame, prepared: Floats) -> Floats:
+def by_input(model: FittedModel, frame: pd.DataFrame, prepared: Floats) -> Floats:
     """Add up the prepared columns of each input.
 
     The columns of several streams together count with the stream of the last event, row by row: without that

@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.common.array_types import Floats
+from ml.config.problem import REGRESSION
 from ml.explain.subjects import by_subject, subjects_of
 from ml.featurestore.catalog import Catalog
+from ml.model.fitted_model import FittedModel
 from ml.model.inputs import FLAG, NUMBER, UNKNOWN_TEXT, Input
 
 NEGLIGIBLE = 1e-9
@@ -90,6 +92,32 @@ def reasons(frame: pd.DataFrame, added: Floats, words: Sequence[Wording], most: 
     return [
         [words[index].reason(record) for index in of_row]
         for record, of_row in zip(records, indices, strict=True)
+    ]
+
+
+def reasons_of(
+    model: FittedModel, frame: pd.DataFrame, added: Floats, words: Sequence[Wording]
+) -> list[list[str]]:
+    """The reasons of each row that go with a score: what raises a risk; of an amount, what moves it most.
+
+    Parameters
+    ----------
+    frame, added : of shape (rows, inputs)
+        From ``model.frame`` and ``ml.explain.contributions``.
+    words : sequence of Wording
+        One for each input.
+    """
+    most = model.problem.constraints.reasons
+    if model.problem.task != REGRESSION:
+        return reasons(frame, added, words, most)
+    records: list[dict[Any, Any]] = frame.to_dict("records")
+    indices = choose_reasons(np.abs(added), [wording.subject for wording in words], most)
+    return [
+        [
+            f"{'raises' if moves[index] > 0 else 'lowers'} it: {words[index].reason(record)}"
+            for index in of_row
+        ]
+        for record, moves, of_row in zip(records, added, indices, strict=True)
     ]
 
 

@@ -18,6 +18,7 @@ from ml.common.array_types import Floats
 from ml.model.probability import log_odds
 
 LOG_ODDS, PROBABILITY = "log-odds", "probability"
+AMOUNT, LOG = "amount", "log of amount"
 ROWS_AT_ONCE = 100_000  # of the user's own model, to bound memory
 
 
@@ -29,7 +30,7 @@ class Contributions(NamedTuple):
     scale: str = LOG_ODDS
 
 
-def of_booster(model: Any, prepared: Floats) -> Contributions:
+def of_booster(model: Any, prepared: Floats, scale: str = LOG_ODDS) -> Contributions:
     """XGBoost's own values; float32, as its scores are."""
     from xgboost import DMatrix
 
@@ -37,18 +38,18 @@ def of_booster(model: Any, prepared: Floats) -> Contributions:
     best = booster.attr("best_iteration")
     rounds = (0, int(best) + 1) if best is not None else (0, 0)
     values = booster.predict(DMatrix(prepared), pred_contribs=True, iteration_range=rounds).astype(np.float64)
-    return Contributions(values[:, :-1], float(values[0, -1]))
+    return Contributions(values[:, :-1], float(values[0, -1]), scale)
 
 
-def of_lightgbm(model: Any, prepared: Floats) -> Contributions:
+def of_lightgbm(model: Any, prepared: Floats, scale: str = LOG_ODDS) -> Contributions:
     values = model.booster_.predict(prepared, pred_contrib=True, num_threads=1)
-    return Contributions(values[:, :-1], float(values[0, -1]))
+    return Contributions(values[:, :-1], float(values[0, -1]), scale)
 
 
-def of_linear(model: Any, prepared: Floats, means: Floats) -> Contributions:
+def of_linear(model: Any, prepared: Floats, means: Floats, scale: str = LOG_ODDS) -> Contributions:
     """Coefficient times distance from the training mean, which is exact for a sum."""
-    weights = model.coef_[0]
-    return Contributions((prepared - means) * weights, float(means @ weights + model.intercept_[0]))
+    weights, intercept = np.ravel(model.coef_), float(np.ravel(model.intercept_)[0])
+    return Contributions((prepared - means) * weights, float(means @ weights + intercept), scale)
 
 
 def tree_explainer_class() -> Any:
@@ -65,30 +66,32 @@ def tree_explainer_class() -> Any:
     return TreeExplainer
 
 
-def of_trees(model: Any, prepared: Floats) -> Contributions:
+def of_trees(model: Any, prepared: Floats, scale: str = LOG_ODDS) -> Contributions:
     """Values of scikit-learn's trees by the ``shap`` package."""
     explainer = tree_explainer_class()(model, feature_perturbation="tree_path_dependent")
     values = np.asarray(explainer.shap_values(prepared, check_additivity=False))
     base = float(np.ravel(explainer.expected_value)[-1])
     if values.ndim == 3:
         return Contributions(values[:, :, 1], base, PROBABILITY)
-    return Contributions(values, base)
+    return Contributions(values, base, scale)
 
 
-def of_few_columns(model: Any, prepared: Floats, means: Floats) -> Contributions:
+def of_few_columns(
+    score: Callable[[Floats], Floats], prepared: Floats, means: Floats, scale: str = LOG_ODDS
+) -> Contributions:
     """By definition, over every subset of a few columns; columns outside it have their training mean."""
     columns = range(prepared.shape[1])
     scores: dict[frozenset[int], Floats] = {}
     for size in range(len(columns) + 1):
         for subset in combinations(columns, size):
             mixed = np.where(np.isin(columns, subset), prepared, means)
-            scores[frozenset(subset)] = log_odds(model.predict_proba(mixed)[:, 1])
+            scores[frozenset(subset)] = score(mixed)
     values = np.zeros(prepared.shape)
     for column in columns:
         for without in [subset for subset in scores if column not in subset]:
             share = 1 / (len(columns) * comb(len(columns) - 1, len(without)))
             values[:, column] += share * (scores[without | {column}] - scores[without])
-    return Contributions(values, float(scores[frozenset()][0]))
+    return Contributions(values, float(scores[frozenset()][0]), scale)
 
 
 def of_any(
@@ -155,3 +158,8 @@ def of_nothing(model: Any, prepared: Floats) -> Contributions:
     """The prior reads no column."""
     base = float(log_odds(model.predict_proba(prepared[:1])[:, 1])[0])
     return Contributions(np.zeros(prepared.shape), base)
+
+
+def of_mean(model: Any, prepared: Floats) -> Contributions:
+    """The mean reads no column."""
+    return Contributions(np.zeros(prepared.shape), float(model.predict(prepared[:1])[0]), AMOUNT)

@@ -14,7 +14,7 @@ from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant
 from ml.common.number_words import counted
 from ml.common.progress import Progress
-from ml.config.problem import CHURN, PENDING, Problem
+from ml.config.problem import CHURN, PENDING, REGRESSION, Problem
 from ml.features.labels import check_same_problem, parquet, population_at
 from ml.features.own_labels import LabelFacts, LabelSource, OwnLabels, read_labels
 from ml.home.build_manifest import data_clock, label_terms_of, read_build_manifest
@@ -25,6 +25,7 @@ COLUMNS = {
     "label": "BIGINT",
     "label_known_at": "TIMESTAMP",
 }
+AMOUNTS = ("DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "INTEGER")  # types of label where it is an amount
 
 
 def labels_with_notes(
@@ -54,7 +55,8 @@ def labels_of_build(build: Path, problem: Problem) -> OwnLabels | None:
         rows = read_model(connection, build, problem)
         check_rows(connection, rows, problem)
         known = f"from {rows} where label is not null and label_known_at <= $1"
-        query = f"select customer_id, event_timestamp, label as churned {known} order by 2, 1"
+        label = "label::double as label" if problem.task == REGRESSION else "label as churned"
+        query = f"select customer_id, event_timestamp, {label} {known} order by 2, 1"
         clock = data_clock(build)
         table = connection.execute(query, [clock]).to_arrow_table()
     if not len(table):
@@ -106,7 +108,8 @@ def read_model(connection: duckdb.DuckDBPyConnection, build: Path, problem: Prob
     rows = parquet(folder)
     types = {name: kind for name, kind, *_ in connection.execute(f"describe from {rows}").fetchall()}
     for name, kind in COLUMNS.items():
-        if types.get(name) != kind:
+        is_amount = name == "label" and problem.task == REGRESSION
+        if types.get(name) != kind and not (is_amount and types.get(name, "").startswith(AMOUNTS)):
             raise UsageError(
                 f"{problem.label} has no column {name} of type {kind}: a label model has "
                 f"{', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())}"
@@ -116,11 +119,13 @@ def read_model(connection: duckdb.DuckDBPyConnection, build: Path, problem: Prob
 
 def check_rows(connection: duckdb.DuckDBPyConnection, rows: str, problem: Problem) -> None:
     """UsageError where the rows cannot be labels of the problem."""
+    is_regression = problem.task == REGRESSION
+    odd = "not isfinite(label::double)" if is_regression else "label not in (0, 1)"
     twice, odd, farthest = connection.execute(
         f"""
         select
             count(*) - count(distinct (customer_id, event_timestamp)),
-            count(*) filter (where label not in (0, 1)),
+            count(*) filter (where {odd}),
             max(label_known_at - event_timestamp)
         from {rows}
         """
@@ -130,7 +135,8 @@ def check_rows(connection: duckdb.DuckDBPyConnection, rows: str, problem: Proble
             f"{problem.label} has {counted(twice, 'row')} that repeat a customer and cut-off: keep one each"
         )
     if odd:
-        raise UsageError(f"{problem.label} has {counted(odd, 'label')} that are neither 0 nor 1")
+        what = "no finite numbers" if is_regression else "neither 0 nor 1"
+        raise UsageError(f"{problem.label} has {counted(odd, 'label')} that are {what}")
     if farthest is not None and farthest > problem.gap:
         raise UsageError(
             f"{problem.label} has labels known {farthest.total_seconds() / 86_400:g} days after the cut-off, "

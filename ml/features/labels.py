@@ -95,7 +95,7 @@ def labelled_rows(
     rows: dict[str, int] | None = None,
     seed: int = 0,
 ) -> pa.Table:
-    """Rows of customer_id, event_timestamp, churned, split, ordered by cut-off and customer.
+    """Rows of customer_id, event_timestamp, churned (of a regression label), split, by cut-off and customer.
 
     Parameters
     ----------
@@ -114,7 +114,9 @@ def labelled_rows(
     )
     with reading_labels(build, own) as (connection, labels):
         connection.register("parts", pa.Table.from_pylist(parts, schema))
-        return connection.execute(ROWS.format(labels=labels, draw=DRAW), [str(seed), most]).to_arrow_table()
+        label = "churned" if own is None else own.column_names[-1]
+        query = ROWS.format(labels=labels, draw=DRAW, label=label)
+        return connection.execute(query, [str(seed), most]).to_arrow_table()
 
 
 DRAW = key_hash_sql("$1", "labels.customer_id", "epoch_us(labels.event_timestamp)")
@@ -131,7 +133,7 @@ ranked as (
     from rows
     where drawn <= highest
 )
-select customer_id, event_timestamp, churned, split
+select customer_id, event_timestamp, {label}, split
 from ranked
 where $2 is null or rank <= $2
 order by event_timestamp, customer_id

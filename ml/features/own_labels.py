@@ -19,7 +19,7 @@ from ml.common.durable_files import sha256
 from ml.common.errors import RowsError, UsageError
 from ml.common.instants import format_instant
 from ml.common.number_words import counted
-from ml.config.problem import Problem
+from ml.config.problem import REGRESSION, Problem
 from ml.features.labels import parquet
 from ml.features.point_in_time import FilePath, as_rows
 from ml.featurestore.catalog import read_catalog
@@ -77,7 +77,8 @@ class OwnLabels:
     Parameters
     ----------
     table : Table
-        customer_id, event_timestamp (UTC), churned (0 or 1), ordered by instant and customer.
+        customer_id, event_timestamp (UTC), churned (0 or 1; of a regression label, an amount), ordered by
+        instant and customer.
     facts : LabelFacts
     """
 
@@ -128,17 +129,19 @@ def read_labels(labels: LabelSource, build: Path, problem: Problem) -> OwnLabels
     rows = label_rows(labels, name)
     try:
         keys = read_keys(rows)
-        churned = label_values(rows.column(2), rows.column_names[2])
+        is_amount = problem.task == REGRESSION
+        labels_of = amounts if is_amount else label_values
+        values = labels_of(rows.column(2), rows.column_names[2])
     except RowsError as error:
         raise UsageError(f"{name}: {error}") from error
-    keys = keys.append_column("churned", churned)
+    keys = keys.append_column("label", values)
     check_instants(keys, build, name)
     with duckdb.connect() as connection:
         connection.register("keys", keys)
         connection.execute(PAIRS)
         check_contradictions(connection, name)
         early = count_not_yet_known(connection, build, name)
-        table = connection.execute(ROWS).to_arrow_table()
+        table = connection.execute(ROWS.format(name="label" if is_amount else "churned")).to_arrow_table()
     facts = LabelFacts(
         file=path.name if path else None,
         sha256=sha256(path) if path else None,
@@ -155,11 +158,11 @@ PAIRS = """
 create temp table pairs as
 select
     customer as customer_id, instant as event_timestamp,
-    min(churned) as churned, max(churned) as highest, min("row") as first_row
+    min(label) as label, max(label) as highest, min("row") as first_row
 from keys
 group by all
 """
-ROWS = "select customer_id, event_timestamp, churned from pairs order by event_timestamp, customer_id"
+ROWS = "select customer_id, event_timestamp, label as {name} from pairs order by event_timestamp, customer_id"
 
 
 def is_model(facts: Mapping[str, Any]) -> bool:
@@ -230,6 +233,26 @@ def label_values(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     return labels
 
 
+def amounts(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Labels of a regression as float64.
+
+    Raises
+    ------
+    RowsError
+        A label is missing or is no finite number; the first such row is named.
+    """
+    column = bytes_as_text(without_dictionary(column), name)
+    try:
+        values = column.cast(pa.float64(), safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise RowsError(f"{name} is of type {column.type}: give numbers") from error
+    wrong = pc.invert(pc.fill_null(pc.is_finite(values), False))
+    if pc.any(wrong).as_py():
+        row = pc.index(wrong, True).as_py()
+        raise RowsError(f"{name} is {column[row].as_py()!r} in row {row + 1}: write a number")
+    return values
+
+
 def check_instants(keys: pa.Table, build: Path, name: str) -> None:
     """UsageError for an instant after the data clock, at which no feature is known."""
     clock = data_clock(build)
@@ -244,17 +267,17 @@ def check_instants(keys: pa.Table, build: Path, name: str) -> None:
 
 
 def check_contradictions(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """UsageError for a customer with both labels at one instant."""
+    """UsageError for a customer with two labels at one instant."""
     count, customer, instant = connection.execute(
         """
         select count(*), arg_min(customer_id, first_row), arg_min(event_timestamp, first_row)
-        from pairs where churned <> highest
+        from pairs where label <> highest
         """
     ).fetchall()[0]
     if count:
         raise UsageError(
-            f"{name} has rows of the same customer and instant with both labels, the first is {customer} at "
-            f"{format_instant(instant)} ({count:,} in all): keep one row of each"
+            f"{name} has rows of the same customer and instant with different labels, the first is "
+            f"{customer} at {format_instant(instant)} ({count:,} in all): keep one row of each"
         )
 
 

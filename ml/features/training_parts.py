@@ -29,6 +29,7 @@ from ml.features.split import PARTS, TimeSplit
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import score_instant
 
+CHURNED, LABEL = "churned", "label"
 LEARNED = ["train", "selection"]
 NAMES = ("train", "selection", "calibration", "test")
 
@@ -41,19 +42,24 @@ class Part:
     table: pa.Table
 
     @property
-    def churned(self) -> Floats:
-        return self.table.column("churned").to_numpy().astype(np.float64)
+    def labels(self) -> Floats:
+        """0 or 1 for who churned; the amount where the problem is a regression."""
+        return self.table.column(label_column(self.table)).to_numpy().astype(np.float64)
+
+    @property
+    def is_classification(self) -> bool:
+        return label_column(self.table) == CHURNED
 
     @property
     def customers(self) -> NDArray[np.object_]:
         return np.asarray(self.table.column("customer_id").to_pylist(), dtype=object)
 
     def facts(self) -> dict[str, float]:
-        """Number of rows and customers, and the churn rate."""
+        """Number of rows and customers, and the churn rate, or the mean amount."""
         return {
             "rows": len(self.table),
             "customers": pc.count_distinct(self.table.column("customer_id")).as_py(),
-            "base_rate": float(self.churned.mean()),
+            "base_rate" if self.is_classification else "mean": float(self.labels.mean()),
         }
 
 
@@ -115,10 +121,10 @@ def divide(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts
     half = pa.array([in_first_half(customer, problem.seed) for customer in customers], pa.bool_())
     remedy = "add rows of the other class" if own else "load more customers or a longer history"
     return Parts(
-        train=check_both_classes("train", by_name["train"], remedy),
-        selection=check_both_classes("selection", by_name["validation"].filter(half), remedy),
-        calibration=check_both_classes("calibration", by_name["validation"].filter(pc.invert(half)), remedy),
-        test=check_both_classes("test", by_name["test"], remedy),
+        train=check_labels_vary("train", by_name["train"], remedy),
+        selection=check_labels_vary("selection", by_name["validation"].filter(half), remedy),
+        calibration=check_labels_vary("calibration", by_name["validation"].filter(pc.invert(half)), remedy),
+        test=check_labels_vary("test", by_name["test"], remedy),
         split=split,
         labelled=labelled,
         # The user's own rows may be fewer or more than the customers of one scoring.
@@ -149,13 +155,16 @@ def learned_rows(parts: Parts) -> Part:
     return Part("learned", pa.concat_tables([parts.train.table, parts.selection.table]))
 
 
-def check_both_classes(name: str, table: pa.Table, remedy: str) -> Part:
-    """The part; ModelError, which ends in ``remedy``, if a class is missing."""
-    classes = pc.count_distinct(table.column("churned")).as_py()
-    if classes < 2:
-        content = "no row" if not len(table) else f"only churned = {table.column('churned')[0].as_py()}"
-        raise ModelError(
-            f"the {name} rows hold {content}: each part needs both customers who stayed and who churned; "
-            f"{remedy}"
-        )
+def check_labels_vary(name: str, table: pa.Table, remedy: str) -> Part:
+    """The part; ModelError, which ends in ``remedy``, if all labels are the same."""
+    column = label_column(table)
+    if pc.count_distinct(table.column(column)).as_py() < 2:
+        content = "no row" if not len(table) else f"only {column} = {table.column(column)[0].as_py()}"
+        both = "both customers who stayed and who churned" if column == CHURNED else "different labels"
+        raise ModelError(f"the {name} rows hold {content}: each part needs {both}; {remedy}")
     return Part(name, table)
+
+
+def label_column(table: pa.Table) -> str:
+    """The column of labels: ``churned``, or ``label`` where the problem is a regression."""
+    return CHURNED if CHURNED in table.column_names else LABEL

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ml.common.array_types import Floats
 from ml.config.problem import Costs
-from ml.metrics.probability_metrics import METRIC_NAMES, measure
+from ml.metrics.measure import measure
+from ml.metrics.probability_metrics import METRIC_NAMES
 
 BIASED_UPWARDS = frozenset({"ece"})  # sampling noise only adds to it
 REPLICATES = 200  # a 95 % interval has five of them on either side
@@ -21,19 +22,19 @@ CELLS_AT_ONCE = 4_000_000  # weights in memory at one time, of all samples toget
 
 def customer_weights(
     customers: Sequence[NDArray[Any]],
-    churned: Sequence[Floats],
+    labels: Sequence[Floats],
     seed: int,
     replicates: int = REPLICATES,
     cells_at_once: int = CELLS_AT_ONCE,
 ) -> Iterator[list[Floats]]:
     """Row weights of a bootstrap by customer: for some replicates at a time, those of each sample of rows.
 
-    A customer has the same weight in every sample. In a replicate without weight on one class of a sample no
+    A customer has the same weight in every sample. In a replicate in which a sample has one label only, no
     metric is defined, so all rows of the sample weigh one.
 
     Parameters
     ----------
-    customers, churned : sequence of arrays of shape (rows of the sample,)
+    customers, labels : sequence of arrays of shape (rows of the sample,)
         For each sample, the customer and the label of each row.
 
     Yields
@@ -52,21 +53,22 @@ def customer_weights(
         ]
         weights = np.stack(counts).astype(np.float64)
         yield [
-            with_both_classes(weights[:, rows], labels)
-            for rows, labels in zip(of_sample, churned, strict=True)
+            with_different_labels(weights[:, rows], of_rows)
+            for rows, of_rows in zip(of_sample, labels, strict=True)
         ]
 
 
-def with_both_classes(weights: Floats, churned: Floats) -> Floats:
-    """The weights, with ones in the replicates that lack a class."""
-    hits = weights @ churned
-    weights[(hits == 0) | (hits == weights.sum(axis=1))] = 1.0
+def with_different_labels(weights: Floats, labels: Floats) -> Floats:
+    """The weights, with ones in the replicates in which all labels are the lowest, or all the highest."""
+    lowest, highest = weights @ (labels == labels.min()), weights @ (labels == labels.max())
+    total = weights.sum(axis=1)
+    weights[(lowest == total) | (highest == total)] = 1.0
     return weights
 
 
 def bootstrap(
-    churned: Floats,
-    probabilities: Mapping[str, Floats],
+    labels: Floats,
+    predictions: Mapping[str, Floats],
     customers: NDArray[Any],
     seed: int,
     *,
@@ -80,10 +82,10 @@ def bootstrap(
     dict
         Candidate name to metric name to array of shape (replicates,).
     """
-    slices: dict[str, list[dict[str, Floats]]] = {name: [] for name in probabilities}
-    for (weights,) in customer_weights([customers], [churned], seed):
-        for name, probability in probabilities.items():
-            slices[name].append(measure(churned, probability, weights, costs=costs, names=names))
+    slices: dict[str, list[dict[str, Floats]]] = {name: [] for name in predictions}
+    for (weights,) in customer_weights([customers], [labels], seed):
+        for name, prediction in predictions.items():
+            slices[name].append(measure(labels, prediction, weights, costs=costs, names=names))
     return {
         name: {metric: np.concatenate([values[metric] for values in of_name]) for metric in names}
         for name, of_name in slices.items()

@@ -5,13 +5,16 @@ from typing import Any
 
 from ml.common.errors import ModelError
 
+MEAN = "mean"  # the candidate that gives every customer the mean amount
 PRIOR = "prior"  # the candidate that gives every customer the churn rate
 CHANCE = 0.5  # ROC-AUC of a random order
 NO_BETTER_THAN_CHANCE = "no model ranks better than chance; do not use these scores"
 
 
 def ranks_better_than_chance(facts: Mapping[str, Any]) -> bool:
-    """Whether the champion is a model at all, and the 95 % interval of its test ROC-AUC lies above 0.5.
+    """Whether the champion is a model at all, and ranks the test rows better than chance.
+
+    The 95 % interval of its ROC-AUC lies above 0.5, or for amounts that of its Gini index above 0.
 
     Parameters
     ----------
@@ -19,7 +22,10 @@ def ranks_better_than_chance(facts: Mapping[str, Any]) -> bool:
         A model's manifest: ``champion``, and ``test`` with every candidate's metrics.
     """
     champion = facts["champion"]
-    return bool(champion != PRIOR and facts["test"]["candidates"][champion]["roc_auc"]["low"] > CHANCE)
+    metrics = facts["test"]["candidates"][champion]
+    if "gini" in metrics:
+        return bool(champion != MEAN and metrics["gini"]["low"] > 0)
+    return bool(champion != PRIOR and metrics["roc_auc"]["low"] > CHANCE)
 
 
 def check_better_than_chance(facts: Mapping[str, Any]) -> None:

@@ -61,7 +61,7 @@ MEASURES: dict[str, Callable[[Weighted], Floats]] = {
 METRIC_NAMES = tuple(MEASURES)
 
 
-def measure(
+def measure_probabilities(
     churned: Floats,
     probability: Floats,
     weights: Floats | None = None,

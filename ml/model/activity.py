@@ -18,6 +18,7 @@ from ml.common.array_types import Floats
 from ml.model.repeat_purchase import (
     Histories,
     Parameters,
+    as_churn,
     fit_parameters,
     log_odds_or_null,
     purchase_probability,
@@ -78,6 +79,8 @@ class Activity(TransformerMixin, BaseEstimator):
         How far ahead the labels look.
     window_days : int
         The window that events are counted in.
+    amounts : bool
+        Labels are amounts spent, of which none above 0 is churn.
 
     Attributes
     ----------
@@ -85,13 +88,14 @@ class Activity(TransformerMixin, BaseEstimator):
         r, alpha (days), a, b; named so in stored models.
     """
 
-    def __init__(self, horizon_days: int = 30, window_days: int = 365) -> None:
+    def __init__(self, horizon_days: int = 30, window_days: int = 365, amounts: bool = False) -> None:
         self.horizon_days = horizon_days
         self.window_days = window_days
+        self.amounts = amounts
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         values, churned = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
-        _, codes = np.unique(churned, return_inverse=True)
+        _, codes = np.unique(as_churn(churned, self.amounts), return_inverse=True)
         events, silence, span = self._as_one_stream(values)
         known = ~np.isnan(silence)
         histories = Histories(events, span - silence, span).take(known)

@@ -25,12 +25,14 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from ml.common.durable_files import sha256
 from ml.common.errors import ModelError
-from ml.config.problem import from_values
+from ml.config.problem import REGRESSION, from_values
 from ml.model.boosters import BOOSTERS
 from ml.model.calibration import Calibration
 from ml.model.churn_model import ChurnModel
+from ml.model.fitted_model import FittedModel
 from ml.model.inputs import Input
 from ml.model.own import find_modules_in, own_types
+from ml.model.value_model import PredictionIntervals, ValueModel
 
 MANIFEST, PIPELINE, TEST = "model.json", "pipeline.skops", "test.parquet"
 BACKGROUND = "background.parquet"
@@ -43,8 +45,12 @@ TRUSTED_TYPES = (
     "ml.model.pace.Pace",
     "ml.model.preparation.SinglePrecision",
     "ml.model.repeat_purchase.RepeatPurchase",
+    "ml.model.value_estimators.ExpectedSpend",
+    "ml.model.value_estimators.RowwiseRidge",
+    "ml.model.value_estimators.RowwiseTweedie",
     "numpy.dtype",
     # The splitter of a TargetEncoder: three plain values, no code. An integer would shuffle without a seed.
+    "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
 )
 # Raised by the libraries on a file that they did not write.
@@ -57,7 +63,7 @@ TYPES_OF_KIND = {
 }
 
 
-def write_model(model: ChurnModel, folder: Path) -> None:
+def write_model(model: FittedModel, folder: Path) -> None:
     """Write ``model`` into ``folder``; its manifest has the hashes of all files there."""
     steps = model.pipeline.steps
     if booster := BOOSTERS.get(model.kind):
@@ -76,13 +82,12 @@ def write_model(model: ChurnModel, folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def manifest_of(model: ChurnModel) -> dict[str, Any]:
+def manifest_of(model: FittedModel) -> dict[str, Any]:
     """``model.json`` without the hashes."""
     return model.facts | {
         "kind": model.kind,
         "inputs": [asdict(feature) for feature in model.inputs],
-        "calibration": asdict(model.calibration),
-        "threshold": model.threshold,
+        **model.own_facts(),
         "problem": model.problem.as_dict(),
         "prepared_means": model.prepared_means.tolist(),
     }
@@ -111,7 +116,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def read_model(folder: Path) -> ChurnModel:
+def read_model(folder: Path) -> FittedModel:
     """The model in ``folder``.
 
     Raises
@@ -123,22 +128,28 @@ def read_model(folder: Path) -> ChurnModel:
     try:
         problem = from_values(manifest["problem"])
         find_modules_in(problem.folder)
-        return ChurnModel(
-            kind=manifest["kind"],
-            pipeline=read_pipeline(folder, manifest["kind"], manifest.get("types", ())),
-            inputs=tuple(Input(**values) for values in manifest["inputs"]),
-            calibration=Calibration(**manifest["calibration"]),
-            threshold=manifest["threshold"],
-            problem=problem,
-            prepared_means=np.array(manifest["prepared_means"]),
-            facts=manifest | {"model_version": folder.name},
-            background=pd.read_parquet(folder / BACKGROUND) if "types" in manifest else None,
-        )
+        is_regression = problem.task == REGRESSION
+        common: dict[str, Any] = {
+            "kind": manifest["kind"],
+            "pipeline": read_pipeline(folder, manifest["kind"], manifest.get("types", ()), is_regression),
+            "inputs": tuple(Input(**values) for values in manifest["inputs"]),
+            "problem": problem,
+            "prepared_means": np.array(manifest["prepared_means"]),
+            "facts": manifest | {"model_version": folder.name},
+            "background": pd.read_parquet(folder / BACKGROUND) if "types" in manifest else None,
+        }
+        if is_regression:
+            intervals = PredictionIntervals(**manifest["intervals"])
+            return ValueModel(intervals=intervals, lowest=manifest["lowest"], **common)
+        calibration = Calibration(**manifest["calibration"])
+        return ChurnModel(calibration=calibration, threshold=manifest["threshold"], **common)
     except (KeyError, TypeError) as error:
         raise damaged(folder, MANIFEST) from error
 
 
-def read_pipeline(folder: Path, kind: str, types: Sequence[str] = ()) -> Pipeline:
+def read_pipeline(
+    folder: Path, kind: str, types: Sequence[str] = (), is_regression: bool = False
+) -> Pipeline:
     """The pipeline, if it has trusted types and the user's own ``types`` only."""
     trusted = [*TRUSTED_TYPES, *TYPES_OF_KIND.get(kind, ()), *own_types(types)]
     try:
@@ -157,7 +168,7 @@ def read_pipeline(folder: Path, kind: str, types: Sequence[str] = ()) -> Pipelin
     if booster is None:
         return pipeline
     try:
-        return Pipeline([*pipeline.steps, ("model", booster.read(folder / booster.file))])
+        return Pipeline([*pipeline.steps, ("model", booster.read(folder / booster.file, is_regression))])
     except READ_ERRORS as error:
         raise damaged(folder, booster.file) from error
 

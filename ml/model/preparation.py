@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
@@ -60,23 +60,32 @@ class SinglePrecision(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return hasattr(self, "n_features_in_")
 
 
-def for_linear(inputs: Sequence[Input], horizon_days: int = HORIZON_DAYS) -> Pipeline:
+def for_linear(
+    inputs: Sequence[Input], horizon_days: int = HORIZON_DAYS, *, amounts: bool = False
+) -> Pipeline:
     """Numbers with logged tails, medians and indicators for nulls, and equal scale."""
     steps = [
         ("tame", TameSkew()),
         ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
         ("scale", StandardScaler()),
     ]
-    return columns(inputs, Pipeline(steps), horizon_days, linear=True)
+    return columns(inputs, Pipeline(steps), horizon_days, linear=True, amounts=amounts)
 
 
-def for_trees(inputs: Sequence[Input], horizon_days: int = HORIZON_DAYS) -> Pipeline:
+def for_trees(
+    inputs: Sequence[Input], horizon_days: int = HORIZON_DAYS, *, amounts: bool = False
+) -> Pipeline:
     """Numbers as they are, nulls included, in single precision."""
-    return columns(inputs, "passthrough", horizon_days, linear=False)
+    return columns(inputs, "passthrough", horizon_days, linear=False, amounts=amounts)
 
 
-def columns(inputs: Sequence[Input], numeric: Any, horizon_days: int, *, linear: bool) -> Pipeline:
-    """``numeric`` for numbers and flags, texts by their number of values, then the derived columns."""
+def columns(
+    inputs: Sequence[Input], numeric: Any, horizon_days: int, *, linear: bool, amounts: bool
+) -> Pipeline:
+    """``numeric`` for numbers and flags, texts by their number of values, then the derived columns.
+
+    ``amounts``: labels are amounts, not who churned.
+    """
     numbers = [feature.name for feature in inputs if feature.kind in (NUMBER, FLAG)]
     growing = growing_totals(numbers)
     most = SOME_VALUES if linear else FEW_VALUES
@@ -85,8 +94,8 @@ def columns(inputs: Sequence[Input], numeric: Any, horizon_days: int, *, linear:
         ("numbers", numeric, [name for name in numbers if name not in growing]),
         ("texts", indicators(), [text.name for text in texts if text.values <= most]),
         ("ranks", ranks(), [text.name for text in texts if most < text.values <= SOME_VALUES]),
-        ("rates", churn_rates(linear), [text.name for text in texts if text.values > SOME_VALUES]),
-        *derived_columns(numbers, horizon_days, linear=linear),
+        ("rates", label_means(linear, amounts), [text.name for text in texts if text.values > SOME_VALUES]),
+        *derived_columns(numbers, horizon_days, linear=linear, amounts=amounts),
     ]
     transformer = ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)
     return Pipeline([("columns", transformer), *([] if linear else [("single", SinglePrecision())])])
@@ -104,19 +113,25 @@ def ranks() -> OrdinalEncoder:
     return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float64)
 
 
-def churn_rates(linear: bool) -> Any:
-    """One column of churn rates, of each row from other rows; the overall rate for an unseen value."""
-    encoder = TargetEncoder(target_type="binary", cv=StratifiedKFold(CROSS_FITS))
+def label_means(linear: bool, amounts: bool) -> Any:
+    """One column of churn rates or mean amounts, of each row from other rows; the mean of all if unseen."""
+    encoder = (
+        TargetEncoder(target_type="continuous", cv=KFold(CROSS_FITS))
+        if amounts
+        else TargetEncoder(target_type="binary", cv=StratifiedKFold(CROSS_FITS))
+    )
     return Pipeline([("rate", encoder), ("scale", StandardScaler())]) if linear else encoder
 
 
-def derived_columns(numbers: Sequence[str], horizon_days: int, *, linear: bool) -> list[ColumnStep]:
+def derived_columns(
+    numbers: Sequence[str], horizon_days: int, *, linear: bool, amounts: bool
+) -> list[ColumnStep]:
     """Columns from several inputs: log-odds of repeat purchases, activity over all streams, daily rates."""
     steps: list[ColumnStep] = []
     if set(ORDER_HISTORY) <= set(numbers):
-        steps.append(("repeat", RepeatPurchase(horizon_days), list(ORDER_HISTORY)))
+        steps.append(("repeat", RepeatPurchase(horizon_days, amounts), list(ORDER_HISTORY)))
     if streams := find_streams(numbers):
-        steps.append(("activity", Activity(horizon_days, streams.window_days), streams.columns))
+        steps.append(("activity", Activity(horizon_days, streams.window_days, amounts), streams.columns))
     if totals := find_totals(numbers):
         steps.append(("pace", totals.transformer(), totals.columns))
     return [(name, scaled(step) if linear else step, names) for name, step, names in steps]

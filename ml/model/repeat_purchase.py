@@ -163,6 +163,8 @@ class RepeatPurchase(ClassifierMixin, TransformerMixin, BaseEstimator):
     ----------
     horizon_days : int
         How far ahead a purchase counts.
+    amounts : bool
+        Labels are amounts spent, of which none above 0 is churn.
 
     Attributes
     ----------
@@ -173,12 +175,13 @@ class RepeatPurchase(ClassifierMixin, TransformerMixin, BaseEstimator):
         r, alpha (days), a, b; named so in stored models.
     """
 
-    def __init__(self, horizon_days: int = 30) -> None:
+    def __init__(self, horizon_days: int = 30, amounts: bool = False) -> None:
         self.horizon_days = horizon_days
+        self.amounts = amounts
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         values, churned = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
-        self.classes_, codes = np.unique(churned, return_inverse=True)
+        self.classes_, codes = np.unique(as_churn(churned, self.amounts), return_inverse=True)
         self.rate_ = float(codes.mean())
         known = np.isfinite(values).all(axis=1) & (values[:, 0] >= 1)
         parameters = fit_parameters(read_histories(values[known]), codes[known], self.horizon_days)
@@ -213,6 +216,11 @@ class RepeatPurchase(ClassifierMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def as_churn(labels: NDArray[Any], amounts: bool) -> NDArray[Any]:
+    """Labels as they are, or 1 where an amount is not above 0."""
+    return (labels <= 0).astype(int) if amounts else labels
 
 
 def read_histories(values: Floats) -> Histories:

@@ -9,15 +9,15 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ml.common.errors import TidemarkError
+from ml.common.errors import TidemarkError, UsageError
 from ml.common.instants import format_instant, parse_instant
 from ml.common.progress import SILENT, Progress
 from ml.common.row_files import CSV, STANDARD_OUTPUT, check_out, format_of, write_rows
-from ml.config.problem import Problem
+from ml.config.problem import REGRESSION, Problem
 from ml.decision.actions import read_actions, recommended_actions
 from ml.decision.customers_to_contact import to_contact
 from ml.explain.contributions import contributions
-from ml.explain.reason_text import Wording, reasons, wordings
+from ml.explain.reason_text import Wording, reasons_of, wordings
 from ml.features.label_models import eligible_at
 from ml.features.labels import parquet
 from ml.featurestore.catalog import Catalog, read_catalog
@@ -26,21 +26,18 @@ from ml.home.build_manifest import checked_as_of, score_instant
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.metrics.chance import check_better_than_chance
-from ml.model.churn_model import ChurnModel
+from ml.model.fitted_model import FittedModel
 from ml.warehouse.current_model import champion_of, check_same_features
 
-SCORES = pa.schema(
-    [
-        ("customer_id", pa.string()),
-        ("event_timestamp", pa.timestamp("us")),
-        ("churn_probability", pa.float64()),
-        ("churn_decision", pa.bool_()),
-        ("risk_band", pa.string()),
-        ("reasons", pa.list_(pa.string())),
-        ("model_version", pa.string()),
-        ("build_id", pa.string()),
-    ]
-)
+KEYS = [("customer_id", pa.string()), ("event_timestamp", pa.timestamp("us"))]
+ORIGIN = [
+    ("reasons", pa.list_(pa.string())),
+    ("model_version", pa.string()),
+    ("build_id", pa.string()),
+]
+OF_CHURN = [("churn_probability", pa.float64()), ("churn_decision", pa.bool_()), ("risk_band", pa.string())]
+OF_VALUE = [("predicted_value", pa.float64()), ("value_low", pa.float64()), ("value_high", pa.float64())]
+SCORES, VALUES = (pa.schema([*KEYS, *columns, *ORIGIN]) for columns in (OF_CHURN, OF_VALUE))
 ACTION = pa.field("recommended_action", pa.string())
 CONTACT = pa.field("contact", pa.bool_())
 
@@ -77,12 +74,13 @@ def score(
     -------
     Table
         Columns of ``SCORES``, and those two; ``reasons`` are what raises the risk, the greatest first, and
-        may be empty.
+        may be empty. For a regression the columns of ``VALUES``: the expected amount, the ends of its
+        prediction interval, and as reasons what moves it most.
 
     Raises
     ------
     UsageError
-        ``as_of`` is later than the data clock.
+        ``as_of`` is later than the data clock, or ``actions`` are asked of a regression.
     ModelError
         The model ranks no better than chance: nothing is written.
     TidemarkError
@@ -92,6 +90,8 @@ def score(
         check_out(out)
     home = Home.at(home)
     problem = problem_for(home, problem, progress)
+    if actions and problem.task == REGRESSION:
+        raise UsageError("--actions follow from the bands of a churn probability: leave it out for amounts")
     by_band = read_actions(problem.actions) if actions else None
     with home.reading() as build:
         model = champion_of(build, problem, progress)
@@ -110,7 +110,7 @@ def score(
 
 
 def score_customers(
-    build: Path, model: ChurnModel, customer_ids: Sequence[str], as_of: datetime | None, progress: Progress
+    build: Path, model: FittedModel, customer_ids: Sequence[str], as_of: datetime | None, progress: Progress
 ) -> pa.Table:
     """Scores of the population, or of named customers, by one model on one build."""
     catalog = read_catalog(build)
@@ -129,7 +129,7 @@ def score_customers(
     return score_rows(build, rows, model, catalog, progress)
 
 
-def warn_of_hindsight(model: ChurnModel, as_of: datetime, progress: Progress) -> None:
+def warn_of_hindsight(model: FittedModel, as_of: datetime, progress: Progress) -> None:
     """A note when the model was chosen with labels from after the as-of instant."""
     last = model.facts["split"]["test"]["last"]
     if as_of <= parse_instant(last):
@@ -178,12 +178,12 @@ def listed(names: Sequence[str]) -> str:
 
 
 def score_rows(
-    build: Path, rows: pa.Table, model: ChurnModel, catalog: Catalog, progress: Progress
+    build: Path, rows: pa.Table, model: FittedModel, catalog: Catalog, progress: Progress
 ) -> pa.Table:
     """Scores of rows of customer_id and event_timestamp, batch by batch so that memory stays bounded."""
     words = wordings(model.inputs, catalog)
     stream = point_in_time_stream(build, rows, features=[feature.name for feature in model.inputs])
-    batches = [SCORES.empty_table()]
+    batches = [schema_of(model.problem).empty_table()]
     with progress.bar("scoring", len(rows)) as bar:
         for batch in stream:
             batches.append(score_features(pa.table(batch), model, words, build.name))
@@ -192,22 +192,23 @@ def score_rows(
 
 
 def score_features(
-    features: pa.Table, model: ChurnModel, words: Sequence[Wording], build_id: str
+    features: pa.Table, model: FittedModel, words: Sequence[Wording], build_id: str
 ) -> pa.Table:
+    """Scores of rows of customer_id, event_timestamp and features."""
     frame = model.frame(features)
-    probability = model.probability(frame)
-    sentences = reasons(frame, contributions(model, frame), words, model.problem.constraints.reasons)
-    columns = [
-        features.column("customer_id"),
-        features.column("event_timestamp"),
-        probability,
-        model.decision(probability),
-        model.band(probability),
-        sentences,
-        [model.version] * len(frame),
-        [build_id] * len(frame),
-    ]
-    return pa.table(dict(zip(SCORES.names, columns, strict=True)), schema=SCORES)
+    columns = {
+        **{name: features.column(name) for name, _ in KEYS},
+        **model.scores(frame),
+        "reasons": reasons_of(model, frame, contributions(model, frame), words),
+        "model_version": [model.version] * len(frame),
+        "build_id": [build_id] * len(frame),
+    }
+    return pa.table(columns, schema=schema_of(model.problem))
+
+
+def schema_of(problem: Problem) -> pa.Schema:
+    """The columns of the scores of a problem."""
+    return VALUES if problem.task == REGRESSION else SCORES
 
 
 def with_contacts(scores: pa.Table, problem: Problem, *, everyone: bool) -> pa.Table:
@@ -222,4 +223,4 @@ def with_contacts(scores: pa.Table, problem: Problem, *, everyone: bool) -> pa.T
 def with_json_reasons(scores: pa.Table) -> pa.Table:
     """The scores with each customer's reasons as one JSON text."""
     texts = [json.dumps(row, ensure_ascii=False) for row in scores.column("reasons").to_pylist()]
-    return scores.set_column(SCORES.names.index("reasons"), "reasons", pa.array(texts, pa.string()))
+    return scores.set_column(scores.column_names.index("reasons"), "reasons", pa.array(texts, pa.string()))

@@ -13,7 +13,7 @@ import yaml
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ml.model.churn_model import ChurnModel
+    from ml.model.fitted_model import FittedModel
 
 FILE = "MLmodel"
 
@@ -31,27 +31,19 @@ class Scorer:
 
     Parameters
     ----------
-    model : ChurnModel
+    model : FittedModel
     """
 
-    def __init__(self, model: "ChurnModel") -> None:
+    def __init__(self, model: "FittedModel") -> None:
         self.model = model
 
     def predict(self, features: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":
-        """Probability, decision and band of each row of features from ``churn features``."""
+        """The columns of a score for each row of features from ``churn features``."""
         import pandas as pd
         import pyarrow as pa
 
         table = pa.Table.from_pandas(features, preserve_index=False)
-        probability = self.model.probability(self.model.frame(table))
-        return pd.DataFrame(
-            {
-                "churn_probability": probability,
-                "churn_decision": self.model.decision(probability),
-                "risk_band": self.model.band(probability),
-            },
-            index=features.index,
-        )
+        return pd.DataFrame(dict(self.model.scores(self.model.frame(table))), index=features.index)
 
 
 def _load_pyfunc(path: str) -> Scorer:

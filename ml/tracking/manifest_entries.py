@@ -16,7 +16,7 @@ def parameters(manifest: Mapping[str, Any]) -> dict[str, str]:
         "seed": manifest.get("seed"),
         "inputs": len(manifest["inputs"]),
         "problem": manifest["problem"],
-        "calibration": manifest["calibration"],
+        "calibration": manifest.get("calibration"),
         "tuning": manifest.get("tuning"),
     }
     texts = {name: str(value) for name, value in flatten(settings) if value is not None}
@@ -32,7 +32,7 @@ def metrics(manifest: Mapping[str, Any]) -> dict[str, float]:
         "test": test,
         "selection": {row["candidate"]: row for row in manifest.get("selection", [])},
         "parts": manifest.get("parts", {}),
-        "threshold": manifest["threshold"],
+        "threshold": manifest.get("threshold"),
         "promotion": (manifest.get("promotion") or {}).get("difference"),
     }
     numbers = {name: value for name, value in flatten(groups, "/") if is_finite(value)}

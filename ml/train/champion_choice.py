@@ -11,9 +11,10 @@ import pandas as pd
 
 from ml.common.array_types import Floats
 from ml.common.errors import ModelError
-from ml.config.problem import Problem
+from ml.config.problem import REGRESSION, Problem
 from ml.model.calibration import Calibration, calibrate
-from ml.model.churn_model import raw_probability
+from ml.model.fitted_model import raw_prediction
+from ml.model.value_model import at_least, lowest_amount
 from ml.train.candidates import Candidate
 from ml.train.folds import Fold, LabelledRows
 from ml.train.trials import Trial, simplest_as_good
@@ -23,14 +24,20 @@ TIMED_RUNS = 15  # the shortest counts, as other work on the machine can only ad
 
 @dataclass(frozen=True)
 class FittedCandidate:
-    """A candidate with a fitted pipeline, its calibration, and the milliseconds to score one customer."""
+    """A candidate with a fitted pipeline, its calibration, and the milliseconds to score one customer.
+
+    Amounts have no calibration; none is predicted below ``lowest``.
+    """
 
     candidate: Candidate
-    calibration: Calibration
+    calibration: Calibration | None
     milliseconds: float
+    lowest: float | None = None
 
-    def probability(self, frame: pd.DataFrame) -> Floats:
-        return self.calibration.apply(raw_probability(self.candidate.pipeline, frame))
+    def prediction(self, frame: pd.DataFrame) -> Floats:
+        """The calibrated probability, or the amount, of each row."""
+        raw = raw_prediction(self.candidate.pipeline, frame)
+        return at_least(self.lowest, raw) if self.calibration is None else self.calibration.apply(raw)
 
 
 @dataclass(frozen=True)
@@ -69,16 +76,21 @@ class Choice:
 
 
 def calibrate_and_time(
-    candidate: Candidate, held_out: LabelledRows, raw: Floats, method: str
+    candidate: Candidate, held_out: LabelledRows, raw: Floats, problem: Problem
 ) -> FittedCandidate:
     """Calibrate a candidate by its probabilities ``raw`` of the held-out rows, and time it on one row."""
-    calibration = calibrate(held_out.churned, raw, method, held_out.customers)
+    calibration = (
+        None
+        if problem.task == REGRESSION
+        else calibrate(held_out.labels, raw, problem.calibration, held_out.customers)
+    )
     row, times = held_out.frame[:1], []
     for _ in range(TIMED_RUNS):
         start = time.process_time()
-        raw_probability(candidate.pipeline, row)
+        raw_prediction(candidate.pipeline, row)
         times.append(time.process_time() - start)
-    return FittedCandidate(candidate, calibration, min(times) * 1000)
+    lowest = lowest_amount(held_out.labels) if problem.task == REGRESSION else None
+    return FittedCandidate(candidate, calibration, min(times) * 1000, lowest)
 
 
 def milliseconds_by_name(candidates: Sequence[FittedCandidate]) -> dict[str, float]:

@@ -31,8 +31,8 @@ class PreparedRows:
     Parameters
     ----------
     values : array of shape (rows, prepared columns)
-    churned : array of shape (rows,)
-        0 or 1.
+    labels : array of shape (rows,)
+        0 or 1, or amounts.
     at : array of shape (rows,)
         The cut-off of each row.
     gap : timedelta
@@ -40,16 +40,16 @@ class PreparedRows:
     """
 
     values: NDArray[Any]
-    churned: NDArray[np.intp]
+    labels: NDArray[Any]
     at: Instants
     gap: timedelta
 
     def take(self, rows: NDArray[np.bool_]) -> "PreparedRows":
-        return PreparedRows(self.values[rows], self.churned[rows], self.at[rows], self.gap)
+        return PreparedRows(self.values[rows], self.labels[rows], self.at[rows], self.gap)
 
     @property
     def classes(self) -> int:
-        return len(np.unique(self.churned))
+        return len(np.unique(self.labels))
 
 
 def fit(candidate: Candidate, preparation: Any, rows: PreparedRows, *, stopping: bool = True) -> Pipeline:
@@ -63,19 +63,19 @@ def fit(candidate: Candidate, preparation: Any, rows: PreparedRows, *, stopping:
     model = clone(candidate.model)
     pipeline = Pipeline([("prepare", preparation), ("model", model)])
     stopper = STOPPERS.get(type(model))
-    with threadpool_limits(threads_for(len(rows.churned))):
+    with threadpool_limits(threads_for(len(rows.labels))):
         if stopping and stopper and (parts := earlier_and_later(rows)):
             set_trees(model, stopper(clone(model), *parts, row_weights(candidate, parts[0])))
         weight = row_weights(candidate, rows)
         # Some models take no sample_weight, so none is passed where all rows weigh the same.
-        model.fit(rows.values, rows.churned, **({} if weight is None else {"sample_weight": weight}))
+        model.fit(rows.values, rows.labels, **({} if weight is None else {"sample_weight": weight}))
     use_threads(pipeline, 1)
     return pipeline
 
 
 def row_weights(candidate: Candidate, rows: PreparedRows) -> NDArray[np.float64] | None:
     """Row weights under which both classes weigh the same; None where all rows do."""
-    return compute_sample_weight("balanced", rows.churned) if candidate.balanced else None
+    return compute_sample_weight("balanced", rows.labels) if candidate.balanced else None
 
 
 def earlier_and_later(rows: PreparedRows) -> tuple[PreparedRows, PreparedRows] | None:
@@ -84,14 +84,14 @@ def earlier_and_later(rows: PreparedRows) -> tuple[PreparedRows, PreparedRows] |
     begins = cutoffs[-max(1, round(LATER_SHARE * len(cutoffs)))]
     later = rows.take(rows.at >= begins)
     earlier = rows.take(rows.at + np.timedelta64(rows.gap) <= begins)
-    enough = min(len(earlier.churned), len(later.churned)) >= WORTH_STOPPING
-    return (earlier, later) if enough and earlier.classes == later.classes == 2 else None
+    enough = min(len(earlier.labels), len(later.labels)) >= WORTH_STOPPING
+    return (earlier, later) if enough and min(earlier.classes, later.classes) > 1 else None
 
 
 def stop_xgboost(model: Any, earlier: PreparedRows, later: PreparedRows, weight: Any) -> int:
     model.set_params(n_estimators=MOST_TREES, early_stopping_rounds=PATIENCE)
-    eval_set = [(later.values, later.churned)]
-    model.fit(earlier.values, earlier.churned, sample_weight=weight, eval_set=eval_set, verbose=False)
+    eval_set = [(later.values, later.labels)]
+    model.fit(earlier.values, earlier.labels, sample_weight=weight, eval_set=eval_set, verbose=False)
     return int(model.best_iteration) + 1
 
 
@@ -99,10 +99,10 @@ def stop_lightgbm(model: Any, earlier: PreparedRows, later: PreparedRows, weight
     model.set_params(n_estimators=MOST_TREES)
     model.fit(
         earlier.values,
-        earlier.churned,
+        earlier.labels,
         sample_weight=weight,
         eval_X=later.values,
-        eval_y=later.churned,
+        eval_y=later.labels,
         callbacks=[early_stopping(PATIENCE, verbose=False)],
     )
     return int(model.best_iteration_)
@@ -110,8 +110,8 @@ def stop_lightgbm(model: Any, earlier: PreparedRows, later: PreparedRows, weight
 
 def stop_hist_gradient_boosting(model: Any, earlier: PreparedRows, later: PreparedRows, weight: Any) -> int:
     model.set_params(max_iter=MOST_TREES, early_stopping=True, n_iter_no_change=PATIENCE, tol=0.0)
-    validation = {"X_val": later.values, "y_val": later.churned}
-    model.fit(earlier.values, earlier.churned, sample_weight=weight, **validation)
+    validation = {"X_val": later.values, "y_val": later.labels}
+    model.fit(earlier.values, earlier.labels, sample_weight=weight, **validation)
     return int(np.argmax(model.validation_score_[1:])) + 1
 
 

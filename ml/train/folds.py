@@ -19,6 +19,7 @@ from ml.common.array_types import Floats
 from ml.common.instants import format_instant
 from ml.config.problem import Problem
 from ml.features.training_parts import Part, Parts
+from ml.model.fitted_model import raw_prediction
 from ml.model.inputs import Input, make_frame
 from ml.train.candidates import Candidate
 from ml.train.fitting import Instants, PreparedRows, fit
@@ -34,35 +35,37 @@ class LabelledRows:
     Parameters
     ----------
     frame : DataFrame of shape (rows, inputs)
-    churned : array of shape (rows,)
+    labels : array of shape (rows,)
+        0 or 1, or amounts.
     customers, at : arrays of shape (rows,)
         The customer and the cut-off of each row.
     """
 
     frame: pd.DataFrame
-    churned: Floats
+    labels: Floats
     customers: NDArray[Any]
     at: Instants
 
     @classmethod
     def of(cls, part: Part, inputs: Sequence[Input]) -> "LabelledRows":
         at = part.table.column("event_timestamp").to_numpy().astype("datetime64[us]")
-        return cls(make_frame(part.table, inputs), part.churned, part.customers, at)
+        return cls(make_frame(part.table, inputs), part.labels, part.customers, at)
 
     def take(self, rows: NDArray[np.bool_]) -> "LabelledRows":
         frame = self.frame[rows].reset_index(drop=True)
-        return LabelledRows(frame, self.churned[rows], self.customers[rows], self.at[rows])
+        return LabelledRows(frame, self.labels[rows], self.customers[rows], self.at[rows])
 
     def append(self, later: "LabelledRows") -> "LabelledRows":
         frame = pd.concat([self.frame, later.frame], ignore_index=True)
-        names = ("churned", "customers", "at")
+        names = ("labels", "customers", "at")
         return LabelledRows(
             frame, *(np.concatenate([getattr(self, name), getattr(later, name)]) for name in names)
         )
 
     @property
     def classes(self) -> int:
-        return len(np.unique(self.churned))
+        """The number of different labels."""
+        return len(np.unique(self.labels))
 
 
 @dataclass
@@ -86,7 +89,7 @@ class Fold:
         """The preparation, fitted on the training rows, and the prepared training and validation rows."""
         if candidate.preparation not in self.cache:
             preparation = clone(candidate.pipeline.named_steps["prepare"])
-            train = preparation.fit_transform(self.train.frame, self.train.churned.astype(int))
+            train = preparation.fit_transform(self.train.frame, labels_for(candidate, self.train.labels))
             validation = preparation.transform(self.validation.frame)
             self.cache[candidate.preparation] = (preparation, np.asarray(train), validation)
         return self.cache[candidate.preparation]
@@ -95,21 +98,21 @@ class Fold:
         self.cache.clear()
 
     def trial(self, candidate: Candidate, *, stopping: bool = True) -> tuple[Pipeline, Floats]:
-        """The fitted pipeline, and its raw probability of each validation row."""
+        """The fitted pipeline, and its raw probability, or its amount, of each validation row."""
         preparation, train, validation = self.prepare(candidate)
-        pipeline = fit(candidate, preparation, self.prepared_rows(train), stopping=stopping)
-        return pipeline, pipeline.named_steps["model"].predict_proba(validation)[:, 1].astype(np.float64)
+        pipeline = fit(candidate, preparation, self.prepared_rows(candidate, train), stopping=stopping)
+        return pipeline, raw_prediction(pipeline.named_steps["model"], validation)
 
-    def prepared_rows(self, values: NDArray[Any]) -> PreparedRows:
+    def prepared_rows(self, candidate: Candidate, values: NDArray[Any]) -> PreparedRows:
         """The training rows with ``values`` as their prepared columns."""
-        return PreparedRows(values, self.train.churned.astype(int), self.train.at, self.gap)
+        return PreparedRows(values, labels_for(candidate, self.train.labels), self.train.at, self.gap)
 
 
 def span_of(rows: LabelledRows) -> dict[str, Any]:
     """Number of rows and cut-offs, and the first and the last cut-off."""
     cutoffs = np.unique(rows.at).astype(object)
     first, last = format_instant(cutoffs[0]), format_instant(cutoffs[-1])
-    return {"rows": len(rows.churned), "cutoffs": len(cutoffs), "first": first, "last": last}
+    return {"rows": len(rows.labels), "cutoffs": len(cutoffs), "first": first, "last": last}
 
 
 def make_folds(parts: Parts, inputs: Sequence[Input], problem: Problem) -> list[Fold]:
@@ -136,5 +139,10 @@ def earlier_folds(train: LabelledRows, most: int, gap: timedelta) -> Iterator[Fo
             return
         validation = (train.at >= begins) & (True if ends is None else train.at < ends)
         fold = Fold(train.take(settled), train.take(validation), gap)
-        if fold.train.classes == fold.validation.classes == 2:
+        if min(fold.train.classes, fold.validation.classes) > 1:
             yield fold
+
+
+def labels_for(candidate: Candidate, labels: Floats) -> NDArray[Any]:
+    """Labels as the candidate learns from them: whole numbers for a classifier."""
+    return labels.astype(int) if hasattr(candidate.model, "predict_proba") else labels

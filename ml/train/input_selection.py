@@ -39,7 +39,7 @@ def select(
     if problem.selection == NONE:
         return inputs, folds, {}
     earlier = folds[:-1] or folds  # the selection rows choose the champion, so they choose no inputs
-    model = subset_model(inputs, problem, len(folds[-1].train.churned))
+    model = subset_model(inputs, problem, len(folds[-1].train.labels))
     probabilities: dict[str, list[Floats]] = {}
     for fold in earlier:
         for name, subset in find_subsets(model, fold, inputs, problem).items():
@@ -94,7 +94,7 @@ def by_penalty(
         linear = LogisticRegression(
             C=strength, l1_ratio=1.0, solver="liblinear", max_iter=200, random_state=0
         )
-        used = linear.fit(values, fold.train.churned.astype(int)).coef_[0] != 0
+        used = linear.fit(values, fold.train.labels.astype(int)).coef_[0] != 0
         subsets[f"C = {strength:g}"] = set(origin[used])
     return subsets
 
@@ -124,4 +124,4 @@ def subset_probability(model: Candidate, fold: Fold, subset: frozenset[str], see
 
 
 def fit_columns(model: Candidate, fold: Fold, values: NDArray[Any]) -> Any:
-    return fit(model, None, fold.prepared_rows(values), stopping=False).named_steps["model"]
+    return fit(model, None, fold.prepared_rows(model, values), stopping=False).named_steps["model"]

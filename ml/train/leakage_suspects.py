@@ -6,8 +6,11 @@ The measure and the limit are those of ``churn explore`` and ``churn audit``, on
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from ml.features.training_parts import CHURNED, Part
 from ml.metrics.single_feature_auc import LIMIT, halves, of_column
 from ml.model.inputs import Input
 
@@ -23,9 +26,15 @@ def find_leakage_suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -
     seed : int
         Of the halves of customers, by which the AUC of a text is measured.
     """
-    churned, half = table.column("churned").to_numpy() == 1, halves(table.column("customer_id"), seed)
+    churned, half = above(table), halves(table.column("customer_id"), seed)
     as_of = table.column("event_timestamp")
     names = [feature.name for feature in inputs]
     aucs = {name: of_column(table.column(name), as_of, churned, half) for name in names}
     suspects = [{"feature": name, "roc_auc": auc} for name, auc in aucs.items() if auc > LIMIT]
     return sorted(suspects, key=lambda suspect: (-suspect["roc_auc"], suspect["feature"]))
+
+
+def above(table: pa.Table) -> NDArray[np.bool_]:
+    """Who churned; of amounts, which are above their median."""
+    labels = Part("", table).labels
+    return labels == 1 if CHURNED in table.column_names else labels > np.median(labels)

@@ -15,11 +15,11 @@ from ml.common.errors import ModelError, NotReadyError
 from ml.common.instants import parse_instant
 from ml.config.problem import DEFAULT_NAME
 from ml.features.own_labels import name_of
-from ml.features.training_parts import Part
+from ml.features.training_parts import Part, label_column
 from ml.home.layout import model_of, set_challenger, set_model
 from ml.metrics.bootstrap import bootstrap, with_interval
-from ml.metrics.probability_metrics import LOWER_IS_BETTER, measure
-from ml.model.churn_model import ChurnModel
+from ml.metrics.measure import LOWER_IS_BETTER, measure
+from ml.model.fitted_model import FittedModel
 from ml.model.model_files import read_model
 from ml.model.same_features import changed_inputs
 from ml.warehouse.current_model import differing_terms, settings_changed
@@ -64,13 +64,13 @@ class Decision:
         return asdict(self)
 
 
-def decide(build: Path, model: ChurnModel, test: Part, rule: str = BETTER) -> Decision:
+def decide(build: Path, model: FittedModel, test: Part, rule: str = BETTER) -> Decision:
     """Whether ``model``, trained on ``build``, becomes its champion.
 
     Parameters
     ----------
     build : Path
-    model : ChurnModel
+    model : FittedModel
         With ``service_hash`` and ``definitions`` among its facts.
     test : Part
         The test rows of ``model``.
@@ -78,7 +78,7 @@ def decide(build: Path, model: ChurnModel, test: Part, rule: str = BETTER) -> De
         ``better``, or ``always`` to promote whatever the result of the comparison.
     """
     champion = present_champion(build, model.problem.name)
-    if not isinstance(champion, ChurnModel):
+    if not isinstance(champion, FittedModel):
         return champion
     if reason := replacement_reason(champion, model):
         return Decision(True, reason, champion.version)
@@ -92,7 +92,7 @@ def decide(build: Path, model: ChurnModel, test: Part, rule: str = BETTER) -> De
     return decision
 
 
-def present_champion(build: Path, problem: str) -> ChurnModel | Decision:
+def present_champion(build: Path, problem: str) -> FittedModel | Decision:
     """The champion of ``build``; where there is none or it is damaged, the decision to promote."""
     try:
         folder = model_of(build, problem)
@@ -104,7 +104,7 @@ def present_champion(build: Path, problem: str) -> ChurnModel | Decision:
         return Decision(True, f"{folder.name} is damaged", folder.name)
 
 
-def replacement_reason(champion: ChurnModel, model: ChurnModel) -> str | None:
+def replacement_reason(champion: FittedModel, model: FittedModel) -> str | None:
     """Why the new model must replace the champion however good it is; None where it must not."""
     if changed_inputs(champion.facts, model.facts):
         return f"{champion.version} was trained on other features"
@@ -116,22 +116,22 @@ def replacement_reason(champion: ChurnModel, model: ChurnModel) -> str | None:
     return None
 
 
-def compare(champion: ChurnModel, model: ChurnModel, test: Part) -> Decision:
+def compare(champion: FittedModel, model: FittedModel, test: Part) -> Decision:
     """Compare both models on rows that neither learned from."""
     later = later_rows(champion, test)
     if later is None:
         why = f"{champion.version} learned from these cut-offs, so the two cannot be compared"
         return Decision(False, why, champion.version)
-    metric, churned = model.problem.metric, later.churned
-    probabilities = {
-        "champion": champion.probability(champion.frame(later.table)),
-        "model": model.probability(model.frame(later.table)),
+    metric, labels = model.problem.metric, later.labels
+    predictions = {
+        "champion": champion.prediction(champion.frame(later.table)),
+        "model": model.prediction(model.frame(later.table)),
     }
     costs, seed = model.problem.costs, model.problem.seed
-    replicates = bootstrap(churned, probabilities, later.customers, seed, costs=costs, names=[metric])
+    replicates = bootstrap(labels, predictions, later.customers, seed, costs=costs, names=[metric])
     old, new = (
-        measure(churned, probability, costs=costs, names=[metric])[metric][0]
-        for probability in probabilities.values()
+        measure(labels, prediction, costs=costs, names=[metric])[metric][0]
+        for prediction in predictions.values()
     )
     difference = with_interval(new - old, replicates["model"][metric] - replicates["champion"][metric])
     better = is_better(difference, metric)
@@ -147,15 +147,15 @@ def compare(champion: ChurnModel, model: ChurnModel, test: Part) -> Decision:
     )
 
 
-def later_rows(champion: ChurnModel, test: Part) -> Part | None:
-    """The test rows at and after the champion's own first test cut-off; None without both classes."""
+def later_rows(champion: FittedModel, test: Part) -> Part | None:
+    """The test rows at and after the champion's own first test cut-off; None if all have one label."""
     first = champion.facts.get("split", {}).get("test", {}).get("first")
     if first is None:
         return None
     stamps = test.table.column("event_timestamp")
     rows = test.table.filter(pc.greater_equal(stamps, parse_instant(first)))
-    both = pc.count_distinct(rows.column("churned")).as_py() == 2
-    return Part(test.name, rows) if both else None
+    differ = pc.count_distinct(rows.column(label_column(rows))).as_py() > 1
+    return Part(test.name, rows) if differ else None
 
 
 def is_better(difference: Mapping[str, float], metric: str) -> bool | None:

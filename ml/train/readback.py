@@ -13,23 +13,25 @@ from ml.common.errors import ModelError, TidemarkError
 from ml.common.paths import CODE
 from ml.common.sampling import evenly_spaced
 from ml.explain.contributions import contributions
-from ml.explain.reason_text import reasons, wordings
+from ml.explain.reason_text import reasons_of, wordings
 from ml.featurestore.catalog import read_catalog
-from ml.model.churn_model import ChurnModel
+from ml.model.fitted_model import FittedModel
 from ml.model.model_files import read_model
 from ml.model.own import REGISTERED
 
 MOST_ROWS = 1_000  # spread over all test cut-offs; the slowest kind scores them in about a second
 SECONDS = 600  # far longer than the slowest kind takes
+# Columns of a score in a sentence.
+NAMES = {"churn_probability": "scores", "churn_decision": "decisions", "risk_band": "risk bands"}
 ROWS, ANSWERS = "rows.parquet", "answers.parquet"
 
 
-def check_reads_back(model: ChurnModel, folder: Path, build: Path, test: pa.Table) -> None:
+def check_reads_back(model: FittedModel, folder: Path, build: Path, test: pa.Table) -> None:
     """Load ``folder`` in a fresh process and compare its scores and reasons with those of ``model``.
 
     Parameters
     ----------
-    model : ChurnModel
+    model : FittedModel
         The fitted model in memory.
     folder : Path
         The saved model.
@@ -54,20 +56,16 @@ def check_reads_back(model: ChurnModel, folder: Path, build: Path, test: pa.Tabl
         raise readback_error(model, folder, f"gives other {difference} when it is loaded again")
 
 
-def answers(model: ChurnModel, rows: pa.Table, build: Path) -> pa.Table:
-    """Score, decision, band, reasons and the contributions behind them, for each row."""
+def answers(model: FittedModel, rows: pa.Table, build: Path) -> pa.Table:
+    """The columns of a score, reasons and the contributions behind them, for each row."""
     frame = model.frame(rows)
-    probability, added = model.probability(frame), contributions(model, frame)
-    words = wordings(model.inputs, read_catalog(build))
+    added, words = contributions(model, frame), wordings(model.inputs, read_catalog(build))
+    columns = {NAMES.get(name, name): pa.array(values) for name, values in model.scores(frame).items()}
     return pa.table(
-        {
-            "scores": probability,
-            "decisions": model.decision(probability),
-            "risk bands": pa.array(model.band(probability), pa.string()),
+        columns
+        | {
             "contributions": pa.array(list(added), pa.list_(pa.float64())),
-            "reasons": pa.array(
-                reasons(frame, added, words, model.problem.constraints.reasons), pa.list_(pa.string())
-            ),
+            "reasons": pa.array(reasons_of(model, frame, added, words), pa.list_(pa.string())),
         }
     )
 
@@ -104,7 +102,7 @@ def run_fresh(folder: Path, build: Path, scratch: Path) -> str | None:
     return next(reversed(process.stderr.strip().splitlines()), f"the process ended with {process.returncode}")
 
 
-def readback_error(model: ChurnModel, folder: Path, what: str) -> ModelError:
+def readback_error(model: FittedModel, folder: Path, what: str) -> ModelError:
     name = folder.name.removesuffix(".unfinished")
     message = f"{name} ({model.kind}) {what}; it was not filed and the champion stays as it was"
     if model.kind == REGISTERED:

@@ -7,6 +7,7 @@ at. The calibration rows stay unseen until they calibrate the refitted candidate
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ml.config.problem import Problem
 from ml.train.champion_choice import FittedCandidate, calibrate_and_time
 from ml.train.folds import Fold, LabelledRows
 from ml.train.trials import Trial
@@ -14,7 +15,7 @@ from ml.train.tuning import settings_of
 
 
 def refit_all(
-    trials: Sequence[Trial], last: Fold, held_out: LabelledRows, method: str, step: Callable[[str], None]
+    trials: Sequence[Trial], last: Fold, held_out: LabelledRows, problem: Problem, step: Callable[[str], None]
 ) -> list[FittedCandidate]:
     """Each candidate, refitted and calibrated.
 
@@ -25,14 +26,14 @@ def refit_all(
     last : Fold
     held_out : LabelledRows
         The calibration rows.
-    method : str
-        The problem's calibration.
+    problem : Problem
+        With the method of calibration.
     step : callable
         Called with the title of each step.
 
     Returns
     -------
-    list of Fitted
+    list of FittedCandidate
         In the order of ``trials``.
     """
     fold = replace(last, train=last.train.append(last.validation), validation=held_out, cache={})
@@ -42,5 +43,5 @@ def refit_all(
         settings = settings_of(trial.candidate, trial.pipeline.named_steps["model"])
         candidate = trial.candidate.with_settings(settings)
         pipeline, raw = fold.trial(candidate, stopping=False)
-        refitted.append(calibrate_and_time(replace(candidate, pipeline=pipeline), held_out, raw, method))
+        refitted.append(calibrate_and_time(replace(candidate, pipeline=pipeline), held_out, raw, problem))
     return refitted

@@ -176,13 +176,13 @@ def calibrate_beside_baselines(
     fold = Fold(train, selection, problem.gap, last=True)
     held_out = LabelledRows.of(parts.calibration, all_inputs)
     baselines = candidates(all_inputs, replace(problem, candidates=()), len(parts.train.table))
-    trials = try_all(baselines, [fold], problem.seed, no_progress)
+    trials = try_all(baselines, [fold], problem, no_progress)
     wrapped = Pipeline([("prepare", training_frame(inputs)), ("model", pipeline)])
     own = Candidate(REGISTERED, wrapped, REGISTERED)
     raw = cross_calibrate(fold.validation, raw_probability(wrapped, fold.validation.frame), problem.seed)
     fitted = [
-        *refit_all(trials, fold, held_out, problem.calibration, no_progress),
-        calibrate_and_time(own, held_out, raw_probability(wrapped, held_out.frame), problem.calibration),
+        *refit_all(trials, fold, held_out, problem, no_progress),
+        calibrate_and_time(own, held_out, raw_probability(wrapped, held_out.frame), problem),
     ]
     trials = [*trials, Trial(own, (raw,), wrapped)]
     choice = choose(trials, milliseconds_by_name(fitted), [fold], problem)

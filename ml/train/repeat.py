@@ -70,7 +70,7 @@ def repeat(
             own = labels_of_model(folder, manifest)
             problem = replace(from_values(manifest["problem"]), seed=manifest["seed"])
             training = run_training(build, problem, Path(scratch), bar, trials_of(manifest), own)
-        probabilities = training.test_probabilities()
+        probabilities = training.test_predictions()
         evidence = training.judge(probabilities)
         facts = manifest_of(training.model) | {"champion": training.model.kind, "test": evidence}
         again = json.loads(json.dumps(facts))  # lists for tuples, strings for keys, as in the manifest

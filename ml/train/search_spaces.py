@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ml.config.problem import REGRESSION
+
 GRID_STEPS = 3  # values of each setting
 
 
@@ -79,4 +81,17 @@ SPACES: Mapping[str, Space] = {
         "colsample_bytree": Between(0.15, 0.8, log=False),
         **WEIGHTS,
     },
+    # amounts only
+    "linear": {"alpha": Between(1.0, 10_000.0)},
+    "tweedie": {"alpha": Between(1e-3, 10.0)},
 }
+
+
+def spaces(task: str) -> Mapping[str, Space]:
+    """The spaces of a task's candidates; amounts have no classes to weigh."""
+    if task != REGRESSION:
+        return SPACES
+    return {
+        name: {key: limits for key, limits in space.items() if key != "balanced"}
+        for name, space in SPACES.items()
+    }

@@ -9,10 +9,11 @@ import pyarrow as pa
 from ml.common.array_types import Floats
 from ml.config.problem import Costs
 from ml.decision.contact_profit import break_even, profit_of
-from ml.features.training_parts import Part
+from ml.features.training_parts import Part, label_column
 from ml.metrics.bootstrap import bootstrap, with_interval
-from ml.metrics.probability_metrics import METRIC_NAMES, measure
-from ml.train.candidates import BASELINE
+from ml.metrics.measure import measure
+from ml.metrics.probability_metrics import METRIC_NAMES
+from ml.train.churn_candidates import BASELINE
 
 COMPARED = ("roc_auc", "average_precision", "log_loss")
 
@@ -48,9 +49,9 @@ def judge(
         ``champion_minus_recency_rule``: metric to the same; ``decision``: what the threshold does.
     """
     values = {
-        name: measure(part.churned, probability, costs=costs) for name, probability in probabilities.items()
+        name: measure(part.labels, probability, costs=costs) for name, probability in probabilities.items()
     }
-    replicates = bootstrap(part.churned, probabilities, part.customers, seed, costs=costs)
+    replicates = bootstrap(part.labels, probabilities, part.customers, seed, costs=costs)
     return part.facts() | {
         "candidates": {
             name: {
@@ -66,7 +67,7 @@ def judge(
             )
             for metric in COMPARED
         },
-        "decision": decision_facts(part.churned, probabilities[champion] >= threshold, costs or Costs()),
+        "decision": decision_facts(part.labels, probabilities[champion] >= threshold, costs or Costs()),
     }
 
 
@@ -88,9 +89,9 @@ def decision_facts(churned: Floats, flagged: Any, costs: Costs) -> dict[str, flo
     }
 
 
-def test_table(part: Part, probabilities: Mapping[str, Floats]) -> pa.Table:
-    """Every candidate's probability for every test row, stored beside the model."""
-    table = part.table.select(["customer_id", "event_timestamp", "churned"])
-    for name, probability in probabilities.items():
-        table = table.append_column(name, pa.array(probability))
+def test_table(part: Part, predictions: Mapping[str, Floats]) -> pa.Table:
+    """Every candidate's probability, or amount, for every test row, stored beside the model."""
+    table = part.table.select(["customer_id", "event_timestamp", label_column(part.table)])
+    for name, prediction in predictions.items():
+        table = table.append_column(name, pa.array(prediction))
     return table

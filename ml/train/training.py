@@ -28,9 +28,11 @@ from ml.home.problem_file import problem_for, remember_problem
 from ml.home.test_set_log import VERDICT, log_evaluation
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
+from ml.model.fitted_model import FittedModel
 from ml.model.inputs import Input, choose_inputs, make_frame
 from ml.model.model_files import TEST, write_model
 from ml.model.own import is_own
+from ml.model.value_model import ValueModel, intervals_of
 from ml.tracking.code_version import code_version
 from ml.tracking.fingerprint import fingerprint
 from ml.tracking.runs import track_models
@@ -47,6 +49,7 @@ from ml.train.refit import refit_all
 from ml.train.test_part import judge, test_table
 from ml.train.trials import try_all
 from ml.train.tuning import MOST_TUNED, settings_of, tune_promising
+from ml.train.value_test_part import judge_amounts
 
 BACKGROUND_ROWS = 10  # the reasons of one row take 2 x 10 x (inputs + 1) scores
 LIBRARIES = (
@@ -132,20 +135,24 @@ class TrainingRun:
     ``inputs`` are those of the candidates; a registered model may read fewer.
     """
 
-    model: ChurnModel
+    model: FittedModel
     candidates: Sequence[FittedCandidate]
     parts: Parts
     inputs: Sequence[Input]
 
-    def test_probabilities(self) -> dict[str, Floats]:
-        """Every candidate's probability of every test row."""
+    def test_predictions(self) -> dict[str, Floats]:
+        """Every candidate's probability, or amount, of every test row."""
         frame = make_frame(self.parts.test.table, self.inputs)
-        return {fitted.candidate.name: fitted.probability(frame) for fitted in self.candidates}
+        return {fitted.candidate.name: fitted.prediction(frame) for fitted in self.candidates}
 
-    def judge(self, probabilities: Mapping[str, Floats]) -> dict[str, Any]:
+    def judge(self, predictions: Mapping[str, Floats]) -> dict[str, Any]:
+        """The evidence on the test part, by the task."""
         model = self.model
+        if isinstance(model, ValueModel):
+            return judge_amounts(self.parts.test, predictions, model)
+        assert isinstance(model, ChurnModel)
         costs, seed = model.problem.costs, model.problem.seed
-        return judge(self.parts.test, probabilities, model.kind, model.threshold, seed, costs)
+        return judge(self.parts.test, predictions, model.kind, model.threshold, seed, costs)
 
 
 def run_training(
@@ -177,10 +184,10 @@ def run_training(
     inputs, folds, unselected = select(inputs, make_folds(parts, inputs, problem), problem, bar.step)
     contenders = candidates(inputs, problem, len(parts.train.table))
     bar.set_to(0, count_steps(contenders, folds, problem))
-    trials = try_all(contenders, folds, problem.seed, bar.step)
+    trials = try_all(contenders, folds, problem, bar.step)
     trials, searches = tune_promising(trials, folds, problem, folder, bar.step, trials_of)
     held_out = LabelledRows.of(parts.calibration, inputs)
-    refitted = refit_all(trials, folds[-1], held_out, problem.calibration, bar.step)
+    refitted = refit_all(trials, folds[-1], held_out, problem, bar.step)
     bar.step("choosing")
     choice = choose(trials, milliseconds_by_name(refitted), folds, problem)
     model = make_champion(refitted, choice, parts, inputs, problem)
@@ -202,11 +209,11 @@ def make_champion(
     parts: Parts,
     inputs: Sequence[Input],
     problem: Problem,
-) -> ChurnModel:
-    """The chosen candidate with its threshold, and with the means or rows that its reasons start from."""
+) -> FittedModel:
+    """The chosen candidate with its threshold or intervals, and with what its reasons start from."""
     chosen = next(fitted for fitted in candidates if fitted.candidate.name == choice.champion)
-    probability = chosen.probability(make_frame(parts.calibration.table, inputs))
-    threshold, met = choose_threshold(parts.calibration.churned, probability, problem, parts.population)
+    held_out = parts.calibration.labels
+    prediction = chosen.prediction(make_frame(parts.calibration.table, inputs))
     learned = learned_rows(parts)
     frame = make_frame(learned.table, inputs)
     pipeline, background, means = chosen.candidate.pipeline, None, np.empty(0)
@@ -215,23 +222,26 @@ def make_champion(
     else:
         prepared = pd.DataFrame(pipeline.named_steps["prepare"].transform(frame))
         means = prepared.mean().fillna(0.0).to_numpy(dtype=np.float64)
-    return ChurnModel(
-        kind=choice.champion,
-        pipeline=pipeline,
-        inputs=tuple(inputs),
-        calibration=chosen.calibration,
-        threshold=threshold,
-        problem=problem,
-        prepared_means=means,
-        background=background,
-        facts={
-            "threshold_rule_met": met,
-            "selection": [asdict(contender) for contender in choice.table],
-            "settings": settings_of(chosen.candidate, chosen.candidate.model),
-            "learned": {"parts": LEARNED, **learned.facts()},
-            "seed": problem.seed,
-        },
-    )
+    facts = {
+        "selection": [asdict(contender) for contender in choice.table],
+        "settings": settings_of(chosen.candidate, chosen.candidate.model),
+        "learned": {"parts": LEARNED, **learned.facts()},
+        "seed": problem.seed,
+    }
+    common: dict[str, Any] = {
+        "kind": choice.champion,
+        "pipeline": pipeline,
+        "inputs": tuple(inputs),
+        "problem": problem,
+        "prepared_means": means,
+        "background": background,
+    }
+    if chosen.calibration is None:
+        intervals = intervals_of(held_out, prediction)
+        return ValueModel(intervals=intervals, lowest=chosen.lowest, facts=facts, **common)
+    threshold, met = choose_threshold(held_out, prediction, problem, parts.population)
+    facts = {"threshold_rule_met": met} | facts
+    return ChurnModel(calibration=chosen.calibration, threshold=threshold, facts=facts, **common)
 
 
 def provenance(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, str]) -> dict[str, Any]:
@@ -259,15 +269,15 @@ def provenance(build: Path, catalog: Catalog, parts: Parts, left_out: dict[str, 
 def judge_and_file(training: TrainingRun, home: Home, build: Path, promotion: str) -> dict[str, Any]:
     """Evaluate on the test part, write the model and read it back, then promote it or make it challenger."""
     model, parts = training.model, training.parts
-    probabilities = training.test_probabilities()
-    evidence = training.judge(probabilities)
+    predictions = training.test_predictions()
+    evidence = training.judge(predictions)
     decision = decide(build, model, parts.test, promotion)
     home.models.mkdir(parents=True, exist_ok=True)
     discard_unfinished(home.models)
     name = next_name(home.models, "model")
     unfinished = home.models / f"{name}.unfinished"
     unfinished.mkdir()
-    pq.write_table(test_table(parts.test, probabilities), unfinished / TEST)
+    pq.write_table(test_table(parts.test, predictions), unfinished / TEST)
     if parts.own:
         pq.write_table(parts.own.table, unfinished / LABELS_FILE)
     facts = {"model_version": name, "champion": model.kind} | model.facts
@@ -282,7 +292,7 @@ def judge_and_file(training: TrainingRun, home: Home, build: Path, promotion: st
     sync_folder(home.models)
     promote(build, home.models / name, decision, model.problem.name)
     return facts | {
-        "threshold": model.threshold,
+        **model.own_facts(),
         "problem": model.problem.as_dict(),
         "looks": looks,
         "better_than_chance": ranks_better_than_chance(facts),

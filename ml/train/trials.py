@@ -1,4 +1,4 @@
-"""Trials: the probabilities of candidates in every fold, calibrated across customers, and their ranking.
+"""Trials: the predictions of candidates in every fold, and their ranking; probabilities are calibrated.
 
 One half of a fold's customers calibrates the other half and vice versa, so that a candidate is judged by how
 well it ranks customers and not by its level, and a customer's own rows do not calibrate it.
@@ -12,11 +12,12 @@ from sklearn.pipeline import Pipeline
 
 from ml.common.array_types import Floats
 from ml.common.sampling import in_first_half
-from ml.config.problem import Problem
+from ml.config.problem import REGRESSION, Problem
 from ml.metrics.bootstrap import customer_weights
-from ml.metrics.probability_metrics import LOWER_IS_BETTER, measure
+from ml.metrics.measure import LOWER_IS_BETTER, measure
 from ml.model.calibration import platt
 from ml.model.probability import log_odds
+from ml.model.value_model import at_least, lowest_amount
 from ml.train.candidates import Candidate
 from ml.train.folds import Fold, LabelledRows
 
@@ -31,7 +32,7 @@ class Trial:
     ----------
     candidate : Candidate
     probabilities : tuple of arrays
-        Calibrated, of each fold's validation rows.
+        Calibrated, of each fold's validation rows; the amounts of a regression.
     pipeline : Pipeline
         As fitted in the last fold, on the whole training part.
     """
@@ -62,7 +63,7 @@ class Ranking:
 
 
 def try_all(
-    candidates: Sequence[Candidate], folds: Sequence[Fold], seed: int, step: Callable[[str], None]
+    candidates: Sequence[Candidate], folds: Sequence[Fold], problem: Problem, step: Callable[[str], None]
 ) -> list[Trial]:
     probabilities: dict[str, list[Floats]] = {candidate.name: [] for candidate in candidates}
     pipelines: dict[str, Pipeline] = {}
@@ -70,12 +71,19 @@ def try_all(
         for candidate in candidates:
             step(f"fitting {candidate.name}, fold {number} of {len(folds)}")
             pipelines[candidate.name], raw = fold.trial(candidate)
-            probabilities[candidate.name].append(cross_calibrate(fold.validation, raw, seed))
+            probabilities[candidate.name].append(judged(fold, raw, problem))
         fold.clear_cache()
     return [
         Trial(candidate, tuple(probabilities[candidate.name]), pipelines[candidate.name])
         for candidate in candidates
     ]
+
+
+def judged(fold: Fold, raw: Floats, problem: Problem) -> Floats:
+    """What a candidate is judged by: its cross-calibrated probabilities, or its amounts, none too low."""
+    if problem.task == REGRESSION:
+        return at_least(lowest_amount(fold.train.labels), raw)
+    return cross_calibrate(fold.validation, raw, problem.seed)
 
 
 def cross_calibrate(rows: LabelledRows, raw: Floats, seed: int) -> Floats:
@@ -86,9 +94,9 @@ def cross_calibrate(rows: LabelledRows, raw: Floats, seed: int) -> Floats:
     first = np.array([in_first_half(customer, seed) for customer in rows.customers])
     result = raw.copy()
     for half in (first, ~first):
-        if len(np.unique(rows.churned[~half])) < 2:
+        if len(np.unique(rows.labels[~half])) < 2:
             return raw
-        result[half] = platt(rows.churned[~half], log_odds(raw[~half])).apply(raw[half])
+        result[half] = platt(rows.labels[~half], log_odds(raw[~half])).apply(raw[half])
     return result
 
 
@@ -101,7 +109,7 @@ def metric_by_replicate(
 ) -> Floats:
     """The problem's metric for each row of weights, shape (replicates,)."""
     name = problem.metric
-    return measure(rows.churned, probability, weights, costs=problem.costs, names=(name,))[name]
+    return measure(rows.labels, probability, weights, costs=problem.costs, names=(name,))[name]
 
 
 def sign(problem: Problem) -> float:
@@ -116,7 +124,7 @@ def bootstrap_means(trials: Sequence[Trial], folds: Sequence[Fold], problem: Pro
     """
     slices: dict[str, list[Floats]] = {trial.candidate.name: [] for trial in trials}
     samples = [fold.validation for fold in folds]
-    customers, churned = [rows.customers for rows in samples], [rows.churned for rows in samples]
+    customers, churned = [rows.customers for rows in samples], [rows.labels for rows in samples]
     for weights in customer_weights(customers, churned, problem.seed, cells_at_once=CELLS_AT_ONCE):
         for trial in trials:
             by_fold = [

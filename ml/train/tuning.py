@@ -23,8 +23,8 @@ from ml.common.errors import TidemarkError
 from ml.config.problem import Problem
 from ml.train.candidates import Candidate
 from ml.train.folds import Fold
-from ml.train.search_spaces import SPACES, Between
-from ml.train.trials import Trial, cross_calibrate, metric_by_fold, metric_value, sign, try_all
+from ml.train.search_spaces import SPACES, Between, Space, spaces
+from ml.train.trials import Trial, judged, metric_by_fold, metric_value, sign, try_all
 
 FILE = "tuning.db"
 MOST_TUNED = 2  # candidates; a search of a third hardly ever made it the champion
@@ -100,7 +100,7 @@ def tune_promising(
         for name, trial in by_name.items()
         if name in results and results[name].settings
     ]
-    by_name |= {trial.candidate.name: trial for trial in try_all(better, folds, problem.seed, step)}
+    by_name |= {trial.candidate.name: trial for trial in try_all(better, folds, problem, step)}
     return list(by_name.values()), list(results.values())
 
 
@@ -128,7 +128,7 @@ def promising(trials: Sequence[Trial], folds: Sequence[Fold], problem: Problem) 
     means = {
         trial.candidate.name: sign(problem) * float(np.mean(metric_by_fold(trial, folds, problem)[:-1]))
         for trial in trials
-        if trial.candidate.name in SPACES
+        if trial.candidate.name in spaces(problem.task)
     }
     return sorted(means, key=lambda name: -means[name])[:MOST_TUNED]
 
@@ -150,6 +150,7 @@ class Search:
     def __init__(self, trial: Trial, folds: Sequence[Fold], problem: Problem, file: Path) -> None:
         self.candidate = trial.candidate
         self.folds, self.problem = folds, problem
+        self.space = spaces(problem.task)[trial.candidate.name]
         pairs = zip(folds, trial.probabilities, strict=False)  # the trial has the last fold too
         self.before = float(
             np.mean([metric_value(fold.validation, probability, problem) for fold, probability in pairs])
@@ -161,7 +162,7 @@ class Search:
         study = self.open_study()
         number = self.problem.tuning.trials
         if self.problem.tuning.search == "grid":
-            number = min(number, len(grid(self.candidate.name)))
+            number = min(number, len(grid(self.space)))
         done = ended_trials(study)
         while len(done) < number and time.monotonic() < deadline:
             step(f"tuning {self.candidate.name}, trial {len(done) + 1} of {number}")
@@ -191,15 +192,15 @@ class Search:
 
         study.sampler = sampler(self.problem, number)
         if self.problem.tuning.search == "grid":
-            points = grid(self.candidate.name)
+            points = grid(self.space)
             order = np.random.default_rng(self.problem.seed).permutation(len(points))
             study.enqueue_trial(points[order[number]])
         trial = study.ask()
-        candidate = self.candidate.with_settings(suggest_settings(trial, self.candidate.name))
+        candidate = self.candidate.with_settings(suggest_settings(trial, self.space))
         scores: list[float] = []
         for index, fold in enumerate(self.folds):
             _, raw = fold.trial(candidate)
-            probability = cross_calibrate(fold.validation, raw, self.problem.seed)
+            probability = judged(fold, raw, self.problem)
             scores.append(sign(self.problem) * metric_value(fold.validation, probability, self.problem))
             trial.report(float(np.mean(scores)), index)
             if index + 1 < len(self.folds) and trial.should_prune():
@@ -222,7 +223,7 @@ class Search:
         digest = hashlib.sha256()
         for fold in self.folds:
             _, train, validation = fold.prepare(self.candidate)
-            for array in (train, validation, fold.train.churned, fold.validation.churned):
+            for array in (train, validation, fold.train.labels, fold.validation.labels):
                 digest.update(np.ascontiguousarray(array).tobytes())
         # Without the limits on trials and time: a search with more of either continues the same study.
         problem = self.problem.as_dict() | {"tuning": self.problem.tuning.search}
@@ -249,15 +250,15 @@ def sampler(problem: Problem, number: int) -> Any:
         return TPESampler(seed=seed, n_startup_trials=STARTING_TRIALS, multivariate=True)
 
 
-def grid(name: str) -> list[dict[str, Any]]:
+def grid(space: Space) -> list[dict[str, Any]]:
     """All combinations of a few steps of each setting."""
-    combinations = product(*(limits.steps() for limits in SPACES[name].values()))
-    return [dict(zip(SPACES[name], point, strict=True)) for point in combinations]
+    combinations = product(*(limits.steps() for limits in space.values()))
+    return [dict(zip(space, point, strict=True)) for point in combinations]
 
 
-def suggest_settings(trial: Any, name: str) -> dict[str, Any]:
+def suggest_settings(trial: Any, space: Space) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    for key, limits in SPACES[name].items():
+    for key, limits in space.items():
         if not isinstance(limits, Between):
             settings[key] = trial.suggest_categorical(key, list(limits.values))
         elif limits.whole:
@@ -273,4 +274,5 @@ def settings_of(candidate: Candidate, fitted_model: Any) -> dict[str, Any]:
         return {}
     settings = fitted_model.get_params()
     names = [*SPACES[candidate.name], "n_estimators", "max_iter"]
-    return {name: settings[name] for name in names if name in settings} | {"balanced": candidate.balanced}
+    found = {name: settings[name] for name in names if name in settings}
+    return found | ({"balanced": candidate.balanced} if hasattr(candidate.model, "predict_proba") else {})

@@ -7,14 +7,14 @@ from ml.common.progress import Progress
 from ml.config.problem import Problem
 from ml.featurestore.catalog import Catalog
 from ml.home.layout import model_of
-from ml.model.churn_model import ChurnModel
+from ml.model.fitted_model import FittedModel
 from ml.model.model_files import read_model
 from ml.model.same_features import changed_inputs
 
-LABEL_TERMS = ("label", "horizon_days", "active_within_days", "label_delay_days")
+LABEL_TERMS = ("label", "task", "horizon_days", "active_within_days", "label_delay_days")
 
 
-def champion_of(build: Path, problem: Problem, progress: Progress) -> ChurnModel:
+def champion_of(build: Path, problem: Problem, progress: Progress) -> FittedModel:
     """The champion of ``build``, if it was trained for the terms of ``problem``.
 
     A message names a threshold, band or other setting that changed since training, and counts from the next
@@ -58,7 +58,7 @@ def settings_changed(trained_for: Problem, problem: Problem) -> list[str]:
     return [name for name in now if name not in ("folder", "name") and now[name] != before[name]]
 
 
-def check_same_features(model: ChurnModel, catalog: Catalog, build: Path) -> None:
+def check_same_features(model: FittedModel, catalog: Catalog, build: Path) -> None:
     """Raise a ModelError if features of the model have changed since its training.
 
     Raises

@@ -1,6 +1,6 @@
 """Every feature, cell by cell, against a brute force over the raw rows that knows nothing of deltas."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import duckdb
 import pytest

@@ -54,9 +54,9 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     inputs, _ = choose_inputs(parts.train.table, names, required_features(names, PROBLEM))
     contenders = candidates(inputs, PROBLEM, len(parts.train.table))
     folds = make_folds(parts, inputs, PROBLEM)[-1:]
-    trials = try_all(contenders, folds, PROBLEM.seed, lambda title: None)
+    trials = try_all(contenders, folds, PROBLEM, lambda title: None)
     held_out = LabelledRows.of(parts.calibration, inputs)
-    ready = refit_all(trials, folds[-1], held_out, PROBLEM.calibration, lambda title: None)
+    ready = refit_all(trials, folds[-1], held_out, PROBLEM, lambda title: None)
     return Workshop(home, parts, inputs, folds, trials, ready)
 
 

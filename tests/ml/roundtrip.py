@@ -157,7 +157,7 @@ def replaced(table: pa.Table, column: Column, random: np.random.Generator) -> pa
 
 def fitted(kind: str, rows: Rows) -> ChurnModel:
     """One candidate, fitted and calibrated."""
-    candidate = make_candidate(kind, rows.inputs, PROBLEM, len(rows.fold.train.churned))
+    candidate = make_candidate(kind, rows.inputs, PROBLEM, len(rows.fold.train.labels))
     if kind in GROWN_BY:
         candidate = candidate.with_settings({GROWN_BY[kind]: TREES})
     pipeline, raw = rows.fold.trial(candidate)
@@ -166,7 +166,7 @@ def fitted(kind: str, rows: Rows) -> ChurnModel:
         kind=kind,
         pipeline=pipeline,
         inputs=tuple(rows.inputs),
-        calibration=calibrate(rows.fold.validation.churned, raw),
+        calibration=calibrate(rows.fold.validation.labels, raw),
         threshold=0.3,
         problem=PROBLEM,
         prepared_means=pd.DataFrame(prepared).mean().fillna(0.0).to_numpy(dtype=np.float64),

@@ -126,7 +126,7 @@ def reference_values(
     cutoff_every_days: int = 7,
     label_delay_days: int = 0,
 ) -> set[tuple[str, datetime, Decimal]]:
-    """Return (customer_id, cut-off, kept spend in the horizon) of the population of every labelled cut-off."""
+    """Return (customer_id, cut-off, kept spend in the horizon) of the population at labelled cut-offs."""
     return _labels(
         KEPT_SPEND,
         raw_folder,

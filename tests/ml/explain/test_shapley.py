@@ -21,10 +21,10 @@ from ml.model.activity import COLUMNS as ACTIVITY_COLUMNS
 from ml.model.churn_model import raw_probability
 from ml.model.preparation import sources
 from ml.model.probability import log_odds
-from ml.train.candidates import RECIPES
+from ml.train.churn_candidates import MODELS
 from tests.ml.conftest import Workshop
 
-KINDS = list(RECIPES)
+KINDS = list(MODELS)
 COLUMNS = 4
 
 

@@ -196,7 +196,7 @@ FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     ),
     "two labels of one row": (
         lambda rows: pd.concat([rows, rows.iloc[[6]].assign(label=1)]),
-        "own.jsonl has rows of the same customer and instant with both labels, the first is c0002 at "
+        "own.jsonl has rows of the same customer and instant with different labels, the first is c0002 at "
         "2023-01-07T12:00:00Z (1 in all): keep one row of each",
     ),
     "no rows": (lambda rows: rows.head(0), "own.parquet has no rows: each row is a customer_id"),

@@ -8,7 +8,8 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from ml.config.problem import Costs, Metric, SuccessMetric
 from ml.metrics.bootstrap import bootstrap, customer_weights, with_interval
-from ml.metrics.probability_metrics import METRIC_NAMES, measure
+from ml.metrics.measure import measure
+from ml.metrics.probability_metrics import METRIC_NAMES
 
 CHURNED = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0])
 PROBABILITY = np.array([0.9, 0.8, 0.7, 0.7, 0.7, 0.4, 0.3, 0.2, 0.1, 0.1])

@@ -58,7 +58,7 @@ def test_a_better_one_takes_the_place_by_as_much_as_scikit_learn_says(
     crown(build, old)
     test = workshop.parts.test
     found = decide(build, new, test)
-    losses = [log_loss(test.churned, each.probability(each.frame(test.table))) for each in (new, old)]
+    losses = [log_loss(test.labels, each.probability(each.frame(test.table))) for each in (new, old)]
     assert found.difference is not None
     assert found.difference["value"] == pytest.approx(losses[0] - losses[1])
     assert (found.promoted, found.better, found.against) == (True, True, "model-000001")

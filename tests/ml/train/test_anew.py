@@ -23,7 +23,7 @@ TREES = {"xgboost": "n_estimators", "lightgbm": "n_estimators", "hist_gradient_b
 def said(workshop: Workshop, name: str, fold: Fold, held_out: LabelledRows) -> Floats:
     """What a candidate that refitted says of the test rows, before calibration."""
     trials = [each for each in workshop.trials if each.candidate.name == name]
-    (ready,) = refit_all(trials, fold, held_out, PROBLEM.calibration, lambda title: None)
+    (ready,) = refit_all(trials, fold, held_out, PROBLEM, lambda title: None)
     return raw_probability(
         ready.candidate.pipeline, LabelledRows.of(workshop.parts.test, workshop.inputs).frame
     )
@@ -31,7 +31,7 @@ def said(workshop: Workshop, name: str, fold: Fold, held_out: LabelledRows) -> F
 
 def turned(rows: LabelledRows) -> LabelledRows:
     """The same rows with every label the other way round."""
-    return replace(rows, churned=1 - rows.churned)
+    return replace(rows, labels=1 - rows.labels)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,7 +56,7 @@ def test_it_is_a_plain_fit_of_both_parts_with_the_settings_that_were_tried(
         grown = trial.pipeline.named_steps["model"].get_params()[TREES[name]]
         settings = {f"model__{TREES[name]}": grown, **({"model__n_jobs": 1} if name != NAMES[-1] else {})}
     by_hand = clone(trial.candidate.pipeline).set_params(**settings)
-    by_hand.fit(rows.frame, rows.churned.astype(int))
+    by_hand.fit(rows.frame, rows.labels.astype(int))
     expected = raw_probability(by_hand, test)
     ready = next(each for each in workshop.ready if each.candidate.name == name)
     np.testing.assert_allclose(raw_probability(ready.candidate.pipeline, test), expected, atol=1e-9)

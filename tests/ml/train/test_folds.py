@@ -34,7 +34,7 @@ def test_every_fold_learns_only_what_was_settled_before_it_asks(workshop: Worksh
         assert fold.train.at.max() + np.timedelta64(30, "D") <= fold.validation.at.min()
     for earlier, later in pairwise(folds):
         assert earlier.validation.at.max() < later.validation.at.min()
-        assert len(earlier.train.churned) < len(later.train.churned)
+        assert len(earlier.train.labels) < len(later.train.labels)
     first_asked = workshop.parts.selection.table.column("event_timestamp").to_numpy().min()
     assert max(fold.validation.at.max() for fold in folds[:-1]) < first_asked
 
@@ -59,7 +59,7 @@ def test_a_short_history_has_no_earlier_fold() -> None:
 
 def test_stopping_looks_at_the_last_cut_offs_and_learns_from_settled_ones() -> None:
     asked = weekly(20, customers=200)
-    rows = PreparedRows(asked.frame.to_numpy(), asked.churned.astype(int), asked.at, GAP)
+    rows = PreparedRows(asked.frame.to_numpy(), asked.labels.astype(int), asked.at, GAP)
     parts = earlier_and_later(rows)
     assert parts is not None
     earlier, later = parts
@@ -73,8 +73,8 @@ def noise() -> PreparedRows:
     """Nothing to learn but chance."""
     random = np.random.default_rng(4)
     asked = weekly(20, customers=200)
-    values = random.normal(size=(len(asked.churned), 6))
-    return PreparedRows(values, asked.churned.astype(int), asked.at, GAP)
+    values = random.normal(size=(len(asked.labels), 6))
+    return PreparedRows(values, asked.labels.astype(int), asked.at, GAP)
 
 
 @pytest.mark.parametrize("name", ["hist_gradient_boosting", "xgboost", "lightgbm"])
@@ -112,7 +112,7 @@ def test_a_customer_is_drawn_alike_in_every_fold(workshop: Workshop) -> None:
     folds = make_folds(workshop.parts, workshop.inputs, PROBLEM)
     customers, churned = (
         [fold.validation.customers for fold in folds],
-        [fold.validation.churned for fold in folds],
+        [fold.validation.labels for fold in folds],
     )
     first, *_ = customer_weights(customers, churned, seed=1)
     drawn: dict[str, float] = {}
@@ -126,9 +126,9 @@ def test_nobodys_own_rows_calibrate_them() -> None:
     from ml.common.sampling import in_first_half
 
     asked = weekly(4, customers=100)
-    raw = np.random.default_rng(5).uniform(0.2, 0.8, len(asked.churned))
+    raw = np.random.default_rng(5).uniform(0.2, 0.8, len(asked.labels))
     first = np.array([in_first_half(name, 17) for name in asked.customers])
-    changed = np.where(first, (raw > 0.5).astype(float), asked.churned)
+    changed = np.where(first, (raw > 0.5).astype(float), asked.labels)
     before, after = cross_calibrate(asked, raw, 17), cross_calibrate(replace(asked, churned=changed), raw, 17)
     np.testing.assert_array_equal(before[first], after[first])
     assert (before[~first] != after[~first]).all()

@@ -75,7 +75,7 @@ def test_it_scores_and_is_evaluated(home: Path, registered: Any) -> None:
     model = read_model(Home.at(home).current_model())
     calibration = read_parts(Home.at(home).current_build(), PROBLEM).calibration
     given = model.probability(model.frame(calibration.table))
-    assert given.mean() == pytest.approx(calibration.churned.mean(), abs=0.01)
+    assert given.mean() == pytest.approx(calibration.labels.mean(), abs=0.01)
 
 
 def test_it_cannot_be_repeated(home: Path, registered: Any) -> None:

@@ -25,7 +25,7 @@ def folds(workshop: Workshop) -> list[Fold]:
 @pytest.fixture(scope="module")
 def trials(workshop: Workshop, folds: list[Fold]) -> list[Trial]:
     candidates = [each.candidate for each in workshop.trials if each.candidate.name in ("prior", *TUNABLE)]
-    return try_all(candidates, folds, PROBLEM.seed, lambda title: None)
+    return try_all(candidates, folds, PROBLEM, lambda title: None)
 
 
 def searched(trials: list[Trial], folds: list[Fold], problem: Problem, folder: Path) -> list[SearchResult]:
@@ -78,7 +78,7 @@ def test_the_selection_rows_are_not_looked_at(trials: list[Trial], folds: list[F
     """With the last fold's labels turned round the search finds the same."""
     (tmp_path / "turned").mkdir()
     last = folds[-1]
-    turned = replace(last, validation=replace(last.validation, churned=1 - last.validation.churned), cache={})
+    turned = replace(last, validation=replace(last.validation, labels=1 - last.validation.labels), cache={})
     result = searched(trials, [*folds[:-1], turned], SEARCHED, tmp_path / "turned")
     assert result == searched(trials, folds, SEARCHED, tmp_path)
 

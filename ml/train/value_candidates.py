@@ -1,0 +1,115 @@
+"""The candidates that predict an amount, from the simplest to the least simple, with their settings."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lightgbm import LGBMRegressor
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from xgboost import XGBRegressor
+
+from ml.config.problem import Problem
+from ml.metrics.chance import MEAN
+from ml.metrics.value_metrics import POWER
+from ml.model.inputs import Input
+from ml.model.preparation import for_linear, for_trees, select_columns
+from ml.model.value_estimators import SPEND_HISTORY, ExpectedSpend, RowwiseRidge, RowwiseTweedie
+from ml.train.churn_candidates import (
+    FEWEST_IN_LEAF,
+    INPUTS_TO_BOOST,
+    SAMPLE_TO_BOOST,
+    TREES,
+    least_rows_in_leaf,
+    number_names,
+)
+from ml.train.recipes import Recipes
+
+GAMMA_GAMMA = "gamma_gamma"
+
+
+def random_forest(problem: Problem, rows: int) -> RandomForestRegressor:
+    return RandomForestRegressor(
+        n_estimators=80,
+        min_samples_leaf=max(FEWEST_IN_LEAF, least_rows_in_leaf(rows) // 4),
+        max_features=0.3,
+        max_samples=0.3,
+        random_state=problem.seed,
+    )
+
+
+def hist_gradient_boosting(problem: Problem, rows: int) -> HistGradientBoostingRegressor:
+    return HistGradientBoostingRegressor(
+        max_iter=TREES,
+        learning_rate=0.05,
+        max_leaf_nodes=8,
+        min_samples_leaf=least_rows_in_leaf(rows),
+        max_features=INPUTS_TO_BOOST,
+        l2_regularization=20.0,
+        early_stopping=False,
+        random_state=problem.seed,
+    )
+
+
+def xgboost(problem: Problem, rows: int) -> XGBRegressor:
+    return XGBRegressor(
+        n_estimators=TREES,
+        learning_rate=0.05,
+        max_depth=3,
+        min_child_weight=least_rows_in_leaf(rows),
+        subsample=SAMPLE_TO_BOOST,
+        colsample_bytree=INPUTS_TO_BOOST,
+        reg_lambda=20.0,
+        tree_method="hist",
+        random_state=problem.seed,
+    )
+
+
+def lightgbm(problem: Problem, rows: int) -> LGBMRegressor:
+    return LGBMRegressor(
+        objective="tweedie",
+        tweedie_variance_power=POWER,
+        n_estimators=TREES,
+        learning_rate=0.05,
+        num_leaves=8,
+        min_child_samples=least_rows_in_leaf(rows),
+        subsample=SAMPLE_TO_BOOST,
+        subsample_freq=1,
+        colsample_bytree=INPUTS_TO_BOOST,
+        reg_lambda=20.0,
+        deterministic=True,
+        force_col_wise=True,
+        verbose=-1,
+        random_state=problem.seed,
+    )
+
+
+PREPARATIONS: dict[str, Callable[[Sequence[Input], Problem], Any]] = {
+    # The mean reads nothing, but scikit-learn needs a column.
+    "nothing": lambda inputs, problem: select_columns([*number_names(inputs), inputs[0].name][:1]),
+    "spend_history": lambda inputs, problem: select_columns(SPEND_HISTORY),
+    "linear": lambda inputs, problem: for_linear(inputs, problem.horizon_days, amounts=True),
+    "trees": lambda inputs, problem: for_trees(inputs, problem.horizon_days, amounts=True),
+}
+MODELS: dict[str, tuple[str, Callable[[Problem, int], Any]]] = {
+    MEAN: ("nothing", lambda problem, rows: DummyRegressor(strategy="mean")),
+    GAMMA_GAMMA: ("spend_history", lambda problem, rows: ExpectedSpend(problem.horizon_days)),
+    "linear": ("linear", lambda problem, rows: RowwiseRidge(alpha=100.0, solver="cholesky")),
+    "tweedie": (
+        "linear",
+        lambda problem, rows: RowwiseTweedie(
+            power=POWER, link="log", alpha=0.1, solver="newton-cholesky", max_iter=500
+        ),
+    ),
+    "random_forest": ("trees", random_forest),
+    "hist_gradient_boosting": ("trees", hist_gradient_boosting),
+    "xgboost": ("trees", xgboost),
+    "lightgbm": ("trees", lightgbm),
+}
+
+
+def impossible(inputs: Sequence[Input]) -> set[str]:
+    """Candidates whose inputs are not there."""
+    return set() if set(SPEND_HISTORY) <= set(number_names(inputs)) else {GAMMA_GAMMA}
+
+
+RECIPES = Recipes(MODELS, PREPARATIONS, (MEAN,), impossible)
