@@ -11,8 +11,8 @@ from ml.audit.check_database import differing_columns, first_case, single_value
 from ml.audit.compare_feature_tables import AT, BY_TIME, Comparison, Moved, compare
 from ml.audit.findings import Audit
 from ml.audit.scratch_builds import tables_of
-from ml.config.problem import CHURN, Problem
-from ml.features.labels import LABELS, POPULATION, parquet
+from ml.config.problem import PENDING
+from ml.features.labels import POPULATION, parquet
 from ml.featurestore.retrieval.retrieve import point_in_time
 
 ON_DEMAND = "on demand"
@@ -23,12 +23,12 @@ from {rows}
 inner join limits using (customer_id)
 where active_from <= until
 """
-# A label is settled when its horizon and its delay are over; before that only who has a label is fixed.
+# A label is settled when it is known; before that only who has a label is fixed.
 LABELLED = """
-select customer_id, event_timestamp, {churned} as churned
+select customer_id, event_timestamp, {label} as label
 from {rows}
 inner join limits using (customer_id)
-where event_timestamp + to_days({gap_days}) <= until
+where label_known_at <= until
 """
 IN_ONE_ONLY = """
 create or replace temp table in_one_only as
@@ -46,11 +46,11 @@ def compare_builds(
     Parameters
     ----------
     settled : str
-        Condition on a row of ``limits``: churned must be the same too, not only who has a label.
+        Condition on a row of ``limits``: the label must be the same too, not only who has a label.
     """
     comparison = compare(connection, tables_of(audit), before / "features", after / "features")
     compare_population(connection, before, after, comparison)
-    compare_labels(connection, before, after, audit.problem, comparison, settled)
+    compare_labels(connection, before, after, comparison, settled)
     compare_lookups(connection, list(audit.catalog.formulas), before, after, comparison)
     return comparison
 
@@ -67,14 +67,22 @@ def compare_labels(
     connection: duckdb.DuckDBPyConnection,
     before: Path,
     after: Path,
-    problem: Problem,
     comparison: Comparison,
     settled: str,
 ) -> None:
-    """Compare the labels whose horizon and delay are over at the limits."""
-    terms = {"churned": f"case when {settled} then churned end", "gap_days": problem.gap_days}
-    sides = [LABELLED.format(rows=parquet(folder / LABELS), **terms) for folder in (before, after)]
-    add_one_sided(connection, sides, CHURN, ("event_timestamp", "churned"), comparison)
+    """Compare the labels of every label model that are known at the limits."""
+    label = f"case when {settled} then label end"
+    for name in label_models(before):
+        sides = [
+            LABELLED.format(rows=parquet(folder / "labels" / name), label=label) for folder in (before, after)
+        ]
+        add_one_sided(connection, sides, name, ("event_timestamp", "label"), comparison)
+
+
+def label_models(build: Path) -> list[str]:
+    """The tables of labels in a build, without those of labels to come."""
+    names = (path.name for path in sorted((build / "labels").glob("label_*")))
+    return [name for name in names if name not in PENDING.values()]
 
 
 def add_one_sided(

@@ -14,6 +14,7 @@ from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.common.errors import NotReadyError
 from ml.features.labels import count_rows, labelled_rows, read_cutoffs, split_labels
 from ml.features.split import TimeSplit
+from ml.features.training_parts import positive_rows
 from ml.featurestore.catalog import Catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.metrics.single_feature_auc import LIMIT, halves, of_column
@@ -26,11 +27,14 @@ FEATURES_SHOWN = 12
 
 
 def check(audit: Audit) -> Finding:
-    """Whether any single feature separates who churned from who stayed better than ``LIMIT``."""
+    """Whether any single feature separates who churned from who stayed better than ``LIMIT``.
+
+    Of amounts, it is those above the median from the others.
+    """
     split, part = training_rows(audit)
     counts = count_rows(audit.build, split, audit.own_labels)
     rows = labelled_rows(audit.build, split, audit.own_labels, most=ROWS_MAX, rows=counts, seed=audit.seed)
-    churned = rows["churned"].to_numpy() == 1
+    churned = positive_rows(rows)
     smaller_class = int(min(churned.sum(), (~churned).sum()))
     if smaller_class < ROWS_OF_A_CLASS_MIN:
         return not_checked(

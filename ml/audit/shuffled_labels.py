@@ -17,6 +17,7 @@ from ml.audit.findings import Audit
 from ml.common.array_types import Floats
 from ml.features.labels import count_rows, labelled_rows
 from ml.features.split import TimeSplit
+from ml.features.training_parts import positive_rows
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.model.inputs import TEXT, choose_inputs, make_frame
 
@@ -69,9 +70,9 @@ def shuffled_label_check(audit: Audit, split: TimeSplit) -> ShuffledLabelResult 
     frame = numbers(table, audit.catalog.feature_names, table.filter(train))
     identity = table.select(KEYS).to_pandas().groupby(KEYS, sort=False).ngroup().to_numpy()
     draw = np.random.default_rng([audit.seed, SHUFFLES])
-    scores, errors = [], []
+    scores, errors, labels = [], [], positive_rows(table).astype(np.int64)
     for _ in range(SHUFFLES):
-        churned = shuffle_labels(table["churned"].to_numpy(), identity, cutoffs, draw)
+        churned = shuffle_labels(labels, identity, cutoffs, draw)
         if len(np.unique(churned[train])) < 2:
             return None
         auc, error = within_cutoffs(

@@ -7,7 +7,7 @@ from ml.cli.command import Run, churn_command, exit_unless_better_than_chance, p
 
 @click.command()
 @problem_option
-@click.option("--plots", type=click.Path(file_okay=False), help="Folder for reliability.png and gain.png.")
+@click.option("--plots", type=click.Path(file_okay=False), help="Folder for the plots (PNG).")
 @click.option("--anew", is_flag=True, help="Compute the deep evidence again, though it is there.")
 @churn_command
 def command(run: Run, problem: str | None, plots: str | None, anew: bool) -> None:
@@ -23,7 +23,9 @@ def command(run: Run, problem: str | None, plots: str | None, anew: bool) -> Non
     """
     from ml.evaluate import evaluate
     from ml.evaluate.evidence_text import report
+    from ml.evaluate.value_evidence import value_report
 
     result = evaluate(plots=plots, anew=anew, home=run.home, problem=problem, progress=run.progress)
-    run.finish(result, "\n".join(report(result)))
+    text = value_report if result["task"] == "regression" else report
+    run.finish(result, "\n".join(text(result)))
     exit_unless_better_than_chance(result["better_than_chance"])

@@ -32,7 +32,7 @@ def command(
     actions: bool,
     problem: str | None,
 ) -> None:
-    """Churn probabilities with reasons.
+    """Churn probabilities, or amounts where the problem is a regression, with reasons.
 
     Scores everyone with a kept order in the activity span, or the customers named, with the current model.
     Reasons are what raises a customer's risk, the weightiest first. With --actions and the threshold rule
@@ -69,6 +69,8 @@ def summary(scores: "pa.Table") -> str:
 
     if not len(scores):
         return "no one is eligible: nobody has a kept order in the activity span"
+    if "predicted_value" in scores.column_names:
+        return value_summary(scores)
     rows = sorted(scores.to_pylist(), key=lambda row: (-row["churn_probability"], row["customer_id"]))
     first = rows[0]
     bands = {name: sum(row["risk_band"] == name for row in rows) for name in ("high", "medium", "low")}
@@ -81,4 +83,21 @@ def summary(scores: "pa.Table") -> str:
         lines.append(f"{row['churn_probability']:7.1%}  {row['risk_band']:<7} {row['customer_id']}")
         lines += [f"{'':17}{reason}" for reason in row["reasons"]]
         lines += [f"{'':17}-> {row['recommended_action']}"] if "recommended_action" in row else []
+    return "\n".join(lines + ([f"... and {len(rows) - ROWS_SHOWN:,} more"] if len(rows) > ROWS_SHOWN else []))
+
+
+def value_summary(scores: "pa.Table") -> str:
+    """The total of the expected amounts, and the customers with the highest with their reasons."""
+    from ml.common.instants import format_instant
+
+    rows = sorted(scores.to_pylist(), key=lambda row: (-row["predicted_value"], row["customer_id"]))
+    first, total = rows[0], sum(row["predicted_value"] for row in rows)
+    lines = [
+        f"{len(rows):,} customers at {format_instant(first['event_timestamp'])} by {first['model_version']} "
+        f"on {first['build_id']}: {total:,.0f} expected in all"
+    ]
+    for row in rows[:ROWS_SHOWN]:
+        ends = f"{row['value_low']:,.0f} to {row['value_high']:,.0f}"
+        lines.append(f"{row['predicted_value']:10,.2f}  {ends:<18} {row['customer_id']}")
+        lines += [f"{'':31}{reason}" for reason in row["reasons"]]
     return "\n".join(lines + ([f"... and {len(rows) - ROWS_SHOWN:,} more"] if len(rows) > ROWS_SHOWN else []))

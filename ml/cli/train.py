@@ -127,12 +127,16 @@ def summary(result: dict[str, Any]) -> str:
     lines += [
         f"then refitted from {result['learned']['rows']:,} rows, those of train and selection",
         "",
-        f"{result['model_version']} saved: {result['champion']}, threshold {result['threshold']:.4f}",
     ]
-    lines += money_lines(result)
-    lines += [leakage_note(row) for row in result["suspects"]]
+    if result["problem"]["task"] == "regression":
+        lines += [f"{result['model_version']} saved: {result['champion']}", value_line(result)]
+    else:
+        threshold = f"threshold {result['threshold']:.4f}"
+        lines += [f"{result['model_version']} saved: {result['champion']}, {threshold}"]
+        lines += money_lines(result)
+    lines += [leakage_note(row, result["problem"]["task"]) for row in result["suspects"]]
     lines += [note(result["undated"])] if result["undated"] else []
-    if not result["threshold_rule_met"]:
+    if not result.get("threshold_rule_met", True):
         lines.append("note: no threshold meets the rule on the calibration rows; the nearest one was taken")
     return "\n".join([*lines, *promotion_lines(result)])
 
@@ -165,10 +169,18 @@ def money_lines(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def leakage_note(row: dict[str, Any]) -> str:
+def value_line(result: dict[str, Any]) -> str:
+    """How good the amounts are on the test part."""
+    from ml.evaluate.metric_names import answer_of_amounts
+
+    return answer_of_amounts(result)
+
+
+def leakage_note(row: dict[str, Any], task: str) -> str:
     """A note on a leakage suspect."""
+    what = "whose amount is above the median" if task == "regression" else "who churned"
     return (
-        f"note: {row['feature']} alone tells who churned (ROC-AUC {row['roc_auc']:.3f} on training rows): "
+        f"note: {row['feature']} alone tells {what} (ROC-AUC {row['roc_auc']:.3f} on training rows): "
         "perhaps it is known only later, and then this model is worth nothing; 'churn explore' shows it"
     )
 
@@ -196,7 +208,12 @@ def promotion_lines(result: dict[str, Any]) -> list[str]:
 
 def part_line(name: str, facts: dict[str, Any]) -> str:
     size = f"{facts['rows']:>10,} rows {facts['customers']:>9,} customers"
-    return f"  {name:<12}{size}  churn rate {facts['base_rate']:.3f}"
+    rate = (
+        f"churn rate {facts['base_rate']:.3f}"
+        if "base_rate" in facts
+        else f"mean amount {facts['mean']:,.2f}"
+    )
+    return f"  {name:<12}{size}  {rate}"
 
 
 def sampling_notes(result: dict[str, Any]) -> list[str]:

@@ -23,6 +23,23 @@ def draw_evidence(evidence: dict[str, Any], folder: Path) -> list[Path]:
     return files
 
 
+def draw_amounts(evidence: dict[str, Any], folder: Path) -> list[Path]:
+    """Write ``tenths.png`` into ``folder``: mean prediction and amount of each tenth of the test rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(6.4, 5), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(1, len(evidence["tenths"]) + 1)
+    for name, color in (("predicted", COLORS[True]), ("amount", COLORS[False])):
+        values = [row[name] for row in evidence["tenths"]]
+        axes.plot(places, values, color=color, marker="o", label=name)
+    axes.set_xlabel("tenth of the test rows, the highest predictions first")
+    axes.set_ylabel("mean amount")
+    axes.set_xticks(places)
+    axes.legend()
+    figure.savefig(folder / "tenths.png", dpi=130, metadata={"Software": None})
+    return [folder / "tenths.png"]
+
+
 def draw_reliability(axes: Axes, evidence: dict[str, Any], curves: dict[str, Any]) -> None:
     """Mean probability against churn rate in groups of equal size, with 95 % intervals by customer."""
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect")

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.common.errors import UsageError
 from ml.common.instants import format_instant
 from ml.common.progress import SILENT, Bar, Progress
-from ml.config.problem import Problem
+from ml.config.problem import REGRESSION, Problem
 from ml.explore.churn_definitions import find_definitions
 from ml.explore.exploration_rows import KEYS, Rows, read_labelled
 from ml.explore.feature_columns import Column, columns_of
@@ -58,6 +59,8 @@ def explore(
 
     Raises
     ------
+    UsageError
+        The problem is a regression.
     NotReadyError
         There is no build, it is for another problem, or no cut-off has a label yet.
     """
@@ -66,6 +69,8 @@ def explore(
 
     home = Home.at(home)
     problem = problem_for(home, problem, progress)
+    if problem.task == REGRESSION:
+        raise UsageError("churn explore describes who churns: name a classification with --problem FILE")
     with home.reading() as build, progress.bar("reading rows", 100) as bar:
         rows = read_labelled(build, problem)
         bar.step("looking at features", 20)

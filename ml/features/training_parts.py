@@ -168,3 +168,9 @@ def check_labels_vary(name: str, table: pa.Table, remedy: str) -> Part:
 def label_column(table: pa.Table) -> str:
     """The column of labels: ``churned``, or ``label`` where the problem is a regression."""
     return CHURNED if CHURNED in table.column_names else LABEL
+
+
+def positive_rows(table: pa.Table) -> NDArray[np.bool_]:
+    """Who churned; of amounts, which are above their median."""
+    labels = Part("", table).labels
+    return labels == 1 if CHURNED in table.column_names else labels > np.median(labels)

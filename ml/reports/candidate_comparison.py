@@ -11,6 +11,10 @@ from ml.page.number_text import readable
 from ml.reports.card_data import Card, Values
 
 METRICS_DRAWN = (
+    "deviance",
+    "rmse",
+    "mae",
+    "gini",
     "roc_auc",
     "average_precision",
     "log_loss",
@@ -28,7 +32,7 @@ def candidates(card: Card) -> list[Markup]:
         f"On {test['rows']:,} rows of {test['customers']:,} customers "
         f"at {counted(test['cutoffs'], 'cut-off')}, "
         f"{test['first'][:10]} to {test['last'][:10]}, after all training. Intervals hold the middle 95 % "
-        "of replicates that draw customers, not rows. Dashed: the recency rule."
+        f"of replicates that draw customers, not rows. Dashed: the {readable(card.evidence['baseline'])}."
     )
     return [
         soft(about),

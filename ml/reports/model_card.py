@@ -1,6 +1,7 @@
 """The model card of the current model, from its manifest, its evidence and its test probabilities."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,20 @@ import pyarrow.parquet as pq
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
 from ml.evaluate.compute_evidence import MeasuredRows, heading, on_test
+from ml.evaluate.evaluation import evidence_of
 from ml.evaluate.evidence_file import read_evidence
 from ml.evaluate.metric_names import answer
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
+from ml.model.fitted_model import FittedModel
 from ml.model.model_files import TEST
+from ml.model.value_model import ValueModel
 from ml.page.document import write_whole
 from ml.reports.card_data import Card
 from ml.reports.model_card_page import page
+from ml.reports.value_card_page import value_card, value_page
 from ml.warehouse.current_model import champion_of
 
 BINS = 25
@@ -56,10 +61,10 @@ def report(
     home = Home.at(home)
     with home.reading() as build, progress.bar("drawing", 2) as bar:
         model = champion_of(build, problem_for(home, problem, progress), progress)
-        card = card_of(model, home)
+        card, draw = card_of(model, home, progress)
         bar.step()
         file = Path(out) if out else home.root / "report" / f"{model.version}.html"
-        write_whole(file, page(card))
+        write_whole(file, draw(card))
         bar.step()
     return {
         "model_version": model.version,
@@ -74,7 +79,15 @@ def report(
     }
 
 
-def card_of(model: ChurnModel, home: Home) -> Card:
+def card_of(model: FittedModel, home: Home, progress: Progress) -> tuple[Card, Callable[[Card], str]]:
+    """The model with its evidence, and what draws it; evidence that is not kept is left out."""
+    if isinstance(model, ValueModel):
+        return value_card(model, evidence_of(home, model, progress=progress)), value_page
+    assert isinstance(model, ChurnModel)
+    return churn_card(model, home), page
+
+
+def churn_card(model: ChurnModel, home: Home) -> Card:
     """The model with its evidence; where none is kept, with what the test probabilities alone tell."""
     folder = home.models / model.version
     evidence = read_evidence(home, model)

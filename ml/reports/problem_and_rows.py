@@ -7,6 +7,7 @@ from markupsafe import Markup
 from ml.common.instants import format_instant, parse_instant
 from ml.common.number_words import counted
 from ml.config.problem import from_values
+from ml.evaluate.metric_names import is_regression
 from ml.features.own_labels import is_model, name_of
 from ml.page.bars import EMPTY, figure
 from ml.page.document import definitions, folded, paragraph, soft, table
@@ -91,7 +92,8 @@ def terms_of(card: Card) -> list[tuple[str, str]]:
 def data(card: Card) -> list[Markup]:
     """The parts in time, their sizes, and the features that stayed out."""
     clock = card.manifest["data_clock"]
-    names = ("part", "cut-offs", "labelled rows", "rows used", "customers", "churn rate", "used")
+    rate = "mean amount" if is_regression(card.manifest) else "churn rate"
+    names = ("part", "cut-offs", "labelled rows", "rows used", "customers", rate, "used")
     return [
         figure(
             "The cut-offs of each part, and how far their labels look (pale); dashed: the data clock, "
@@ -131,7 +133,7 @@ def part_rows(card: Card) -> list[list[str]]:
                 number(manifest["labelled_rows"].get(part)),
                 number(facts["rows"]),
                 number(facts["customers"]),
-                percent(facts["base_rate"]),
+                percent(facts["base_rate"]) if "base_rate" in facts else number(facts["mean"]),
                 USES.get(name, NOTHING),
             ]
         )

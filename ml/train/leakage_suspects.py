@@ -6,11 +6,9 @@ The measure and the limit are those of ``churn explore`` and ``churn audit``, on
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from ml.features.training_parts import CHURNED, Part
+from ml.features.training_parts import positive_rows
 from ml.metrics.single_feature_auc import LIMIT, halves, of_column
 from ml.model.inputs import Input
 
@@ -21,20 +19,14 @@ def find_leakage_suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -
     Parameters
     ----------
     table : Table
-        customer_id, event_timestamp, churned, then features.
+        customer_id, event_timestamp, churned (or label, an amount), then features.
     inputs : sequence of Input
     seed : int
         Of the halves of customers, by which the AUC of a text is measured.
     """
-    churned, half = above(table), halves(table.column("customer_id"), seed)
+    churned, half = positive_rows(table), halves(table.column("customer_id"), seed)
     as_of = table.column("event_timestamp")
     names = [feature.name for feature in inputs]
     aucs = {name: of_column(table.column(name), as_of, churned, half) for name in names}
     suspects = [{"feature": name, "roc_auc": auc} for name, auc in aucs.items() if auc > LIMIT]
     return sorted(suspects, key=lambda suspect: (-suspect["roc_auc"], suspect["feature"]))
-
-
-def above(table: pa.Table) -> NDArray[np.bool_]:
-    """Who churned; of amounts, which are above their median."""
-    labels = Part("", table).labels
-    return labels == 1 if CHURNED in table.column_names else labels > np.median(labels)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ml.common.errors import UsageError
 from ml.common.progress import SILENT, Progress
-from ml.config.problem import Problem
+from ml.config.problem import REGRESSION, Problem
 from ml.features.label_models import labels_with_notes
 from ml.features.own_labels import LabelSource
 from ml.features.training_parts import Parts, read_parts
@@ -104,6 +104,8 @@ def register(
     home = Home.at(home)
     tracking_server(home, tracking)  # an unusable address is an error before training, not after it
     problem = problem_for(home, problem, progress)
+    if problem.task == REGRESSION:
+        raise UsageError("only classifiers can be registered: the problem is a regression")
     with home.writing("train"), home.reading() as build:
         own = labels_with_notes(labels, build, problem, progress)
         parts, catalog = read_parts(build, problem, own), read_catalog(build)

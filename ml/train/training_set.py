@@ -18,6 +18,7 @@ from ml.config.problem import Problem
 from ml.features.label_models import labels_with_notes
 from ml.features.labels import check_same_problem, labelled_rows, split_labels
 from ml.features.own_labels import LabelSource
+from ml.features.training_parts import CHURNED, label_column
 from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
@@ -157,8 +158,9 @@ def as_training_set(
     rows: pa.Table, names: Sequence[str], left_out: dict[str, str], format: str
 ) -> TrainingSet:
     features = pa.table({name: as_estimator_column(rows.column(name)) for name in names})
+    label = label_column(rows)
     columns = {
-        "y": rows.column("churned").cast(pa.int8()),
+        "y": rows.column(label).cast(pa.int8() if label == CHURNED else pa.float64()),
         "groups": rows.column("customer_id"),
         "split": rows.column("split"),
         "event_timestamp": rows.column("event_timestamp"),

@@ -61,7 +61,8 @@ def test_a_problem_in_memory_is_not_remembered(home: Home) -> None:
 
 def of_label(folder: Path, label: str, horizon: int) -> Path:
     file = folder / f"{label}-{horizon}.yml"
-    file.write_text(f"label: {label}\nhorizon_days: {horizon}\n")
+    task = "regression" if label == "label_customer_value" else "classification"
+    file.write_text(f"label: {label}\ntask: {task}\nhorizon_days: {horizon}\n")
     return file
 
 

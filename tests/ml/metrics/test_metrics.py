@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from ml.config.problem import Costs, Metric, SuccessMetric
+from ml.metrics import value_metrics
 from ml.metrics.bootstrap import bootstrap, customer_weights, with_interval
 from ml.metrics.measure import measure
 from ml.metrics.probability_metrics import METRIC_NAMES
@@ -71,8 +72,8 @@ def test_only_the_metrics_asked_for_are_measured() -> None:
 
 
 def test_the_problem_may_aim_at_every_metric_there_is() -> None:
-    assert set(get_args(SuccessMetric)) == set(METRIC_NAMES)
-    assert set(get_args(Metric)) <= set(METRIC_NAMES)
+    assert set(get_args(SuccessMetric)) == {*METRIC_NAMES, *value_metrics.METRIC_NAMES}
+    assert set(get_args(Metric)) <= {*METRIC_NAMES, *value_metrics.METRIC_NAMES}
 
 
 def test_a_tie_at_the_top_tenth_counts_in_part() -> None:

@@ -129,6 +129,6 @@ def test_nobodys_own_rows_calibrate_them() -> None:
     raw = np.random.default_rng(5).uniform(0.2, 0.8, len(asked.labels))
     first = np.array([in_first_half(name, 17) for name in asked.customers])
     changed = np.where(first, (raw > 0.5).astype(float), asked.labels)
-    before, after = cross_calibrate(asked, raw, 17), cross_calibrate(replace(asked, churned=changed), raw, 17)
+    before, after = cross_calibrate(asked, raw, 17), cross_calibrate(replace(asked, labels=changed), raw, 17)
     np.testing.assert_array_equal(before[first], after[first])
     assert (before[~first] != after[~first]).all()
