@@ -67,7 +67,7 @@ def answer(facts: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
 
 def is_regression(facts: Mapping[str, Any]) -> bool:
     """Whether a model's manifest is that of a regression."""
-    return facts["problem"].get("task") == REGRESSION
+    return facts.get("problem", {}).get("task") == REGRESSION
 
 
 def answer_of_amounts(facts: Mapping[str, Any]) -> str:

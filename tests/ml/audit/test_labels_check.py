@@ -149,7 +149,7 @@ def test_a_leaking_split_of_the_model_is_named(
         "test": {"first": "2023-08-01T00:00:00Z", "last": "2023-09-04T00:00:00Z"},
     }
     manifest = {"split": split, "problem": {"horizon_days": 30, "label_delay_days": 0}}
-    monkeypatch.setattr(labels, "model_of", lambda build: Path("model-000007"))
+    monkeypatch.setattr(labels, "model_of", lambda build, problem: Path("model-000007"))
     monkeypatch.setattr("ml.model.model_files.read_manifest", lambda folder: manifest)
     assert [breach.what for breach in check_gaps(audit_context(plain, tmp_path)).breaches] == [
         "the split of model-000007 leaks: the last validation label is settled at 2023-08-02T00:00:00Z, "
