@@ -92,8 +92,8 @@ def compare_rows(before: str, after: str) -> dict[str, Any]:
 
 
 def compare_homes(before: Path, after: Path, has_model: bool) -> dict[str, dict[str, Any]]:
-    """Every table of the builds, and the scores."""
-    current = after / "builds" / "current"
+    """Every table of the build before, and the scores."""
+    current = before / "builds" / "current"
     tables = sorted(
         str(path.relative_to(current))
         for pattern in TABLES

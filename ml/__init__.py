@@ -12,6 +12,7 @@ features                 labels, the split by time, the labelled dataset, the da
 model, decision, metrics a model, what is done with its scores, how good they are
 train, tracking          candidates to a champion, and its record in MLflow
 explain, score           reasons, and scores with them
+serve, predictions       scores over HTTP, and the log of those that left
 evaluate, reports        the evidence on the test part, the model card
 explore, audit, receipt  pages before training, proof on the data at hand, the rows behind one value
 page, cli                parts of pages; the command line

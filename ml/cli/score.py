@@ -22,6 +22,7 @@ ROWS_SHOWN = 10
 )
 @click.option("--out", help="File to write: .parquet, .csv or .jsonl; - is standard output.")
 @click.option("--actions", is_flag=True, help="Add whom to contact, and what to do by risk band.")
+@click.option("--log", is_flag=True, help="Append every score to the prediction log.")
 @problem_option
 @churn_command
 def command(
@@ -30,6 +31,7 @@ def command(
     as_of: datetime | None,
     out: str | None,
     actions: bool,
+    log: bool,
     problem: str | None,
 ) -> None:
     """Churn probabilities, or amounts where the problem is a regression, with reasons.
@@ -51,6 +53,7 @@ def command(
         out=out,
         actions=actions,
         json_lines=run.as_json,
+        log=log,
         home=run.home,
         problem=problem,
         progress=run.progress,

@@ -98,7 +98,14 @@ def reasons(frame: pd.DataFrame, added: Floats, words: Sequence[Wording], most: 
 def reasons_of(
     model: FittedModel, frame: pd.DataFrame, added: Floats, words: Sequence[Wording]
 ) -> list[list[str]]:
-    """The reasons of each row that go with a score: what raises a risk; of an amount, what moves it most.
+    """The reasons of each row that go with a score, as sentences; see ``chosen_reasons``."""
+    return [[text for _, text in of_row] for of_row in chosen_reasons(model, frame, added, words)]
+
+
+def chosen_reasons(
+    model: FittedModel, frame: pd.DataFrame, added: Floats, words: Sequence[Wording]
+) -> list[list[tuple[int, str]]]:
+    """Index and sentence of each reason: what raises a risk; of an amount, what moves it most.
 
     Parameters
     ----------
@@ -107,16 +114,20 @@ def reasons_of(
     words : sequence of Wording
         One for each input.
     """
-    most = model.problem.constraints.reasons
-    if model.problem.task != REGRESSION:
-        return reasons(frame, added, words, most)
+    is_amount = model.problem.task == REGRESSION
     records: list[dict[Any, Any]] = frame.to_dict("records")
-    indices = choose_reasons(np.abs(added), [wording.subject for wording in words], most)
+    indices = choose_reasons(
+        np.abs(added) if is_amount else added,
+        [wording.subject for wording in words],
+        model.problem.constraints.reasons,
+    )
+
+    def text(index: int, record: dict[Any, Any], moves: Floats) -> str:
+        sentence = words[index].reason(record)
+        return f"{'raises' if moves[index] > 0 else 'lowers'} it: {sentence}" if is_amount else sentence
+
     return [
-        [
-            f"{'raises' if moves[index] > 0 else 'lowers'} it: {words[index].reason(record)}"
-            for index in of_row
-        ]
+        [(index, text(index, record, moves)) for index in of_row]
         for record, moves, of_row in zip(records, added, indices, strict=True)
     ]
 

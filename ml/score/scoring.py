@@ -1,9 +1,11 @@
 """Scores of the population, or of named customers, at one instant; with the decision and its reasons."""
 
 import json
+import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import numpy as np
@@ -21,12 +23,14 @@ from ml.explain.reason_text import Wording, reasons_of, wordings
 from ml.features.label_models import eligible_at
 from ml.features.labels import parquet
 from ml.featurestore.catalog import Catalog, read_catalog
-from ml.featurestore.retrieval.retrieve import point_in_time_stream
+from ml.featurestore.retrieval.retrieve import point_in_time, point_in_time_stream
 from ml.home.build_manifest import checked_as_of, score_instant
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.metrics.chance import check_better_than_chance
 from ml.model.fitted_model import FittedModel
+from ml.predictions.entries import batch_entries
+from ml.predictions.log import PredictionLog, is_database_error
 from ml.warehouse.current_model import champion_of, check_same_features
 
 KEYS = [("customer_id", pa.string()), ("event_timestamp", pa.timestamp("us"))]
@@ -49,6 +53,7 @@ def score(
     out: str | Path | None = None,
     actions: bool = False,
     json_lines: bool = False,
+    log: bool = False,
     home: str | Path | Home | None = None,
     problem: Problem | str | Path | None = None,
     progress: Progress = SILENT,
@@ -69,6 +74,8 @@ def score(
         Add ``contact``, whether to contact the customer (with the threshold rule ``capacity`` as many of the
         population as it allows; of named customers those who are flagged), and ``recommended_action``, the
         action of the risk band in the problem's file of actions.
+    log : bool
+        Append every score with its feature vector to the prediction log, before it is written.
 
     Returns
     -------
@@ -96,7 +103,10 @@ def score(
     with home.reading() as build:
         model = champion_of(build, problem, progress)
         check_better_than_chance(model.facts)
+        started = time.monotonic()
         scores = score_customers(build, model, customer_ids, as_of, progress)
+        if log:
+            log_scores(home, build, scores, time.monotonic() - started)
     if by_band is not None:
         scores = with_contacts(scores, model.problem, everyone=not customer_ids)
         bands = np.asarray(scores.column("risk_band").to_pylist(), dtype=object)
@@ -107,6 +117,23 @@ def score(
         rows = with_json_reasons(scores) if is_csv and not json_lines else scores
         write_rows(rows, out, json_lines=json_lines)
     return scores
+
+
+def log_scores(home: Home, build: Path, scores: pa.Table, seconds: float) -> None:
+    """Append the scores of one run to the prediction log, all or none."""
+    features = point_in_time(build, scores.select([name for name, _ in KEYS]))
+    vectors = features.drop_columns([name for name, _ in KEYS])
+    logged_at = datetime.now(UTC).replace(tzinfo=None)
+    milliseconds = round(1000 * seconds / max(len(scores), 1), 3)
+    with PredictionLog(home) as log:
+        try:
+            log.append(batch_entries(scores, vectors, uuid4().hex, logged_at, milliseconds))
+        except Exception as error:
+            if not is_database_error(error):
+                raise
+            raise TidemarkError(
+                f"the prediction log cannot be written: {error}; no score was written"
+            ) from error
 
 
 def score_customers(
@@ -204,6 +231,11 @@ def score_features(
         "build_id": [build_id] * len(frame),
     }
     return pa.table(columns, schema=schema_of(model.problem))
+
+
+def score_names(problem: Problem) -> list[str]:
+    """The columns of a score that the model makes."""
+    return [name for name, _ in (OF_VALUE if problem.task == REGRESSION else OF_CHURN)]
 
 
 def schema_of(problem: Problem) -> pa.Schema:
