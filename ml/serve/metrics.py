@@ -16,7 +16,7 @@ from ml.serve.prediction_queue import PredictionQueue
 from ml.serve.served_state import ServedState
 
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+SEVERAL_WORKERS = "CHURN_SERVE_WORKERS"  # set by the server; then their values are in files
 
 
 class Metrics:
@@ -56,7 +56,7 @@ class Metrics:
         self.dropped.set(self.queue.dropped)
         self.ready.set(self.state.is_ready)
         registry = self.registry
-        if os.environ.get(MULTIPROCESS):
+        if os.environ.get(SEVERAL_WORKERS):
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         return generate_latest(registry)

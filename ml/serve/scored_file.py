@@ -19,13 +19,14 @@ import pyarrow as pa
 
 from ml.common.durable_files import sync_folder
 from ml.common.instants import format_instant
+from ml.common.sql import quoted
 from ml.config.problem import Problem
 from ml.decision.actions import read_actions
 from ml.explain.contributions import contributions
 from ml.explain.reason_text import Wording, chosen_reasons, wordings
 from ml.features.label_models import eligible_at
 from ml.features.labels import parquet
-from ml.featurestore.catalog import Catalog
+from ml.featurestore.catalog import Catalog, Feature
 from ml.featurestore.retrieval.retrieve import point_in_time_stream
 from ml.home.layout import Home
 from ml.model.fitted_model import FittedModel
@@ -187,23 +188,42 @@ def score_batch(
         )
 
 
+# A table may have a row at which no value changes (an order placed and cancelled at once): values are compared.
+CHANGES = """
+select later.customer_id, min(later.event_timestamp) as changes
+from (select customer_id, event_timestamp, {values} from {rows} where event_timestamp > $1) as later
+inner join (
+    select customer_id, {values} from {rows} where event_timestamp <= $1
+    qualify row_number() over (partition by customer_id order by event_timestamp desc) = 1
+) as present using (customer_id)
+where later.value is distinct from present.value
+group by later.customer_id
+"""
+KNOWN = """
+select known.customer_id, min(changes) as changes
+from (select distinct customer_id from {rows} where event_timestamp <= $1) as known
+left join ({changes}) using (customer_id)
+group by known.customer_id
+order by known.customer_id
+"""
+
+
 def known_with_next_change(catalog: Catalog, as_of: datetime) -> pa.Table:
     """Every customer known at ``as_of``, and when a stored feature changes next; null for never.
 
-    Rows after the instant are those that follow from what is known already: a window that ends.
+    Such changes follow from what is known already: a window that ends.
     """
-    views = " union all ".join(
-        f"select customer_id, event_timestamp from {parquet(view.path)}" for view in catalog.views
+    changes = " union all ".join(
+        CHANGES.format(rows=parquet(view.path), values=packed(view.features)) for view in catalog.views
     )
-    query = f"""
-        select customer_id, min(event_timestamp) filter (where event_timestamp > $1) as changes
-        from ({views})
-        group by customer_id
-        having min(event_timestamp) <= $1
-        order by customer_id
-    """
+    query = KNOWN.format(rows=parquet(catalog.views[0].path), changes=changes)
     with duckdb.connect() as connection:
         return connection.execute(query, [as_of]).to_arrow_table()
+
+
+def packed(features: Sequence[Feature]) -> str:
+    """All features of a table as one value."""
+    return f"row({', '.join(quoted(feature.name) for feature in features)}) as value"
 
 
 def actions_of(problem: Problem) -> dict[str, str]:

@@ -11,7 +11,7 @@ from ml.home.problem_file import problem_for
 from ml.serve.access import is_loopback, read_keys
 
 HOME, PROBLEM = "CHURN_SERVE_HOME", "CHURN_SERVE_PROBLEM"
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+MULTIPROCESS, SEVERAL_WORKERS = "PROMETHEUS_MULTIPROC_DIR", "CHURN_SERVE_WORKERS"
 GRACE_SECONDS = 20  # for requests that have begun when the server is told to stop
 
 
@@ -59,7 +59,7 @@ def serve(
     progress.say(f"{scheme}://{host}:{port} with {workers} {'worker' if workers == 1 else 'workers'}")
     with tempfile.TemporaryDirectory() as folder:
         if workers > 1:
-            os.environ[MULTIPROCESS] = folder
+            os.environ |= {MULTIPROCESS: folder, SEVERAL_WORKERS: str(workers)}
         run(host, port, workers, certificate, private_key)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -69,20 +70,26 @@ def test_entries_come_back_as_they_were_written(home: Home) -> None:
     assert (row["prediction"], row["decision"], row["latency_ms"]) == (0.1 + 0.2, True, 1.25)
     assert row["features"] == ENTRY.features
     assert [row["sequence"] for row in rows] == [1, 2, 3, 4, 5]
-    assert all(later["previous_hash"] == earlier["hash"] for earlier, later in zip(rows, rows[1:], strict=False))
+    assert all(later["previous_hash"] == earlier["hash"] for earlier, later in pairwise(rows))
+
+
+CHANGED = "entry {} was changed after it was written"
 
 
 @pytest.mark.parametrize(
     ("statement", "sentence"),
     [
-        ("update predictions set prediction = 0.31 where sequence = 3", "entry 3 was changed after it was written"),
-        ("update predictions set features = '{}' where sequence = 1", "entry 1 was changed after it was written"),
-        ("update predictions set decision = 0 where sequence = 5", "entry 5 was changed after it was written"),
+        ("update predictions set prediction = 0.31 where sequence = 3", CHANGED.format(3)),
+        ("update predictions set features = '{}' where sequence = 1", CHANGED.format(1)),
+        ("update predictions set decision = 0 where sequence = 5", CHANGED.format(5)),
         ("delete from predictions where sequence = 2", "entry 2 is missing: 3 follows 1"),
         ("delete from predictions where sequence = 1", "entry 1 is missing: 2 follows 0"),
         ("delete from predictions where sequence = 5", "entries after 4 are missing: 5 were written"),
-        ("update predictions set hash = previous_hash where sequence = 4", "entry 4 was changed after it was written"),
-        ("update predictions set previous_hash = hash where sequence = 2", "entry 2 does not follow the one before it"),
+        ("update predictions set hash = previous_hash where sequence = 4", CHANGED.format(4)),
+        (
+            "update predictions set previous_hash = hash where sequence = 2",
+            "entry 2 does not follow the one before it",
+        ),
     ],
 )
 def test_each_planted_change_is_found(statement: str, sentence: str, home: Home) -> None:
