@@ -19,7 +19,7 @@ PART_OF = {"selection": "validation", "calibration": "validation"}
 USES = {
     "train": "to fit",
     "selection": "half of validation's customers: to choose, then to fit as well",
-    "calibration": "the other half: to calibrate, to set the threshold",
+    "calibration": "the other half: to calibrate, to set the threshold or the intervals",
     "test": "to judge, once",
 }
 

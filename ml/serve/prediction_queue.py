@@ -18,7 +18,7 @@ from ml.predictions.entries import DROPPED, Entry
 from ml.predictions.log import PredictionLog, is_database_error
 
 QUEUE_MAX = 20_000  # scores of one worker; at 1 kB each 20 MB
-BATCH_MAX = 2_000
+BATCH_MAX = 200  # a longer one would hold up answers while it is hashed
 PAUSE = 0.1  # seconds between two writes
 PATIENCE = 1.0  # seconds until a log that failed is tried again
 logger = logging.getLogger("tidemark.serve")

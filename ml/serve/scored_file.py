@@ -35,18 +35,19 @@ from ml.predictions.entries import feature_text
 PROFILE = "profile"  # the subject whose stored features are a customer's profile
 TABLES = (
     "create table facts (name text primary key, value text)",
-    "create table scores (customer_id text primary key, is_eligible integer, score text, profile text, "
-    "features text, prediction real, decision integer, band text) without rowid",
+    "create table scores (customer_id text primary key, is_eligible integer, score text, reasons text, "
+    "profile text, features text, prediction real, decision integer, band text) without rowid",
 )
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One customer's row."""
+    """One customer's row; ``score``, ``reasons``, ``profile`` and ``features`` are JSON texts."""
 
     customer_id: str
     is_eligible: bool
-    score: dict[str, Any]
+    score: str
+    reasons: str
     profile: str
     features: str
     prediction: float
@@ -78,9 +79,9 @@ class ScoredFile:
             return None
         if row is None:
             return None
-        key, is_eligible, score, profile, features, prediction, decision, band = row
+        key, is_eligible, score, reasons, profile, features, prediction, decision, band = row
         flag = None if decision is None else bool(decision)
-        return Scored(key, bool(is_eligible), json.loads(score), profile, features, prediction, flag, band)
+        return Scored(key, bool(is_eligible), score, reasons, profile, features, prediction, flag, band)
 
     def close(self) -> None:
         self._connection.close()
@@ -110,7 +111,7 @@ def write_scored_file(path: Path, build: Path, model: FittedModel, catalog: Cata
         }
         connection.executemany("insert into facts values (?, ?)", facts.items())
         for rows in scored_rows(build, model, catalog, as_of):
-            connection.executemany("insert into scores values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany("insert into scores values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         connection.execute("commit")
     finally:
         connection.close()
@@ -159,16 +160,16 @@ def score_batch(
     for place, (customer, as_of) in enumerate(keys):
         score = {name: json_value(column[place]) for name, column in columns.items()}
         band, decision = score.get("risk_band"), score.get("churn_decision")
+        reasons = [
+            {
+                "text": text,
+                "feature": model.inputs[index].name,
+                "value": json_value(values[place][model.inputs[index].name]),
+                "contribution": float(added[place, index]),
+            }
+            for index, text in chosen[place]
+        ]
         score |= {
-            "reasons": [
-                {
-                    "text": text,
-                    "feature": model.inputs[index].name,
-                    "value": json_value(values[place][model.inputs[index].name]),
-                    "contribution": float(added[place, index]),
-                }
-                for index, text in chosen[place]
-            ],
             "recommended_action": actions.get(str(band)),
             "model_version": model.version,
             "build_id": build_id,
@@ -180,6 +181,7 @@ def score_batch(
             customer,
             int(customer in eligible),
             json.dumps(score, ensure_ascii=False),
+            json.dumps(reasons, ensure_ascii=False),
             feature_text({name: vector[name] for name in profile}),
             feature_text(vector),
             predictions[place],
@@ -188,7 +190,7 @@ def score_batch(
         )
 
 
-# A table may have a row at which no value changes (an order placed and cancelled at once): values are compared.
+# A table may have a row at which no value changes (an order placed and cancelled at once): values count.
 CHANGES = """
 select later.customer_id, min(later.event_timestamp) as changes
 from (select customer_id, event_timestamp, {values} from {rows} where event_timestamp > $1) as later
