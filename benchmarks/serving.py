@@ -132,7 +132,7 @@ def many(port: int, customers: Sequence[str]) -> float:
 
 
 SCORES = '{"customer_ids": ["%s"], "reasons": true}'
-# Feast needs the instant of on-demand features. Our store plug-in is below it, which is faster than Feast's own.
+# Feast needs the instant of on-demand features. Below it is our store plug-in, faster than Feast's own.
 FEATURES = (
     '{"feature_service": "churn", "entities": {"customer_id": ["%s"], '
     '"event_timestamp": ["2025-01-01T00:00:00Z"]}}'
@@ -168,7 +168,17 @@ def main(customers: int, home: Path | None) -> None:
                 SCORES,
             ),
             "feast serve": (
-                [binary / "feast", "serve", "-h", "127.0.0.1", "-p", PORTS["feast serve"], "--no-access-log"],
+                [
+                    binary / "feast",
+                    "serve",
+                    "-h",
+                    "127.0.0.1",
+                    "-p",
+                    PORTS["feast serve"],
+                    "--no-access-log",
+                    "--max-requests",
+                    "1000000",
+                ],
                 FEATURES,
             ),
         }

@@ -10,7 +10,12 @@ from ml.cli.command import Instant, Run, churn_command
 
 @click.group()
 def command() -> None:
-    """Keys of the server: create, list, revoke."""
+    """Keys of the server: create, list, revoke.
+
+    \b
+    Example:
+      churn keys create --role score --name shop
+    """
 
 
 @command.command()

@@ -10,7 +10,12 @@ from ml.cli.command import Instant, Run, churn_command
 
 @click.group()
 def command() -> None:
-    """The prediction log: export, verify, prune."""
+    """The prediction log: export, verify, prune.
+
+    \b
+    Example:
+      churn log verify
+    """
 
 
 @command.command()

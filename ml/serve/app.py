@@ -52,9 +52,10 @@ from ml.serve.schemas import (
 )
 from ml.serve.scored_file import Scored
 from ml.serve.served_state import Served, ServedState
+from ml.serve.server import HOME, PROBLEM
 from ml.warehouse.list_builds import builds
 
-HOME, PROBLEM, OPEN_HOSTS = "CHURN_SERVE_HOME", "CHURN_SERVE_PROBLEM", ("localhost", "127.0.0.1", "[::1]")
+OPEN_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 POINTS_MAX = 200  # of a history
 HISTORY_DAYS, HISTORY_STEP = 180, timedelta(days=7)
 SLOW_AT_ONCE = 4  # requests that read Parquet files, of one worker

@@ -16,7 +16,7 @@ from ml.serve.prediction_queue import PredictionQueue
 from ml.serve.served_state import ServedState
 
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
-SEVERAL_WORKERS = "CHURN_SERVE_WORKERS"  # set by the server; then their values are in files
+SEVERAL_WORKERS = "TIDEMARK_SERVE_WORKERS"  # set by the server; then their values are in files
 
 
 class Metrics:
