@@ -46,15 +46,20 @@ class Metrics:
         return Gauge(name, text, registry=self.registry, multiprocess_mode="livesum")
 
     def observe(self, route: str, status: int, seconds: float) -> None:
-        """Count one answer."""
+        """Count one answer; the gauges of every worker are written with it."""
+        self.set_gauges()
         self.answers.labels(route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
 
-    def text(self) -> bytes:
-        """All metrics as text."""
+    def set_gauges(self) -> None:
+        """What is counted elsewhere."""
         self.logged.set(self.queue.logged)
         self.dropped.set(self.queue.dropped)
         self.ready.set(self.state.is_ready)
+
+    def text(self) -> bytes:
+        """All metrics as text."""
+        self.set_gauges()
         registry = self.registry
         if os.environ.get(SEVERAL_WORKERS):
             registry = CollectorRegistry()
