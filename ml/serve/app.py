@@ -29,6 +29,7 @@ from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import checked_as_of
 from ml.home.layout import Home
+from ml.home.leases import lease
 from ml.home.problem_file import problem_for
 from ml.predictions.entries import SCORE, Entry, plain
 from ml.predictions.log import PredictionLog
@@ -247,9 +248,7 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
     )
     async def customer(request: Request, customer_id: str) -> Response:
         started, name, state = time.perf_counter(), shown_id(customer_id), served(request)
-        row = state.scored.find(name)
-        if row is None:
-            raise HttpError(404, "no such customer is known")
+        row = check_known(state, name)
         tag = etag(state, name)
         headers = cache_headers(tag, json.loads(row.score)["exact_until"])
         if tag in request.headers.get("if-none-match", ""):
@@ -270,21 +269,20 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
     )
     async def features(request: Request, customer_id: str, as_of: str | None = None) -> Response:
         name, state = shown_id(customer_id), served(request)
-        if as_of is None:
-            row = state.scored.find(name)
-            if row is None:
-                raise HttpError(404, "no such customer is known")
-            instant, source, values = state.as_of, "online", json.loads(row.features)
-        else:
-            check_known(state, name)
+        row = check_known(state, name)
+        if as_of:
             instant, source = instant_of(as_of, "as_of"), "offline"
-            values = await slowly(request, partial(features_at, request.app.state.home, name, instant))
+            answer = partial(features_at, request.app.state.home, name, instant)
+            build_id, values = await slowly(request, answer)
+        else:
+            instant, source, build_id = state.as_of, "online", state.build.name
+            values = json.loads(row.features)
         content = {
             "request_id": request.state.request_id,
             "customer_id": name,
             "as_of": format_instant(instant),
             "source": source,
-            "build_id": state.build.name,
+            "build_id": build_id,
             "features": values,
         }
         return as_json(content)
@@ -308,7 +306,7 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
         check_known(state, name)
         if start > end:
             raise HttpError(422, "from is after to")
-        points = await slowly(request, partial(history_of, state, name, start, end, feature))
+        points = await slowly(request, partial(leased_history, state, name, start, end, feature))
         content = {
             "request_id": request.state.request_id,
             "customer_id": name,
@@ -363,10 +361,12 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
         return HTMLResponse(docs_page(request.app.openapi()))
 
 
-def check_known(served: Served, customer: str) -> None:
-    """404 for a customer whom the served scores do not know."""
-    if served.scored.find(customer) is None:
+def check_known(served: Served, customer: str) -> Scored:
+    """The row of a customer; 404 where the served scores do not know one."""
+    row = served.scored.find(customer)
+    if row is None:
         raise HttpError(404, "no such customer is known")
+    return row
 
 
 def parsed(body: bytes) -> ScoreRequest:
@@ -453,8 +453,8 @@ def instant_of(text: str, name: str) -> datetime:
         raise HttpError(422, f"{name} is no ISO 8601 instant such as 2024-06-30T00:00:00Z") from error
 
 
-def features_at(home: Home, customer: str, as_of: datetime) -> dict[str, Any]:
-    """Every feature of a customer at an instant, from the current build."""
+def features_at(home: Home, customer: str, as_of: datetime) -> tuple[str, dict[str, Any]]:
+    """The current build's name, and every feature of a customer at an instant in it."""
     with home.reading() as build:
         checked_as_of(build, as_of)
         rows = pa.table(
@@ -464,7 +464,18 @@ def features_at(home: Home, customer: str, as_of: datetime) -> dict[str, Any]:
             }
         )
         row = point_in_time(build, rows).to_pylist()[0]
-    return {name: value for name, value in row.items() if name not in ("customer_id", "event_timestamp")}
+    keys = ("customer_id", "event_timestamp")
+    return build.name, {name: value for name, value in row.items() if name not in keys}
+
+
+def leased_history(
+    served: Served, customer: str, start: datetime, end: datetime, features: list[str]
+) -> list[dict[str, Any]]:
+    """``history_of`` while the build is not removed."""
+    with lease(served.build) as is_there:
+        if not is_there:
+            raise HttpError(503, "a newer build is being taken over: try again", {"Retry-After": "1"})
+        return history_of(served, customer, start, end, features)
 
 
 def history_of(
