@@ -4,41 +4,42 @@ Every answer is made from one ``Served`` state. What reads Parquet files (featur
 receipts) runs in a few threads, so that scores do not wait for it.
 """
 
-import hashlib
 import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import anyio
-import pyarrow as pa
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from pydantic import ValidationError
-from starlette.exceptions import HTTPException
 
-from ml.common.errors import NotReadyError, RowsError, TidemarkError, UsageError
-from ml.common.instant_grammar import parse_text
 from ml.common.instants import format_instant
-from ml.explain.reason_text import wordings
 from ml.featurestore.catalog import read_catalog
-from ml.featurestore.retrieval.retrieve import point_in_time
-from ml.home.build_manifest import checked_as_of
 from ml.home.layout import Home
-from ml.home.leases import lease
 from ml.home.problem_file import problem_for
-from ml.predictions.entries import SCORE, Entry, plain
+from ml.predictions.entries import SCORE, Entry
 from ml.predictions.log import PredictionLog
 from ml.receipt.receipt_json import as_dict as receipt_as_dict
 from ml.receipt.value_receipt import receipt
-from ml.score.scoring import score_features, score_names
 from ml.serve import access
+from ml.serve.answers import (
+    as_json,
+    cache_headers,
+    check_known,
+    etag,
+    features_at,
+    instant_of,
+    leased_history,
+    model_facts,
+    parsed,
+    score_answer,
+)
 from ml.serve.docs_page import docs_page
-from ml.serve.http_errors import HttpError, error_response
+from ml.serve.http_errors import HttpError, add_error_handlers, error_response
 from ml.serve.metrics import Metrics
 from ml.serve.prediction_queue import PredictionQueue, now
 from ml.serve.requests import Requests, read_body, shown_id
@@ -47,7 +48,6 @@ from ml.serve.schemas import (
     Error,
     FeaturesAnswer,
     HistoryAnswer,
-    Score,
     ScoreAnswer,
     ScoreRequest,
 )
@@ -57,8 +57,7 @@ from ml.serve.server import HOME, PROBLEM
 from ml.warehouse.list_builds import builds
 
 OPEN_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-POINTS_MAX = 200  # of a history
-HISTORY_DAYS, HISTORY_STEP = 180, timedelta(days=7)
+HISTORY_DAYS = 180
 SLOW_AT_ONCE = 4  # requests that read Parquet files, of one worker
 SLOW_SECONDS = 30.0
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -120,40 +119,6 @@ def make_app(home: Home, problem_file: str | None = None) -> FastAPI:
     add_routes(app, metrics)
     app.add_middleware(Requests, observe=metrics.observe)
     return app
-
-
-def add_error_handlers(app: FastAPI) -> None:
-    """Every error as problem+json."""
-
-    async def as_problem(request: Request, error: Exception) -> Response:
-        return error_response(problem_of(error), request.state.request_id)
-
-    for kind in (HttpError, HTTPException, TidemarkError, Exception):
-        app.add_exception_handler(kind, as_problem)
-    from fastapi.exceptions import RequestValidationError
-
-    app.add_exception_handler(RequestValidationError, as_problem)
-
-
-def problem_of(error: Exception) -> HttpError:
-    """What a client learns of an error."""
-    from fastapi.exceptions import RequestValidationError
-
-    match error:
-        case HttpError():
-            return error
-        case RequestValidationError():
-            first = error.errors()[0]
-            return HttpError(422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
-        case HTTPException():
-            headers = dict(error.headers or {})
-            return HttpError(error.status_code, str(error.detail), headers)
-        case NotReadyError():
-            return HttpError(503, "not ready: see /ready", {"Retry-After": "1"})
-        case RowsError() | UsageError():
-            return HttpError(422, str(error).replace("--as-of", "as_of"))
-        case _:
-            return HttpError(500, "an error of the server; its log has more")
 
 
 def allow(*roles: str) -> Callable[[Request], None]:
@@ -361,48 +326,6 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
         return HTMLResponse(docs_page(request.app.openapi()))
 
 
-def check_known(served: Served, customer: str) -> Scored:
-    """The row of a customer; 404 where the served scores do not know one."""
-    row = served.scored.find(customer)
-    if row is None:
-        raise HttpError(404, "no such customer is known")
-    return row
-
-
-def parsed(body: bytes) -> ScoreRequest:
-    """The request of a body.
-
-    Raises
-    ------
-    HttpError
-        It is no JSON (400), or not of the schema (422).
-    """
-    try:
-        return ScoreRequest.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            raise HttpError(
-                400, f"the body is no JSON: {first['msg'].removeprefix('Invalid JSON: ')}"
-            ) from error
-        where = ".".join(map(str, first["loc"])) or "body"
-        raise HttpError(422, f"{where}: {first['msg']}") from error
-
-
-def score_answer(served: Served, customer: str, row: Scored | None, with_reasons: bool) -> str:
-    """One entry of ``scores`` as JSON text, joined from what the file has."""
-    origin: dict[str, Any] = {
-        name: served.scored.facts[name] for name in ("model_version", "build_id", "event_timestamp")
-    }
-    if row is None:
-        values = Score(customer_id=customer, status="unknown", **origin).model_dump(mode="json")
-        return json.dumps(values | {"event_timestamp": origin["event_timestamp"]}, ensure_ascii=False)
-    key = json.dumps(customer, ensure_ascii=False)
-    status = "scored" if row.is_eligible else "not_eligible"
-    reasons = row.reasons if with_reasons else "[]"
-    return f'{{"customer_id": {key}, "status": "{status}", {row.score[1:-1]}, "reasons": {reasons}}}'
-
-
 def log_answer(request: Request, served: Served, rows: list[Scored | None], milliseconds: float) -> None:
     """Queue the scores of one answer for the prediction log."""
     logged_at, facts = now(), served.scored.facts
@@ -429,115 +352,6 @@ def log_answer(request: Request, served: Served, rows: list[Scored | None], mill
     )
 
 
-def etag(served: Served, customer: str) -> str:
-    """A tag that changes when the answer may."""
-    content = f"{served.scored.path.name}\n{customer}".encode("utf-8", "surrogatepass")
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-
-
-def cache_headers(tag: str, exact_until: str | None) -> dict[str, str]:
-    """How long an answer may be kept: until it changes by what is known, else it is asked for again."""
-    age = 0
-    if exact_until:
-        left = parse_text(exact_until) - datetime.now(UTC).replace(tzinfo=None)
-        age = max(0, int(left.total_seconds()))
-    control = f"private, max-age={age}" if age else "private, no-cache"
-    return {"ETag": tag, "Cache-Control": control}
-
-
-def instant_of(text: str, name: str) -> datetime:
-    """An instant of a query."""
-    try:
-        return parse_text(text)
-    except ValueError as error:
-        raise HttpError(422, f"{name} is no ISO 8601 instant such as 2024-06-30T00:00:00Z") from error
-
-
-def features_at(home: Home, customer: str, as_of: datetime) -> tuple[str, dict[str, Any]]:
-    """The current build's name, and every feature of a customer at an instant in it."""
-    with home.reading() as build:
-        checked_as_of(build, as_of)
-        rows = pa.table(
-            {
-                "customer_id": pa.array([customer], pa.string()),
-                "event_timestamp": pa.array([as_of], pa.timestamp("us")),
-            }
-        )
-        row = point_in_time(build, rows).to_pylist()[0]
-    keys = ("customer_id", "event_timestamp")
-    return build.name, {name: value for name, value in row.items() if name not in keys}
-
-
-def leased_history(
-    served: Served, customer: str, start: datetime, end: datetime, features: list[str]
-) -> list[dict[str, Any]]:
-    """``history_of`` while the build is not removed."""
-    with lease(served.build) as is_there:
-        if not is_there:
-            raise HttpError(503, "a newer build is being taken over: try again", {"Retry-After": "1"})
-        return history_of(served, customer, start, end, features)
-
-
-def history_of(
-    served: Served, customer: str, start: datetime, end: datetime, features: list[str]
-) -> list[dict[str, Any]]:
-    """A point a week, or fewer over a long time; without a score before the customer was known."""
-    catalog, model = read_catalog(served.build), served.model
-    checked_as_of(served.build, end)
-    chosen = features or [feature for feature in model.problem.baseline if feature in catalog.feature_names]
-    if unknown := [name for name in chosen if name not in catalog.feature_names]:
-        raise HttpError(422, f"there is no feature {', '.join(unknown)}")
-    step = max(HISTORY_STEP, (end - start) / (POINTS_MAX - 1))
-    count = int((end - start) / step) + 1
-    instants = [end - step * place for place in range(count)][::-1]
-    rows = pa.table(
-        {
-            "customer_id": pa.array([customer] * count, pa.string()),
-            "event_timestamp": pa.array(instants, pa.timestamp("us")),
-        }
-    )
-    table = point_in_time(served.build, rows)
-    scores = score_features(table, model, wordings(model.inputs, catalog), served.build.name).to_pylist()
-    names = score_names(model.problem)
-    known = is_known(table, catalog.views[0].features[0].name)
-    return [
-        {
-            "event_timestamp": row["event_timestamp"],
-            "score": {name: score[name] for name in names} if is_there else None,
-            "features": {name: row[name] for name in chosen},
-        }
-        for row, score, is_there in zip(table.to_pylist(), scores, known, strict=True)
-    ]
-
-
-def is_known(table: pa.Table, feature: str) -> list[bool]:
-    """Whether the customer of each row existed: before the first fact every stored feature is null."""
-    return [value is not None for value in table.column(feature).to_pylist()]
-
-
-def model_facts(served: Served) -> dict[str, Any]:
-    """What ``/v1/model`` says of the model."""
-    model, facts = served.model, served.model.facts
-    return {
-        **served.scored.facts,
-        "kind": model.kind,
-        "task": model.problem.task,
-        "problem": model.problem.name,
-        "label": model.problem.label,
-        "horizon_days": model.problem.horizon_days,
-        "trained_on": facts["build_id"],
-        "inputs": [feature.name for feature in model.inputs],
-        "test": {name: facts["test"][name] for name in ("rows", "customers")}
-        | {"metrics": facts["test"]["candidates"][model.kind]},
-        **(
-            {"threshold": facts["threshold"], "bands": facts["problem"]["bands"]}
-            if "threshold" in facts
-            else {}
-        ),
-        "promotion": facts.get("promotion"),
-    }
-
-
 def monitoring_facts(request: Request) -> dict[str, Any]:
     """What this worker serves, and how its scores reach the prediction log."""
     state: ServedState = request.app.state.served
@@ -547,9 +361,3 @@ def monitoring_facts(request: Request) -> dict[str, Any]:
         "served": state.served.scored.facts if state.served else None,
         "prediction_log": {"logged": queue.logged, "dropped": queue.dropped, "writable": not queue.fault},
     }
-
-
-def as_json(content: dict[str, Any]) -> Response:
-    """JSON with every digit; instants as ISO 8601 UTC, amounts as text."""
-    text = json.dumps(content, default=plain, ensure_ascii=False, allow_nan=False)
-    return Response(text.encode(), media_type="application/json", headers={"Cache-Control": "no-store"})

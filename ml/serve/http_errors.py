@@ -1,10 +1,17 @@
 """Errors as problem+json (RFC 9457): what is wrong and what to do, never a stack or a path."""
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
-from starlette.responses import JSONResponse
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 
+from ml.common.errors import NotReadyError, RowsError, TidemarkError, UsageError
+
+logger = logging.getLogger("tidemark.serve")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -35,3 +42,35 @@ def error_response(error: HttpError, request_id: str) -> JSONResponse:
     }
     headers = {"Cache-Control": "no-store", **error.headers}
     return JSONResponse(content, error.status, headers, media_type=MEDIA_TYPE)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Every error as problem+json."""
+
+    async def as_problem(request: Request, error: Exception) -> Response:
+        answer = http_error_of(error)
+        if answer.status == 500:
+            logger.error("request %s failed", request.state.request_id, exc_info=error)
+        return error_response(answer, request.state.request_id)
+
+    for kind in (HttpError, HTTPException, RequestValidationError, TidemarkError, Exception):
+        app.add_exception_handler(kind, as_problem)
+
+
+def http_error_of(error: Exception) -> HttpError:
+    """What a client learns of an error."""
+    match error:
+        case HttpError():
+            return error
+        case RequestValidationError():
+            first = error.errors()[0]
+            return HttpError(422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
+        case HTTPException():
+            headers = dict(error.headers or {})
+            return HttpError(error.status_code, str(error.detail), headers)
+        case NotReadyError():
+            return HttpError(503, "not ready: see /ready", {"Retry-After": "1"})
+        case RowsError() | UsageError():
+            return HttpError(422, str(error).replace("--as-of", "as_of"))
+        case _:
+            return HttpError(500, "an error of the server; its log has more")

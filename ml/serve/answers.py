@@ -1,0 +1,184 @@
+"""What answers are made from: scores of the file, features and history of a build, facts of the model."""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from ml.common.instant_grammar import parse_text
+from ml.explain.reason_text import wordings
+from ml.featurestore.catalog import read_catalog
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.build_manifest import checked_as_of
+from ml.home.layout import Home
+from ml.home.leases import lease
+from ml.predictions.entries import plain
+from ml.score.scoring import score_features, score_names
+from ml.serve.http_errors import HttpError
+from ml.serve.schemas import Score, ScoreRequest
+from ml.serve.scored_file import Scored
+from ml.serve.served_state import Served
+
+POINTS_MAX = 200  # of a history
+HISTORY_STEP = timedelta(days=7)
+
+
+def check_known(served: Served, customer: str) -> Scored:
+    """The row of a customer; 404 where the served scores do not know one."""
+    row = served.scored.find(customer)
+    if row is None:
+        raise HttpError(404, "no such customer is known")
+    return row
+
+
+def parsed(body: bytes) -> ScoreRequest:
+    """The request of a body.
+
+    Raises
+    ------
+    HttpError
+        It is no JSON (400), or not of the schema (422).
+    """
+    try:
+        return ScoreRequest.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise HttpError(
+                400, f"the body is no JSON: {first['msg'].removeprefix('Invalid JSON: ')}"
+            ) from error
+        where = ".".join(map(str, first["loc"])) or "body"
+        raise HttpError(422, f"{where}: {first['msg']}") from error
+
+
+def score_answer(served: Served, customer: str, row: Scored | None, with_reasons: bool) -> str:
+    """One entry of ``scores`` as JSON text, joined from what the file has."""
+    origin: dict[str, Any] = {
+        name: served.scored.facts[name] for name in ("model_version", "build_id", "event_timestamp")
+    }
+    if row is None:
+        values = Score(customer_id=customer, status="unknown", **origin).model_dump(mode="json")
+        return json.dumps(values | {"event_timestamp": origin["event_timestamp"]}, ensure_ascii=False)
+    key = json.dumps(customer, ensure_ascii=False)
+    status = "scored" if row.is_eligible else "not_eligible"
+    reasons = row.reasons if with_reasons else "[]"
+    return f'{{"customer_id": {key}, "status": "{status}", {row.score[1:-1]}, "reasons": {reasons}}}'
+
+
+def etag(served: Served, customer: str) -> str:
+    """A tag that changes when the answer may."""
+    content = f"{served.scored.path.name}\n{customer}".encode("utf-8", "surrogatepass")
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def cache_headers(tag: str, exact_until: str | None) -> dict[str, str]:
+    """How long an answer may be kept: until it changes by what is known, else it is asked for again."""
+    age = 0
+    if exact_until:
+        left = parse_text(exact_until) - datetime.now(UTC).replace(tzinfo=None)
+        age = max(0, int(left.total_seconds()))
+    control = f"private, max-age={age}" if age else "private, no-cache"
+    return {"ETag": tag, "Cache-Control": control}
+
+
+def instant_of(text: str, name: str) -> datetime:
+    """An instant of a query."""
+    try:
+        return parse_text(text)
+    except ValueError as error:
+        raise HttpError(422, f"{name} is no ISO 8601 instant such as 2024-06-30T00:00:00Z") from error
+
+
+def features_at(home: Home, customer: str, as_of: datetime) -> tuple[str, dict[str, Any]]:
+    """The current build's name, and every feature of a customer at an instant in it."""
+    with home.reading() as build:
+        checked_as_of(build, as_of)
+        rows = pa.table(
+            {
+                "customer_id": pa.array([customer], pa.string()),
+                "event_timestamp": pa.array([as_of], pa.timestamp("us")),
+            }
+        )
+        row = point_in_time(build, rows).to_pylist()[0]
+    keys = ("customer_id", "event_timestamp")
+    return build.name, {name: value for name, value in row.items() if name not in keys}
+
+
+def leased_history(
+    served: Served, customer: str, start: datetime, end: datetime, features: list[str]
+) -> list[dict[str, Any]]:
+    """``history_of`` while the build is not removed."""
+    with lease(served.build) as is_there:
+        if not is_there:
+            raise HttpError(503, "a newer build is being taken over: try again", {"Retry-After": "1"})
+        return history_of(served, customer, start, end, features)
+
+
+def history_of(
+    served: Served, customer: str, start: datetime, end: datetime, features: list[str]
+) -> list[dict[str, Any]]:
+    """A point a week, or fewer over a long time; without a score before the customer was known."""
+    catalog, model = read_catalog(served.build), served.model
+    checked_as_of(served.build, end)
+    chosen = features or [feature for feature in model.problem.baseline if feature in catalog.feature_names]
+    if unknown := [name for name in chosen if name not in catalog.feature_names]:
+        raise HttpError(422, f"there is no feature {', '.join(unknown)}")
+    step = max(HISTORY_STEP, (end - start) / (POINTS_MAX - 1))
+    count = int((end - start) / step) + 1
+    instants = [end - step * place for place in range(count)][::-1]
+    rows = pa.table(
+        {
+            "customer_id": pa.array([customer] * count, pa.string()),
+            "event_timestamp": pa.array(instants, pa.timestamp("us")),
+        }
+    )
+    table = point_in_time(served.build, rows)
+    scores = score_features(table, model, wordings(model.inputs, catalog), served.build.name).to_pylist()
+    names = score_names(model.problem)
+    known = is_known(table, catalog.views[0].features[0].name)
+    return [
+        {
+            "event_timestamp": row["event_timestamp"],
+            "score": {name: score[name] for name in names} if is_there else None,
+            "features": {name: row[name] for name in chosen},
+        }
+        for row, score, is_there in zip(table.to_pylist(), scores, known, strict=True)
+    ]
+
+
+def is_known(table: pa.Table, feature: str) -> list[bool]:
+    """Whether the customer of each row existed: before the first fact every stored feature is null."""
+    return [value is not None for value in table.column(feature).to_pylist()]
+
+
+def model_facts(served: Served) -> dict[str, Any]:
+    """What ``/v1/model`` says of the model."""
+    model, facts = served.model, served.model.facts
+    return {
+        **served.scored.facts,
+        "kind": model.kind,
+        "task": model.problem.task,
+        "problem": model.problem.name,
+        "label": model.problem.label,
+        "horizon_days": model.problem.horizon_days,
+        "trained_on": facts["build_id"],
+        "inputs": [feature.name for feature in model.inputs],
+        "test": {name: facts["test"][name] for name in ("rows", "customers")}
+        | {"metrics": facts["test"]["candidates"][model.kind]},
+        **(
+            {"threshold": facts["threshold"], "bands": facts["problem"]["bands"]}
+            if "threshold" in facts
+            else {}
+        ),
+        "promotion": facts.get("promotion"),
+    }
+
+
+def as_json(content: dict[str, Any]) -> Response:
+    """JSON with every digit; instants as ISO 8601 UTC, amounts as text."""
+    text = json.dumps(content, default=plain, ensure_ascii=False, allow_nan=False)
+    return Response(text.encode(), media_type="application/json", headers={"Cache-Control": "no-store"})
