@@ -1,12 +1,13 @@
 """``churn ingest``: raw tables in."""
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from ml.cli.command import Run, churn_command
-from ml.common.errors import UsageError
+from ml.common.errors import RefusedError, UsageError
 
 DEMOS = ("shop", "subscriptions", "complete-journey")
 SIMULATED = ("shop", "subscriptions")
@@ -36,6 +37,7 @@ SIMULATED = ("shop", "subscriptions")
     type=click.Choice(["end-of-day"]),
     help="When rows with a date and no time of day are known; holds for later --append too.",
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be accepted and rejected; publish nothing.")
 @churn_command
 def command(
     run: Run,
@@ -47,6 +49,7 @@ def command(
     max_rejected: float,
     timezone: str,
     dates_known: str | None,
+    dry_run: bool,
 ) -> None:
     """Load raw tables from PATH, check every row, and publish what holds.
 
@@ -56,32 +59,49 @@ def command(
     duckdb:///FILE, sqlite:///FILE or postgresql://USER@HOST/DATABASE, with ?schema=NAME where it has schemas.
 
     A row that breaks the contract goes, whole and with its reason, to the table rejected_rows. With more than
-    --max-rejected of any table nothing is loaded and the previous data stays.
+    --max-rejected of any table nothing is loaded and the previous data stays. --dry-run reads and checks the
+    same rows, shows the same table and reasons, ends with the same status, and publishes nothing.
 
     Example: churn ingest --demo shop --customers 2000
     """
     from ml.ingest import ingest
 
-    check_usage(source, demo, customers, seed)
+    check_usage(source, demo, customers, seed, dry_run)
     folder = source or write_demo(run, str(demo), customers, seed)
-    result = ingest(
-        folder,
-        home=run.home,
-        append=append,
-        max_rejected=max_rejected,
-        timezone=timezone,
-        dates_known=dates_known,
-        progress=run.progress,
-    )
+    try:
+        result = ingest(
+            folder,
+            home=run.home,
+            append=append,
+            max_rejected=max_rejected,
+            timezone=timezone,
+            dates_known=dates_known,
+            dry_run=dry_run,
+            progress=run.progress,
+        )
+    except RefusedError as refusal:
+        exit_refused(run, refusal)
     run.finish(result, as_text(result))
 
 
-def check_usage(source: str | None, demo: str | None, customers: int | None, seed: int | None) -> None:
-    """Raise a UsageError unless there is one source, and size and seed are for a simulation."""
+def exit_refused(run: Run, refusal: RefusedError) -> NoReturn:
+    """Print what a dry run found, then why the ingest would fail, and exit as the ingest would."""
+    status = refusal.exit_status
+    run.finish({**refusal.result, "error": str(refusal), "status": status}, as_text(refusal.result))
+    click.echo(f"churn: {refusal}", err=True)
+    sys.exit(status)
+
+
+def check_usage(
+    source: str | None, demo: str | None, customers: int | None, seed: int | None, dry_run: bool
+) -> None:
+    """Raise a UsageError unless there is one source, and its options go with it."""
     if bool(source) == bool(demo):
         raise UsageError(f"give either a PATH or --demo NAME ({', '.join(DEMOS)})")
     if demo not in SIMULATED and not (customers is None and seed is None):
         raise UsageError(f"--customers and --seed belong to --demo {' or '.join(SIMULATED)}")
+    if demo and dry_run:
+        raise UsageError("--dry-run goes with a PATH: a demonstration is written before it is loaded")
 
 
 def write_demo(run: Run, name: str, customers: int | None, seed: int | None) -> Path:
@@ -129,10 +149,12 @@ def as_text(result: dict[str, Any]) -> str:
         lines += ["", "rejected because"]
         for example in result["examples"]:
             lines += [f"{example['rows']:>12,}  {example['reason']}", f"{'':>14}{example_text(example)}"]
-        lines += ["", f"the rejected rows are in {result['rejected_rows']}"]
+        if result["rejected_rows"]:
+            lines += ["", f"the rejected rows are in {result['rejected_rows']}"]
     if result["markers"]:
         lines += ["", *map(note_of, result["markers"])]
     lines += ["", f"tables end: {clocks_text(result['clocks'])}"]
     lines += [f"note: {note}" for note in result["notes"]]
-    lines += ["", f"{result['load_id']}: accepted + rejected = read, data clock {result['data_clock']}"]
+    what = "dry run, nothing was published" if result.get("dry_run") else result["load_id"]
+    lines += ["", f"{what}: accepted + rejected = read, data clock {result['data_clock']}"]
     return "\n".join(lines)

@@ -6,6 +6,7 @@
     |-- NotReadyError                 1  an earlier step has not been run
     |   `-- DamagedError              1  what it wrote is not whole any more
     |-- SourceError                   1  the raw data cannot be read, or breaks the contract as a whole
+    |   `-- RefusedError              1  a dry run of an ingest found too many rejected rows
     |-- BuildError                    1  dbt failed, or a data test did
     |-- ModelError                    1  a model cannot be trained, read or used
     |-- BusyError                     1  another process is writing to the same home
@@ -48,6 +49,14 @@ class DamagedError(NotReadyError):
 
 class SourceError(TidemarkError):
     """The raw data cannot be read, or breaks the contract as a whole."""
+
+
+class RefusedError(SourceError):
+    """A dry run of an ingest found too many rejected rows; ``result`` is what it found."""
+
+    def __init__(self, message: str, result: dict[str, object]) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class BuildError(TidemarkError):

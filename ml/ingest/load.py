@@ -6,11 +6,12 @@ raw/load-000002.unfinished/ -> raw/load-000002/{<table>,rejected_rows}/*.parquet
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from ml.common.errors import SourceError, UsageError
+from ml.common.errors import RefusedError, SourceError, UsageError
 from ml.common.instants import format_instant
 from ml.common.progress import SILENT, Progress
 from ml.common.sql import parquet
@@ -46,6 +47,7 @@ def ingest(
     max_rejected: float = 0.05,
     timezone: str = "UTC",
     dates_known: str | None = None,
+    dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Load raw tables, check every row, and publish the accepted ones.
@@ -66,6 +68,8 @@ def ingest(
     dates_known : str, optional
         ``end-of-day``: rows of a table whose occurred instants have no time of day are known at the end of
         their day. It holds for later ``append`` too.
+    dry_run : bool
+        Do everything up to publication, and publish and keep nothing.
 
     Returns
     -------
@@ -77,7 +81,8 @@ def ingest(
         in now, by table), rejected_rows (the file of them, or None), total (the same counts over all that
         was appended), data_clock, clocks (the largest instant that the rows of each table vouch for),
         orders_arrive (share of a day's orders in at its end, days until 99 % are), notes (on tables that end
-        days apart, and the like).
+        days apart, and the like). Of a dry run also dry_run (True); its load_id is the name that the load
+        would have, and rejected_rows is None.
 
     Raises
     ------
@@ -85,13 +90,14 @@ def ingest(
         The source does not exist, or an option makes no sense.
     SourceError
         The source cannot be read, lacks something required, or too much of it was rejected. What was
-        published before stays.
+        published before stays. A dry run that finds too much of it rejected raises a RefusedError, whose
+        ``result`` is what it would have returned.
     """
     if not 0 <= max_rejected <= 1:
         raise UsageError(f"--max-rejected is a share from 0 to 1, not {max_rejected:g}")
     home_ = Home.at(home)
-    with home_.writing("ingest"):
-        with unfinished_load(home_, append, timezone, dates_known) as load:
+    with home_.writing("ingest --dry-run" if dry_run else "ingest"):
+        with unfinished_load(home_, append, timezone, dates_known, dry_run) as load:
             raw_source = open_source(source, load.connection)
             if not load.earlier:
                 require_tables(raw_source)
@@ -102,9 +108,9 @@ def ingest(
             examples = find_examples(load.connection, reasons, result.batches)
             spans = find_spans(load)
             change_log_notes = notes_on_change_logs(result)
-            refuse_too_many(
-                load, result.counts, examples, max_rejected, home_.raw / LAST_FAILURE, change_log_notes
-            )
+            faults = faults_of(load, result.counts, examples, max_rejected)
+            if faults and not dry_run:
+                refuse(load, faults, home_.raw / LAST_FAILURE, change_log_notes)
             link_earlier(load, REJECTED)
             remove_from_rejected(load, load.folder / REJECTED, list(result.retried.values()))
             write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
@@ -114,43 +120,57 @@ def ingest(
             manifest |= describe_clocks(load.folder, manifest["data_clock"], load.connection)
             manifest["notes"] += [*change_log_notes, *notes_on_dates(load), *notes_on_waiting(result)]
             write_load_manifest(load.folder, manifest)
-        publish(home_.raw / load.name)
-        (home_.raw / LAST_FAILURE).unlink(missing_ok=True)
-        with suppress(OSError):
-            prune(home_)
-    ingested = manifest["ingests"][-1]
+        if not dry_run:
+            publish(home_.raw / load.name)
+            (home_.raw / LAST_FAILURE).unlink(missing_ok=True)
+            with suppress(OSError):
+                prune(home_)
     rejected_rows = home_.raw / load.name / REJECTED / f"{load.name}.parquet"
-    return {
-        **ingested,
-        "rejected_rows": str(rejected_rows) if reasons else None,
+    ingested = {
+        **manifest["ingests"][-1],
+        "rejected_rows": str(rejected_rows) if reasons and not dry_run else None,
         "examples": examples,
         "spans": spans,
         **{name: manifest[name] for name in ("data_clock", "clocks", "orders_arrive", "notes")},
         "total": manifest["tables"],
     }
+    return end_of_dry_run(ingested, faults, change_log_notes) if dry_run else ingested
 
 
-def refuse_too_many(
-    load: Load,
-    counts: Counts,
-    examples: list[dict[str, Any]],
-    max_rejected: float,
-    evidence: Path,
-    notes: Sequence[str],
-) -> None:
-    """Raise a SourceError if too large a share of a table was rejected; ``evidence`` has the rejected rows.
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with the tables of which too large a share was rejected, and what to do."""
 
-    Notes on possible causes are part of the message.
-    """
+    sentence: str
+    remedy: str
+
+
+def faults_of(
+    load: Load, counts: Counts, examples: list[dict[str, Any]], max_rejected: float
+) -> Faults | None:
+    """The faults of the tables of which too large a share was rejected; None if there are none."""
     failed = [name for name, rows in counts.items() if exceeds_limit(load, name, rows, max_rejected)]
     if not failed:
-        return
-    write_rejected(load.connection, evidence)
-    faults = "; ".join(fault_of(name, counts[name], examples, max_rejected) for name in failed)
+        return None
     is_whole = any(counts[name]["accepted"] == 0 for name in failed)
     remedy = "mend them" if is_whole else "mend them, or raise --max-rejected to load the rest"
-    sentence = f"{faults}; nothing was loaded, the rejected rows are in {evidence} ({remedy})"
-    raise SourceError("; ".join([sentence, *notes]))
+    return Faults("; ".join(fault_of(name, counts[name], examples, max_rejected) for name in failed), remedy)
+
+
+def refuse(load: Load, faults: Faults, evidence: Path, notes: Sequence[str]) -> NoReturn:
+    """Write the rejected rows to ``evidence`` and raise a SourceError; notes on causes are part of it."""
+    write_rejected(load.connection, evidence)
+    kept = f"nothing was loaded, the rejected rows are in {evidence}"
+    raise SourceError("; ".join([faults.sentence, f"{kept} ({faults.remedy})", *notes]))
+
+
+def end_of_dry_run(ingested: dict[str, Any], faults: Faults | None, notes: Sequence[str]) -> dict[str, Any]:
+    """The result of a dry run; a RefusedError with it if the ingest would fail."""
+    result = {**ingested, "dry_run": True}
+    if faults:
+        sentence = f"the ingest would load nothing ({faults.remedy})"
+        raise RefusedError("; ".join([faults.sentence, sentence, *notes]), result)
+    return result
 
 
 def exceeds_limit(load: Load, name: str, rows: dict[str, int], max_rejected: float) -> bool:

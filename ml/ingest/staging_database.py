@@ -54,8 +54,10 @@ class Load:
 
 
 @contextmanager
-def unfinished_load(home: Home, append: bool, zone: str, dates_known: str | None = None) -> Iterator[Load]:
-    """A new load; its folder gets its final name at the end, and is removed on any failure."""
+def unfinished_load(
+    home: Home, append: bool, zone: str, dates_known: str | None = None, dry_run: bool = False
+) -> Iterator[Load]:
+    """A new load; its folder gets its final name at the end, and is removed on any failure or dry run."""
     discard_unfinished(home.raw)
     earlier = (home.raw / "current").resolve() if append and (home.raw / "current").exists() else None
     name = next_name(home.raw, "load")
@@ -69,10 +71,11 @@ def unfinished_load(home: Home, append: bool, zone: str, dates_known: str | None
     try:
         with closing(working_database(temp_folder, zone)) as connection:
             yield Load(name, folder, earlier, connection, rules, dates_known)
-        shutil.rmtree(temp_folder)
-        sync_tree(folder)
-        folder.rename(home.raw / name)
-        sync_folder(home.raw)
+        if not dry_run:
+            shutil.rmtree(temp_folder)
+            sync_tree(folder)
+            folder.rename(home.raw / name)
+            sync_folder(home.raw)
     except duckdb.Error as error:
         message = str(error).splitlines()[0]
         raise TidemarkError(f"the load could not be made, nothing was published: {message}") from error
