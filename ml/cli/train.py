@@ -113,6 +113,7 @@ def repeat_summary(result: dict[str, Any]) -> str:
 
 def summary(result: dict[str, Any]) -> str:
     """Parts, candidates and champion in a few lines."""
+    from ml.evaluate.metric_names import answer_of_amounts
     from ml.featurestore.attributes import note
 
     lines = [f"{result['build_id']}, data clock {result['data_clock']}", ""]
@@ -129,7 +130,7 @@ def summary(result: dict[str, Any]) -> str:
         "",
     ]
     if result["problem"]["task"] == "regression":
-        lines += [f"{result['model_version']} saved: {result['champion']}", value_line(result)]
+        lines += [f"{result['model_version']} saved: {result['champion']}", answer_of_amounts(result)]
     else:
         threshold = f"threshold {result['threshold']:.4f}"
         lines += [f"{result['model_version']} saved: {result['champion']}, {threshold}"]
@@ -167,13 +168,6 @@ def money_lines(result: dict[str, Any]) -> list[str]:
     return lines + [
         f"note: {shortfall}" for shortfall in shortfalls(decision["profit"], decision["profit_of_everyone"])
     ]
-
-
-def value_line(result: dict[str, Any]) -> str:
-    """How good the amounts are on the test part."""
-    from ml.evaluate.metric_names import answer_of_amounts
-
-    return answer_of_amounts(result)
 
 
 def leakage_note(row: dict[str, Any], task: str) -> str:

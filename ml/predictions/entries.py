@@ -63,6 +63,8 @@ class Entry:
 
 
 NAMES = tuple(Entry.__dataclass_fields__)
+# As the log has them: each with its number and its links of the chain.
+COLUMNS = ("sequence", *NAMES, "previous_hash", "hash")
 
 
 def batch_entries(

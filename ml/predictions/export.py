@@ -11,7 +11,7 @@ import pyarrow as pa
 from ml.common.instants import format_instant
 from ml.common.row_files import check_out, write_rows
 from ml.home.layout import Home
-from ml.predictions.entries import NAMES
+from ml.predictions.entries import COLUMNS
 from ml.predictions.log import ROWS_AT_ONCE, PredictionLog
 
 TYPES = {
@@ -21,7 +21,6 @@ TYPES = {
     "latency_ms": pa.float64(),
     "count": pa.int64(),
 }
-COLUMNS = ("sequence", *NAMES, "previous_hash", "hash")
 SCHEMA = pa.schema([(name, TYPES.get(name, pa.string())) for name in COLUMNS])
 
 

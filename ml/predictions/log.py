@@ -16,14 +16,16 @@ from typing import Any
 
 from ml.common.errors import TidemarkError, UsageError
 from ml.common.instants import format_instant
+from ml.common.sql import quoted
 from ml.home.layout import Home
-from ml.predictions.entries import GENESIS, NAMES, Entry
+from ml.predictions.entries import COLUMNS, DROPPED, GENESIS, NAMES, Entry
 
 ENVIRONMENT = "CHURN_PREDICTION_LOG"
 POSTGRES = ("postgresql://", "postgres://")
 BUSY_SECONDS = 30
 ROWS_AT_ONCE = 10_000
 LOCK = 7_264_811  # of the advisory lock in PostgreSQL; any number that others do not take
+SELECTED = ", ".join(map(quoted, COLUMNS))
 TYPES = {"prediction": "double precision", "latency_ms": "double precision", "count": "bigint"}
 
 
@@ -100,9 +102,8 @@ class PredictionLog:
                 sequence, link = sequence + 1, entry.hash_after(previous)
                 rows.append((sequence, *astuple(entry), previous, link))
                 previous = link
-            marks = ", ".join("?" * (len(NAMES) + 3))
-            columns = ", ".join(("sequence", *map(quoted, NAMES), "previous_hash", "hash"))
-            cursor.executemany(self.sql(f"insert into predictions ({columns}) values ({marks})"), rows)
+            marks = ", ".join("?" * len(COLUMNS))
+            cursor.executemany(self.sql(f"insert into predictions ({SELECTED}) values ({marks})"), rows)
             cursor.execute("delete from last_entry")
             cursor.execute(self.sql("insert into last_entry values (1, ?, ?)"), (sequence, previous))
 
@@ -118,9 +119,7 @@ class PredictionLog:
 
     def rows(self, since: str = "") -> Iterator[dict[str, Any]]:
         """Every entry logged at ``since`` or later, in order, with its number and hashes."""
-        columns = ["sequence", *NAMES, "previous_hash", "hash"]
-        select = f"select {', '.join(map(quoted, columns))} from predictions"
-        last = 0
+        select, last = f"select {SELECTED} from predictions", 0
         while True:
             cursor = self.connection.cursor()
             query = f"{select} where sequence > ? and logged_at >= ? order by sequence limit {ROWS_AT_ONCE}"
@@ -128,7 +127,7 @@ class PredictionLog:
             batch = cursor.fetchall()
             cursor.close()
             for values in batch:
-                row = dict(zip(columns, values, strict=True))
+                row = dict(zip(COLUMNS, values, strict=True))
                 row["decision"] = None if row["decision"] is None else bool(row["decision"])
                 yield row
             if len(batch) < ROWS_AT_ONCE:
@@ -160,7 +159,7 @@ class PredictionLog:
             if fault:
                 break
             previous, entries = row["hash"], entries + 1
-            dropped += entry.count if entry.kind == "dropped" else 0
+            dropped += entry.count if entry.kind == DROPPED else 0
         with self.transaction() as cursor:
             cursor.execute("select sequence, hash from last_entry")
             written = cursor.fetchone()
@@ -208,10 +207,6 @@ class PredictionLog:
             cursor.execute("select count(*) from predictions")
             kept = cursor.fetchone()[0]
         return {"removed": removed, "kept": kept, "before": before}
-
-
-def quoted(name: str) -> str:
-    return f'"{name}"'
 
 
 def schema(is_postgres: bool) -> list[str]:

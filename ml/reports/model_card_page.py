@@ -94,12 +94,17 @@ def at_a_glance(card: Card) -> list[tuple[str, str]]:
     return entries
 
 
-def first_notes(card: Card) -> list[tuple[str, str, Text]]:
-    """The sentences that no reader must miss."""
-    entries: list[tuple[str, str, Text]] = [
+def verdict_notes(card: Card) -> list[tuple[str, str, Text]]:
+    """The sentences of the verdict, each with its tone."""
+    return [
         (next((tone for words, tone in TONES.items() if words in sentence), "dull"), "", sentence)
         for sentence in card.evidence["verdict"]
     ]
+
+
+def first_notes(card: Card) -> list[tuple[str, str, Text]]:
+    """The sentences that no reader must miss."""
+    entries = verdict_notes(card)
     looks = card.evidence.get("looks") or {}
     if looks.get("sentence"):
         entries.append(("dull", "Looks:", f"{looks['sentence']}."))

@@ -31,7 +31,7 @@ from ml.reports.candidate_comparison import candidates
 from ml.reports.card_data import Card, between
 from ml.reports.champion_choice import choice
 from ml.reports.limits import how_to_repeat
-from ml.reports.model_card_page import TONES, tone
+from ml.reports.model_card_page import tone, verdict_notes
 from ml.reports.problem_and_rows import data
 
 FEATURES_SHOWN = 15
@@ -63,15 +63,11 @@ def value_page(card: Card) -> str:
         f"Trained on {manifest['build_id']}, data clock {manifest['data_clock']}."
     )
     useful = "good" if ranks_better_than_chance(manifest) else "bad"
-    sentences = [
-        (next((tone for words, tone in TONES.items() if words in sentence), "dull"), "", sentence)
-        for sentence in card.evidence["verdict"]
-    ]
     body = join_parts(
         header(f"{name}: {readable(card.champion)}", about, tone(card)),
         notes([(useful, "", answer(manifest, card.evidence))]),
         tiles(at_a_glance(card)),
-        notes(sentences),
+        notes(verdict_notes(card)),
         sections(card, SECTIONS),
     )
     return document(f"Model card of {name}", body)

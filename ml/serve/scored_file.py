@@ -83,9 +83,6 @@ class ScoredFile:
         flag = None if decision is None else bool(decision)
         return Scored(key, bool(is_eligible), score, reasons, profile, features, prediction, flag, band)
 
-    def close(self) -> None:
-        self._connection.close()
-
 
 def scored_path(home: Home, build: Path, model: FittedModel, as_of: datetime) -> Path:
     """Where the file of a build, a model and an instant is."""

@@ -81,11 +81,9 @@ class ServedState:
         try:
             signature = self.signature()
             if signature != self._signature:
-                self.served = self.load(*signature)
-                self._signature = signature
+                self.served, self._signature = self.load(*signature), signature
             self.fault = ""
         except (TidemarkError, OSError, ValueError) as error:
-            self._signature = None
             self.fault = str(error)
 
     def signature(self) -> tuple[Path, Path, datetime]:
