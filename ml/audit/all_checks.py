@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import duckdb
 from ml.audit.audit_page import write_page
 from ml.audit.findings import Audit, Finding, failed, not_checked
 from ml.common.errors import DamagedError, NotReadyError, TidemarkError, UsageError
-from ml.common.instants import format_instant
+from ml.common.instants import format_instant, utc_now
 from ml.common.paths import ROOT
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
@@ -172,7 +171,7 @@ def as_plain_values(context: Audit, findings: Sequence[Finding], seconds: float)
         "seconds": round(seconds, 1),
         "seconds_asked": context.seconds,
         "overran": [finding.check for finding in late if finding.seconds > finding.allowed],
-        "audited_at": format_instant(datetime.now(UTC).replace(tzinfo=None, microsecond=0)),
+        "audited_at": format_instant(utc_now().replace(microsecond=0)),
         "checks": [finding.as_dict() for finding in findings],
     }
 

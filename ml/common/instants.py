@@ -18,3 +18,8 @@ def parse_instant(text: str) -> datetime:
 def format_instant(instant: datetime) -> str:
     """``instant`` as ISO 8601 with a Z, microseconds only where there are any."""
     return instant.isoformat(timespec="auto") + "Z"
+
+
+def utc_now() -> datetime:
+    """The wall clock, naive UTC; for records of what was done, never for a feature or a label."""
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -16,7 +16,8 @@ from ml.evaluate.bootstrapped_rows import Rows
 from ml.evaluate.sampled_rows import share_of_customers
 from ml.features.training_parts import Part, Parts
 from ml.model.calibration import calibrate
-from ml.model.churn_model import ChurnModel, raw_probability
+from ml.model.churn_model import ChurnModel
+from ml.model.fitted_model import raw_prediction
 from ml.model.inputs import Input
 from ml.model.own import REGISTERED
 from ml.train.candidates import Candidate, make_candidate
@@ -117,7 +118,7 @@ def recipe_probability(model: ChurnModel, inputs: Sequence[Input], part: Part, p
         candidate, stopping=len(part.table) < SAME_TREES * rows_of_settings(model, part)
     )
     held_out = LabelledRows.of(parts.calibration, inputs)
-    raw = raw_probability(pipeline, held_out.frame)
+    raw = raw_prediction(pipeline, held_out.frame)
     calibration = calibrate(held_out.labels, raw, model.problem.calibration, held_out.customers)
     return calibration.apply(selection)
 

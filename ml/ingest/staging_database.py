@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -12,6 +11,7 @@ import duckdb
 from ml.common.durable_files import sync_folder, sync_tree
 from ml.common.errors import TidemarkError, UsageError
 from ml.common.instant_grammar import parse_offset
+from ml.common.instants import utc_now
 from ml.common.memory import memory_limit
 from ml.common.sql import literal
 from ml.home.layout import Home, discard_unfinished, next_name
@@ -67,7 +67,7 @@ def unfinished_load(
     zone = checked_zone(zone)
     if earlier and not dates_known:
         dates_known = read_load_manifest(earlier).get("dates_known")
-    rules = Rules(zone, datetime.now(UTC).replace(tzinfo=None), folder)
+    rules = Rules(zone, utc_now(), folder)
     try:
         with closing(working_database(temp_folder, zone)) as connection:
             yield Load(name, folder, earlier, connection, rules, dates_known)

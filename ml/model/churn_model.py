@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from ml.common.array_types import Floats
 from ml.model.calibration import Calibration, band_of
@@ -34,7 +33,7 @@ class ChurnModel(FittedModel):
 
     def probability(self, frame: pd.DataFrame) -> Floats:
         """Calibrated churn probability of each row of a frame from ``frame``."""
-        return self.calibration.apply(raw_probability(self.pipeline, frame))
+        return self.calibration.apply(raw_prediction(self.pipeline, frame))
 
     def decision(self, probability: Floats) -> NDArray[np.bool_]:
         """Whether each probability counts as churning."""
@@ -56,8 +55,3 @@ class ChurnModel(FittedModel):
     def own_facts(self) -> dict[str, Any]:
         """Calibration and threshold."""
         return {"calibration": asdict(self.calibration), "threshold": self.threshold}
-
-
-def raw_probability(pipeline: Pipeline, frame: pd.DataFrame) -> Floats:
-    """A fitted pipeline's own probability of churn, shape (rows,)."""
-    return raw_prediction(pipeline, frame)

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ml.common.errors import TidemarkError, UsageError
-from ml.common.instants import format_instant
+from ml.common.instants import format_instant, utc_now
 from ml.common.sql import quoted
 from ml.home.layout import Home
 from ml.predictions.entries import COLUMNS, DROPPED, GENESIS, NAMES, Entry
@@ -183,7 +183,7 @@ class PredictionLog:
         """
         if older_than_days < 0:
             raise UsageError("--older-than is a number of days from 0 on")
-        now = now or datetime.now(UTC).replace(tzinfo=None)
+        now = now or utc_now()
         before = format_instant(now - timedelta(days=older_than_days))
         with self.transaction(writes=True) as cursor:
             # Only from the front: entries of several processes may be some milliseconds out of order.

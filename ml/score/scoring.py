@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.common.errors import TidemarkError, UsageError
-from ml.common.instants import format_instant, parse_instant
+from ml.common.instants import format_instant, parse_instant, utc_now
 from ml.common.progress import SILENT, Progress
 from ml.common.row_files import CSV, STANDARD_OUTPUT, check_out, format_of, write_rows
 from ml.config.problem import REGRESSION, Problem
@@ -123,7 +123,7 @@ def log_scores(home: Home, build: Path, scores: pa.Table, seconds: float) -> Non
     """Append the scores of one run to the prediction log, all or none."""
     features = point_in_time(build, scores.select([name for name, _ in KEYS]))
     vectors = features.drop_columns([name for name, _ in KEYS])
-    logged_at = datetime.now(UTC).replace(tzinfo=None)
+    logged_at = utc_now()
     milliseconds = round(1000 * seconds / max(len(scores), 1), 3)
     with PredictionLog(home) as log:
         try:

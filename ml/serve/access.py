@@ -15,13 +15,13 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ml.common.durable_files import replace_file
 from ml.common.errors import DamagedError, UsageError
-from ml.common.instants import format_instant, parse_instant
+from ml.common.instants import format_instant, parse_instant, utc_now
 from ml.home.layout import Home
 
 SCORE, READ, ADMIN = "score", "read", "admin"
@@ -176,8 +176,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def utc_now() -> datetime:
-    """The wall clock, naive UTC."""
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from ml.common.instant_grammar import parse_text
+from ml.common.instants import utc_now
 from ml.explain.reason_text import wordings
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
@@ -79,7 +80,7 @@ def cache_headers(tag: str, exact_until: str | None) -> dict[str, str]:
     """How long an answer may be kept: until it changes by what is known, else it is asked for again."""
     age = 0
     if exact_until:
-        left = parse_text(exact_until) - datetime.now(UTC).replace(tzinfo=None)
+        left = parse_text(exact_until) - utc_now()
         age = max(0, int(left.total_seconds()))
     control = f"private, max-age={age}" if age else "private, no-cache"
     return {"ETag": tag, "Cache-Control": control}

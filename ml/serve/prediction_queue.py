@@ -10,10 +10,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from ml.common.errors import TidemarkError
-from ml.common.instants import format_instant
+from ml.common.instants import format_instant, utc_now
 from ml.predictions.entries import DROPPED, Entry
 from ml.predictions.log import PredictionLog, is_database_error
 
@@ -101,4 +100,4 @@ class PredictionQueue:
 
 def now() -> str:
     """The wall clock, ISO 8601 UTC."""
-    return format_instant(datetime.now(UTC).replace(tzinfo=None))
+    return format_instant(utc_now())

@@ -21,7 +21,7 @@ from ml.featurestore.attributes import undated_features
 from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
-from ml.model.churn_model import raw_probability
+from ml.model.fitted_model import raw_prediction
 from ml.model.inputs import Input, column_values, input_of, kind_of
 from ml.model.own import REGISTERED, training_frame
 from ml.tracking.runs import track_models
@@ -181,10 +181,10 @@ def calibrate_beside_baselines(
     trials = try_all(baselines, [fold], problem, no_progress)
     wrapped = Pipeline([("prepare", training_frame(inputs)), ("model", pipeline)])
     own = Candidate(REGISTERED, wrapped, REGISTERED)
-    raw = cross_calibrate(fold.validation, raw_probability(wrapped, fold.validation.frame), problem.seed)
+    raw = cross_calibrate(fold.validation, raw_prediction(wrapped, fold.validation.frame), problem.seed)
     fitted = [
         *refit_all(trials, fold, held_out, problem, no_progress),
-        calibrate_and_time(own, held_out, raw_probability(wrapped, held_out.frame), problem),
+        calibrate_and_time(own, held_out, raw_prediction(wrapped, held_out.frame), problem),
     ]
     trials = [*trials, Trial(own, (raw,), wrapped)]
     choice = choose(trials, milliseconds_by_name(fitted), [fold], problem)

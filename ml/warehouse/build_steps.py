@@ -4,12 +4,12 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ml.common.errors import NotReadyError, UsageError
-from ml.common.instants import format_instant, parse_instant
+from ml.common.instants import format_instant, parse_instant, utc_now
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import LabelTerms, Problem
 from ml.home.build_manifest import read_build_manifest, write_build_manifest
@@ -111,7 +111,7 @@ def build(
             raise
         manifest |= {
             "seconds": round(time.monotonic() - started, 1),
-            "published_at": format_instant(datetime.now(UTC).replace(tzinfo=None, microsecond=0)),
+            "published_at": format_instant(utc_now().replace(microsecond=0)),
         }
         write_build_manifest(folder, manifest)
         publish_build(home, folder, builds_kept)

@@ -18,7 +18,7 @@ from ml.explain import shapley
 from ml.explain.contributions import by_input, check_adds_up, contributions, explain, shared_columns
 from ml.explain.shapley import LOG_ODDS, PROBABILITY, Contributions
 from ml.model.activity import COLUMNS as ACTIVITY_COLUMNS
-from ml.model.churn_model import raw_probability
+from ml.model.fitted_model import raw_prediction
 from ml.model.preparation import sources
 from ml.model.probability import log_odds
 from ml.train.churn_candidates import MODELS
@@ -117,7 +117,7 @@ def test_a_booster_stopped_early_is_told_by_the_rounds_it_uses() -> None:
 def test_reasons_of_every_kind_add_up_to_the_raw_score(workshop: Workshop, kind: str) -> None:
     model = workshop.champion(kind)
     frame = model.frame(workshop.parts.test.table)[:300]
-    told, raw = explain(model, frame), raw_probability(model.pipeline, frame)
+    told, raw = explain(model, frame), raw_prediction(model.pipeline, frame)
     expected_scores = raw if told.scale == PROBABILITY else log_odds(raw)
     np.testing.assert_allclose(told.scores, expected_scores, atol=2e-4)
     assert told.largest_gap < 1e-5

@@ -15,7 +15,7 @@ from xgboost import DMatrix
 from ml.common.durable_files import sha256
 from ml.common.errors import ModelError
 from ml.explain.contributions import contributions
-from ml.model.churn_model import raw_probability
+from ml.model.fitted_model import raw_prediction
 from ml.model.model_files import manifest_hash, read_model, write_model
 from tests.ml.conftest import Workshop
 
@@ -82,7 +82,7 @@ def test_linear_terms_add_up_to_the_log_odds(workshop: Workshop) -> None:
     linear = model.pipeline.named_steps["model"]
     at_mean = float(model.prepared_means @ linear.coef_[0] + linear.intercept_[0])
     score = at_mean + contributions(model, frame).sum(axis=1)
-    np.testing.assert_allclose(expit(score), raw_probability(model.pipeline, frame), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(expit(score), raw_prediction(model.pipeline, frame), rtol=1e-9, atol=1e-12)
 
 
 def test_shapley_values_add_up_to_the_margin(workshop: Workshop) -> None:

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from ml.common.array_types import Floats
 from ml.features.training_parts import learned_rows
-from ml.model.churn_model import raw_probability
+from ml.model.fitted_model import raw_prediction
 from ml.train.folds import Fold, LabelledRows
 from ml.train.refit import refit_all
 from tests.ml.conftest import PROBLEM, Workshop
@@ -24,7 +24,7 @@ def said(workshop: Workshop, name: str, fold: Fold, held_out: LabelledRows) -> F
     """What a candidate that refitted says of the test rows, before calibration."""
     trials = [each for each in workshop.trials if each.candidate.name == name]
     (ready,) = refit_all(trials, fold, held_out, PROBLEM, lambda title: None)
-    return raw_probability(
+    return raw_prediction(
         ready.candidate.pipeline, LabelledRows.of(workshop.parts.test, workshop.inputs).frame
     )
 
@@ -57,9 +57,9 @@ def test_it_is_a_plain_fit_of_both_parts_with_the_settings_that_were_tried(
         settings = {f"model__{TREES[name]}": grown, **({"model__n_jobs": 1} if name != NAMES[-1] else {})}
     by_hand = clone(trial.candidate.pipeline).set_params(**settings)
     by_hand.fit(rows.frame, rows.labels.astype(int))
-    expected = raw_probability(by_hand, test)
+    expected = raw_prediction(by_hand, test)
     ready = next(each for each in workshop.ready if each.candidate.name == name)
-    np.testing.assert_allclose(raw_probability(ready.candidate.pipeline, test), expected, atol=1e-9)
+    np.testing.assert_allclose(raw_prediction(ready.candidate.pipeline, test), expected, atol=1e-9)
 
 
 def test_the_card_says_what_it_learned_from(trained: tuple[Any, dict[str, Any]]) -> None:
