@@ -5,12 +5,15 @@ for all, while requests are answered from the state before.
 """
 
 import fcntl
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import duckdb
 
 from ml.common.errors import NotReadyError, TidemarkError
 from ml.common.progress import SILENT
@@ -25,6 +28,8 @@ from ml.serve.scored_file import ScoredFile, remove_older, scored_path, write_sc
 from ml.warehouse.current_model import champion_of, check_same_features
 
 PAUSE = 0.5  # seconds between two looks at the home; a look takes a millisecond
+# What may pass by the next look: a file deleted, locked or half written while it is read.
+FAULTS = (TidemarkError, OSError, ValueError, sqlite3.Error, duckdb.Error)
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class ServedState:
             if signature != self._signature:
                 self.served, self._signature = self.load(*signature), signature
             self.fault = ""
-        except (TidemarkError, OSError, ValueError) as error:
+        except FAULTS as error:
             self.fault = str(error)
 
     def signature(self) -> tuple[Path, Path, datetime]:

@@ -1,10 +1,13 @@
 """What is served follows the home: materialization, promotion, a store that is gone and comes back."""
 
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -25,6 +28,12 @@ def home(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
     return shutil.copytree(trained[0], tmp_path / "home", symlinks=True)
 
 
+def copy_database(source: Path, target: Path) -> None:
+    """A whole copy in one file, whatever of it still stands in the write-ahead log."""
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
+        read.backup(written)
+
+
 def test_it_is_not_ready_until_values_are_online_and_recovers_alone(home: Path) -> None:
     with serving(home) as server:
         assert server.ask("/health").status == 200
@@ -34,12 +43,32 @@ def test_it_is_not_ready_until_values_are_online_and_recovers_alone(home: Path) 
         materialize(home=home)
         server.until(lambda: server.ask("/ready").status == 200)
         assert server.scores("c0001")[0]["status"] != "unknown"
-        kept = online_file(home).read_bytes()
+        aside = home / "aside.db"
+        copy_database(online_file(home), aside)
         for file in online_file(home).parent.glob(f"{online_file(home).name}*"):
             file.unlink()
         server.until(lambda: server.ask("/ready").status == 503)
         assert server.scores("c0001")[0]["status"] != "unknown"  # from the last whole state
-        online_file(home).write_bytes(kept)
+        aside.rename(online_file(home))
+        server.until(lambda: server.ask("/ready").status == 200)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), duckdb.IOException("no file")])
+def test_a_database_that_cannot_be_read_is_looked_at_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The last whole state answers meanwhile."""
+
+    def fail(_root: Path) -> None:
+        raise error
+
+    materialize(home=home)
+    with serving(home) as server:
+        server.until(lambda: server.ask("/ready").status == 200)
+        with monkeypatch.context() as patch:
+            patch.setattr("ml.serve.served_state.online_views", fail)
+            server.until(lambda: server.ask("/ready").status == 503)
+            assert server.scores("c0001")[0]["status"] != "unknown"
         server.until(lambda: server.ask("/ready").status == 200)
 
 
