@@ -16,12 +16,9 @@ from ml.common.array_types import Floats
 from ml.config.problem import Problem
 from ml.decision.contact_profit import profit
 from ml.features.training_parts import Part
-from ml.metrics.bootstrap import bootstrap, customer_weights, with_interval
-from ml.metrics.measure import measure
+from ml.metrics.bootstrap import Interval, Measures, Replicates, customer_weights, with_interval
 from ml.metrics.probability_metrics import METRIC_NAMES
 
-Interval = dict[str, float]
-Measures = dict[str, Interval]
 LEAST_OF_A_CLASS = 20  # rows; with fewer an interval would be too wide to be of use
 
 
@@ -73,20 +70,12 @@ class Rows:
 
     def replicate(
         self, probabilities: Mapping[str, Floats], names: Sequence[str] = METRIC_NAMES
-    ) -> "Replicates":
+    ) -> Replicates:
         """Every metric of each of several probabilities, in the same replicates."""
-        costs = self.problem.costs
-        values = {
-            name: {
-                metric: float(of_rows[0])
-                for metric, of_rows in measure(self.churned, probability, costs=costs, names=names).items()
-            }
-            for name, probability in probabilities.items()
-        }
-        draws = bootstrap(
-            self.churned, probabilities, self.customers, self.problem.seed, costs=costs, names=names
+        problem = self.problem
+        return Replicates.of(
+            self.churned, probabilities, self.customers, problem.seed, costs=problem.costs, names=names
         )
-        return Replicates(values, draws)
 
     def sums(self, columns: Floats) -> tuple[Floats, Floats]:
         """Column sums of ``columns`` (rows, k): of the rows, shape (k,), and of the replicates, (200, k)."""
@@ -107,29 +96,6 @@ class Rows:
             "profit": with_interval(
                 float(profit(sums[3], sums[2], costs)), profit(draws[:, 3], draws[:, 2], costs)
             ),
-        }
-
-
-@dataclass(frozen=True)
-class Replicates:
-    """Metrics of several probabilities by name: ``values`` on the rows, ``draws`` in the same replicates."""
-
-    values: Mapping[str, Mapping[str, float]]
-    draws: Mapping[str, Mapping[str, Floats]]
-
-    def measures(self, name: str) -> Measures:
-        draws = self.draws[name]
-        return {
-            metric: with_interval(value, draws[metric], metric) for metric, value in self.values[name].items()
-        }
-
-    def change(self, name: str, other: str) -> Measures:
-        """The metrics of one minus those of another, with intervals."""
-        return {
-            metric: with_interval(
-                value - self.values[other][metric], self.draws[name][metric] - self.draws[other][metric]
-            )
-            for metric, value in self.values[name].items()
         }
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ml.common.array_types import Floats
-from ml.evaluate.bootstrapped_rows import Interval, Replicates, Rows
-from ml.metrics.bootstrap import with_interval
+from ml.evaluate.bootstrapped_rows import Rows
+from ml.metrics.bootstrap import Interval, Replicates, with_interval
 from ml.model.churn_model import ChurnModel
 
 SHUFFLES = 2  # per feature, averaged; each costs one scoring of all rows

@@ -5,7 +5,8 @@ drawing rows would make every interval too narrow.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from ml.config.problem import Costs
 from ml.metrics.measure import measure
 from ml.metrics.probability_metrics import METRIC_NAMES
 
+Interval = dict[str, float]
+Measures = dict[str, Interval]
 BIASED_UPWARDS = frozenset({"ece"})  # sampling noise only adds to it
 REPLICATES = 200  # a 95 % interval has five of them on either side
 CELLS_AT_ONCE = 4_000_000  # weights in memory at one time, of all samples together
@@ -104,3 +107,49 @@ def with_interval(value: float, replicates: Floats, metric: str = "") -> dict[st
         value, replicates = max(value, 0.0), np.maximum(replicates, 0.0)
     low, high = np.quantile(replicates, (0.025, 0.975))
     return {"value": float(value), "low": float(low), "high": float(high)}
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """Metrics of several predictions by name: ``values`` on the rows, ``draws`` in the same replicates."""
+
+    values: Mapping[str, Mapping[str, float]]
+    draws: Mapping[str, Mapping[str, Floats]]
+
+    @classmethod
+    def of(
+        cls,
+        labels: Floats,
+        predictions: Mapping[str, Floats],
+        customers: NDArray[Any],
+        seed: int,
+        *,
+        costs: Costs | None = None,
+        names: Sequence[str] = METRIC_NAMES,
+    ) -> Self:
+        """See ``bootstrap``."""
+        values = {
+            name: {
+                metric: float(of_rows[0])
+                for metric, of_rows in measure(labels, prediction, costs=costs, names=names).items()
+            }
+            for name, prediction in predictions.items()
+        }
+        return cls(values, bootstrap(labels, predictions, customers, seed, costs=costs, names=names))
+
+    def measures(self, name: str) -> Measures:
+        """The metrics of one, with intervals."""
+        draws = self.draws[name]
+        return {
+            metric: with_interval(value, draws[metric], metric) for metric, value in self.values[name].items()
+        }
+
+    def change(self, name: str, other: str, metrics: Sequence[str] = ()) -> Measures:
+        """The metrics of one minus those of another, with intervals; all of them unless some are named."""
+        return {
+            metric: with_interval(
+                self.values[name][metric] - self.values[other][metric],
+                self.draws[name][metric] - self.draws[other][metric],
+            )
+            for metric in metrics or self.values[name]
+        }

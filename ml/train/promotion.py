@@ -17,8 +17,8 @@ from ml.config.problem import DEFAULT_NAME
 from ml.features.own_labels import name_of
 from ml.features.training_parts import Part, label_column
 from ml.home.layout import model_of, set_challenger, set_model
-from ml.metrics.bootstrap import bootstrap, with_interval
-from ml.metrics.measure import LOWER_IS_BETTER, measure
+from ml.metrics.bootstrap import Replicates
+from ml.metrics.measure import LOWER_IS_BETTER
 from ml.model.fitted_model import FittedModel
 from ml.model.model_files import read_model
 from ml.model.same_features import changed_inputs
@@ -122,18 +122,20 @@ def compare(champion: FittedModel, model: FittedModel, test: Part) -> Decision:
     if later is None:
         why = f"{champion.version} learned from these cut-offs, so the two cannot be compared"
         return Decision(False, why, champion.version)
-    metric, labels = model.problem.metric, later.labels
+    metric = model.problem.metric
     predictions = {
         "champion": champion.prediction(champion.frame(later.table)),
         "model": model.prediction(model.frame(later.table)),
     }
-    costs, seed = model.problem.costs, model.problem.seed
-    replicates = bootstrap(labels, predictions, later.customers, seed, costs=costs, names=[metric])
-    old, new = (
-        measure(labels, prediction, costs=costs, names=[metric])[metric][0]
-        for prediction in predictions.values()
+    replicates = Replicates.of(
+        later.labels,
+        predictions,
+        later.customers,
+        model.problem.seed,
+        costs=model.problem.costs,
+        names=[metric],
     )
-    difference = with_interval(new - old, replicates["model"][metric] - replicates["champion"][metric])
+    difference = replicates.change("model", "champion")[metric]
     better = is_better(difference, metric)
     return Decision(
         promoted=better is True,

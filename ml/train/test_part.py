@@ -10,9 +10,7 @@ from ml.common.array_types import Floats
 from ml.config.problem import Costs
 from ml.decision.contact_profit import break_even, profit_of
 from ml.features.training_parts import Part, label_column
-from ml.metrics.bootstrap import bootstrap, with_interval
-from ml.metrics.measure import measure
-from ml.metrics.probability_metrics import METRIC_NAMES
+from ml.metrics.bootstrap import Replicates
 from ml.train.churn_candidates import BASELINE
 
 COMPARED = ("roc_auc", "average_precision", "log_loss")
@@ -48,25 +46,10 @@ def judge(
         ``base_rate``, ``rows``, ``customers``; ``candidates``: name to metric to value, low, high;
         ``champion_minus_recency_rule``: metric to the same; ``decision``: what the threshold does.
     """
-    values = {
-        name: measure(part.labels, probability, costs=costs) for name, probability in probabilities.items()
-    }
-    replicates = bootstrap(part.labels, probabilities, part.customers, seed, costs=costs)
+    replicates = Replicates.of(part.labels, probabilities, part.customers, seed, costs=costs)
     return part.facts() | {
-        "candidates": {
-            name: {
-                metric: with_interval(values[name][metric][0], replicates[name][metric], metric)
-                for metric in METRIC_NAMES
-            }
-            for name in probabilities
-        },
-        f"champion_minus_{BASELINE}": {
-            metric: with_interval(
-                values[champion][metric][0] - values[BASELINE][metric][0],
-                replicates[champion][metric] - replicates[BASELINE][metric],
-            )
-            for metric in COMPARED
-        },
+        "candidates": {name: replicates.measures(name) for name in probabilities},
+        f"champion_minus_{BASELINE}": replicates.change(champion, BASELINE, COMPARED),
         "decision": decision_facts(part.labels, probabilities[champion] >= threshold, costs or Costs()),
     }
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from ml.common.array_types import Floats
 from ml.features.training_parts import Part
-from ml.metrics.bootstrap import bootstrap, customer_weights, with_interval
+from ml.metrics.bootstrap import Replicates, customer_weights, with_interval
 from ml.metrics.chance import MEAN
-from ml.metrics.value_metrics import METRIC_NAMES, measure_amounts
+from ml.metrics.value_metrics import METRIC_NAMES
 from ml.model.value_model import ValueModel
 from ml.train.value_candidates import GAMMA_GAMMA
 
@@ -37,34 +37,17 @@ def judge_amounts(part: Part, predictions: Mapping[str, Floats], model: ValueMod
         rows covered with its interval, and the median width; ``tenths``: for each tenth of the rows, from the
         highest prediction on, the mean prediction and the mean amount.
     """
-    amount, champion = part.labels, predictions[model.kind]
-    values = {
-        name: measure_amounts(amount, prediction, None, METRIC_NAMES)
-        for name, prediction in predictions.items()
-    }
-    seed = model.problem.seed
-    replicates = bootstrap(amount, predictions, part.customers, seed, names=METRIC_NAMES)
+    amount, champion = part.labels, model.kind
+    replicates = Replicates.of(amount, predictions, part.customers, model.problem.seed, names=METRIC_NAMES)
     return part.facts() | {
-        "candidates": {
-            name: {
-                metric: with_interval(values[name][metric][0], replicates[name][metric])
-                for metric in METRIC_NAMES
-            }
-            for name in predictions
-        },
+        "candidates": {name: replicates.measures(name) for name in predictions},
         "champion_minus": {
-            baseline: {
-                metric: with_interval(
-                    values[model.kind][metric][0] - values[baseline][metric][0],
-                    replicates[model.kind][metric] - replicates[baseline][metric],
-                )
-                for metric in METRIC_NAMES
-            }
+            baseline: replicates.change(champion, baseline)
             for baseline in BASELINES
-            if baseline in predictions and baseline != model.kind
+            if baseline in predictions and baseline != champion
         },
-        "intervals": coverage_facts(part, champion, model),
-        "tenths": tenths(amount, champion),
+        "intervals": coverage_facts(part, predictions[champion], model),
+        "tenths": tenths(amount, predictions[champion]),
     }
 
 
