@@ -1,8 +1,4 @@
-"""The candidates that predict churn, from the simplest to the least simple, with their settings.
-
-Their settings suit a few ten thousand rows of a few thousand customers. A customer's rows are nearly alike,
-so trees are small and leaves large. ``ml.train.tuning`` searches for better settings.
-"""
+"""The candidates that predict churn, from the simplest to the least simple, with their settings."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -21,12 +17,16 @@ from ml.model.inputs import NUMBER, Input
 from ml.model.preparation import ORDER_HISTORY, for_linear, for_trees, select_columns
 from ml.model.repeat_purchase import RepeatPurchase
 from ml.train.recipes import Recipes
+from ml.train.tree_settings import (
+    hist_gradient_boosting_settings,
+    least_rows_in_leaf,
+    lightgbm_settings,
+    random_forest_settings,
+    xgboost_settings,
+)
 
 BASELINE = "recency_rule"
-LEAF_SHARE, FEWEST_IN_LEAF, MOST_IN_LEAF = 100, 20, 2_000  # a leaf has one in a hundred rows at least
-TREES = 150  # of a booster that has too few rows to learn when to stop
-HESSIAN_A_ROW = 0.2  # p (1 - p) of a churn rate between 0.3 and 0.7: XGBoost bounds leaves by its sum
-SAMPLE_TO_BOOST, INPUTS_TO_BOOST = 0.6, 0.4  # shares of the rows and of the columns that a tree sees
+HESSIAN_A_ROW = 0.2  # p (1 - p) of a churn rate between 0.3 and 0.7
 
 
 def number_names(inputs: Iterable[Input]) -> list[str]:
@@ -60,62 +60,20 @@ PREPARATIONS: dict[str, Callable[[Sequence[Input], Problem], Any]] = {
 }
 
 
-def least_rows_in_leaf(rows: int) -> int:
-    return min(max(rows // LEAF_SHARE, FEWEST_IN_LEAF), MOST_IN_LEAF)
-
-
 def random_forest(problem: Problem, rows: int) -> RandomForestClassifier:
-    return RandomForestClassifier(
-        n_estimators=80,
-        min_samples_leaf=max(FEWEST_IN_LEAF, least_rows_in_leaf(rows) // 4),
-        max_features=0.2,
-        max_samples=0.3,
-        random_state=problem.seed,
-    )
+    return RandomForestClassifier(**random_forest_settings(problem, rows), max_features=0.2)
 
 
 def hist_gradient_boosting(problem: Problem, rows: int) -> HistGradientBoostingClassifier:
-    return HistGradientBoostingClassifier(
-        max_iter=TREES,
-        learning_rate=0.05,
-        max_leaf_nodes=8,
-        min_samples_leaf=least_rows_in_leaf(rows),
-        max_features=INPUTS_TO_BOOST,
-        l2_regularization=20.0,
-        early_stopping=False,
-        random_state=problem.seed,
-    )
+    return HistGradientBoostingClassifier(**hist_gradient_boosting_settings(problem, rows))
 
 
 def xgboost(problem: Problem, rows: int) -> XGBClassifier:
-    return XGBClassifier(
-        n_estimators=TREES,
-        learning_rate=0.05,
-        max_depth=3,
-        min_child_weight=HESSIAN_A_ROW * least_rows_in_leaf(rows),
-        subsample=SAMPLE_TO_BOOST,
-        colsample_bytree=INPUTS_TO_BOOST,
-        reg_lambda=20.0,
-        tree_method="hist",
-        random_state=problem.seed,
-    )
+    return XGBClassifier(**xgboost_settings(problem, rows, HESSIAN_A_ROW))
 
 
 def lightgbm(problem: Problem, rows: int) -> LGBMClassifier:
-    return LGBMClassifier(
-        n_estimators=TREES,
-        learning_rate=0.05,
-        num_leaves=8,
-        min_child_samples=least_rows_in_leaf(rows),
-        subsample=SAMPLE_TO_BOOST,
-        subsample_freq=1,
-        colsample_bytree=INPUTS_TO_BOOST,
-        reg_lambda=20.0,
-        deterministic=True,
-        force_col_wise=True,
-        verbose=-1,
-        random_state=problem.seed,
-    )
+    return LGBMClassifier(**lightgbm_settings(problem, rows))
 
 
 # From the simplest on: of candidates that are equally good the first becomes champion.

@@ -14,72 +14,34 @@ from ml.metrics.value_metrics import POWER
 from ml.model.inputs import Input
 from ml.model.preparation import for_linear, for_trees, select_columns
 from ml.model.value_estimators import SPEND_HISTORY, ExpectedSpend, RowwiseRidge, RowwiseTweedie
-from ml.train.churn_candidates import (
-    FEWEST_IN_LEAF,
-    INPUTS_TO_BOOST,
-    SAMPLE_TO_BOOST,
-    TREES,
-    least_rows_in_leaf,
-    number_names,
-)
+from ml.train.churn_candidates import number_names
 from ml.train.recipes import Recipes
+from ml.train.tree_settings import (
+    hist_gradient_boosting_settings,
+    lightgbm_settings,
+    random_forest_settings,
+    xgboost_settings,
+)
 
 GAMMA_GAMMA = "gamma_gamma"
+HESSIAN_A_ROW = 1.0  # of the squared error
 
 
 def random_forest(problem: Problem, rows: int) -> RandomForestRegressor:
-    return RandomForestRegressor(
-        n_estimators=80,
-        min_samples_leaf=max(FEWEST_IN_LEAF, least_rows_in_leaf(rows) // 4),
-        max_features=0.3,
-        max_samples=0.3,
-        random_state=problem.seed,
-    )
+    return RandomForestRegressor(**random_forest_settings(problem, rows), max_features=0.3)
 
 
 def hist_gradient_boosting(problem: Problem, rows: int) -> HistGradientBoostingRegressor:
-    return HistGradientBoostingRegressor(
-        max_iter=TREES,
-        learning_rate=0.05,
-        max_leaf_nodes=8,
-        min_samples_leaf=least_rows_in_leaf(rows),
-        max_features=INPUTS_TO_BOOST,
-        l2_regularization=20.0,
-        early_stopping=False,
-        random_state=problem.seed,
-    )
+    return HistGradientBoostingRegressor(**hist_gradient_boosting_settings(problem, rows))
 
 
 def xgboost(problem: Problem, rows: int) -> XGBRegressor:
-    return XGBRegressor(
-        n_estimators=TREES,
-        learning_rate=0.05,
-        max_depth=3,
-        min_child_weight=least_rows_in_leaf(rows),
-        subsample=SAMPLE_TO_BOOST,
-        colsample_bytree=INPUTS_TO_BOOST,
-        reg_lambda=20.0,
-        tree_method="hist",
-        random_state=problem.seed,
-    )
+    return XGBRegressor(**xgboost_settings(problem, rows, HESSIAN_A_ROW))
 
 
 def lightgbm(problem: Problem, rows: int) -> LGBMRegressor:
     return LGBMRegressor(
-        objective="tweedie",
-        tweedie_variance_power=POWER,
-        n_estimators=TREES,
-        learning_rate=0.05,
-        num_leaves=8,
-        min_child_samples=least_rows_in_leaf(rows),
-        subsample=SAMPLE_TO_BOOST,
-        subsample_freq=1,
-        colsample_bytree=INPUTS_TO_BOOST,
-        reg_lambda=20.0,
-        deterministic=True,
-        force_col_wise=True,
-        verbose=-1,
-        random_state=problem.seed,
+        **lightgbm_settings(problem, rows), objective="tweedie", tweedie_variance_power=POWER
     )
 
 
