@@ -71,6 +71,25 @@ labels as (
 )
 {% endmacro %}
 
+{# the orders that make a customer active at some of the model's cutoffs, as its CTE orders #}
+{% macro orders_that_keep_active(label) %}
+{%- set active_until = days_after("facts.ordered_at", label_term("active_within_days", label)) -%}
+first_cutoff as (
+
+    select min(cutoff_at) as cutoff_at from cutoffs
+
+),
+
+orders as (
+
+    select facts.*
+    from {{ ref("int_order_facts") }} as facts
+    inner join first_cutoff on {{ active_until }} > first_cutoff.cutoff_at
+    where {{ in_slice("facts.customer_number") }}
+
+),
+{% endmacro %}
+
 {# a condition: by the data clock an end has not come; it may be announced #}
 {% macro has_not_come(instant) -%}
     ({{ instant }} is null or {{ instant }} > clocks.data_clock)

@@ -34,21 +34,7 @@ cutoffs as (
 
 ),
 
-first_cutoff as (
-
-    select min(cutoff_at) as cutoff_at from cutoffs
-
-),
-
-orders as (
-
-    select facts.*
-    from {{ ref("int_order_facts") }} as facts
-    inner join first_cutoff
-        on {{ days_after("facts.ordered_at", label_term("active_within_days", "label_customer_value")) }} > first_cutoff.cutoff_at
-    where {{ in_slice("facts.customer_number") }}
-
-),
+{{ orders_that_keep_active("label_customer_value") }}
 
 {{ value_at_cutoffs() }}
 
