@@ -121,10 +121,10 @@ def amounts(card: Card) -> list[Markup]:
         [row["month"], number(row["rows"]), number(row["predicted"]), number(row["amount"])] for row in months
     ]
     by_month = table(("month of the cut-off", "rows", "predicted", "real"), rows)
-    stated, held = percent(covered["stated"], 0), covered["covered"]
+    stated, covered_share = percent(covered["stated"], 0), covered["covered"]
     width = (
         f"Half of the {stated} intervals are wider than {number(covered['median_width'])}; they hold "
-        f"{percent(held['value'])} of the test amounts ({between(held)})."
+        f"{percent(covered_share['value'])} of the test amounts ({between(covered_share)})."
     )
     return [grid(drawn, by_month, two=True), soft(width)]
 

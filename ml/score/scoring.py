@@ -87,7 +87,7 @@ def score(
     Raises
     ------
     UsageError
-        ``as_of`` is later than the data clock, or ``actions`` are asked of a regression.
+        ``as_of`` is later than the data clock, or ``actions`` of a regression.
     ModelError
         The model ranks no better than chance: nothing is written.
     TidemarkError

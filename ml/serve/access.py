@@ -70,7 +70,7 @@ def read_keys(home: Home) -> list[Key]:
     Raises
     ------
     DamagedError
-        The file cannot be read: nobody is let in.
+        The file cannot be read: no request is let in.
     """
     try:
         return [Key(**entry) for entry in json.loads(key_file(home).read_text(encoding="utf-8"))]

@@ -77,7 +77,7 @@ def etag(served: Served, customer: str) -> str:
 
 
 def cache_headers(tag: str, exact_until: str | None) -> dict[str, str]:
-    """How long an answer may be kept: until it changes by what is known, else it is asked for again."""
+    """How long an answer may be kept: until it changes by what is known, else the client checks it again."""
     age = 0
     if exact_until:
         left = parse_text(exact_until) - utc_now()

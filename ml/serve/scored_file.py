@@ -20,7 +20,7 @@ import pyarrow as pa
 from ml.common.durable_files import sync_folder
 from ml.common.instants import format_instant
 from ml.common.sql import quoted
-from ml.config.problem import Problem
+from ml.config.problem import REGRESSION, Problem
 from ml.decision.actions import read_actions
 from ml.explain.contributions import contributions
 from ml.explain.reason_text import Wording, chosen_reasons, wordings
@@ -227,7 +227,7 @@ def packed(features: Sequence[Feature]) -> str:
 
 def actions_of(problem: Problem) -> dict[str, str]:
     """The recommended action of each band; none for amounts, which have no bands."""
-    return {} if problem.task == "regression" else read_actions(problem.actions)
+    return {} if problem.task == REGRESSION else read_actions(problem.actions)
 
 
 def json_value(value: Any) -> Any:

@@ -10,10 +10,10 @@ from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.serve.access import is_loopback, read_keys
 
-# From this process to its workers; nobody else sets them.
+# From this process to its workers; no user sets them.
 HOME, PROBLEM = "TIDEMARK_SERVE_HOME", "TIDEMARK_SERVE_PROBLEM"
 MULTIPROCESS, SEVERAL_WORKERS = "PROMETHEUS_MULTIPROC_DIR", "TIDEMARK_SERVE_WORKERS"
-GRACE_SECONDS = 20  # for requests that have begun when the server is told to stop
+GRACE_SECONDS = 20  # for requests that have begun when the server gets a signal to stop
 
 
 def serve(

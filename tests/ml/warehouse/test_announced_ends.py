@@ -1,6 +1,6 @@
 """Ends that lie in the future of the ingest: announced, they count when they come and move no clock."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -53,26 +53,15 @@ FIRST = {
 SECOND = {"orders": [order("b2", "b", datetime(2024, 3, 30))]}
 
 
-class Clock(datetime):
-    """A wall clock that stands still."""
-
-    at = FIRST_INGEST
-
-    @classmethod
-    def now(cls, tz: object = None) -> datetime:
-        return cls.at.replace(tzinfo=UTC)
-
-
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A build before the ends come, an increment after, and the same made anew."""
     folder = tmp_path_factory.mktemp("announced")
     home, found = Home.at(folder / "home"), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(staging_database, "datetime", Clock)
         patch.setattr(increment, "TOUCHED_SHARE_MAX", 1.0)
         for name, world, now in (("first", FIRST, FIRST_INGEST), ("second", SECOND, SECOND_INGEST)):
-            patch.setattr(Clock, "at", now)
+            patch.setattr(staging_database, "utc_now", lambda now=now: now)
             write_world(folder / name, world)
             record = ingest(str(folder / name), home=home, append=True, max_rejected=0.0)
             assert record["data_clock"] == build(home=home)["data_clock"]
