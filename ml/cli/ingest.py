@@ -37,6 +37,35 @@ SIMULATED = ("shop", "subscriptions")
     type=click.Choice(["end-of-day"]),
     help="When rows with a date and no time of day are known; holds for later --append too.",
 )
+@click.option(
+    "--encoding",
+    default="utf-8",
+    show_default=True,
+    help="Encoding of CSV, TSV and JSON files, such as windows-1252.",
+)
+@click.option(
+    "--date-format",
+    "date_formats",
+    multiple=True,
+    metavar="FORMAT",
+    help="A form of dates and instants beside ISO 8601, such as %d.%m.%Y; may be given again.",
+)
+@click.option("--decimal-comma", is_flag=True, help="Numbers have a comma before their decimals: 12,50.")
+@click.option("--thousands", metavar="SIGN", help="What stands between thousands: . , ' _ or a blank.")
+@click.option(
+    "--currency",
+    "currencies",
+    multiple=True,
+    metavar="TEXT",
+    help="A sign or code that may stand beside an amount; may be given again.",
+)
+@click.option(
+    "--null",
+    "nulls",
+    multiple=True,
+    metavar="TEXT",
+    help="A text that means a missing value; may be given again.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be accepted and rejected; publish nothing.")
 @churn_command
 def command(
@@ -50,6 +79,7 @@ def command(
     timezone: str,
     dates_known: str | None,
     dry_run: bool,
+    **formats: Any,
 ) -> None:
     """Load raw tables from PATH, check every row, and publish what holds.
 
@@ -62,11 +92,14 @@ def command(
     --max-rejected of any table nothing is loaded and the previous data stays. --dry-run reads and checks the
     same rows, shows the same table and reasons, ends with the same status, and publishes nothing.
 
+    Dates are ISO 8601 and numbers have a decimal point, unless --date-format, --decimal-comma, --thousands
+    and --currency say otherwise; no other form is guessed. These options hold for one ingest.
+
     Example: churn ingest --demo shop --customers 2000
     """
     from ml.ingest import ingest
 
-    check_usage(source, demo, customers, seed, dry_run)
+    check_usage(source, demo, customers, seed, dry_run, formats)
     folder = source or write_demo(run, str(demo), customers, seed)
     try:
         result = ingest(
@@ -77,6 +110,7 @@ def command(
             timezone=timezone,
             dates_known=dates_known,
             dry_run=dry_run,
+            **formats,
             progress=run.progress,
         )
     except RefusedError as refusal:
@@ -93,13 +127,21 @@ def exit_refused(run: Run, refusal: RefusedError) -> NoReturn:
 
 
 def check_usage(
-    source: str | None, demo: str | None, customers: int | None, seed: int | None, dry_run: bool
+    source: str | None,
+    demo: str | None,
+    customers: int | None,
+    seed: int | None,
+    dry_run: bool,
+    formats: dict[str, Any],
 ) -> None:
     """Raise a UsageError unless there is one source, and its options go with it."""
     if bool(source) == bool(demo):
         raise UsageError(f"give either a PATH or --demo NAME ({', '.join(DEMOS)})")
     if demo not in SIMULATED and not (customers is None and seed is None):
         raise UsageError(f"--customers and --seed belong to --demo {' or '.join(SIMULATED)}")
+    stated = [name for name, value in formats.items() if value and value != "utf-8"]
+    if demo and stated:
+        raise UsageError("a demonstration is read as it is written: leave the options of formats out")
     if demo and dry_run:
         raise UsageError("--dry-run goes with a PATH: a demonstration is written before it is loaded")
 

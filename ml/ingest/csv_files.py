@@ -15,10 +15,12 @@ from ml.ingest.batch import FILE, ROW, Batch, label_of, match_columns, refuse_du
 from ml.ingest.broken_lines import MUTED, NO_OBJECT, REASONS, unmuted, without_broken_quotes
 from ml.ingest.contract import Table
 from ml.ingest.csv_headers import read_header, unique_names
+from ml.ingest.encodings import as_utf8
 from ml.ingest.file_names import format_of, packing_of
 from ml.ingest.json_files import json_as_csv
 from ml.ingest.line_endings import with_even_line_ends
 from ml.ingest.partitions import Partition, added_columns, partitions_of, refuse_clashes
+from ml.ingest.value_formats import UTF8
 
 READ = """
 create table {relation}_lines as
@@ -130,19 +132,22 @@ def stage_csv(
     files: dict[str, Path],
     relation: str,
     temp_folder: Path,
+    encoding: str = UTF8,
 ) -> list[Batch]:
     """One batch for all ``files`` (label to path) with the same header."""
     csv_files = [
-        open_file(table, label, path, temp_folder / f"{relation}-{number}")
+        open_file(table, label, path, temp_folder / f"{relation}-{number}", encoding)
         for number, (label, path) in enumerate(files.items())
     ]
     groups = {f"{relation}_{number}": group for number, group in enumerate(group_by_shape(csv_files))}
     return [stage_group(connection, table, group, name) for name, group in groups.items()]
 
 
-def open_file(table: Table, label: str, path: Path, copy: Path) -> CsvFile:
+def open_file(table: Table, label: str, path: Path, copy: Path, encoding: str) -> CsvFile:
     """One file with its header, or a copy of it for DuckDB to read row by row."""
-    if format_of(path.name) == "json":
+    is_json = format_of(path.name) == "json"
+    path = as_utf8(path, copy, encoding, label)
+    if is_json:
         path = json_as_csv(path, copy.with_suffix(".json-rows"), label)
     header, delimiter = read_header(path, label)
     refuse_duplicate_columns(table, label, header)

@@ -26,7 +26,9 @@ def read_header(path: Path, label: str) -> tuple[list[str], str]:
     with open_unpacked(path, label) as file:
         start = file.read(HEADER_BYTES)
     if start.startswith(UTF16_MARKS):
-        raise SourceError(f"{label} cannot be read: it is UTF-16 text: save it as UTF-8")
+        raise SourceError(
+            f"{label} cannot be read: it is UTF-16 text: save it as UTF-8, or give --encoding utf-16"
+        )
     if b"\0" in start:
         raise SourceError(f"{label} cannot be read: it is no UTF-8 text")
     text = start.decode("utf-8-sig", errors="replace")

@@ -34,20 +34,20 @@ def epoch(match: re.Match[str]) -> str:
 
 
 NEVER = f"years are {FIRST_YEAR} to {LAST_YEAR}: where the date means never, leave the value empty"
-DAY_FIRST = "which of the numbers is the day is not certain: write YYYY-MM-DD, the year with four digits"
-DASHES = "write YYYY-MM-DD, with dashes and two digits each"
-TWELVE_HOURS = "write the hours from 00 to 23, without AM and PM"
+DAY_FIRST = "which of the numbers is the day is not certain: give --date-format, such as %d.%m.%Y"
+DASHES = "give --date-format, or write YYYY-MM-DD with two digits each"
+TWELVE_HOURS = "give --date-format with %I and %p, or write the hours from 00 to 23"
 ZONE_NAME = "names of zones are not read: write an offset such as +01:00, or convert to UTC"
 COMMA_OF_SECONDS = "write fractions of a second after a point"
-THOUSANDS = "leave out what stands between thousands"
-DECIMAL_COMMA = "a decimal comma: write a point, and nothing between thousands"
+THOUSANDS = "give --thousands for what stands between them"
+DECIMAL_COMMA = "give --decimal-comma, and --thousands for what stands between them"
 NOT_UTF8 = "bytes that are no UTF-8: write the column as text in UTF-8"
 TOO_LONG = "more than 15 digits: perhaps an identifier, or a placeholder to leave empty"
-UNIT = "leave out the currency or unit"
+UNIT = "give the currency as --currency; other units do not belong there"
 
 TOO_LARGE = "more than 14 digits before the point: perhaps an identifier, or a placeholder to leave empty"
-MONTH_NAME = "names of months are not read: write YYYY-MM-DD"
-NOTHING = "if it means that nothing is known, leave the value empty"
+MONTH_NAME = "give --date-format with %b or %B, such as '%d %b %Y'"
+NOTHING = "if it means that nothing is known, give it as --null"
 
 # A day of the grammar's form, a time, perhaps an offset, and then the name of a zone.
 NAMED_ZONE = (

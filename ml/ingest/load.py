@@ -31,6 +31,7 @@ from ml.ingest.rejection_examples import example_text, find_examples
 from ml.ingest.sources import Source, open_source, require_tables
 from ml.ingest.staging_database import Load, unfinished_load
 from ml.ingest.table_clocks import describe_clocks
+from ml.ingest.value_formats import UTF8, ValueFormats
 from ml.ingest.waiting_rows import Retried, note_on_waiting, remove_from_rejected, without_retried
 
 LOADS_TO_KEEP = 2  # the current one, and the one before for a rollback by hand
@@ -47,6 +48,12 @@ def ingest(
     max_rejected: float = 0.05,
     timezone: str = "UTC",
     dates_known: str | None = None,
+    encoding: str = UTF8,
+    date_formats: Sequence[str] = (),
+    decimal_comma: bool = False,
+    thousands: str | None = None,
+    currencies: Sequence[str] = (),
+    nulls: Sequence[str] = (),
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
@@ -68,6 +75,18 @@ def ingest(
     dates_known : str, optional
         ``end-of-day``: rows of a table whose occurred instants have no time of day are known at the end of
         their day. It holds for later ``append`` too.
+    encoding : str
+        Encoding of CSV, TSV and JSON files.
+    date_formats : sequence of str
+        Forms of instants and dates beside ISO 8601, as strftime writes them.
+    decimal_comma : bool
+        Numbers have a comma before their decimals, and no point.
+    thousands : str, optional
+        What stands between thousands.
+    currencies : sequence of str
+        Signs or codes that may stand beside an amount.
+    nulls : sequence of str
+        Texts that mean a missing value, in every column.
     dry_run : bool
         Do everything up to publication, and publish and keep nothing.
 
@@ -95,10 +114,13 @@ def ingest(
     """
     if not 0 <= max_rejected <= 1:
         raise UsageError(f"--max-rejected is a share from 0 to 1, not {max_rejected:g}")
+    formats = ValueFormats(
+        timezone, encoding, tuple(date_formats), decimal_comma, thousands, tuple(currencies), tuple(nulls)
+    )
     home_ = Home.at(home)
     with home_.writing("ingest --dry-run" if dry_run else "ingest"):
-        with unfinished_load(home_, append, timezone, dates_known, dry_run) as load:
-            raw_source = open_source(source, load.connection)
+        with unfinished_load(home_, append, formats, dates_known, dry_run) as load:
+            raw_source = open_source(source, load.connection, load.rules.formats.encoding)
             if not load.earlier:
                 require_tables(raw_source)
             if raw_source.not_read:
@@ -209,6 +231,7 @@ def describe(load: Load, raw_source: Source, result: LoadResult, reasons: dict[s
         "ingested_at": format_instant(load.rules.now),
         "timezone": load.rules.zone,
         "dates_known": load.dates_known,
+        "formats": load.rules.formats.stated,
         "appended_to": load.earlier.name if load.earlier else None,
         "tables": {name: with_waiting(rows, result.retried[name]) for name, rows in result.counts.items()},
         "tried_again": {

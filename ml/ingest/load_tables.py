@@ -69,7 +69,10 @@ def load_tables(load: Load, raw_source: Source, progress: Progress) -> LoadResul
             for note in misspelt(table, batches[table.name]):
                 progress.say(note)
         results = {table.name: load_table(load, table, batches[table.name], bar) for table in raw_tables()}
-        markers = [marker for table in raw_tables() for marker in count_markers(load.connection, table)]
+        stated = load.rules.formats.missing
+        markers = [
+            marker for table in raw_tables() for marker in count_markers(load.connection, table, stated)
+        ]
         counts = {name: counts_of_table for name, (counts_of_table, _) in results.items()}
         return LoadResult(counts, batches, markers, {name: retried for name, (_, retried) in results.items()})
 

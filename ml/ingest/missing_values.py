@@ -3,6 +3,7 @@
 ``checks`` reads them as missing and lists them in a column of its own; this module counts them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -28,52 +29,64 @@ IN_TYPED_COLUMNS = (
     "none",
     "nil",
 )
-# The code points of first letters, of the blank, and 0 for an empty text.
-STARTS = {word[0] for word in IN_TYPED_COLUMNS} | {word[0].upper() for word in IN_TYPED_COLUMNS} | {" "}
-FIRST_LETTERS = ", ".join(str(code) for code in sorted({0, *map(ord, STARTS)}))
 AS_MISSING, AS_TEXT = "missing", "text"
 
 
-def is_missing(column: str, kind: Kind) -> str:
-    """The SQL condition that a text is blank, or a marker of a missing value for its kind."""
+def is_missing(column: str, kind: Kind, stated: Sequence[str] = ()) -> str:
+    """The SQL condition that a text is blank, ``stated``, or a marker of a missing value for its kind."""
     bare = f"trim({column})"
-    if kind is Kind.TEXT:
-        return where_it_may_be(column, f"{bare} in ('', {literals(UNAMBIGUOUS)})")
-    return where_it_may_be(column, f"{bare} = '' or lower({bare}) in ({literals(IN_TYPED_COLUMNS)})")
+    known = f"{bare} in ({literals(('', *stated, *UNAMBIGUOUS))})"
+    if kind is not Kind.TEXT:
+        known = f"{bare} in ({literals(('', *stated))}) or lower({bare}) in ({literals(IN_TYPED_COLUMNS)})"
+    return where_it_may_be(column, known, stated)
 
 
-def is_marker(column: str) -> str:
+def is_marker(column: str, stated: Sequence[str] = ()) -> str:
     """The SQL condition that a text is any marker."""
-    return where_it_may_be(column, f"lower(trim({column})) in ({literals(IN_TYPED_COLUMNS)})")
+    bare = f"trim({column})"
+    known = f"lower({bare}) in ({literals(IN_TYPED_COLUMNS)})"
+    if stated:
+        known += f" or {bare} in ({literals(stated)})"
+    return where_it_may_be(column, known, stated)
 
 
-def where_it_may_be(column: str, condition: str) -> str:
+def where_it_may_be(column: str, condition: str, stated: Sequence[str]) -> str:
     """A condition that is evaluated only if the first letter allows it; most values begin otherwise."""
-    return f"case when ascii({column}) in ({FIRST_LETTERS}) then {condition} else false end"
+    starts = {word[0] for word in (*IN_TYPED_COLUMNS, *stated)} | {
+        word[0].upper() for word in IN_TYPED_COLUMNS
+    }
+    # the code points of first letters, of the blank, and 0 for an empty text
+    codes = ", ".join(str(code) for code in sorted({0, ord(" "), *map(ord, starts)}))
+    return f"case when ascii({column}) in ({codes}) then {condition} else false end"
 
 
-def literals(words: tuple[str, ...]) -> str:
+def literals(words: Sequence[str]) -> str:
     return ", ".join(map(literal, words))
 
 
-def markers_sql(columns: list[tuple[Column, str]]) -> str:
+def markers_sql(columns: list[tuple[Column, str]], stated: Sequence[str] = ()) -> str:
     """The SQL for the markers of a row, one ``column=marker`` per line; null if there is none.
 
     Parameters
     ----------
     columns : list of (Column, str)
         The columns of text, with the SQL of their text.
+    stated : sequence of str
+        Markers beside the usual ones.
     """
     if not columns:
         return "null"
     cases = [
-        f"case when {is_marker(sql)} then '{column.name}=' || trim({sql}) end" for column, sql in columns
+        f"case when {is_marker(sql, stated)} then '{column.name}=' || trim({sql}) end"
+        for column, sql in columns
     ]
-    any_marker = " or ".join(is_marker(sql) for _, sql in columns)
+    any_marker = " or ".join(is_marker(sql, stated) for _, sql in columns)
     return f"case when {any_marker} then concat_ws(e'\\n', {', '.join(cases)}) end"
 
 
-def count_markers(connection: duckdb.DuckDBPyConnection, table: Table) -> list[dict[str, Any]]:
+def count_markers(
+    connection: duckdb.DuckDBPyConnection, table: Table, stated: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """The number of rows with each marker by column, and what it was read as."""
     rows = connection.execute(
         f"""
@@ -84,13 +97,14 @@ def count_markers(connection: duckdb.DuckDBPyConnection, table: Table) -> list[d
         """
     ).fetchall()
     kinds = {column.name: column.kind for column in table.columns}
+    missing_in_text = (*UNAMBIGUOUS, *stated)
     return [
         {
             "table": table.name,
             "column": name,
             "text": text,
             "rows": count,
-            "read_as": AS_TEXT if kinds[name] is Kind.TEXT and text not in UNAMBIGUOUS else AS_MISSING,
+            "read_as": AS_TEXT if kinds[name] is Kind.TEXT and text not in missing_in_text else AS_MISSING,
         }
         for name, text, count in sorted(rows, key=lambda row: (table.names.index(row[0]), row[1]))
     ]

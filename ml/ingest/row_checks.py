@@ -17,6 +17,7 @@ from ml.ingest.casts import cast_sql, from_utc, not_missing
 from ml.ingest.contract import DELETED, Column, Kind, Table
 from ml.ingest.missing_values import MARKERS, markers_sql
 from ml.ingest.physical_types import display_text, is_text, text_of
+from ml.ingest.value_formats import ValueFormats
 
 FAULT = "_fault"
 
@@ -36,17 +37,22 @@ class Rules:
 
     Parameters
     ----------
-    zone : str
-        Time zone of instants that have none; the session's too.
+    formats : ValueFormats
+        How values are written; its zone is the session's too.
     now : datetime
         The wall clock of this ingest, naive UTC.
     folder : Path
         The folder of the tables already accepted.
     """
 
-    zone: str
+    formats: ValueFormats
     now: datetime
     folder: Path
+
+    @property
+    def zone(self) -> str:
+        """The time zone of instants that have none."""
+        return self.formats.zone
 
 
 def create_read_table(connection: duckdb.DuckDBPyConnection, table: Table, extras: list[str]) -> str:
@@ -71,8 +77,8 @@ def check_part(connection: duckdb.DuckDBPyConnection, batch: Batch, target: str,
     fields = {
         "target": target,
         "relation": batch.relation,
-        "raw": ", ".join([*raw_columns(batch, columns), f"{FILE} as _file", f"{ROW} as _row"]),
-        "typed": ", ".join(typed_columns(batch, columns, rules.zone)),
+        "raw": ", ".join([*raw_columns(batch, columns, rules.formats), f"{FILE} as _file", f"{ROW} as _row"]),
+        "typed": ", ".join(typed_columns(batch, columns, rules.formats)),
         "unknown": unknown_reference(batch.table, rules),
         "columns": ", ".join([column.name for column in columns] + ["_file", "_row", MARKERS, *extras]),
         "fault": all_reasons(faults(batch.table, columns, rules)),
@@ -82,11 +88,11 @@ def check_part(connection: duckdb.DuckDBPyConnection, batch: Batch, target: str,
         connection.execute(CHECK.format(**fields))
 
 
-def raw_columns(batch: Batch, columns: list[Column]) -> list[str]:
+def raw_columns(batch: Batch, columns: list[Column], formats: ValueFormats) -> list[str]:
     """The contract's columns with raw values, then the extra ones as text."""
     source_columns = [(column, *batch.columns[column.name]) for column in columns]
     raw = [
-        f"{not_missing(quoted(actual), sql_type, column.kind)} as raw_{column.name}"
+        f"{not_missing(quoted(actual), sql_type, column.kind, formats)} as raw_{column.name}"
         for column, actual, sql_type in source_columns
     ]
     texts = [
@@ -94,18 +100,18 @@ def raw_columns(batch: Batch, columns: list[Column]) -> list[str]:
         for column, actual, sql_type in source_columns
         if is_text(sql_type)
     ]
-    raw.append(f"{markers_sql(texts)} as {MARKERS}")
+    raw.append(f"{markers_sql(texts, formats.missing)} as {MARKERS}")
     extras = [(name, *batch.columns[name]) for name in batch.extras]
     return raw + [
         f"{display_text(quoted(actual), sql_type)} as {quoted(name)}" for name, actual, sql_type in extras
     ]
 
 
-def typed_columns(batch: Batch, columns: list[Column], zone: str) -> list[str]:
+def typed_columns(batch: Batch, columns: list[Column], formats: ValueFormats) -> list[str]:
     """The contract's columns in the contract's types; null if a value cannot be cast."""
     types = {column: batch.columns[column.name][1] for column in columns}
     return [
-        f"{cast_sql(column, f'raw_{column.name}', sql_type, zone)} as {column.name}"
+        f"{cast_sql(column, f'raw_{column.name}', sql_type, formats)} as {column.name}"
         for column, sql_type in types.items()
     ]
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import duckdb
 
-from ml.common.errors import SourceError
+from ml.common.errors import SourceError, UsageError
 from ml.ingest.batch import Batch, plural
 from ml.ingest.contract import Table
 from ml.ingest.csv_files import stage_csv
@@ -17,6 +17,7 @@ from ml.ingest.file_names import format_of, table_of
 from ml.ingest.folders import Listing, list_tables
 from ml.ingest.parquet_files import stage_parquet
 from ml.ingest.sql_files import stage_sql
+from ml.ingest.value_formats import UTF8
 from ml.ingest.workbooks import open_workbook, sheet_names, sheet_of, stage_sheet
 
 
@@ -49,6 +50,7 @@ class Folder:
 
     root: Path
     listing: Listing
+    encoding: str = UTF8
 
     @property
     def label(self) -> str:
@@ -80,7 +82,7 @@ class Folder:
             sheet = sheet_of(path, label, table.name)
             relation = f"{table.name}_sheet_{number}"
             batches.append(stage_sheet(connection, table, path, label, sheet, relation))
-        return batches + stage_csv(connection, table, texts, f"{table.name}_csv", work)
+        return batches + stage_csv(connection, table, texts, f"{table.name}_csv", work, self.encoding)
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,20 @@ class Database:
         ]
 
 
-def open_source(source: str | PathLike[str], connection: duckdb.DuckDBPyConnection) -> Source:
-    """The source behind a folder's path or a database URL."""
+def open_source(
+    source: str | PathLike[str], connection: duckdb.DuckDBPyConnection, encoding: str = UTF8
+) -> Source:
+    """The source behind a folder's path or a database URL; ``encoding`` is that of text files."""
+    root = Path(source).expanduser().resolve()
+    is_folder = "://" not in str(source) and not root.is_file()
+    if encoding != UTF8 and not is_folder:
+        raise UsageError(f"--encoding is that of CSV, TSV and JSON files; {source} says its own")
     if "://" in str(source):
         address = parse_url(str(source))
         return Database(address, *attach(connection, address))
-    root = Path(source).expanduser().resolve()
     if root.is_file() and format_of(root.name) == "xlsx":
         return open_sheets(root)
-    return Folder(root, list_tables(root))
+    return Folder(root, list_tables(root), encoding)
 
 
 def open_sheets(path: Path) -> Workbook:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -17,6 +17,7 @@ from ml.common.sql import literal
 from ml.home.layout import Home, discard_unfinished, next_name
 from ml.ingest.manifest import read_load_manifest
 from ml.ingest.row_checks import Rules
+from ml.ingest.value_formats import ValueFormats, checked_formats
 
 MEMORY_LIMIT = "2GB"  # ingest streams; more is needed only for duplicates of very large tables
 NO_ZONE = "there is no time zone {!r}: give UTC, a place such as Europe/Berlin, or an offset such as +02:00"
@@ -55,7 +56,7 @@ class Load:
 
 @contextmanager
 def unfinished_load(
-    home: Home, append: bool, zone: str, dates_known: str | None = None, dry_run: bool = False
+    home: Home, append: bool, formats: ValueFormats, dates_known: str | None = None, dry_run: bool = False
 ) -> Iterator[Load]:
     """A new load; its folder gets its final name at the end, and is removed on any failure or dry run."""
     discard_unfinished(home.raw)
@@ -64,12 +65,12 @@ def unfinished_load(
     folder = home.raw / f"{name}.unfinished"
     temp_folder = folder / "work"
     temp_folder.mkdir(parents=True)
-    zone = checked_zone(zone)
+    zone = checked_zone(formats.zone)
     if earlier and not dates_known:
         dates_known = read_load_manifest(earlier).get("dates_known")
-    rules = Rules(zone, utc_now(), folder)
     try:
         with closing(working_database(temp_folder, zone)) as connection:
+            rules = Rules(checked_formats(replace(formats, zone=zone), connection), utc_now(), folder)
             yield Load(name, folder, earlier, connection, rules, dates_known)
         if not dry_run:
             shutil.rmtree(temp_folder)
