@@ -25,7 +25,7 @@ from ml.common.sql import literal
 from ml.features.labels import POPULATION, parquet
 from ml.featurestore.catalog import read_catalog
 from ml.home.build_manifest import data_clock, read_build_manifest
-from ml.home.leases import lease
+from ml.home.read_leases import lease
 
 CHECK = "history"
 # Measured on two cores: to read and compare a row of both builds.

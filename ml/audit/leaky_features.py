@@ -17,7 +17,7 @@ from ml.features.split import TimeSplit
 from ml.features.training_parts import positive_rows
 from ml.featurestore.catalog import Catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
-from ml.metrics.single_feature_auc import LIMIT, halves, of_column
+from ml.metrics.single_feature_auc import LEAK_AUC_MIN, halves, of_column
 
 CHECK = "stand-ins"
 ROWS_MAX = 30_000  # the standard error of an AUC of so many rows is below 0.005
@@ -27,7 +27,7 @@ FEATURES_SHOWN = 12
 
 
 def check(audit: Audit) -> Finding:
-    """Whether any single feature separates who churned from who stayed better than ``LIMIT``.
+    """Whether any single feature separates who churned from who stayed better than ``LEAK_AUC_MIN``.
 
     Of amounts, it is those above the median from the others.
     """
@@ -51,14 +51,14 @@ def check(audit: Audit) -> Finding:
         compared=len(aucs_by_feature),
         what="features",
         detail=f"the best single feature, {name}, has ROC-AUC {best:.3f} on {len(rows):,} {part}; the "
-        f"limit is {LIMIT}",
-        breaches=tuple(breach(audit.catalog, name, auc, part) for name, auc in ranked if auc > LIMIT),
+        f"limit is {LEAK_AUC_MIN}",
+        breaches=tuple(breach(audit.catalog, name, auc, part) for name, auc in ranked if auc > LEAK_AUC_MIN),
         sampled=f"{len(rows):,} of {total:,} {part}, by a seeded hash" if len(rows) < total else "",
         picture=Bars(
             f"ROC-AUC of single features, the best {min(FEATURES_SHOWN, len(ranked))} of {len(ranked)}",
-            tuple(Bar(name, round(auc, 4), auc > LIMIT) for name, auc in ranked[:FEATURES_SHOWN]),
+            tuple(Bar(name, round(auc, 4), auc > LEAK_AUC_MIN) for name, auc in ranked[:FEATURES_SHOWN]),
             start=0.5,
-            limit=LIMIT,
+            limit=LEAK_AUC_MIN,
         ),
     )
 
@@ -80,7 +80,7 @@ def breach(catalog: Catalog, name: str, auc: float, part: str) -> Breach:
     formula = f" = {catalog.formulas[name]}" if name in catalog.formulas else ""
     return Breach(
         f"{columns.get(name, name)}{formula} alone tells the label: ROC-AUC {auc:.3f} on {part}, above "
-        f"{LIMIT}; perhaps the label was made from it, or it is known only later",
+        f"{LEAK_AUC_MIN}; perhaps the label was made from it, or it is known only later",
         {"feature": name, "auc": round(auc, 4)},
     )
 

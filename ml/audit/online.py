@@ -27,7 +27,7 @@ from ml.features.labels import parquet
 from ml.featurestore.catalog import Catalog, Feature, View, read_catalog
 from ml.featurestore.feast_types import base_type, is_instant
 from ml.featurestore.retrieval.retrieve import point_in_time
-from ml.home.leases import lease
+from ml.home.read_leases import lease
 
 CHECK = "online"
 LOOKUPS = 200  # every customer was compared before; these test the reader alone

@@ -9,9 +9,9 @@ from ml.cli.command import Run, as_text, churn_command, problem_option
 
 
 @click.command(name="audit")
-@click.option("--seconds", type=float, default=120, show_default=True, help="What all checks may take.")
+@click.option("--seconds", type=float, default=120, show_default=True, help="Time for all checks together.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same samples.")
-@click.option("--check", "only", multiple=True, metavar="NAME", help="Make this check only; may be repeated.")
+@click.option("--check", "only", multiple=True, metavar="NAME", help="Run only this check; may be repeated.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Page to write (default audit/<build>.html).")
 @problem_option
 @churn_command
@@ -20,9 +20,10 @@ def command(
 ) -> None:
     """Prove on the data at hand that features keep to the past and nothing is lost.
 
-    Builds samples again with a poisoned future, and as of past instants, and compares cell by cell; compares
-    with the build before, and offline with online; checks labels, windows and counts. Ends with status 1 on
-    a breach, and where something that is there could not be checked.
+    It builds samples again with a poisoned future and as of past instants, and compares them cell by
+    cell with the published build. It also compares that build with the previous one and offline with online
+    values, and checks labels, windows and counts. The status is 1 on a breach, or if something that exists
+    could not be checked.
 
     \b
     Example:

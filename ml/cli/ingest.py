@@ -18,7 +18,7 @@ SIMULATED = ("shop", "subscriptions")
 @click.option("--demo", type=click.Choice(DEMOS), help="Load a demonstration instead of PATH.")
 @click.option("--customers", type=click.IntRange(min=1), help="How many customers a simulated demo has.")
 @click.option("--seed", type=int, help="Seed of a simulated demo.")
-@click.option("--append", is_flag=True, help="Add to the rows there are, instead of replacing them.")
+@click.option("--append", is_flag=True, help="Add to the rows already loaded, instead of replacing them.")
 @click.option(
     "--max-rejected",
     type=float,
@@ -30,12 +30,12 @@ SIMULATED = ("shop", "subscriptions")
     "--timezone",
     default="UTC",
     show_default=True,
-    help="UTC, a place or an offset: the zone of instants that have none.",
+    help="Zone of instants without one: UTC, a place such as Europe/Berlin, or an offset.",
 )
 @click.option(
     "--dates-known",
     type=click.Choice(["end-of-day"]),
-    help="When rows with a date and no time of day are known; holds for later --append too.",
+    help="From when a row with a date but no time counts as known; later --append use the same.",
 )
 @click.option(
     "--encoding",
@@ -81,16 +81,17 @@ def command(
     dry_run: bool,
     **formats: Any,
 ) -> None:
-    """Load raw tables from PATH, check every row, and publish what holds.
+    """Load raw tables from PATH, check every row, and publish the rows that pass.
 
     PATH is a folder with customers and orders, and order_items, support_tickets and sessions where there are
     any, each as TABLE.parquet, .xlsx, .csv, .tsv or .jsonl (plain, .gz or .zst), a folder TABLE/ of such
     files or TABLE.sql, a select that yields its rows; or an .xlsx workbook whose sheets are tables; or
     duckdb:///FILE, sqlite:///FILE or postgresql://USER@HOST/DATABASE, with ?schema=NAME where it has schemas.
 
-    A row that breaks the contract goes, whole and with its reason, to the table rejected_rows. With more than
-    --max-rejected of any table nothing is loaded and the previous data stays. --dry-run reads and checks the
-    same rows, shows the same table and reasons, ends with the same status, and publishes nothing.
+    A row that breaks the contract goes, whole and with its reason, to the table rejected_rows. If more than
+    --max-rejected of any table is rejected, nothing is loaded and the previous data stays. --dry-run reads
+    and checks the same rows, shows the same table and reasons, ends with the same status, and publishes
+    nothing.
 
     Dates are ISO 8601 and numbers have a decimal point, unless --date-format, --decimal-comma, --thousands
     and --currency say otherwise; no other form is guessed. These options hold for one ingest.

@@ -15,7 +15,7 @@ def command(run: Run, out: str | None, problem: str | None) -> None:
     """The model card of the current model, as one page.
 
     The question, the data, every candidate, curves, calibration, profit, segments, months, the price of
-    staleness, importance, reasons of sample customers, limits, and how to repeat it. It draws what
+    staleness, importance, reasons of example customers, limits, and how to repeat it. It draws what
     'churn evaluate' has kept, and says what is missing.
 
     \b

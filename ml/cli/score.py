@@ -18,7 +18,9 @@ ROWS_SHOWN = 10
     "--customer-id", "customer_ids", multiple=True, help="A customer to score; may be given many times."
 )
 @click.option(
-    "--as-of", type=Instant(), help="The instant asked about (default: the data clock of the build)."
+    "--as-of",
+    type=Instant(),
+    help="Instant of the scores (default: the data clock, or the end of orders if a day or more earlier).",
 )
 @click.option("--out", help="File to write: .parquet, .csv or .jsonl; - is standard output.")
 @click.option("--actions", is_flag=True, help="Add whom to contact, and what to do by risk band.")
@@ -38,7 +40,7 @@ def command(
 
     Scores everyone with a kept order in the activity span, or the customers named, with the current model.
     Reasons are what raises a customer's risk, the weightiest first. With --actions and the threshold rule
-    capacity exactly as many are marked for contact as can be contacted.
+    'capacity', exactly as many customers are marked for contact as can be contacted.
 
     \b
     Example:
@@ -69,6 +71,7 @@ def command(
 def summary(scores: "pa.Table") -> str:
     """The number of customers in each band, and the riskiest with their reasons."""
     from ml.common.instants import format_instant
+    from ml.config.problem import RISK_BANDS
 
     if not len(scores):
         return "no one is eligible: nobody has a kept order in the activity span"
@@ -76,7 +79,7 @@ def summary(scores: "pa.Table") -> str:
         return value_summary(scores)
     rows = sorted(scores.to_pylist(), key=lambda row: (-row["churn_probability"], row["customer_id"]))
     first = rows[0]
-    bands = {name: sum(row["risk_band"] == name for row in rows) for name in ("high", "medium", "low")}
+    bands = {name: sum(row["risk_band"] == name for row in rows) for name in reversed(RISK_BANDS)}
     instant = format_instant(first["event_timestamp"])
     lines = [
         f"{len(rows):,} customers at {instant} by {first['model_version']} on {first['build_id']}: "

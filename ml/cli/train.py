@@ -42,12 +42,12 @@ def command(
     """Choose, calibrate and save a model.
 
     Candidates are tried in folds by time: two within the training part, where settings are searched as well,
-    and one that asks the first half of the validation customers. The best by the problem's metric is chosen,
-    or a simpler one that is as good. It is refitted from these rows and the training part together; the other
-    half calibrates it and sets the threshold. The test part is read once, at the end.
+    and one that is scored on the first half of the validation customers. The best by the problem's metric is
+    chosen, or a simpler one that is as good. It is refitted on the training part plus that first half; the
+    other half calibrates it and sets the threshold. The test part is read once, at the end.
 
     Where there is a champion already, the new model takes its place only when it is better on the same later
-    cut-offs by an interval that excludes zero; else it is kept as challenger.
+    cut-offs, with an interval of the difference that excludes zero; else it is kept as challenger.
 
     With --labels the model learns from the rows of a file: customer_id, event_timestamp and label (0 or 1),
     at any instants. They are split by shares of rows, in the order of time, and kept with the model.
@@ -55,8 +55,8 @@ def command(
     With --repeat a model is trained once more on its build with its problem and seed; the status is 1 when
     any figure or test probability is not what it was.
 
-    Where the champion is the churn rate alone, or the 95 % interval of its ROC-AUC on the test part is not
-    above 0.5, the model is filed with its evidence, no scores are made from it, and the status is 1.
+    If the champion is the churn rate alone, or the 95 % interval of its ROC-AUC on the test part is not above
+    0.5, the model is saved with its evidence but gives no scores, and the status is 1.
 
     \b
     Example:

@@ -23,6 +23,7 @@ from ml.config.problem_checks import (
 )
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
+RISK_BANDS = ("low", "medium", "high")
 ClassMetric = Literal["log_loss", "brier", "roc_auc", "average_precision", "empc", "profit_per_customer"]
 ValueMetric = Literal["deviance", "rmse", "mae", "r2", "gini", "top_tenth_lift"]
 Metric = Literal[ClassMetric, ValueMetric]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ml.common.errors import ProblemError
 from ml.common.paths import ROOT
 from ml.common.yaml_settings import Says, is_printable, read_settings, read_yaml
+from ml.config.problem import RISK_BANDS
 
-BANDS = ("low", "medium", "high")
 Action = Annotated[str, is_printable, Says("a line of text saying what to do, in quotes if need be")]
 
 
@@ -41,11 +41,11 @@ def read_actions(name: str) -> dict[str, str]:
     if not file.is_file():
         raise ProblemError(f"{file}: there is no such file of actions; correct 'actions' in the problem")
     actions, _ = read_settings(read_yaml(file), Actions, str(file))
-    if missing := [band for band in BANDS if band not in actions]:
+    if missing := [band for band in RISK_BANDS if band not in actions]:
         raise ProblemError(
             f"{file}: there is no action for the band {', '.join(missing)}; add a line '{missing[0]}: ...'"
         )
-    return {band: actions[band].strip() for band in BANDS}
+    return {band: actions[band].strip() for band in RISK_BANDS}
 
 
 def recommended_actions(bands: NDArray[Any], actions: dict[str, str]) -> NDArray[Any]:

@@ -17,7 +17,8 @@ from ml.common.array_types import Floats
 from ml.evaluate.bootstrapped_rows import Rows
 from ml.evaluate.curves import curves
 from ml.evaluate.evidence_schema import SHAPE
-from ml.evaluate.explanations import customers, drivers, example_rows
+from ml.evaluate.example_customers import customers, example_rows
+from ml.evaluate.explanations import drivers
 from ml.evaluate.importance import importance
 from ml.evaluate.learning_curve_and_ablation import ablation, feature_groups, learning, recipe_probability
 from ml.evaluate.metric_names import metrics, success, verdicts

@@ -14,8 +14,8 @@ from ml.evaluate.evidence_file import read_evidence, write_evidence
 from ml.evaluate.metric_names import answer, verdicts
 from ml.evaluate.value_evidence import value_evidence
 from ml.home.layout import Home
-from ml.home.leases import lease
 from ml.home.problem_file import problem_for
+from ml.home.read_leases import lease
 from ml.home.test_set_log import EVIDENCE, log_evaluation
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel

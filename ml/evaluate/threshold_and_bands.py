@@ -6,8 +6,8 @@ import numpy as np
 
 from ml.common.array_types import Floats
 from ml.common.errors import ProblemError
-from ml.config.problem import Problem
-from ml.decision.actions import BANDS, read_actions
+from ml.config.problem import RISK_BANDS, Problem
+from ml.decision.actions import read_actions
 from ml.decision.contact_profit import break_even, shortfalls
 from ml.evaluate.bootstrapped_rows import Rows
 from ml.model.churn_model import ChurnModel
@@ -73,7 +73,7 @@ def bands(
             "mean_probability": mean_or_none(probability[band == name]),
             "action": actions.get(name),
         }
-        for index, name in enumerate(BANDS)
+        for index, name in enumerate(RISK_BANDS)
     ]
 
 

@@ -11,7 +11,7 @@ from ml.explore.feature_cards import auc_with_interval, card
 from ml.explore.feature_columns import INSTANT
 from ml.explore.feature_pairs import NEAR
 from ml.explore.findings import NEAR_DUPLICATES
-from ml.metrics.single_feature_auc import LIMIT
+from ml.metrics.single_feature_auc import LEAK_AUC_MIN
 from ml.page.bars import EMPTY, Bar, breakable, figure, strip
 from ml.page.document import folded, folded_bars, grid, notes, paragraph, soft, subheading, table
 from ml.page.number_text import NOTHING, decimals, number, percent
@@ -50,13 +50,13 @@ def alone(result: Result) -> list[Markup]:
     shapes = [shape for shape in result["features"] if shape["auc"] is not None and shape["distinct"] > 1]
     if not shapes:
         return [paragraph("Only one class is in the training rows: nothing can be told apart.")]
-    inputs = [shape for shape in shapes if shape["kind"] != INSTANT or shape["auc"] > LIMIT]
+    inputs = [shape for shape in shapes if shape["kind"] != INSTANT or shape["auc"] > LEAK_AUC_MIN]
     bars = [
         Bar(
             link(shape["name"]),
             shape["auc"],
             auc_with_interval(shape),
-            "marked" if shape["auc"] > LIMIT else "bar",
+            "marked" if shape["auc"] > LEAK_AUC_MIN else "bar",
         )
         for shape in sorted(inputs, key=lambda shape: (-shape["auc"], shape["name"]))
     ]
@@ -64,10 +64,10 @@ def alone(result: Result) -> list[Markup]:
         "ROC-AUC of each feature by itself, whichever way round it points, on training rows; 0.5 tells "
         "nothing; in brackets the 95 % interval by customer. A null counts as a value; texts by their churn "
         "rate in the other half of the customers. "
-        f"Dashed: {LIMIT}, above which no honest feature is expected. Instants go into models as their age "
-        "and stand with the cards below."
+        f"Dashed: {LEAK_AUC_MIN}, above which no honest feature is expected. Instants go into models as "
+        "their age and stand with the cards below."
     )
-    return [soft(about), figure(EMPTY, folded_bars(bars, BEST_SHOWN, 0.5, LIMIT, SPARE))]
+    return [soft(about), figure(EMPTY, folded_bars(bars, BEST_SHOWN, 0.5, LEAK_AUC_MIN, SPARE))]
 
 
 def gaps(result: Result) -> list[Markup]:

@@ -15,7 +15,7 @@ from ml.common.number_words import counted
 from ml.explore.feature_columns import FLAG, INSTANT, TEXT, Column
 from ml.explore.feature_summary import bin_codes
 from ml.featurestore.attributes import note
-from ml.metrics.single_feature_auc import LIMIT
+from ml.metrics.single_feature_auc import LEAK_AUC_MIN
 from ml.page.number_text import percent
 
 SUSPICIOUS = 0.9  # ROC-AUC of one feature, short of the limit of a leakage suspect
@@ -46,10 +46,11 @@ def of_column(
 ) -> Iterator[Finding]:
     """Findings on one feature in the training rows."""
     name, auc = column.name, shape["auc"]
-    if auc is not None and auc > LIMIT:
+    if auc is not None and auc > LEAK_AUC_MIN:
         sentence = (
-            f"{name} alone tells who churned: ROC-AUC {auc:.3f} on training rows, above {LIMIT}. Perhaps the "
-            "label was made from it, or it is known only later: look where it comes from before you train."
+            f"{name} alone tells who churned: ROC-AUC {auc:.3f} on training rows, above {LEAK_AUC_MIN}. "
+            "Perhaps the label was made from it, or it is known only later: look where it comes from before "
+            "you train."
         )
         yield finding("bad", "tells the label", [name], sentence)
     elif auc is not None and auc > SUSPICIOUS:

@@ -23,7 +23,7 @@ from ml.config.problem import REGRESSION, Problem
 from ml.features.labels import parquet
 from ml.features.point_in_time import FilePath, as_rows
 from ml.featurestore.catalog import read_catalog
-from ml.featurestore.retrieval.customer_rows import (
+from ml.featurestore.retrieval.entity_row_checks import (
     CUSTOMER,
     EVENT_TIMESTAMP,
     bytes_as_text,

@@ -1,4 +1,4 @@
-"""The home folder: the location of each kind of state, its links and its lock.
+"""The home folder: the location of each kind of state, and its links.
 
 raw/current       -> the load that readers see      raw/<load>/<table>/*.parquet
 builds/current    -> the build that readers see     builds/<build>/features/<model>/*.parquet
@@ -9,7 +9,6 @@ dbt/              dbt's own database, target and logs, which only dbt reads
 feast/            registry and online store
 """
 
-import fcntl
 import os
 import re
 import shutil
@@ -19,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.common.durable_files import sync_folder, sync_tree
-from ml.common.errors import BusyError, NotReadyError, UsageError
+from ml.common.errors import NotReadyError, UsageError
 from ml.common.paths import ROOT, churn_home
 from ml.config.problem import DEFAULT_NAME
-from ml.home.leases import lease
+from ml.home.read_leases import lease
+from ml.home.write_lock import write_lock
 
 NO_BUILD = "nothing has been built yet: run 'churn build' first"
 NOTHING_YET = "no raw data yet, and nothing built: run 'churn ingest PATH', then 'churn build'"
@@ -127,18 +127,7 @@ class Home:
         """
         self.check_name()
         self.make_dbt_folders()
-        with (self.root / ".lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                lock.seek(0)
-                holder = lock.read().strip() or "another command"
-                raise BusyError(
-                    f"{holder} is writing to {self.root}: wait for it to end, then try again"
-                ) from error
-            lock.truncate(0)
-            lock.write(f"'churn {what}' (process {os.getpid()})")
-            lock.flush()
+        with write_lock(self.root, what):
             yield
 
 

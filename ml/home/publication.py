@@ -9,7 +9,7 @@ from ml.common.durable_files import sync_folder, sync_tree
 from ml.common.errors import NotReadyError, UsageError
 from ml.home.build_manifest import manifest_of
 from ml.home.layout import Home, inherit_models, replace_link
-from ml.home.leases import finish_removals, lease, remove_unless_read
+from ml.home.read_leases import finish_removals, lease, remove_unless_read
 
 BUILDS_TO_KEEP = 3  # the current one, and two to roll back to
 

@@ -17,8 +17,8 @@ from ml.common.progress import SILENT, Progress
 from ml.common.sql import parquet
 from ml.home.build_manifest import manifest_of
 from ml.home.layout import Home, numbered
-from ml.home.leases import finish_removals, remove
 from ml.home.publication import publish
+from ml.home.read_leases import finish_removals, remove
 from ml.ingest.batch import rows_of
 from ml.ingest.change_log import note_on_change_log
 from ml.ingest.dates_without_time import note_on_dates

@@ -15,10 +15,10 @@ from sklearn.linear_model import LogisticRegression
 
 from ml.common.array_types import Floats
 from ml.common.errors import ModelError
-from ml.config.problem import Bands
+from ml.config.problem import RISK_BANDS, Bands
 from ml.model.probability import log_losses, log_odds
 
-BAND_NAMES = np.array(["low", "medium", "high"], dtype=object)
+BAND_NAMES = np.array(RISK_BANDS, dtype=object)
 HARDLY_ANY_PENALTY = 1e6  # scikit-learn's C: maximum likelihood, but finite where classes are separable
 GROUP, GROUPS = 100, 50  # rows of a group at least, and groups at most
 ROWS_ENOUGH, CHURNERS_ENOUGH = 1000, 100  # for isotonic regression; with fewer Platt's line always

@@ -8,7 +8,7 @@ ranking_and_calibration  curves of the ranking; whether probabilities are true
 threshold_and_actions    what the threshold does, and what it earns
 segments_and_months      by segment, by month, with older features
 importance_and_drivers   importance, ablation, learning curve, what drives the scores
-sample_customers         the reasons of sample customers
+example_customers        the reasons of example customers
 limits                   what the model is not, and how to repeat it
 model_card_page          the sections in their order
 model_card               reads the evidence and writes the page

@@ -7,11 +7,11 @@ from ml.page.number_text import number, percent, readable
 from ml.reports.candidate_comparison import candidates
 from ml.reports.card_data import MISSING, Card, between, money
 from ml.reports.champion_choice import choice
+from ml.reports.example_customers import customers
 from ml.reports.importance_and_drivers import drivers, learned
 from ml.reports.limits import how_to_repeat, limits
 from ml.reports.problem_and_rows import data, question
 from ml.reports.ranking_and_calibration import ranking, truth
-from ml.reports.sample_customers import customers
 from ml.reports.segments_and_months import months, segments, staleness
 from ml.reports.threshold_and_actions import decision
 
@@ -28,7 +28,7 @@ SECTIONS: Sections[Card] = {
     "staleness": ("The price of staleness", staleness),
     "learned": ("What it learned from", learned),
     "drivers": ("What drives its scores", drivers),
-    "customers": ("Sample customers", customers),
+    "customers": ("Example customers", customers),
     "limits": ("Limits", limits),
     "repeat": ("How to repeat it", how_to_repeat),
 }

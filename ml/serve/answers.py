@@ -16,7 +16,7 @@ from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import checked_as_of
 from ml.home.layout import Home
-from ml.home.leases import lease
+from ml.home.read_leases import lease
 from ml.predictions.entries import plain
 from ml.score.scoring import score_features, score_names
 from ml.serve.http_errors import HttpError

@@ -42,7 +42,7 @@ from ml.serve.docs_page import docs_page
 from ml.serve.http_errors import HttpError, add_error_handlers, error_response
 from ml.serve.metrics import Metrics
 from ml.serve.prediction_queue import PredictionQueue, now
-from ml.serve.requests import Requests, read_body, shown_id
+from ml.serve.request_middleware import Requests, read_body, shown_id
 from ml.serve.schemas import (
     CustomerAnswer,
     Error,

@@ -21,7 +21,7 @@ from ml.config.problem import Problem
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.online.status import online_views
 from ml.home.layout import Home, model_of
-from ml.home.leases import lease
+from ml.home.read_leases import lease
 from ml.metrics.chance import check_better_than_chance
 from ml.model.fitted_model import FittedModel
 from ml.serve.scored_file import ScoredFile, remove_older, scored_path, write_scored_file

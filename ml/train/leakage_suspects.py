@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 
 from ml.features.training_parts import positive_rows
-from ml.metrics.single_feature_auc import LIMIT, halves, of_column
+from ml.metrics.single_feature_auc import LEAK_AUC_MIN, halves, of_column
 from ml.model.inputs import Input
 
 
 def find_leakage_suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -> list[dict[str, Any]]:
-    """Each input whose own ROC-AUC on these rows is above ``LIMIT``: feature, roc_auc; the greatest first.
+    """Each input whose own ROC-AUC on these rows is above the limit: feature, roc_auc; the greatest first.
 
     Parameters
     ----------
@@ -28,5 +28,5 @@ def find_leakage_suspects(table: pa.Table, inputs: Sequence[Input], seed: int) -
     as_of = table.column("event_timestamp")
     names = [feature.name for feature in inputs]
     aucs = {name: of_column(table.column(name), as_of, churned, half) for name in names}
-    suspects = [{"feature": name, "roc_auc": auc} for name, auc in aucs.items() if auc > LIMIT]
+    suspects = [{"feature": name, "roc_auc": auc} for name, auc in aucs.items() if auc > LEAK_AUC_MIN]
     return sorted(suspects, key=lambda suspect: (-suspect["roc_auc"], suspect["feature"]))

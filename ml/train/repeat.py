@@ -22,7 +22,7 @@ from ml.common.progress import SILENT, Progress
 from ml.config.problem import from_values
 from ml.features.own_labels import labels_of_model
 from ml.home.layout import Home, numbered
-from ml.home.leases import lease
+from ml.home.read_leases import lease
 from ml.model.model_files import TEST, manifest_of, read_manifest
 from ml.model.own import REGISTERED
 from ml.tracking.code_version import code_version

@@ -67,12 +67,12 @@ def build(
     home : Home or path, optional
         The folder of all state.
     as_of : datetime, optional
-        The data clock, naive UTC; by default the largest instant at which a raw fact became known.
+        The data clock, naive UTC; by default the latest instant at which a raw fact became known.
     problem : Problem or path, optional
-        The problem of the labels. The home remembers a path; the default is that path, else ``problem.yml``
-        of the project.
+        The problem of the labels. The home remembers a path that is given; without one, that path
+        counts, else ``problem.yml`` of the project.
     full_refresh : bool
-        Make everything again, even if the touched customers suffice.
+        Make everything again, even if the touched customers alone would do.
     keep : int, optional
         How many builds stay on disk, this one among them (default: ``CHURN_KEEP_BUILDS``, or three).
     project : path
@@ -133,7 +133,7 @@ def make_build(job: Job, full_refresh: bool) -> dict[str, Any]:
 
 
 def plan_increment(job: Job, hash_: str) -> Increment | None:
-    """The increment to the current build; None, after a message why, if a full build is needed."""
+    """The increment to the current build; None if a full build is needed, and a message says why."""
     if not has_build(job.home):
         return None
     base = job.home.current_build()
@@ -159,7 +159,7 @@ def make_full_build(job: Job) -> dict[str, Any]:
 
 
 def make_increment(job: Job, increment: Increment) -> dict[str, Any]:
-    """A build of the touched customers, merged with the build before."""
+    """A build of the touched customers, merged with the previous build."""
     values = variables(
         job.terms, split_at=job.split_at, only_customers=increment.customers, earlier=increment.earlier
     )

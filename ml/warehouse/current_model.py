@@ -17,8 +17,8 @@ LABEL_TERMS = ("label", "task", "horizon_days", "active_within_days", "label_del
 def champion_of(build: Path, problem: Problem, progress: Progress) -> FittedModel:
     """The champion of ``build``, if it was trained for the terms of ``problem``.
 
-    A message names a threshold, band or other setting that changed since training, and counts from the next
-    training on.
+    A message names each threshold, band or other setting that changed since training; the change takes effect
+    at the next training.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def differing_terms(trained_for: Problem, problem: Problem) -> list[str]:
 
 
 def settings_changed(trained_for: Problem, problem: Problem) -> list[str]:
-    """The settings that differ, apart from the name and the folder of the files."""
+    """The settings that differ, apart from the problem's name and folder."""
     before, now = trained_for.as_dict(), problem.as_dict()
     return [name for name in now if name not in ("folder", "name") and now[name] != before[name]]
 

@@ -47,10 +47,10 @@ def variables(
     only_customers : Path, optional
         A Parquet file with the column customer_id: make only these.
     earlier : dict, optional
-        ``first_known_at`` and ``data_clock`` of all customers together, ISO 8601 without a zone, if only some
-        are made; ``split_at`` if the build before has their rows up to it.
+        ``first_known_at`` and ``data_clock`` of the previous build over all customers, ISO 8601 without a
+        zone, if only some are made; ``split_at``, the instant up to which that build has their rows.
     orders_clock : str, optional
-        The clock of all orders, if the load has those of some customers only.
+        The clock of all orders, if the load has the orders of some customers only.
     """
     clocks = {f"earlier_{name}": instant for name, instant in (earlier or {}).items()}
     return {

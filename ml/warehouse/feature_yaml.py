@@ -42,7 +42,7 @@ def check_feature_yaml(project: Path) -> None:
 
 
 def check_reason(sentence: Any, location: str) -> None:
-    """Refuse a reason that cannot be filled with numbers."""
+    """Refuse a reason whose placeholders cannot be filled with numbers."""
     try:
         fields = [(name, spec) for _, name, spec, _ in Formatter().parse(sentence or "") if name is not None]
         for name, spec in fields:
@@ -57,7 +57,7 @@ def check_reason(sentence: Any, location: str) -> None:
 
 
 def entries_of(file: Path) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
-    """Every entry with keys: its location, its keys, and the known ones; dbt reports invalid YAML."""
+    """Of every entry with keys: location, keys, allowed keys. dbt reports invalid YAML."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):

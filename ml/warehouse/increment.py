@@ -1,4 +1,4 @@
-"""The customers whom new facts touch, which a build makes again if raw rows were only added.
+"""The customers touched by new facts: when rows were only appended, a build makes just these again.
 
 The current build and a newer load come in; an ``Increment``, or the reason for a full build, goes out.
 ``dbt`` over the touched customers and ``merge`` are next.
@@ -60,7 +60,7 @@ from fresh join parents using ({reference})
 group by all
 """
 
-# Ends that were in the future at the data clock of the build before: labels change at their instant.
+# Ends that were in the future at the data clock of the previous build: labels change at their instant.
 ANNOUNCED = "select customer_id, {end} as known_at from {rows} where {end} > {data_clock}"
 
 TOUCHED = """
@@ -86,19 +86,19 @@ left join known_customers using (customer_id)
 
 @dataclass(frozen=True)
 class Increment:
-    """The addition of a build to the one before it.
+    """What a build adds to the previous one.
 
     Parameters
     ----------
     base : Path
-        The build before.
+        The previous build.
     manifest : dict
         Its ``build.json``.
     split_at : datetime
         The instant up to which its feature rows are history.
     customers : Path
-        A Parquet file: customer_id, is_new (unknown to the build before), is_restated (rows up to
-        ``split_at`` are made again too, because a fact was delivered after the instant it was known at).
+        A Parquet file: customer_id, is_new (unknown to the previous build), is_restated (rows up to
+        ``split_at`` are made again too, because a fact arrived late: it was known by ``split_at``).
     touched, new, restated : int
         Numbers of customers.
     """
@@ -113,7 +113,7 @@ class Increment:
 
     @property
     def earlier(self) -> dict[str, str | None]:
-        """The clocks of all customers together in the build before, for dbt."""
+        """The clocks over all customers in the previous build, for dbt."""
         return {name: parse_instant(self.manifest[name]).isoformat(sep=" ") for name in CLOCKS}
 
 
@@ -157,7 +157,7 @@ def reason_for_full_build(
     terms: LabelTerms,
     project_hash: str,
 ) -> str | None:
-    """Why ``base`` needs a full build; None if an increment is possible."""
+    """Why a full build is needed and not an increment to ``base``; None if an increment is possible."""
     is_whole = all((base / "labels" / pending).is_dir() for pending in PENDING.values())
     if not is_whole or any(manifest.get(name) is None for name in NEEDED):
         return f"{base.name} was made by an earlier version"
@@ -179,7 +179,7 @@ def reason_for_full_build(
 
 
 def own_label_models(build: Path) -> list[str]:
-    """Tables of labels besides the shipped ones: how those of untouched customers change is not known."""
+    """The project's own label tables: how labels of untouched customers change there is unknown."""
     return sorted(path.name for path in (build / "labels").iterdir() if path.name not in SHIPPED_LABELS)
 
 
@@ -206,7 +206,7 @@ def find_touched(
 ) -> None:
     """Make the table ``touched`` from the new facts of the ``later`` ingests.
 
-    It includes customers with an end that was announced at the build before.
+    It includes customers with an announced end that lay in the future at the previous build.
     """
     split = instant_literal(manifest["split_at"])
     # A table without a customer reads the fresh rows of the referenced table, so that one comes first.

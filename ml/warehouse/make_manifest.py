@@ -18,7 +18,7 @@ from ml.ingest.table_clocks import describe_clocks
 
 @dataclass(frozen=True)
 class Clocks:
-    """The clocks of all customers together, and the numbers of customers and labelled cut-offs."""
+    """The clocks over all customers, and the numbers of customers and labelled cut-offs."""
 
     first_known_at: datetime | None
     data_clock: datetime | None

@@ -37,8 +37,8 @@ def materialize(
 ) -> dict[str, Any]:
     """Make the online store equal to the published build as of one instant.
 
-    If the store has an earlier instant, or a build that this one was added to, only customers with changes
-    are written. If it has the same build and instant already, everything is written again.
+    If the store has an earlier instant, or an earlier build that this one extends, only customers with
+    changes are written. If it has the same build and instant already, everything is written again.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def materialize(
     as_of : datetime, optional
         The instant, naive UTC (default: the build's data clock).
     full_refresh : bool
-        Write every customer, even if those with changes suffice.
+        Write every customer, even if those with changes would do.
     progress : Progress, optional
         Messages and progress bars.
 
@@ -55,7 +55,7 @@ def materialize(
     -------
     dict
         ``build_id``, ``as_of``, ``seconds``, ``views``: name -> ``customers`` online and the ``rows`` of
-        their history; and ``written``: name -> customers that were written.
+        their history; and ``written``: name -> number of customers written.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def build_errors() -> Iterator[None]:
 
 
 def online_transaction(store: "FeatureStore") -> contextlib.AbstractContextManager[Any]:
-    """A transaction of the online store; a store of Feast's has none."""
+    """A transaction of the online store; Feast's own stores have none."""
     online = store.provider.online_store
     if hasattr(online, "transaction"):
         return online.transaction(store.config)
@@ -200,7 +200,7 @@ def fill_another_store(
     finally_do: Callable[[], None],
     on_progress: OnProgress,
 ) -> dict[str, dict[str, int]]:
-    """Write the values to a store of Feast's such as Redis, where readers see each customer at once."""
+    """Write the values to one of Feast's own stores, such as Redis: each customer is visible once written."""
     from ml.featurestore.repository import BEGINNING, apply_definitions
 
     with in_one_step(store, finally_do):

@@ -1,9 +1,9 @@
-"""Merge the build before and the touched customers' new rows into one new build; the former is unchanged.
+"""Merge the previous build and the touched customers' new rows into one new build; the former is unchanged.
 
 Features are in files of history (``past-*``) and of rows to come (``to-come-*``). Files of history are
 linked, not copied; only restated customers are removed from them. Rows to come whose instant has passed
-become history. Pending labels of untouched customers are copied after the end of their horizon. Every file is
-sorted by its key; a key is in one file only.
+become history. Pending labels of untouched customers move to the table of settled labels once they
+are known. Every file is sorted by its key; a key is in one file only.
 """
 
 import os
@@ -66,7 +66,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class Table:
-    """One table in the build before, in dbt's output and in the new build."""
+    """One table in the previous build, in dbt's output and in the new build."""
 
     old: Path
     made: Path
@@ -81,7 +81,7 @@ class Table:
         return ("customer_id", "active_from" if self.old.name == POPULATION else "event_timestamp")
 
     def files(self, prefix: str = "") -> tuple[list[Path], list[Path]]:
-        """The files of the build before that stay, and small ones of earlier increments to be combined."""
+        """The files of the previous build that stay, and small ones of earlier increments to be combined."""
         files = sorted(self.old.glob(f"{prefix}*.parquet"))
         small = [file for file in files if file.name.startswith(f"{prefix}build-")]
         gathered = small if len(small) >= SMALL_FILES_MAX else []
@@ -100,8 +100,8 @@ class Table:
 class Write:
     """One file of the new build: the rows of some selects, in the order of the table's key.
 
-    With ``instead_of``, the one select filters that file; if ``taken_out`` selects none of its rows, the file
-    is linked.
+    With ``instead_of`` there is one select, which filters that file; if ``taken_out`` matches no row, the
+    file is linked unchanged.
     """
 
     table: Table
@@ -170,7 +170,7 @@ def feature_files(merge_: Merge, table: Table) -> Iterator[Write]:
 def label_files(merge_: Merge, table: Table) -> Iterator[Write]:
     """The files of a label table: touched customers are removed from old files, and written to a new one.
 
-    Labels to come that are known by now move to the table of their label.
+    Pending labels that are known by now move to the table of settled labels.
     """
     delivered = merge_.delivered_until
     settled = f"label_known_at <= {as_sql(delivered)}" if delivered else "false"

@@ -81,7 +81,7 @@ def rollback(
 
 
 def update_tracking(home: Home, progress: Progress) -> None:
-    """Let the aliases of the record lead to the models that go with the build gone back to."""
+    """Point the aliases in MLflow at the models of the restored build."""
     if is_tracked(home):
         from ml.tracking.runs import track_models
 
@@ -100,7 +100,7 @@ def earlier_build(home: Home, current: Path) -> Path:
     """The build that the current one replaced, or its newest ancestor on disk.
 
     If values of a later build than the current one are online, the last rollback was killed before it
-    restored them: then the target is the current build.
+    switched the online values: the target is then the current build itself.
     """
     builds, manifest = home.published_builds(), manifest_of(current)
     if any(name > current.name for name in online_builds(home.root)):
@@ -113,7 +113,7 @@ def earlier_build(home: Home, current: Path) -> Path:
 
 
 def describe_target(home: Home, target: Path) -> dict[str, Any]:
-    """The result about the restored build; it is read before anything changes."""
+    """The part of the result that describes the target; it is read before anything changes."""
     load, clock = origin(target)
     fits, notes = model_fit(target, read_catalog(target).facts())
     if (home.raw / "current").exists() and home.current_load().name != load:
@@ -175,7 +175,7 @@ def restore(home: Home, target: Path, switch: Callable[[], None]) -> dict[str, A
 
 
 def instant_of(store: "FeatureStore", target: Path) -> datetime:
-    """The instant as of which a build was online last; its data clock if it was not, or its views differ."""
+    """The instant of the build's last online values; its data clock if it had none, or its views disagree."""
     sources = [str(view.path) for view in read_catalog(target).views]
     instants = {store.provider.online_store.remembered(store.config, source) for source in sources}
     instant = instants.pop()

@@ -1,6 +1,7 @@
 """The customers that the increments up to a build touched, in files for ``ml.featurestore.increments``.
 
-``merge`` comes before. With these files an online store several increments behind need not be written again.
+``merge`` comes before. With these files an online store that is several increments behind need not be
+rewritten in full.
 """
 
 import json

@@ -12,7 +12,7 @@ from ml.common.sql import quoted
 from ml.featurestore.feast_types import feast_sql
 from ml.featurestore.offline.streamed_job import StreamedJob
 from ml.featurestore.on_demand import declared_formulas
-from ml.featurestore.retrieval.entity_rows import EntityRows
+from ml.featurestore.retrieval.feast_entity_rows import EntityRows
 from ml.featurestore.retrieval.history import History
 from ml.featurestore.retrieval.join import Group, JoinedValues
 from ml.featurestore.retrieval.retrieve import OPERAND_PREFIX, SLICE_ROWS, on_demand, operands_of

@@ -36,10 +36,10 @@ from ml.common.warnings_filter import silence_known_warnings
 from ml.featurestore.offline.historical_job import JoinedView, PointInTimeJob, RequestedFeature
 from ml.featurestore.offline.source_job import SourceJob
 from ml.featurestore.registry.store import take_turn
-from ml.featurestore.retrieval.entity_rows import EntityFrame, EntityRows, entity_rows, rows_between
+from ml.featurestore.retrieval.feast_entity_rows import EntityFrame, EntityRows, entity_rows, rows_between
 from ml.featurestore.retrieval.history import NO_EXPIRY, Files, History, files_in, is_in_build
 from ml.featurestore.retrieval.retrieve import MEMORY_LIMIT
-from ml.home.leases import hold
+from ml.home.read_leases import hold
 
 
 class BuildOfflineStoreConfig(FeastConfigBaseModel):

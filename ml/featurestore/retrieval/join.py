@@ -1,7 +1,7 @@
 """The values in force at each as-of instant: the join of entity rows with histories, in DuckDB.
 
-``customer_rows`` and ``entity_rows`` have checked the entity rows, ``asof_plans`` finds the rows in force;
-this module fetches their values, one group of columns at a time, and reads them by slices.
+``entity_row_checks`` and ``feast_entity_rows`` have checked the entity rows, ``asof_plans`` finds the rows in
+force; this module fetches their values, one group of columns at a time, and reads them by slices.
 """
 
 import os

@@ -19,7 +19,7 @@ from ml.common.memory import memory_limit as usual_limit
 from ml.common.sql import quoted
 from ml.featurestore.catalog import Catalog, Feature, read_catalog
 from ml.featurestore.formulas import AS_OF, INSTANT, evaluate_all, used_names
-from ml.featurestore.retrieval.customer_rows import CUSTOMER, as_table, check_columns, read_keys
+from ml.featurestore.retrieval.entity_row_checks import CUSTOMER, as_table, check_columns, read_keys
 from ml.featurestore.retrieval.history import History, files_in
 from ml.featurestore.retrieval.join import Group, JoinedValues
 

@@ -17,7 +17,7 @@ from ml.evaluate import evaluate, evidence_of, evidence_schema
 from ml.evaluate.bootstrapped_rows import Rows
 from ml.evaluate.evidence_file import evidence_file
 from ml.evaluate.evidence_text import report
-from ml.evaluate.explanations import example_rows
+from ml.evaluate.example_customers import example_rows
 from ml.evaluate.importance import importance
 from ml.evaluate.learning_curve_and_ablation import (
     ablation,

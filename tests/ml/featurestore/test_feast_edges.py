@@ -23,7 +23,7 @@ from ml.common import durable_files
 from ml.common.duckdb_engine import Engine
 from ml.common.durable_files import exchange_names
 from ml.common.errors import FeatureError, RowsError
-from ml.home.leases import remove_unless_read
+from ml.home.read_leases import remove_unless_read
 from tests.ml.featurestore.feast_worlds import (
     ASKED,
     CUSTOMER,

@@ -11,7 +11,7 @@ import pytest
 from ml.common.errors import FeatureError
 from ml.featurestore.online.read import PAUSE, TRIES, OnlineReader
 from ml.featurestore.repository import apply_definitions, open_store
-from ml.home.leases import remove_unless_read
+from ml.home.read_leases import remove_unless_read
 from tests.ml.featurestore.small_build import (
     ORDER_ROWS,
     ORDERS,

@@ -158,7 +158,7 @@ def loads_of(home: Home) -> list[str]:
 def test_a_load_whose_removal_was_interrupted_is_gone_with_the_next_ingest(clean, home, monkeypatch):
     for _ in range(2):
         ingest(clean, home=home)
-    monkeypatch.setattr("ml.home.leases.shutil.rmtree", fail)
+    monkeypatch.setattr("ml.home.read_leases.shutil.rmtree", fail)
     monkeypatch.setattr("ml.ingest.load.LOADS_TO_KEEP", 1)
     with pytest.raises(OSError, match="interrupted"):
         load.prune(home)

@@ -1,6 +1,7 @@
 """Entity rows of Feast's offline store: a pandas frame, an Arrow table, SQL, or a range of time.
 
-``customer_rows`` refuses rows with a null key; here such a row gets null features, as in Feast's own stores.
+``entity_row_checks`` refuses rows with a null key; here such a row gets null features, as in
+Feast's own stores.
 """
 
 from collections import Counter
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 from ml.common.duckdb_engine import Engine, within_memory
 from ml.common.errors import RowsError
 from ml.common.sql import quoted
-from ml.featurestore.retrieval.customer_rows import (
+from ml.featurestore.retrieval.entity_row_checks import (
     EVENT_TIMESTAMP,
     is_text,
     parse_instants,

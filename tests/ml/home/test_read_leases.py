@@ -143,7 +143,7 @@ def test_a_build_removed_just_before_the_lease_was_had_is_not_read(
             published(home)
         return lock(handle, how)
 
-    monkeypatch.setattr("ml.home.leases.fcntl.flock", too_late)
+    monkeypatch.setattr("ml.home.read_leases.fcntl.flock", too_late)
     with home.reading() as build:
         assert build.name == "build-000002"
         assert there(home) == ["build-000002", "current"]
@@ -158,7 +158,7 @@ def test_a_removal_that_was_cut_off_leaves_nothing_that_counts_as_a_build(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published(home)
-    monkeypatch.setattr("ml.home.leases.shutil.rmtree", cut_off)
+    monkeypatch.setattr("ml.home.read_leases.shutil.rmtree", cut_off)
     assert published(home) == "build-000002"
     monkeypatch.undo()
 

@@ -1,4 +1,4 @@
-"""Sample customers: what the model predicted, why, and what happened."""
+"""Example customers: what the model predicted, why, and what happened."""
 
 from markupsafe import Markup
 
