@@ -1,6 +1,6 @@
 """The subscriptions demo: two simulated years (2023 and 2024) of accounts, and the true probabilities.
 
-    <folder>/{customers,subscriptions,payments,usage,support_tickets}.parquet
+    <folder>/{customers,subscriptions,payments,usage,support_tickets,ticket_messages}.parquet
     <folder>/../truth/true_probability.parquet
 
 An announced end is a version of its own; a few subscriptions come from an older system, which delivers one
@@ -50,6 +50,31 @@ SUBJECTS = {
         "Ending our subscription",
     ),
 }
+# What a ticket's owner writes depends on its topic alone: the words tell no more of the mood than that does.
+MESSAGES = {
+    "how-to": (
+        "Could you tell me where I find it? Thank you!",
+        "The help page is great but I cannot see this setting.",
+        "It works well otherwise, we are happy with it.",
+    ),
+    "bug": (
+        "There is an error each time, the page stays empty.",
+        "The numbers are wrong again, this is the second problem in a month.",
+        "It is slow and then it fails. Please help, it was so easy before.",
+    ),
+    "billing": (
+        "We were charged twice for this month, please refund one payment.",
+        "The invoice has the old address. Thanks for a new one.",
+        "The price on the invoice is not what I expected.",
+    ),
+    "cancellation": (
+        "We want to cancel at the end of the month.",
+        "We are leaving for another tool, it became too expensive. How do we get our data?",
+        "Please terminate our subscription. Thank you for your help.",
+    ),
+}
+ANSWER = "Thank you for your message, we look into the problem."
+ANSWERED = 0.9
 
 
 def write_subscriptions(
@@ -115,7 +140,7 @@ def tables(history: History, first: int, as_of: int, rng: np.random.Generator) -
         "subscriptions": subscriptions_table(history, first, clock, as_of, rng),
         "payments": payments_table(history, first, clock, as_of, rng),
         "usage": usage_table(history, first, as_of, rng),
-        "support_tickets": tickets_table(history, first, as_of, rng),
+        **ticket_tables(history, first, as_of, rng),
         "true_probability": pa.table(
             {
                 "customer_id": identifiers("A", first + account),
@@ -277,8 +302,8 @@ def usage_table(history: History, first: int, as_of: int, rng: np.random.Generat
     return deliver(columns, known, as_of, rng)
 
 
-def tickets_table(history: History, first: int, as_of: int, rng: np.random.Generator) -> pa.Table:
-    """One row per version: opened, resolved."""
+def ticket_tables(history: History, first: int, as_of: int, rng: np.random.Generator) -> dict[str, pa.Table]:
+    """Tickets, one row per version: opened, resolved; and their messages."""
     day, account = np.nonzero(history.topic >= 0)
     topic = history.topic[day, account]
     opened = START_US + day * DAY + rng.integers(8 * HOUR, 22 * HOUR, len(day))
@@ -296,6 +321,31 @@ def tickets_table(history: History, first: int, as_of: int, rng: np.random.Gener
         "category": names_of_codes(topic[row], process.TOPICS),
         "subject": names_of_codes(subject[row], subjects),
         "resolved_at": instants(np.where(is_resolved, resolved_at[row], NONE)),
+        "loaded_at": instants(recorded),
+    }
+    ticket_ids = numbered(identifiers("A", first + account), day, width=4)
+    # a generator of their own: what else the seed gives stays as it is
+    messages = messages_table(ticket_ids, topic, opened, as_of, rng.spawn(1)[0])
+    return {"support_tickets": deliver(columns, recorded, as_of, rng), "ticket_messages": messages}
+
+
+def messages_table(
+    ticket_ids: pa.Array, topic: Array, opened: Array, as_of: int, rng: np.random.Generator
+) -> pa.Table:
+    """The owner's message that opens each ticket, and most often an answer."""
+    ticket = np.concatenate([np.arange(len(topic)), np.flatnonzero(rng.random(len(topic)) < ANSWERED)])
+    is_answer = np.arange(len(ticket)) >= len(topic)
+    texts = [text for of_topic in MESSAGES.values() for text in of_topic]
+    choices = len(MESSAGES["bug"])
+    text = topic[ticket] * choices + rng.integers(0, choices, len(ticket))
+    written = opened[ticket] + np.where(is_answer, rng.integers(5 * MINUTE, DAY, len(ticket)), 0)
+    recorded = loaded(written, rng)
+    columns: dict[str, Any] = {
+        "message_id": numbered(ticket_ids.take(pa.array(ticket)), is_answer + 1, width=1),
+        "ticket_id": ticket_ids.take(pa.array(ticket)),
+        "written_at": instants(written),
+        "author": names_of_codes(is_answer.astype(np.int64), ("customer", "agent")),
+        "body": names_of_codes(np.where(is_answer, len(texts), text), [*texts, ANSWER]),
         "loaded_at": instants(recorded),
     }
     return deliver(columns, recorded, as_of, rng)

@@ -11,7 +11,7 @@ import pytest
 from ml.common.errors import UsageError
 from ml.demos.subscriptions import write_subscriptions
 
-TABLES = ("customers", "subscriptions", "payments", "usage", "support_tickets")
+TABLES = ("customers", "subscriptions", "payments", "usage", "support_tickets", "ticket_messages")
 
 
 @pytest.fixture(scope="module")
