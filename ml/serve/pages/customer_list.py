@@ -1,7 +1,7 @@
 """The customers as a table, those at risk first, with a line below as many as can be contacted."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -62,7 +62,14 @@ def customer_list(
         downloads(selection, totals, line),
     ]
     if rows:
-        parts += [table(problem, selection, rows, line), pages(selection, totals)]
+        count = -(-totals.customers // selection.rows)
+        links = page_links(selection.page, count, lambda page: selection.address(page=page))
+        parts += [table(problem, selection, rows, line), links]
+    elif totals.customers:
+        first = Markup('There is no such page: <a href="{}">show the first</a>.').format(
+            selection.address(page=1)
+        )
+        parts.append(paragraph(first))
     else:
         parts.append(paragraph("No customer is in this selection: choose a wider one."))
     return join_parts(*parts)
@@ -268,24 +275,24 @@ def line_row(problem: Problem, line: Line, columns: int) -> Markup:
     return Markup('<tr class="limit-line"><td colspan="{}">↑ {}</td></tr>').format(columns, text)
 
 
-def pages(selection: Selection, totals: Totals) -> Markup:
-    """Where this page stands, and links to others."""
-    count = -(-totals.customers // selection.rows)
+def page_links(page: int, count: int, address: Callable[[int], str]) -> Markup:
+    """Where a page of a table stands, and links to others."""
     link = Markup('<a href="{}"{}>{}</a>')
     links = []
-    if selection.page > 1:
+    if page > 1:
         links += [
-            link.format(selection.address(page=1), EMPTY, "First"),
-            link.format(selection.address(page=selection.page - 1), Markup(' rel="prev"'), "Previous"),
+            link.format(address(1), EMPTY, "First"),
+            link.format(address(min(page - 1, count)), Markup(' rel="prev"'), "Previous"),
         ]
-    if selection.page < count:
+    if page < count:
         links += [
-            link.format(selection.address(page=selection.page + 1), Markup(' rel="next"'), "Next"),
-            link.format(selection.address(page=count), EMPTY, "Last"),
+            link.format(address(page + 1), Markup(' rel="next"'), "Next"),
+            link.format(address(count), EMPTY, "Last"),
         ]
-    return Markup(
-        '<nav class="pages" aria-label="Pages of the table"><span>Page {:,} of {:,}</span>{}</nav>'
-    ).format(selection.page, count, EMPTY.join(links))
+    text = f"Page {page:,} of {count:,}"
+    return Markup('<nav class="pages" aria-label="Pages of the table"><span>{}</span>{}</nav>').format(
+        text, EMPTY.join(links)
+    )
 
 
 def served_foot(served: Served) -> str:

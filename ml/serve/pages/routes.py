@@ -31,6 +31,8 @@ from ml.serve.pages.customer_selection import (
     read_selection,
     totals_of,
 )
+from ml.serve.pages.data import data_page, read_choice
+from ml.serve.pages.model import model_page
 from ml.serve.pages.overview import overview
 from ml.serve.pages.page_frame import page_response
 from ml.serve.pages.population_totals import population_totals, usual_capacity
@@ -54,6 +56,8 @@ def add_page_routes(app: FastAPI) -> None:
         ("/customers.csv", customers_file),
         ("/customer", customer_view),
         ("/receipt", receipt_view),
+        ("/model", model_view),
+        ("/data", data_view),
     ):
         app.add_api_route(path, endpoint, dependencies=READER, include_in_schema=False)
     app.add_api_route("/static/{name}", static, include_in_schema=False)
@@ -161,6 +165,18 @@ async def receipt_view(request: Request) -> Response:
     return shown(request, feature, await slowly(request, read), "", served)
 
 
+async def model_view(request: Request) -> Response:
+    served = served_of(request)
+    body = await slowly(request, partial(model_page, request.app.state.home, served))
+    return shown(request, "Model", body, "/model", served)
+
+
+async def data_view(request: Request) -> Response:
+    served, choice = served_of(request), read_choice(request.query_params)
+    body = await slowly(request, partial(data_page, request.app.state.home, served, choice))
+    return shown(request, "Data", body, "/data", served)
+
+
 def one_field(request: Request, name: str) -> str:
     """A field of the address that must be there."""
     value = request.query_params.get(name, "")
@@ -174,11 +190,11 @@ def instant_asked(request: Request) -> datetime | None:
     text = request.query_params.get("as_of", "").strip()
     if not text:
         return None
-    instant = instant_of(text, "as_of")
+    instant, clock = instant_of(text, "as_of"), data_clock(served_of(request).build)
+    if instant > clock:
+        raise HttpError(422, f"the data end on {clock.date()}: choose that day or an earlier one")
     if DAY.fullmatch(text):
-        end = instant + timedelta(days=1) - timedelta(microseconds=1)
-        clock = data_clock(served_of(request).build)
-        return min(end, clock) if instant <= clock else end
+        return min(instant + timedelta(days=1) - timedelta(microseconds=1), clock)
     return instant
 
 
