@@ -28,7 +28,12 @@ def error_page(status: int, detail: str, headers: Mapping[str, str], request_id:
     title = HTTPStatus(status).phrase
     body = join_parts(
         header(title, f"Status {status}", "bad"),
-        paragraph(f"{detail[:1].upper()}{detail[1:]}."),
+        paragraph(f"{sentence(detail)}."),
         soft(f"Request {request_id}"),
     )
     return page_response(title, body, Frame(with_links=status not in (401, 403)), status, headers)
+
+
+def sentence(detail: str) -> str:
+    """A detail with a capital, unless it begins with the name of a field."""
+    return detail if "_" in detail.partition(" ")[0] else f"{detail[:1].upper()}{detail[1:]}"
