@@ -41,8 +41,7 @@ tr.limit-line td { border-bottom: .2rem solid var(--b); border-top: 0; color: va
   overflow-wrap: anywhere; }
 table.rows td.key { white-space: pre-wrap; min-width: 10ch; }
 table.rows td.instant { white-space: nowrap; }
-table.rows.events td:first-child, table.rows.changes td:first-child { white-space: nowrap; font-weight: 400; }
-.muted { color: var(--soft); }
+pre { white-space: pre-wrap; }
 details > summary { padding: .35rem 0; } details > summary > h3 { display: inline; }
 .note { border-left: .25rem solid var(--dull); padding: .1rem .75rem; margin: .75rem 0; }
 .scroll { overflow-x: auto; }
@@ -51,9 +50,9 @@ details > summary { padding: .35rem 0; } details > summary > h3 { display: inlin
 @media (max-width: 40rem) {
   .top form.find { margin-left: 0; width: 100%; } .top form.find .field { flex: 1; }
   form.choices .field { flex: 1 1 40%; }
+  table.rows td { overflow-wrap: anywhere; }
   table.rows tr.limit-line td { display: block; }
   table.rows td.key { font-size: 1rem; }
-  table.rows.events td:first-child, table.rows.changes td:first-child { font-weight: 600; }
   dl { grid-template-columns: minmax(0, 1fr); } dd { margin-bottom: .35rem; }
 }
 @media print { .top, .pages, form, .actions, .foot { display: none; } }
