@@ -60,7 +60,7 @@ def sections(subject: Subject, contents: Sections[Subject]) -> Markup:
         Markup('<a href="#{}">{}</a>').format(name, heading) for name, (heading, _) in contents.items()
     )
     return join_parts(
-        Markup("<nav>{}</nav>").format(links),
+        Markup('<nav aria-label="Sections">{}</nav>').format(links),
         *(section(name, heading, *make(subject)) for name, (heading, make) in contents.items()),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from markupsafe import Markup
 
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
@@ -21,10 +22,10 @@ from ml.model.churn_model import ChurnModel
 from ml.model.fitted_model import FittedModel
 from ml.model.model_files import TEST
 from ml.model.value_model import ValueModel
-from ml.page.document import write_whole
+from ml.page.document import document, write_whole
 from ml.reports.card_data import Card
-from ml.reports.model_card_page import page
-from ml.reports.value_card_page import value_card, value_page
+from ml.reports.model_card_page import body
+from ml.reports.value_card_page import value_body, value_card
 from ml.warehouse.current_model import champion_of
 
 BINS = 25
@@ -64,7 +65,7 @@ def report(
         card, draw = card_of(model, home, progress)
         bar.step()
         file = Path(out) if out else home.root / "report" / f"{model.version}.html"
-        write_whole(file, draw(card))
+        write_whole(file, document(f"Model card of {model.version}", draw(card)))
         bar.step()
     return {
         "model_version": model.version,
@@ -79,12 +80,12 @@ def report(
     }
 
 
-def card_of(model: FittedModel, home: Home, progress: Progress) -> tuple[Card, Callable[[Card], str]]:
+def card_of(model: FittedModel, home: Home, progress: Progress) -> tuple[Card, Callable[[Card], Markup]]:
     """The model with its evidence, and what draws it; evidence that is not kept is left out."""
     if isinstance(model, ValueModel):
-        return value_card(model, evidence_of(home, model, progress=progress)), value_page
+        return value_card(model, evidence_of(home, model, progress=progress)), value_body
     assert isinstance(model, ChurnModel)
-    return churn_card(model, home), page
+    return churn_card(model, home), body
 
 
 def churn_card(model: ChurnModel, home: Home) -> Card:

@@ -1,8 +1,10 @@
 """The model card as one HTML page that needs nothing else; pictures first, readable on a phone."""
 
+from markupsafe import Markup
+
 from ml.evaluate.metric_names import answer
 from ml.metrics.chance import ranks_better_than_chance
-from ml.page.document import Sections, Text, document, header, join_parts, notes, sections, tiles
+from ml.page.document import Sections, Text, header, join_parts, notes, sections, tiles
 from ml.page.number_text import number, percent, readable
 from ml.reports.candidate_comparison import candidates
 from ml.reports.card_data import MISSING, Card, between, money
@@ -43,8 +45,8 @@ TONES = {
 HEADS = ("roc_auc", "average_precision", "ece")  # metrics at the top of the page
 
 
-def page(card: Card) -> str:
-    """The page as text."""
+def body(card: Card) -> Markup:
+    """The inside of the page."""
     name, problem, manifest = card.evidence["model_version"], card.problem, card.manifest
     about = (
         f"Model card. Who of the customers active in the last {problem['active_within_days']} days orders "
@@ -52,14 +54,13 @@ def page(card: Card) -> str:
         f"{manifest['data_clock']}."
     )
     useful = "good" if ranks_better_than_chance(manifest) else "bad"
-    body = join_parts(
+    return join_parts(
         header(f"{name}: {readable(card.champion)}", about, tone(card)),
         notes([(useful, "", answer(manifest, card.evidence))]),
         tiles(at_a_glance(card)),
         notes(first_notes(card)),
         sections(card, SECTIONS),
     )
-    return document(f"Model card of {name}", body)
 
 
 def tone(card: Card) -> str:

@@ -14,7 +14,6 @@ from ml.page.bars import Bar, bar_rows, figure
 from ml.page.document import (
     Sections,
     bullets,
-    document,
     grid,
     header,
     join_parts,
@@ -55,22 +54,21 @@ def value_card(model: ValueModel, evidence: dict[str, Any]) -> Card:
     return Card(model.facts, evidence | named, is_deep=True, histogram={})
 
 
-def value_page(card: Card) -> str:
-    """The page as text."""
+def value_body(card: Card) -> Markup:
+    """The inside of the page."""
     name, problem, manifest = card.evidence["model_version"], card.problem, card.manifest
     about = (
         f"Model card. What does {problem['label']} come to in the next {problem['horizon_days']} days? "
         f"Trained on {manifest['build_id']}, data clock {manifest['data_clock']}."
     )
     useful = "good" if ranks_better_than_chance(manifest) else "bad"
-    body = join_parts(
+    return join_parts(
         header(f"{name}: {readable(card.champion)}", about, tone(card)),
         notes([(useful, "", answer(manifest, card.evidence))]),
         tiles(at_a_glance(card)),
         notes(verdict_notes(card)),
         sections(card, SECTIONS),
     )
-    return document(f"Model card of {name}", body)
 
 
 def at_a_glance(card: Card) -> list[tuple[str, str]]:

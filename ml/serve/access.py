@@ -92,7 +92,7 @@ def create_key(home: Home, role: str, name: str = "", expires: datetime | None =
             key_id=secrets.token_hex(4),
             name=name,
             role=role,
-            sha256=hashlib.sha256(secret.encode()).hexdigest(),
+            sha256=sha256_of(secret),
             created_at=format_instant(utc_now()),
             expires_at=format_instant(expires) if expires else None,
         )
@@ -158,14 +158,30 @@ class Doorkeeper:
 
     def role_of(self, authorization: str | None) -> str | None:
         """The role of the key in an ``Authorization`` header; None where it has no valid one."""
+        key = self.key_of_header(authorization)
+        return key.role if key else None
+
+    def key_of_header(self, authorization: str | None) -> Key | None:
+        """The valid key in an ``Authorization`` header, if there is one."""
         scheme, _, secret = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
-            return None
-        digest, now, role = hashlib.sha256(secret.strip().encode()).hexdigest(), utc_now(), None
+        return self.key_of(secret) if scheme.lower() == "bearer" else None
+
+    def key_of(self, secret: str) -> Key | None:
+        """The valid key that a text is, if it is one."""
+        return self.key_with(sha256_of(secret.strip())) if secret.strip() else None
+
+    def key_with(self, sha256: str) -> Key | None:
+        """The key with this hash, if it is there and neither revoked nor expired."""
+        now, match = utc_now(), None
         for key in self.keys():  # all of them, so that the time tells nothing
-            if hmac.compare_digest(key.sha256, digest) and key.is_valid(now):
-                role = key.role
-        return role
+            if hmac.compare_digest(key.sha256, sha256) and key.is_valid(now):
+                match = key
+        return match
+
+
+def sha256_of(text: str) -> str:
+    """The SHA-256 of a text, as hexadecimal digits; half of a surrogate pair is a sign like any other."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_loopback(host: str) -> bool:

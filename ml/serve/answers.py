@@ -1,11 +1,16 @@
-"""What answers are made from: scores of the file, features and history of a build, facts of the model."""
+"""What answers are made from: scores of the file, features and history of a build, facts of the model.
+
+``log_answer`` queues every score that leaves for the prediction log.
+"""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
@@ -17,9 +22,10 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import checked_as_of
 from ml.home.layout import Home
 from ml.home.read_leases import lease
-from ml.predictions.entries import plain
+from ml.predictions.entries import SCORE, Entry, plain
 from ml.score.scoring import score_features, score_names
 from ml.serve.http_errors import HttpError
+from ml.serve.prediction_queue import now
 from ml.serve.schemas import Score, ScoreRequest
 from ml.serve.scored_file import Scored
 from ml.serve.served_state import Served
@@ -183,3 +189,34 @@ def as_json(content: dict[str, Any]) -> Response:
     """JSON with every digit; instants as ISO 8601 UTC, amounts as text."""
     text = json.dumps(content, default=plain, ensure_ascii=False, allow_nan=False)
     return Response(text.encode(), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def log_answer(request: Request, served: Served, rows: Sequence[Scored | None], milliseconds: float) -> None:
+    """Queue the scores of one answer for the prediction log."""
+    request.app.state.queue.put(log_entries(served, rows, request.state.request_id, milliseconds))
+
+
+def log_entries(
+    served: Served, rows: Sequence[Scored | None], request_id: str, milliseconds: float
+) -> list[Entry]:
+    """An entry of the prediction log for each customer who is known."""
+    logged_at, facts = now(), served.scored.facts
+    return [
+        Entry(
+            kind=SCORE,
+            logged_at=logged_at,
+            source="http",
+            request_id=request_id,
+            customer_id=row.customer_id,
+            event_timestamp=facts["event_timestamp"],
+            features=row.features,
+            prediction=row.prediction,
+            decision=row.decision,
+            band=row.band,
+            model_version=facts["model_version"],
+            build_id=facts["build_id"],
+            latency_ms=round(milliseconds, 3),
+        )
+        for row in rows
+        if row is not None
+    ]

@@ -21,7 +21,6 @@ from ml.common.instants import format_instant
 from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
-from ml.predictions.entries import SCORE, Entry
 from ml.predictions.log import PredictionLog
 from ml.receipt.receipt_json import as_dict as receipt_as_dict
 from ml.receipt.value_receipt import receipt
@@ -34,6 +33,7 @@ from ml.serve.answers import (
     features_at,
     instant_of,
     leased_history,
+    log_answer,
     model_facts,
     parsed,
     score_answer,
@@ -41,8 +41,10 @@ from ml.serve.answers import (
 from ml.serve.docs_page import docs_page
 from ml.serve.http_errors import HttpError, add_error_handlers, error_response
 from ml.serve.metrics import Metrics
-from ml.serve.prediction_queue import PredictionQueue, now
-from ml.serve.request_middleware import Requests, read_body, shown_id
+from ml.serve.pages.routes import add_page_routes
+from ml.serve.pages.sessions import Sessions
+from ml.serve.prediction_queue import PredictionQueue
+from ml.serve.request_middleware import SLOW_AT_ONCE, Requests, check_local, read_body, shown_id, slowly
 from ml.serve.schemas import (
     CustomerAnswer,
     Error,
@@ -51,15 +53,11 @@ from ml.serve.schemas import (
     ScoreAnswer,
     ScoreRequest,
 )
-from ml.serve.scored_file import Scored
 from ml.serve.served_state import Served, ServedState
 from ml.serve.server import HOME, PROBLEM
 from ml.warehouse.list_builds import builds
 
-OPEN_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 HISTORY_DAYS = 180
-SLOW_AT_ONCE = 4  # requests that read Parquet files, of one worker
-SLOW_SECONDS = 30.0
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": Error, "description": text}
     for status, text in {
@@ -114,9 +112,11 @@ def make_app(home: Home, problem_file: str | None = None) -> FastAPI:
         responses=ERRORS,
     )
     app.state.home, app.state.served, app.state.queue, app.state.doors = home, state, queue, doors
+    app.state.sessions = Sessions(home, doors)
     add_error_handlers(app)
     add_open_routes(app, state)
     add_routes(app, metrics)
+    add_page_routes(app)
     app.add_middleware(Requests, observe=metrics.observe)
     return app
 
@@ -127,9 +127,7 @@ def allow(*roles: str) -> Callable[[Request], None]:
     def check(request: Request) -> None:
         doors: access.Doorkeeper = request.app.state.doors
         if doors.is_open:
-            host = request.headers.get("host", "").rsplit(":", 1)[0] or request.headers.get("host", "")
-            if host not in OPEN_HOSTS:  # a page elsewhere could make a browser ask here under another name
-                raise HttpError(403, "without keys only requests to localhost are answered: create a key")
+            check_local(request)
             return
         role = doors.role_of(request.headers.get("authorization"))
         if role is None:
@@ -168,14 +166,6 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
     def served(request: Request) -> Served:
         found: Served = request.app.state.served.get()
         return found
-
-    async def slowly(request: Request, function: Callable[[], Any]) -> Any:
-        with anyio.move_on_after(SLOW_SECONDS) as scope:
-            return await anyio.to_thread.run_sync(
-                function, limiter=request.app.state.slow, abandon_on_cancel=True
-            )
-        if scope.cancelled_caught:
-            raise HttpError(503, f"this takes longer than {SLOW_SECONDS:.0f} seconds: ask for less")
 
     @app.post(
         "/v1/scores",
@@ -324,32 +314,6 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
     @app.get("/docs", dependencies=[ANY_ROLE], include_in_schema=False)
     async def docs(request: Request) -> Response:
         return HTMLResponse(docs_page(request.app.openapi()))
-
-
-def log_answer(request: Request, served: Served, rows: list[Scored | None], milliseconds: float) -> None:
-    """Queue the scores of one answer for the prediction log."""
-    logged_at, facts = now(), served.scored.facts
-    request.app.state.queue.put(
-        [
-            Entry(
-                kind=SCORE,
-                logged_at=logged_at,
-                source="http",
-                request_id=request.state.request_id,
-                customer_id=row.customer_id,
-                event_timestamp=facts["event_timestamp"],
-                features=row.features,
-                prediction=row.prediction,
-                decision=row.decision,
-                band=row.band,
-                model_version=facts["model_version"],
-                build_id=facts["build_id"],
-                latency_ms=round(milliseconds, 3),
-            )
-            for row in rows
-            if row is not None
-        ]
-    )
 
 
 def monitoring_facts(request: Request) -> dict[str, Any]:

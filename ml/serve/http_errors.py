@@ -1,4 +1,4 @@
-"""Errors as problem+json (RFC 9457): what is wrong and what to do, never a stack or a path."""
+"""Errors as problem+json (RFC 9457), or as a page: what is wrong and what to do, never a stack or a path."""
 
 import logging
 from http import HTTPStatus
@@ -8,8 +8,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from ml.common.errors import NotReadyError, RowsError, TidemarkError, UsageError
+from ml.serve.pages.error_page import error_page, wants_page
 
 logger = logging.getLogger("tidemark.serve")
 MEDIA_TYPE = "application/problem+json"
@@ -44,14 +46,22 @@ def error_response(error: HttpError, request_id: str) -> JSONResponse:
     return JSONResponse(content, error.status, headers, media_type=MEDIA_TYPE)
 
 
+def error_answer(error: HttpError, scope: Scope) -> Response:
+    """An error as a page for who looks at pages, else as problem+json."""
+    request_id = scope["state"]["request_id"]
+    if wants_page(scope):
+        return error_page(error.status, error.detail, error.headers, request_id)
+    return error_response(error, request_id)
+
+
 def add_error_handlers(app: FastAPI) -> None:
-    """Every error as problem+json."""
+    """Every error as problem+json or as a page."""
 
     async def as_problem(request: Request, error: Exception) -> Response:
         answer = http_error_of(error)
         if answer.status == 500:
             logger.error("request %s failed", request.state.request_id, exc_info=error)
-        return error_response(answer, request.state.request_id)
+        return error_answer(answer, request.scope)
 
     for kind in (HttpError, HTTPException, RequestValidationError, TidemarkError, Exception):
         app.add_exception_handler(kind, as_problem)

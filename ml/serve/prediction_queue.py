@@ -50,6 +50,10 @@ class PredictionQueue:
         self._stop.set()
         self._thread.join(seconds)
 
+    def has_room(self, count: int) -> bool:
+        """Whether so many entries fit now."""
+        return len(self._waiting) + count <= self.limit
+
     def put(self, entries: Sequence[Entry]) -> None:
         """Take the entries of one answer, or count them as dropped."""
         with self._lock:

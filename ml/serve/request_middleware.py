@@ -4,18 +4,23 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
+import anyio
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ml.serve.http_errors import HttpError, error_response
+from ml.serve.http_errors import HttpError, error_answer
 
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 BODY_MAX = 12 * 1024 * 1024  # a thousand of the longest keys fit
 BODY_SECONDS = 10.0
 IN_FLIGHT_MAX = 64  # requests of one worker at a time; more are answered 429 at once
+SLOW_AT_ONCE = 4  # requests that read Parquet files or whole lists, of one worker
+SLOW_SECONDS = 30.0
+OPEN_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 CUSTOMERS = b"/v1/customers/"
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -52,9 +57,10 @@ class Requests:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 spent = (time.perf_counter() - started) * 1000
+                own = {name for name, _ in message["headers"]}  # a page has a policy of its own
                 message["headers"] = [
                     *message["headers"],
-                    *HEADERS,
+                    *(header for header in HEADERS if header[0] not in own),
                     (b"x-request-id", request_id.encode()),
                     (b"server-timing", f"total;dur={spent:.2f}".encode()),
                 ]
@@ -63,14 +69,14 @@ class Requests:
         try:
             if self.in_flight >= IN_FLIGHT_MAX:
                 busy = HttpError(429, "too many requests at once: try again shortly", {"Retry-After": "1"})
-                await error_response(busy, request_id)(scope, receive, sending)
+                await error_answer(busy, scope)(scope, receive, sending)
                 return
             self.in_flight += 1
             try:
                 hide_customer_id(scope)
                 await self.app(scope, receive, sending)
             except HttpError as error:
-                await error_response(error, request_id)(scope, receive, sending)
+                await error_answer(error, scope)(scope, receive, sending)
             finally:
                 self.in_flight -= 1
         finally:
@@ -109,8 +115,8 @@ def shown_id(hexadecimal: str) -> str:
     return bytes.fromhex(hexadecimal).decode()
 
 
-async def read_body(request: Request) -> bytes:
-    """The whole body.
+async def read_body(request: Request, most: int = BODY_MAX) -> bytes:
+    """The whole body, of at most so many bytes.
 
     Raises
     ------
@@ -122,9 +128,35 @@ async def read_body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
                 size += len(chunk)
-                if size > BODY_MAX:
-                    raise HttpError(413, f"the body is larger than {BODY_MAX:,} bytes: send fewer customers")
+                if size > most:
+                    raise HttpError(413, f"the body is larger than {most:,} bytes: send less")
                 chunks.append(chunk)
     except TimeoutError as error:
         raise HttpError(408, f"the body did not come within {BODY_SECONDS:.0f} seconds") from error
     return b"".join(chunks)
+
+
+async def slowly(request: Request, function: Callable[[], Any]) -> Any:
+    """What a function returns, run in one of a few threads.
+
+    Raises
+    ------
+    HttpError
+        It takes too long (503).
+    """
+    with anyio.move_on_after(SLOW_SECONDS) as scope:
+        return await anyio.to_thread.run_sync(
+            function, limiter=request.app.state.slow, abandon_on_cancel=True
+        )
+    if scope.cancelled_caught:
+        raise HttpError(503, f"this takes longer than {SLOW_SECONDS:.0f} seconds: ask for less")
+
+
+def check_local(request: Request) -> None:
+    """Refuse a request under another name than this machine's, where there is no key.
+
+    A page elsewhere could make a browser ask here under another name.
+    """
+    host = request.headers.get("host", "")
+    if (host.rsplit(":", 1)[0] or host) not in OPEN_HOSTS:
+        raise HttpError(403, "without keys only requests to localhost are answered: create a key")

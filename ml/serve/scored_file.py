@@ -8,6 +8,7 @@ as well, and marked.
 import json
 import math
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,10 @@ TABLES = (
     "create table scores (customer_id text primary key, is_eligible integer, score text, reasons text, "
     "profile text, features text, prediction real, decision integer, band text) without rowid",
 )
+# Lists and totals of the page are read from it alone: the rows themselves are a hundred times as large.
+INDEX = "create index by_risk on scores (is_eligible, prediction desc, customer_id, decision, band)"
+COLUMNS = "customer_id, is_eligible, score, reasons, profile, features, prediction, decision, band"
+STREAM_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -65,23 +70,49 @@ class ScoredFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-        self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        self._connection = opened(path)
+        # Lists take longer than a look-up of one customer, which must not wait for them.
+        self._lists, self._lock = opened(path), threading.Lock()
         self.facts: dict[str, str] = dict(self._connection.execute("select name, value from facts"))
 
     def find(self, customer_id: str) -> Scored | None:
         """A customer's row; None for one who is not known."""
         try:
             row = self._connection.execute(
-                "select * from scores where customer_id = ?", (customer_id,)
+                f"select {COLUMNS} from scores where customer_id = ?", (customer_id,)
             ).fetchone()
         except UnicodeEncodeError:  # half of a surrogate pair: no key in the data has one
             return None
-        if row is None:
-            return None
-        key, is_eligible, score, reasons, profile, features, prediction, decision, band = row
-        flag = None if decision is None else bool(decision)
-        return Scored(key, bool(is_eligible), score, reasons, profile, features, prediction, flag, band)
+        return None if row is None else scored_of(row)
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query, for threads beside the one that answers."""
+        with self._lock:
+            return self._lists.execute(sql, values).fetchall()
+
+    def stream(self, sql: str, values: Sequence[Any] = ()) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a query in parts, so that memory stays bounded."""
+        with self._lock:
+            cursor = self._lists.execute(sql, values)
+        while True:
+            with self._lock:
+                rows = cursor.fetchmany(STREAM_ROWS)
+            if not rows:
+                return
+            yield rows
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """A connection to a file that nobody changes."""
+    address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(address, uri=True, check_same_thread=False)
+
+
+def scored_of(row: tuple[Any, ...]) -> Scored:
+    """A row of ``COLUMNS``."""
+    key, is_eligible, score, reasons, profile, features, prediction, decision, band = row
+    flag = None if decision is None else bool(decision)
+    return Scored(key, bool(is_eligible), score, reasons, profile, features, prediction, flag, band)
 
 
 def scored_path(home: Home, build: Path, model: FittedModel, as_of: datetime) -> Path:
@@ -109,6 +140,7 @@ def write_scored_file(path: Path, build: Path, model: FittedModel, catalog: Cata
         connection.executemany("insert into facts values (?, ?)", facts.items())
         for rows in scored_rows(build, model, catalog, as_of):
             connection.executemany("insert into scores values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.execute(INDEX)
         connection.execute("commit")
     finally:
         connection.close()

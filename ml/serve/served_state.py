@@ -32,7 +32,7 @@ PAUSE = 0.5  # seconds between two looks at the home; a look takes a millisecond
 FAULTS = (TidemarkError, OSError, ValueError, sqlite3.Error, duckdb.Error)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Served:
     """What a request is answered from, from its first line to its last.
 

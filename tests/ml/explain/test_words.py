@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ml.explain.reason_text import Wording, choose_reasons, reasons
+from ml.explain.reason_choice import choose_reasons
+from ml.explain.reason_text import Wording, reasons
 from ml.explain.subjects import aspects_of, by_subject, subjects_of
 from ml.featurestore.catalog import Catalog, Feature, OnDemand, View, read_catalog
 from ml.home.layout import Home

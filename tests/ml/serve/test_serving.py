@@ -23,30 +23,16 @@ from ml.predictions.log import PredictionLog
 from ml.score import score
 from ml.serve.access import ADMIN, READ, SCORE, create_key, revoke_key
 from ml.serve.scored_file import known_with_next_change
-from ml.warehouse.materialize import materialize
 from tests.ml.conftest import PROBLEM
+from tests.ml.serve.conftest import customers_of
 from tests.ml.serve.serving import Server, serving
 from tests.worlds import Built
-
-
-@pytest.fixture(scope="module")
-def online(trained: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained home with its values online."""
-    folder = shutil.copytree(trained[0], tmp_path_factory.mktemp("online") / "home", symlinks=True)
-    materialize(home=folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def server(online: Path) -> Iterator[Server]:
     with serving(online) as running:
         yield running
-
-
-def customers_of(home: Path) -> list[str]:
-    build = Home.at(home).current_build()
-    files = sorted((build / "features" / "feat_customer_orders").glob("*.parquet"))
-    return sorted({name for file in files for name in pq.read_table(file)["customer_id"].to_pylist()})
 
 
 def test_every_customer_has_the_score_of_the_batch(server: Server, online: Path) -> None:

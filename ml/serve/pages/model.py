@@ -1,0 +1,24 @@
+"""The model that is served: its card, with the curves."""
+
+from functools import lru_cache
+
+from markupsafe import Markup
+
+from ml.common.progress import SILENT
+from ml.evaluate.evidence_file import evidence_file
+from ml.home.layout import Home
+from ml.reports.model_card import card_of
+from ml.serve.served_state import Served
+
+
+def model_page(home: Home, served: Served) -> Markup:
+    """The card of the served model, drawn once for as long as its evidence stays the same."""
+    file = evidence_file(home, served.model.version)
+    return drawn_card(home, served, file.stat().st_mtime_ns if file.exists() else 0)
+
+
+# A card takes a second to draw, and two states are alive while a newer one is taken over.
+@lru_cache(maxsize=2)
+def drawn_card(home: Home, served: Served, _written: int) -> Markup:
+    card, draw = card_of(served.model, home, SILENT)
+    return draw(card)
