@@ -7,12 +7,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ml.common.instant_grammar import parse_text
 from ml.common.instants import utc_now
@@ -26,9 +26,11 @@ from ml.predictions.entries import SCORE, Entry, plain
 from ml.score.scoring import score_features, score_names
 from ml.serve.http_errors import HttpError
 from ml.serve.prediction_queue import now
-from ml.serve.schemas import Score, ScoreRequest
+from ml.serve.schemas import Score
 from ml.serve.scored_file import Scored
 from ml.serve.served_state import Served
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 POINTS_MAX = 200  # of a history
 HISTORY_STEP = timedelta(days=7)
@@ -42,8 +44,8 @@ def check_known(served: Served, customer: str) -> Scored:
     return row
 
 
-def parsed(body: bytes) -> ScoreRequest:
-    """The request of a body.
+def parsed(shape: type[Shape], body: bytes) -> Shape:
+    """The request of a body, of one of ``ml.serve.schemas``.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def parsed(body: bytes) -> ScoreRequest:
         It is no JSON (400), or not of the schema (422).
     """
     try:
-        return ScoreRequest.model_validate_json(body)
+        return shape.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":

@@ -40,6 +40,7 @@ from ml.serve.answers import (
 )
 from ml.serve.docs_page import docs_page
 from ml.serve.http_errors import HttpError, add_error_handlers, error_response
+from ml.serve.inference_protocol import add_inference_routes
 from ml.serve.metrics import Metrics
 from ml.serve.pages.routes import add_page_routes
 from ml.serve.pages.sessions import Sessions
@@ -116,6 +117,7 @@ def make_app(home: Home, problem_file: str | None = None) -> FastAPI:
     add_error_handlers(app)
     add_open_routes(app, state)
     add_routes(app, metrics)
+    add_inference_routes(app, state, SCORING)
     add_page_routes(app)
     app.add_middleware(Requests, observe=metrics.observe)
     return app
@@ -181,7 +183,7 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
     )
     async def scores(request: Request) -> Response:
         started = time.perf_counter()
-        wanted = parsed(await read_body(request))
+        wanted = parsed(ScoreRequest, await read_body(request))
         state = served(request)
         rows = [state.scored.find(customer) for customer in wanted.customer_ids]
         request_id = request.state.request_id
