@@ -41,7 +41,12 @@ def test_every_file_of_the_map_exists() -> None:
 
 
 def test_every_variable_of_the_environment_is_documented() -> None:
-    folders = (("ml", "*.py"), ("dbt_project/models", "*.yml"), ("dbt_project/macros", "*.sql"))
+    folders = (
+        ("ml", "*.py"),
+        ("tests", "*.py"),
+        ("dbt_project/models", "*.yml"),
+        ("dbt_project/macros", "*.sql"),
+    )
     files = [path for folder, names in folders for path in (ROOT / folder).rglob(names)]
     files += [ROOT / "dbt_project" / "profiles.yml"]
     read = {name for path in files for name in re.findall(r"[\"'](CHURN_[A-Z_]+)[\"']", path.read_text())}

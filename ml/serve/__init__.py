@@ -1,7 +1,8 @@
-"""Scores over HTTP: the numbers of the batch, from a file of scores as of the instant that is online.
+"""Scores over HTTP and as a page: the numbers of the batch, from a file of scores as of the online instant.
 
 app             routes, from request to answer
 answers         what answers are made from
+pages/          the page, a module a view
 schemas         the shapes of requests and answers
 scored_file     every known customer's score, reasons and features at one instant, in one SQLite file
 served_state    which build, model and instant are served; a newer one is swapped in between two requests

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from fastapi.responses import RedirectResponse, Response
+from markupsafe import Markup
 from starlette.types import Scope
 
 from ml.page.document import header, join_parts, paragraph, soft
 from ml.serve.pages.page_frame import Frame, page_response
 
+SIGN_IN = Markup('<p><a href="/sign-in">Sign in with another key</a></p>')
 INTERFACES = ("/v1", "/health", "/ready", "/metrics", "/openapi.json", "/docs")
 PAGES = ("/customers", "/customers.csv", "/customer", "/receipt", "/model", "/data", "/sign-in", "/sign-out")
 
@@ -29,6 +31,7 @@ def error_page(status: int, detail: str, headers: Mapping[str, str], request_id:
     body = join_parts(
         header(title, f"Status {status}", "bad"),
         paragraph(f"{sentence(detail)}."),
+        *([SIGN_IN] if status == HTTPStatus.FORBIDDEN else []),
         soft(f"Request {request_id}"),
     )
     return page_response(title, body, Frame(with_links=status not in (401, 403)), status, headers)

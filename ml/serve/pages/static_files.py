@@ -28,7 +28,7 @@ form.find, form.day { display: flex; gap: .4rem; align-items: end; }
 input, select, button { font: inherit; font-size: .95rem; color: var(--ink); background: var(--ground);
   border: 1px solid var(--soft); border-radius: .25rem; padding: .3rem .5rem; min-height: 2.25rem;
   max-width: 100%; }
-input[type=number] { width: 7rem; }
+input[type=number] { width: 6rem; } .choices input[type=search] { width: 9rem; }
 button { background: var(--panel); cursor: pointer; } button:hover { border-color: var(--ink); }
 .actions { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: .5rem 0; }
 .pages { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; align-items: baseline; margin: 1rem 0; }
@@ -41,7 +41,7 @@ tr.limit-line td { border-bottom: .2rem solid var(--b); border-top: 0; color: va
   overflow-wrap: anywhere; }
 table.rows td.key { white-space: pre-wrap; min-width: 10ch; }
 table.rows td.instant { white-space: nowrap; }
-pre { white-space: pre-wrap; }
+pre { white-space: pre-wrap; } .verdict p { margin-bottom: 0; }
 details > summary { padding: .35rem 0; } details > summary > h3 { display: inline; }
 .note { border-left: .25rem solid var(--dull); padding: .1rem .75rem; margin: .75rem 0; }
 .scroll { overflow-x: auto; }
@@ -49,7 +49,7 @@ details > summary { padding: .35rem 0; } details > summary > h3 { display: inlin
   white-space: nowrap; }
 @media (max-width: 40rem) {
   .top form.find { margin-left: 0; width: 100%; } .top form.find .field { flex: 1; }
-  form.choices .field { flex: 1 1 40%; }
+  form.choices .field { flex: 1 1 40%; } .choices .field input { width: 100%; }
   table.rows td { overflow-wrap: anywhere; }
   table.rows tr.limit-line td { display: block; }
   table.rows td.key { font-size: 1rem; }
