@@ -62,7 +62,7 @@ def ingest(
     Parameters
     ----------
     source : path or str
-        A folder of raw tables, or a ``duckdb:///``, ``sqlite:///`` or ``postgresql://`` URL.
+        A folder of raw tables, or a ``duckdb:///``, ``sqlite:///``, ``postgresql://`` or ``mysql://`` URL.
     home : path, optional
         The folder of all state.
     append : bool

@@ -15,6 +15,8 @@ from ml.ingest.databases import Address, attach, parse_url, stage_database
 from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import format_of, table_of
 from ml.ingest.folders import Listing, list_tables
+from ml.ingest.mysql_server import is_mysql
+from ml.ingest.mysql_tables import open_mysql
 from ml.ingest.parquet_files import stage_parquet
 from ml.ingest.sql_files import stage_sql
 from ml.ingest.value_formats import UTF8
@@ -148,6 +150,8 @@ def open_source(
     is_folder = "://" not in str(source) and not root.is_file()
     if encoding != UTF8 and not is_folder:
         raise UsageError(f"--encoding is that of CSV, TSV and JSON files; {source} says its own")
+    if is_mysql(str(source)):
+        return open_mysql(str(source))
     if "://" in str(source):
         address = parse_url(str(source))
         return Database(address, *attach(connection, address))
