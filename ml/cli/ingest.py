@@ -85,7 +85,8 @@ def command(
 
     PATH is a folder with customers and orders, and order_items, support_tickets and sessions where there are
     any, each as TABLE.parquet, .xlsx, .csv, .tsv or .jsonl (plain, .gz or .zst), a folder TABLE/ of such
-    files or TABLE.sql, a select that yields its rows; or an .xlsx workbook whose sheets are tables; or
+    files, TABLE.sql, a select that yields its rows, or TABLE.api.yml, the address of a JSON API
+    (docs/json-api.md); or an .xlsx workbook whose sheets are tables; or
     duckdb:///FILE, sqlite:///FILE or postgresql://USER@HOST/DATABASE, with ?schema=NAME where it has schemas;
     or mysql://USER@HOST/DATABASE (mariadb:// too), its password in MYSQL_PWD.
 
