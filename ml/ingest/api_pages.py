@@ -173,15 +173,11 @@ class Pull:
         )
         counts = [*(page.records for page in pages), len(records)]
         after = next_url(self.api_file, self.url, url, answer, value, counts, what)
-        same = next((index for index, page in enumerate(pages, 1) if content == page.content), None)
-        if is_probe and same == len(pages):
+        if is_probe and content == pages[-1].content:
             return None
-        if content and same:
-            raise SourceError(f"{what} holds the same records as page {same}: see to paging in the file")
+        refuse_loop(pages, content, url, after, what)
         if after is not None:
             client.refuse_other_host(after, f"the page after page {number} of {shown(url)} in {self.label}")
-            if after == url or any(after == page.url for page in pages):
-                raise SourceError(f"{what} leads back to a page before it: the pages never end")
         page = Page(url, after, len(records), content)
         line = json.dumps(asdict(page)).encode()
         replace_file(self.page_path(number), line + b"\n" + answer.body, is_locked=True)
@@ -202,6 +198,15 @@ class Pull:
             what = f"{self.label}: page {number} of {shown(page.url)}"
             body = self.page_path(number).read_bytes().partition(b"\n")[2]
             yield from records_of(parsed(body, what), self.api_file.records, what)
+
+
+def refuse_loop(pages: list[Page], content: str, url: str, after: str | None, what: str) -> None:
+    """Raise a SourceError if a page holds the records of one before it, or leads back to one."""
+    same = next((number for number, page in enumerate(pages, 1) if content == page.content), None)
+    if content and same:
+        raise SourceError(f"{what} holds the same records as page {same}: see to paging in the file")
+    if after is not None and (after == url or any(after == page.url for page in pages)):
+        raise SourceError(f"{what} leads back to a page before it: the pages never end")
 
 
 def summary(pages: list[Page]) -> str:
