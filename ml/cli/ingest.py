@@ -85,8 +85,10 @@ def command(
 
     PATH is a folder with customers and orders, and order_items, support_tickets and sessions where there are
     any, each as TABLE.parquet, .xlsx, .csv, .tsv or .jsonl (plain, .gz or .zst), a folder TABLE/ of such
-    files or TABLE.sql, a select that yields its rows; or an .xlsx workbook whose sheets are tables; or
-    duckdb:///FILE, sqlite:///FILE or postgresql://USER@HOST/DATABASE, with ?schema=NAME where it has schemas.
+    files, TABLE.sql, a select that yields its rows, or TABLE.api.yml, the address of a JSON API
+    (docs/json-api.md); or an .xlsx workbook whose sheets are tables; or
+    duckdb:///FILE, sqlite:///FILE or postgresql://USER@HOST/DATABASE, with ?schema=NAME where it has schemas;
+    or mysql://USER@HOST/DATABASE (mariadb:// too), its password in MYSQL_PWD.
 
     A row that breaks the contract goes, whole and with its reason, to the table rejected_rows. If more than
     --max-rejected of any table is rejected, nothing is loaded and the previous data stays. --dry-run reads

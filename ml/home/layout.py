@@ -5,6 +5,7 @@ builds/current    -> the build that readers see     builds/<build>/features/<mod
                      its champion                   builds/<build>/model -> models/<model>/
                      its challenger                 builds/<build>/challenger -> models/<model>/
                      those of another problem       builds/<build>/problems/<name>/model, challenger
+pulls/            pages of JSON APIs that are in no load yet
 dbt/              dbt's own database, target and logs, which only dbt reads
 feast/            registry and online store
 """
@@ -52,6 +53,10 @@ class Home:
     @property
     def raw(self) -> Path:
         return self.root / "raw"
+
+    @property
+    def pulls(self) -> Path:
+        return self.root / "pulls"
 
     @property
     def builds(self) -> Path:

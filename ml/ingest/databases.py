@@ -18,8 +18,9 @@ from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import looks_like
 
 SCHEMAS = {"duckdb": "main", "sqlite": "main", "postgresql": "public"}
-EXTENSIONS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner"}
-EXTRAS = {"sqlite": "sqlite", "postgresql": "postgres"}
+# Tables of mysql:// are read by mysql_tables; the extension is what SQL files attach such a database by.
+EXTENSIONS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner", "mysql": "mysql_scanner"}
+EXTRAS = {"sqlite": "sqlite", "postgresql": "postgres", "mysql": "mysql"}
 CATALOG = "source"
 SYSTEM_SCHEMAS = ("information_schema", "pg_catalog")
 
@@ -64,7 +65,7 @@ def parse_url(url: str) -> Address:
     pieces = urlsplit(url)
     scheme = "postgresql" if pieces.scheme == "postgres" else pieces.scheme
     if scheme not in SCHEMAS:
-        known = ", ".join(f"{name}://" for name in SCHEMAS)
+        known = ", ".join(f"{name}://" for name in (*SCHEMAS, "mysql", "mariadb"))
         raise UsageError(
             f"{pieces.scheme}:// is no source of raw tables: give a folder or a URL with {known}"
         )

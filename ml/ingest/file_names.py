@@ -8,12 +8,13 @@ from ml.ingest.declaration import raw_tables
 PACKINGS = (".gz", ".zst")
 CSV = tuple(ending + packing for ending in (".csv", ".tsv") for packing in ("", *PACKINGS))
 JSON = tuple(ending + packing for ending in (".jsonl", ".ndjson", ".json") for packing in ("", *PACKINGS))
+API = (".api.yml", ".api.yaml")
 READABLE = ".parquet, .xlsx, .csv, .tsv or .jsonl (plain, .gz or .zst)"
 
 # Endings of file names; the rest of a name is its stem.
 KNOWN_ENDINGS = {
     ".parquet", ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".avro", ".orc", ".xml",
-    ".xls", ".xlsx", ".sql", ".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4", ".snappy",
+    ".xls", ".xlsx", ".sql", ".api", ".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4", ".snappy",
 }  # fmt: skip
 
 CHECKSUMS = (".crc", ".md5", ".sha1", ".sha256", ".sha512")
@@ -41,6 +42,8 @@ def format_of(name: str) -> str | None:
             return ending
     if name.endswith(JSON):
         return "json"
+    if name.endswith(API):
+        return "api"
     return "csv" if name.endswith(CSV) else None
 
 

@@ -19,6 +19,7 @@ from ml.home.build_manifest import manifest_of
 from ml.home.layout import Home, numbered
 from ml.home.publication import publish
 from ml.home.read_leases import finish_removals, remove
+from ml.ingest.api_tables import Pulls
 from ml.ingest.batch import rows_of
 from ml.ingest.change_log import note_on_change_log
 from ml.ingest.dates_without_time import note_on_dates
@@ -62,7 +63,7 @@ def ingest(
     Parameters
     ----------
     source : path or str
-        A folder of raw tables, or a ``duckdb:///``, ``sqlite:///`` or ``postgresql://`` URL.
+        A folder of raw tables, or a ``duckdb:///``, ``sqlite:///``, ``postgresql://`` or ``mysql://`` URL.
     home : path, optional
         The folder of all state.
     append : bool
@@ -100,8 +101,9 @@ def ingest(
         in now, by table), rejected_rows (the file of them, or None), total (the same counts over all that
         was appended), data_clock, clocks (the largest instant that the rows of each table vouch for),
         orders_arrive (share of a day's orders in at its end, days until 99 % are), notes (on tables that end
-        days apart, and the like). Of a dry run also dry_run (True); its load_id is the name that the load
-        would have, and rejected_rows is None.
+        days apart, and the like). Of JSON APIs also pulled (when the first request was made, and the hash of
+        the address, by file). Of a dry run also dry_run (True); its load_id is the name that the load would
+        have, and rejected_rows is None.
 
     Raises
     ------
@@ -120,7 +122,8 @@ def ingest(
     home_ = Home.at(home)
     with home_.writing("ingest --dry-run" if dry_run else "ingest"):
         with unfinished_load(home_, append, formats, dates_known, dry_run) as load:
-            raw_source = open_source(source, load.connection, load.rules.formats.encoding)
+            pulls = Pulls(home_.pulls, load.earlier, load.rules.now, progress)
+            raw_source = open_source(source, load.connection, pulls, load.rules.formats.encoding)
             if not load.earlier:
                 require_tables(raw_source)
             if raw_source.not_read:
@@ -132,18 +135,21 @@ def ingest(
             change_log_notes = notes_on_change_logs(result)
             faults = faults_of(load, result.counts, examples, max_rejected)
             if faults and not dry_run:
+                # What is mended at the other end must be fetched again.
+                pulls.remove()
                 refuse(load, faults, home_.raw / LAST_FAILURE, change_log_notes)
             link_earlier(load, REJECTED)
             remove_from_rejected(load, load.folder / REJECTED, list(result.retried.values()))
             write_rejected(load.connection, load.folder / REJECTED / f"{load.name}.parquet")
             manifest = make_load_manifest(
-                describe(load, raw_source, result, reasons), earlier_manifest(load, result)
+                describe(load, raw_source, result, reasons) | pulls.manifest, earlier_manifest(load, result)
             )
             manifest |= describe_clocks(load.folder, manifest["data_clock"], load.connection)
             manifest["notes"] += [*change_log_notes, *notes_on_dates(load), *notes_on_waiting(result)]
             write_load_manifest(load.folder, manifest)
         if not dry_run:
             publish(home_.raw / load.name)
+            pulls.remove()
             (home_.raw / LAST_FAILURE).unlink(missing_ok=True)
             with suppress(OSError):
                 prune(home_)

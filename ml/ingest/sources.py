@@ -8,6 +8,7 @@ from typing import Protocol
 import duckdb
 
 from ml.common.errors import SourceError, UsageError
+from ml.ingest.api_tables import Pulls, stage_api
 from ml.ingest.batch import Batch, plural
 from ml.ingest.contract import Table
 from ml.ingest.csv_files import stage_csv
@@ -15,6 +16,8 @@ from ml.ingest.databases import Address, attach, parse_url, stage_database
 from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import format_of, table_of
 from ml.ingest.folders import Listing, list_tables
+from ml.ingest.mysql_server import is_mysql
+from ml.ingest.mysql_tables import open_mysql
 from ml.ingest.parquet_files import stage_parquet
 from ml.ingest.sql_files import stage_sql
 from ml.ingest.value_formats import UTF8
@@ -50,6 +53,7 @@ class Folder:
 
     root: Path
     listing: Listing
+    pulls: Pulls
     encoding: str = UTF8
 
     @property
@@ -71,9 +75,9 @@ class Folder:
     def batches(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Batch]:
         paths = self.listing.tables.get(table.name, [])
         files = {path.relative_to(self.root).as_posix(): path for path in paths}
-        parquet, sql, books, texts = (
+        parquet, sql, books, apis, texts = (
             {label: path for label, path in files.items() if format_of(path.name) in formats}
-            for formats in (("parquet",), ("sql",), ("xlsx",), ("csv", "json"))
+            for formats in (("parquet",), ("sql",), ("xlsx",), ("api",), ("csv", "json"))
         )
         batches = stage_parquet(connection, table, self.root, parquet, f"{table.name}_parquet")
         for number, (label, path) in enumerate(sql.items()):
@@ -82,6 +86,7 @@ class Folder:
             sheet = sheet_of(path, label, table.name)
             relation = f"{table.name}_sheet_{number}"
             batches.append(stage_sheet(connection, table, path, label, sheet, relation))
+        batches += stage_api(connection, table, apis, work, self.pulls)
         return batches + stage_csv(connection, table, texts, f"{table.name}_csv", work, self.encoding)
 
 
@@ -141,19 +146,22 @@ class Database:
 
 
 def open_source(
-    source: str | PathLike[str], connection: duckdb.DuckDBPyConnection, encoding: str = UTF8
+    source: str | PathLike[str], connection: duckdb.DuckDBPyConnection, pulls: Pulls, encoding: str = UTF8
 ) -> Source:
     """The source behind a folder's path or a database URL; ``encoding`` is that of text files."""
     root = Path(source).expanduser().resolve()
     is_folder = "://" not in str(source) and not root.is_file()
     if encoding != UTF8 and not is_folder:
-        raise UsageError(f"--encoding is that of CSV, TSV and JSON files; {source} says its own")
+        # The source is not repeated: its URL may hold a password.
+        raise UsageError("--encoding is that of CSV, TSV and JSON files: a workbook or database says its own")
+    if is_mysql(str(source)):
+        return open_mysql(str(source))
     if "://" in str(source):
         address = parse_url(str(source))
         return Database(address, *attach(connection, address))
     if root.is_file() and format_of(root.name) == "xlsx":
         return open_sheets(root)
-    return Folder(root, list_tables(root), encoding)
+    return Folder(root, list_tables(root), pulls, encoding)
 
 
 def open_sheets(path: Path) -> Workbook:

@@ -26,8 +26,18 @@ select *, {label} as {file}, rowid + 1 as {row} from {database}.rows
 """
 # What DuckDB says of where an error is.
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
-EXTENSION = re.compile(r"\btype\s+(sqlite|postgres)\b", re.IGNORECASE)
-SCHEMES = {"sqlite": "sqlite", "postgres": "postgresql"}
+EXTENSION = re.compile(r"\btype\s+(sqlite|postgres|mysql)\b", re.IGNORECASE)
+SCHEMES = {"sqlite": "sqlite", "postgres": "postgresql", "mysql": "mysql"}
+# A password in what an attach names: key=value, or in a URL.
+PASSWORD = re.compile(
+    r"""(?i)(\bpassw(?:or)?d\s*=\s*)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s"']+)|(://[^:@/\s"']*:)[^@\s"']*(?=@)"""
+)
+# TINYINT(1) may hold a score, TIMESTAMP is an instant, and a large table takes longer than five minutes.
+MYSQL_SETTINGS = (
+    "set mysql_tinyint1_as_boolean = false",
+    "set mysql_session_time_zone = '+00:00'",
+    "set mysql_query_timeout_enabled = false",
+)
 
 
 def stage_sql(
@@ -49,6 +59,8 @@ def stage_sql(
         for statement in attaches:
             if kind := EXTENSION.search(statement):
                 load_extension(own, SCHEMES[kind[1].lower()])
+                for setting in MYSQL_SETTINGS if kind[1].lower() == "mysql" else ():
+                    own.execute(setting)
             run(own, statement, label, lines_before=0)
         run(own, ROWS.format(database=database, select=select), label, lines_before=1)
     connection.execute(f"attach {literal(file)} as {database} (read_only)")
@@ -98,8 +110,9 @@ def run(connection: duckdb.DuckDBPyConnection, statement: str, label: str, lines
 
 
 def sentence_of(error: duckdb.Error, lines_before: int) -> str:
-    """What DuckDB says, in one line, with the line of the file."""
+    """What DuckDB says, in one line, with the line of the file and without passwords."""
     message = str(error).strip()
     line = LINE.search(message)
     where = f"line {int(line[1]) - lines_before}, " if line else ""
-    return where + message.split("\n\n")[0].replace("\n", "; ")
+    text = message.split("\n\n")[0].replace("\n", "; ")
+    return where + PASSWORD.sub(lambda match: f"{match[1] or match[2]}***", text)
