@@ -138,11 +138,11 @@ def add_inference_routes(app: FastAPI, state: ServedState, scoring: Any) -> None
     async def server() -> Response:
         return JSONResponse({"name": "tidemark", "version": app.version, "extensions": []})
 
-    @app.get("/v2/health/live", summary="Whether the process answers")
+    @app.get("/v2/health/live", dependencies=[scoring], summary="Whether the process answers")
     async def live() -> Response:
         return JSONResponse({"live": True})
 
-    @app.get("/v2/health/ready", summary="Whether scores are served")
+    @app.get("/v2/health/ready", dependencies=[scoring], summary="Whether scores are served")
     async def ready() -> Response:
         return JSONResponse({"ready": state.is_ready}, status_code=200 if state.is_ready else 503)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from ml.config.problem import Costs
+from ml.config.problem import RISK_BANDS, Costs
 from ml.decision.contact_profit import gain, loss
 from ml.serve.http_errors import HttpError
 from ml.serve.scored_file import COLUMNS, Scored, ScoredFile, scored_of
@@ -20,7 +20,7 @@ ORDERS = {
     KEY: "customer_id",
     KEY_DOWN: "customer_id desc",
 }
-BANDS = ("high", "medium", "low")
+BANDS = RISK_BANDS[::-1]
 FLAGS = {"yes": "decision = 1", "no": "decision = 0"}
 POPULATIONS = {"in": "is_eligible = 1", "outside": "is_eligible = 0", "all": "true"}
 ROWS = (25, 50, 100, 200)

@@ -150,7 +150,8 @@ def test_scores_need_a_key_of_their_role_and_are_logged(online: Path, tmp_path: 
         assert running.ask("/v2/models/churn", headers=headers[READ]).status == 403
         request_id = {"X-Request-Id": "from-the-gateway"}
         assert running.ask(INFER, tensor(customer), headers[SCORE] | request_id).status == 200
-        assert running.ask("/v2/health/live").status == 200
+        assert running.ask("/v2/health/live").status == 401
+        assert running.ask("/v2/health/live", headers=headers[SCORE]).json == {"live": True}
     with PredictionLog(Home.at(home)) as log:
         logged = [row["customer_id"] for row in log.rows() if row["request_id"] == "from-the-gateway"]
     assert logged == [customer]
