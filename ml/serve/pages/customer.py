@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from ml.common.instants import format_instant
 from ml.common.number_words import counted
-from ml.config.problem import REGRESSION, Problem
+from ml.config.problem import PENDING, REGRESSION, Problem
 from ml.featurestore.catalog import Catalog, Feature, OnDemand
 from ml.page.axes import calendar, days_from, linear, shares
 from ml.page.bars import EMPTY, figure, strip
@@ -34,7 +34,14 @@ from ml.page.plot import Across, Dots, Line, Shape, plot
 from ml.serve.pages.customer_events import Event
 from ml.serve.pages.customer_list import customer_address, risk_text
 from ml.serve.pages.score_course import Change, Course, Point
-from ml.serve.pages.values_as_text import instant_text, key_text, prediction_name, prediction_text, value_text
+from ml.serve.pages.values_as_text import (
+    instant_cell,
+    instant_text,
+    key_text,
+    prediction_name,
+    prediction_text,
+    value_text,
+)
 from ml.serve.scored_file import Scored
 from ml.serve.served_state import Served
 
@@ -217,7 +224,7 @@ def scores_over_time(view: CustomerView) -> list[Markup]:
         shapes.append(Across(y=problem.bands.medium, tone="e"))
     drawn = plot("Score by instant", shapes, calendar([point.at for point in points]), up)
     rows = [
-        [instant_text(point.at), prediction_text(problem, point.prediction), risk_text(point.band)]
+        [instant_cell(point.at), prediction_text(problem, point.prediction), risk_text(point.band)]
         for point in reversed(course.past)
     ]
     names = ("as of", prediction_name(problem), "risk band")
@@ -267,6 +274,8 @@ def future_sentences(view: CustomerView) -> list[str]:
             f"Without an order the customer leaves the population on {course.leaves_at.date()}, "
             f"{days} days after the last kept one."
         )
+    elif problem.label not in PENDING:
+        sentences.append("Whether the customer is in the population then is for the label model to say.")
     return sentences
 
 
@@ -275,7 +284,7 @@ def changes_table(view: CustomerView, changes: Sequence[Change]) -> Markup:
     by_instant = {point.at: point for point in view.course.future}
     rows = [
         [
-            instant_text(change.at),
+            instant_cell(change.at),
             change_text(change),
             score_then(view.problem, by_instant.get(change.at)),
         ]
@@ -339,7 +348,7 @@ def event_table(events: Sequence[Event]) -> Markup:
     """Events one by one."""
     rows = [
         [
-            instant_text(event.at),
+            instant_cell(event.at),
             f"{event.subject}: {event.what}",
             ", ".join(f"{readable(name)} {value_text(value)}" for name, value in event.details.items())
             or NOTHING,

@@ -97,7 +97,9 @@ def events_of_version(table: Table, version: Version, before: Version | None) ->
         shown = {
             column: value for column, value in values.items() if counts_with(table, column, name, instants)
         }
-        yield Event(at, max(at, recorded), table.name, subject, name.removesuffix("_at"), shown)
+        yield Event(
+            at, max(at, recorded), table.name, subject, name.removesuffix("_at").removesuffix("_on"), shown
+        )
     if not is_new and earlier is not None:
         old = details_of(table, earlier.raw)
         changed = {name: value for name, value in values.items() if old.get(name) != value}

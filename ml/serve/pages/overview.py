@@ -136,6 +136,8 @@ def freshness(served: Served, manifest: dict[str, Any]) -> list[Markup]:
     tone = "dull" if age > STALE_DAYS else "good"
     rows = [
         [readable(name), instant_text(parse_instant(last)), behind(clock, parse_instant(last))]
+        if last
+        else [readable(name), "no row", NOTHING]
         for name, last in (manifest.get("clocks") or {}).items()
     ]
     parts = [notes([(tone, "Old data." if tone == "dull" else "", " ".join(sentences))])]

@@ -41,7 +41,7 @@ tr.limit-line td { border-bottom: .2rem solid var(--b); border-top: 0; color: va
   overflow-wrap: anywhere; }
 table.rows td.key { white-space: pre-wrap; min-width: 10ch; }
 table.rows td.instant { white-space: nowrap; }
-pre { white-space: pre-wrap; } .verdict p { margin-bottom: 0; }
+time { white-space: nowrap; } pre { white-space: pre-wrap; } .verdict p { margin-bottom: 0; }
 details > summary { padding: .35rem 0; } details > summary > h3 { display: inline; }
 .note { border-left: .25rem solid var(--dull); padding: .1rem .75rem; margin: .75rem 0; }
 .scroll { overflow-x: auto; }

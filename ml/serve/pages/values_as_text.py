@@ -4,6 +4,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from markupsafe import Markup
+
 from ml.config.problem import REGRESSION, Problem
 from ml.page.number_text import NOTHING, number, percent
 from ml.serve.scored_file import Scored
@@ -32,6 +34,11 @@ def value_text(value: Any) -> str:
 def instant_text(instant: datetime) -> str:
     """An instant to the second, in UTC."""
     return instant.isoformat(sep=" ", timespec=SECONDS)
+
+
+def instant_cell(instant: datetime) -> Markup:
+    """An instant for a table, on one line."""
+    return Markup("<time>{}</time>").format(instant_text(instant))
 
 
 def prediction_text(problem: Problem, prediction: float | None) -> str:

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from ml.common.sql import literal
+from ml.config.problem import read_problem
 from ml.demos.shop import write_shop
 from ml.home.layout import Home
 from ml.ingest import ingest
@@ -20,6 +21,14 @@ from tests.worlds import shared_folder
 
 # In place of the first customers of the shop, in their order.
 ODD_KEYS = ("<script>alert(1)</script>", 'a/b?c%20"é😀&x=#', "=1+1", "..", "two  blanks")
+VALUE = """
+name: value
+label: label_customer_value
+task: regression
+candidates: [mean, random_forest]
+tuning: {trials: 0}
+training_rows_max: 2000
+"""
 SHOP_PROBLEM = replace(PROBLEM, candidates=("prior", "recency_rule", "logistic_regression"))
 
 
@@ -33,7 +42,7 @@ def online(trained: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def shop_online(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop from raw rows to online values."""
+    """A shop from raw rows to online values, with champions for churn and for ``value.yml`` beside it."""
     with shared_folder(tmp_path_factory, "shop-online") as (folder, is_new):
         if is_new:
             write_shop(folder / "raw", customers=300, seed=5)
@@ -41,7 +50,9 @@ def shop_online(tmp_path_factory: pytest.TempPathFactory) -> Path:
             add_faulty_orders(folder / "raw")
             ingest(folder / "raw", home=folder / "home")
             build(home=folder / "home")
+            (folder / "value.yml").write_text(VALUE)
             train(home=folder / "home", problem=SHOP_PROBLEM)
+            train(home=folder / "home", problem=read_problem(folder / "value.yml"))
             materialize(home=folder / "home")
     return folder / "home"
 

@@ -320,6 +320,16 @@ def test_an_error_of_the_server_shows_no_stack_and_no_path(
     assert "Traceback" not in answer.body.decode()
 
 
+def test_before_values_are_online_a_page_says_so(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    home = shutil.copytree(trained[0], tmp_path / "home", symlinks=True)
+    with serving(home) as server:
+        answer = server.ask("/")
+        assert (answer.status, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert "Not ready: see /ready." in text_of(answer)
+
+
 def test_pages_count_in_the_metrics(server: Server) -> None:
     server.ask("/customers")
     metrics = server.ask("/metrics").body.decode()

@@ -264,3 +264,29 @@ def test_the_model_page_is_the_card_with_its_curves(server: Server) -> None:
     for name in ("ROC", "Precision and recall", "Gain", "Lift", "Reliability"):
         assert f'role="img" aria-label="{name}"' in content
     assert "<h1>model-000001" in content
+
+
+def test_pages_of_amounts(shop_online: Path) -> None:
+    """A regression has amounts with intervals, and neither bands nor a threshold."""
+    value = shop_online.parent / "value.yml"
+    rows = score(home=shop_online, problem=value).to_pylist()
+    rows.sort(key=lambda row: (-row["predicted_value"], row["customer_id"]))
+    first = rows[0]
+    with serving(shop_online, str(value)) as server:
+        total = sum(row["predicted_value"] for row in rows)
+        overview = text_of(server.ask("/"))
+        assert f"{len(rows)} customers in the population" in overview
+        assert f"{total:,.0f} expected in 30 days" in overview
+        listed = text_of(server.ask("/customers?call=2"))
+        assert listed.index(first["customer_id"]) < listed.index(rows[1]["customer_id"])
+        assert "Call these 2. " in listed
+        assert "risk band" not in listed
+        one = text_of(page(server, "/customer", id=first["customer_id"]))
+        assert f"{first['value_low']:.3g} to " in one
+        assert f"1 of {len(rows)} in the population, by amount" in one
+        assert "If nothing happens after" in one
+        assert "above the threshold" not in one
+        assert server.ask("/model").status == 200
+        content = server.ask("/customers.csv?only_calls=yes&call=2").body.decode()
+        assert content.startswith("customer_id,in_population,call,predicted_value,value_low,value_high,")
+        assert f"{first['customer_id']},true,true,{first['predicted_value']!r}," in content
