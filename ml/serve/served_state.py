@@ -7,6 +7,7 @@ for all, while requests are answered from the state before.
 import fcntl
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from ml.serve.scored_file import ScoredFile, remove_older, scored_path, write_sc
 from ml.warehouse.current_model import champion_of, check_same_features
 
 PAUSE = 0.5  # seconds between two looks at the home; a look takes a millisecond
+LONGEST_PAUSE = 30.0  # between two attempts to load a state that cannot be loaded
 # What may pass by the next look: a file deleted, locked or half written while it is read.
 FAULTS = (TidemarkError, OSError, ValueError, sqlite3.Error, duckdb.Error)
 
@@ -65,6 +67,8 @@ class ServedState:
         self.served: Served | None = None
         self.fault = "nothing has been loaded yet"
         self._signature: object = None
+        self._failed: object = None
+        self._pause, self._next_attempt = PAUSE, 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="served state", daemon=True)
 
@@ -82,14 +86,23 @@ class ServedState:
             self.refresh()
 
     def refresh(self) -> None:
-        """Swap in another state if there is one; what prevents it is the fault."""
+        """Swap in another state if there is one; what prevents it is the fault.
+
+        Loading may score everyone, so a state that cannot be loaded is tried again after ever longer pauses.
+        """
+        signature = None
         try:
             signature = self.signature()
             if signature != self._signature:
+                if signature == self._failed and time.monotonic() < self._next_attempt:
+                    return
                 self.served, self._signature = self.load(*signature), signature
-            self.fault = ""
+            self.fault, self._failed = "", None
         except FAULTS as error:
             self.fault = str(error)
+            is_repeated = signature is not None and signature == self._failed
+            self._pause = min(2 * self._pause, LONGEST_PAUSE) if is_repeated else PAUSE
+            self._failed, self._next_attempt = signature, time.monotonic() + self._pause
 
     def signature(self) -> tuple[Path, Path, datetime]:
         """The build and the instant of the online store, and the champion that goes with that build.

@@ -4,7 +4,9 @@ import shutil
 import sqlite3
 import threading
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -15,7 +17,9 @@ from ml.cli import main
 from ml.common.errors import UsageError
 from ml.common.paths import online_file
 from ml.home.layout import Home, set_model
+from ml.serve import served_state
 from ml.serve.access import create_key, is_loopback
+from ml.serve.served_state import Served, ServedState
 from ml.serve.server import serve
 from ml.train import train
 from ml.warehouse.materialize import materialize
@@ -70,6 +74,31 @@ def test_a_database_that_cannot_be_read_is_looked_at_again(
             server.until(lambda: server.ask("/ready").status == 503)
             assert server.scores("c0001")[0]["status"] != "unknown"
         server.until(lambda: server.ask("/ready").status == 200)
+
+
+def test_a_state_that_cannot_be_loaded_is_tried_after_ever_longer_pauses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And at once when there is another; seconds between two attempts double up to half a minute."""
+    state, clock, attempts = ServedState(Home.at(tmp_path), PROBLEM), [0.0], list[float]()
+    signature = [(Path("build-1"), Path("model-1"), datetime(2024, 1, 1))]
+
+    def load(*_: object) -> Served:
+        attempts.append(clock[0])
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(served_state, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(state, "signature", lambda: signature[0])
+    monkeypatch.setattr(state, "load", load)
+    for half_seconds in range(201):
+        clock[0] = half_seconds / 2
+        state.refresh()
+        assert state.fault == "no space left on device"
+    assert attempts == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5, 91.5]
+
+    signature[0] = (Path("build-2"), Path("model-1"), datetime(2024, 1, 1))
+    state.refresh()
+    assert attempts[-1] == 100
 
 
 def test_a_promotion_swaps_in_between_two_requests(home: Path) -> None:
