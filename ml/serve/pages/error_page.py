@@ -11,7 +11,7 @@ from ml.page.document import header, join_parts, paragraph, soft
 from ml.serve.pages.page_frame import Frame, page_response
 
 SIGN_IN = Markup('<p><a href="/sign-in">Sign in with another key</a></p>')
-INTERFACES = ("/v1", "/health", "/ready", "/metrics", "/openapi.json", "/docs")
+INTERFACES = ("/v1", "/v2", "/health", "/ready", "/metrics", "/openapi.json", "/docs")
 PAGES = ("/customers", "/customers.csv", "/customer", "/receipt", "/model", "/data", "/sign-in", "/sign-out")
 
 

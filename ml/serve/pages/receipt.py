@@ -187,4 +187,6 @@ def origin(line: Line, with_load: bool) -> str:
 
 def file_name(label: str) -> str:
     """A file as it is named below the folder it was read from; never a path from the root."""
-    return label.rsplit("/", 1)[-1] if label.startswith("/") or "://" in label else label
+    if label.startswith("/") or "://" in label:
+        return label.partition("?")[0].rsplit("/", 1)[-1]
+    return label

@@ -298,11 +298,9 @@ def test_an_unknown_customer_is_a_page_and_unknown_addresses_too(server: Server)
         assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8"), path
     browser = server.ask("/nothing", headers={"Accept": "text/html,*/*"})
     assert (browser.status, browser.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert (
-        server.ask("/v1/nothing", headers={"Accept": "text/html"})
-        .headers["content-type"]
-        .endswith("problem+json")
-    )
+    for path in ("/v1/nothing", "/v2/nothing"):
+        answer = server.ask(path, headers={"Accept": "text/html"})
+        assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
     assert server.ask("/nothing").headers["content-type"].endswith("problem+json")
 
 

@@ -19,6 +19,7 @@ from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.score import score
 from ml.serve.pages.customer_events import customer_events
+from ml.serve.pages.receipt import file_name
 from ml.serve.pages.score_course import score_course
 from ml.serve.served_state import Served, ServedState
 from tests.ml.serve.conftest import ODD_KEYS, SHOP_PROBLEM
@@ -224,6 +225,19 @@ def test_customers_of_any_key(key: str, server: Server, served: Served) -> None:
     assert parse_qs(urlsplit(back).query, keep_blank_values=True)["id"] == [key]
     found = page(server, "/customers", search=key, population="all").body.decode()
     assert html.escape(f"/customer?{urlencode({'id': key})}") in found
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("orders.csv", "orders.csv"),
+        ("2024/orders.csv", "2024/orders.csv"),
+        ("/home/ann/orders.csv", "orders.csv"),
+        ("https://user:word@host/orders?token=secret/x", "orders"),
+    ],
+)
+def test_a_file_is_named_without_where_it_lies(label: str, expected: str) -> None:
+    assert file_name(label) == expected
 
 
 def test_receipts_of_what_is_not_there(server: Server, safest: str) -> None:
