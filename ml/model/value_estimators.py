@@ -176,7 +176,9 @@ class RowwiseTweedie(TweedieRegressor):
     """Tweedie regression with a log link; amounts below 0, such as returns, count as 0 in fitting."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
-        return super().fit(X, np.maximum(y, 0.0), sample_weight)
+        super().fit(X, np.maximum(y, 0.0), sample_weight)
+        del self._base_loss  # fitting alone needs it, and no saved model may hold an object of that type
+        return self
 
     def predict(self, X: Any) -> Floats:  # noqa: N803
         check_is_fitted(self)

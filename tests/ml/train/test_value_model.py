@@ -21,7 +21,8 @@ from ml.features.dataset import dataset
 from ml.features.label_models import labels_of_build
 from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.model.model_files import read_model
+from ml.model.fitted_model import raw_prediction
+from ml.model.model_files import read_model, write_model
 from ml.reports import report
 from ml.score import score
 from ml.train import train
@@ -140,7 +141,9 @@ def test_scores_have_an_interval_and_reasons(
     assert alone.to_pylist() == [rows[3]]
 
 
-def test_contributions_of_every_candidate_add_up(made: tuple[Built, dict[str, Any]]) -> None:
+def test_every_candidate_is_loaded_as_it_was_saved_and_its_contributions_add_up(
+    made: tuple[Built, dict[str, Any]], tmp_path: Path
+) -> None:
     world, _ = made
     problem = read_problem(file_of(world, "value"))
     training = run_training(
@@ -153,6 +156,12 @@ def test_contributions_of_every_candidate_add_up(made: tuple[Built, dict[str, An
         explanation = explain(model, model.frame(table))
         assert explanation.largest_gap < 1e-4, name
         assert (np.abs(explanation.values).sum() > 0) == (name != "mean"), name
+        (tmp_path / name).mkdir()
+        write_model(model, tmp_path / name)
+        frame = model.frame(table)
+        np.testing.assert_array_equal(
+            raw_prediction(read_model(tmp_path / name).pipeline, frame), raw_prediction(model.pipeline, frame)
+        )
 
 
 class SilentBar:
