@@ -2,6 +2,7 @@
 
 import duckdb
 
+from ml.ingest.value_formats import UTF8
 from ml.mapping.matching import Mapped, Match
 from ml.mapping.readings import count
 
@@ -10,6 +11,8 @@ def sql_of(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> str:
     """The text of a SQL file."""
     table, export = mapped.table, mapped.export
     lines = [f"-- {table.name}, guessed from {export.label} ({export.rows:,} rows): check each line"]
+    if export.encoding != UTF8:
+        lines.append(f"-- CHECK: the files are no UTF-8; they are read as {export.encoding}")
     lines += [
         f"-- MISSING: {name} is required, and nothing in the export is like it" for name in mapped.missing
     ]

@@ -256,3 +256,33 @@ def test_the_command_says_what_to_do_next(exports: Path, tmp_path: Path) -> None
     assert ran.exit_code == 0, ran.output
     assert f"{'orders':<18}       6      2  exports/orders_export.csv" in ran.stdout
     assert f"read its files, then 'churn ingest {out}'" in ran.stdout
+
+
+@pytest.mark.parametrize(("encoding", "read_as"), [("latin-1", "latin-1"), ("utf-16", "utf-16")])
+def test_another_encoding_is_found_and_said(tmp_path: Path, home: Home, encoding: str, read_as: str) -> None:
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    text = "Order ID;Customer ID;Created at;Total\n1;jürg;2024-01-05;12,50\n2;zoë;2024-01-06;3,00\n"
+    (exports / "orders.csv").write_bytes(text.encode(encoding))
+    map_exports(exports, out=tmp_path / "mapping")
+    written = (tmp_path / "mapping" / "orders.sql").read_text()
+
+    assert f"-- CHECK: the files are no UTF-8; they are read as {read_as}" in written
+    assert f"all_varchar = true, encoding = '{read_as}')" in written
+    ingest(tmp_path / "mapping", home=home)
+    assert read_table(home, "orders", "customer_id, total_amount::double") == [("jürg", 12.5), ("zoë", 3.0)]
+
+
+def test_an_encoding_that_sql_cannot_read_is_named_with_what_to_do(tmp_path: Path) -> None:
+    """Also where the sign comes late in a file."""
+    text = "Order ID;Customer ID;Created at;Total\n" + "1;a;2024-01-05;12,50\n" * 60_000
+    (tmp_path / "orders.csv").write_bytes((text + "2;b;2024-01-05;3,00 €\n").encode("windows-1252"))
+    with pytest.raises(SourceError, match=r"orders\.csv is neither UTF-8 nor Latin-1, perhaps windows-1252"):
+        map_exports(tmp_path, out=tmp_path / "mapping")
+
+
+def test_a_late_line_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    text = "Order ID;Customer ID;Created at;Total\n" + "1;a;2024-01-05;12,50\n" * 60_000
+    (tmp_path / "orders.csv").write_text(text + "2;b;2024-01-05;3,00;and;more\n")
+    with pytest.raises(SourceError, match=r"orders\.csv cannot be read: "):
+        map_exports(tmp_path, out=tmp_path / "mapping")
