@@ -138,7 +138,9 @@ def summary(result: dict[str, Any]) -> str:
     lines += [leakage_note(row, result["problem"]["task"]) for row in result["suspects"]]
     lines += [note(result["undated"])] if result["undated"] else []
     if not result.get("threshold_rule_met", True):
-        lines.append("note: no threshold meets the rule on the calibration rows; the nearest one was taken")
+        from ml.decision.threshold import unmet_rule
+
+        lines.append(f"note: {unmet_rule(result['problem']['threshold']['rule'])}")
     return "\n".join([*lines, *promotion_lines(result)])
 
 

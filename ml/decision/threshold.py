@@ -51,6 +51,13 @@ def choose_threshold(
     return by_profit(totals, possible, problem)
 
 
+def unmet_rule(rule: str) -> str:
+    """What was done where ``choose_threshold`` says that no threshold meets the rule."""
+    if rule == "profit":
+        return "no threshold earns anything on the calibration rows, so no one is listed"
+    return "no threshold meets the rule on the calibration rows; the nearest one was taken"
+
+
 def contact_share(problem: Problem, population: float | None) -> float:
     """The share of the population that can be contacted until the next scoring; 1 without a capacity."""
     if problem.contacts is None:

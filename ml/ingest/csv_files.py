@@ -157,7 +157,7 @@ def open_file(table: Table, label: str, path: Path, copy: Path, encoding: str) -
 
 
 def group_by_shape(csv_files: Iterable[CsvFile]) -> list[list[CsvFile]]:
-    """``sheets`` in groups that can be read together."""
+    """``csv_files`` in groups that can be read together."""
     groups: dict[tuple[object, ...], list[CsvFile]] = {}
     for csv_file in csv_files:
         groups.setdefault(csv_file.shape, []).append(csv_file)

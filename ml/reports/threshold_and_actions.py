@@ -3,6 +3,7 @@
 import numpy as np
 from markupsafe import Markup
 
+from ml.decision.threshold import unmet_rule
 from ml.metrics.chance import ranks_better_than_chance
 from ml.page.axes import linear, shares
 from ml.page.bars import aligned, figure, split_row
@@ -39,7 +40,8 @@ def threshold_sentences(card: Card) -> list[str]:
     if precision:
         sentences.append(f"{percent(precision['value'])} of those listed churned ({between(precision)}).")
     if not decision["rule_met"]:
-        sentences.append("No threshold met the rule there; the nearest was taken.")
+        sentence = unmet_rule(rule["rule"])
+        sentences.append(f"{sentence[0].upper()}{sentence[1:]}.")
     return sentences
 
 

@@ -125,7 +125,7 @@ def parse_instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def parse_slice(
     connection: duckdb.DuckDBPyConnection, column: pa.ChunkedArray, start: int
 ) -> pa.ChunkedArray:
-    """The instants of up to AT_ONCE rows from ``start``."""
+    """The instants of up to ``ROWS_PER_QUERY`` rows from ``start``."""
     texts = column.slice(start, ROWS_PER_QUERY)
     connection.register("texts", pa.table({"text": texts}))
     instants = connection.execute(PARSE_INSTANTS).to_arrow_table()["instant"]

@@ -142,7 +142,7 @@ class FeatureSlices:
     formulas: Mapping[str, str]
 
     def slice(self, first: int) -> pa.Table:
-        """Up to SLICE entity rows from ``first`` on, with their features."""
+        """Up to ``SLICE_ROWS`` entity rows from ``first`` on, with their features."""
         rows = self.entity_rows.slice(first, SLICE_ROWS)
         operands = operands_of(self.formulas)
         used = [feature for feature in self.stored if feature.name in operands]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.config.problem import Costs, Problem, Threshold
-from ml.decision.threshold import choose_threshold
+from ml.decision.threshold import choose_threshold, unmet_rule
 
 CHURNED = np.array([1.0, 1, 0, 1, 0, 0, 1, 0, 0, 0])
 PROBABILITY = np.array([0.95, 0.9, 0.8, 0.7, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1])
@@ -73,6 +73,18 @@ def test_where_nothing_pays_nobody_is_listed() -> None:
     threshold, met = chosen("profit", costs=Costs(contact=100))
     assert not met
     assert not (threshold <= PROBABILITY).any()
+    assert unmet_rule("profit") == "no threshold earns anything on the calibration rows, so no one is listed"
+
+
+def test_where_the_precision_is_out_of_reach_the_nearest_threshold_is_taken_and_said() -> None:
+    assert chosen("precision_at_least", 0.99) == (0.9, True)
+    assert choose_threshold(
+        1 - CHURNED, PROBABILITY, Problem(threshold=Threshold("precision_at_least", 0.9))
+    ) == (
+        0.1,
+        False,
+    )
+    assert "the nearest one was taken" in unmet_rule("precision_at_least")
 
 
 def test_other_rules_do_not_look_at_the_capacity() -> None:
