@@ -81,18 +81,18 @@ inner join limits using (customer_id)
 where greatest({begins}, {version_order}) <= until
 qualify row_number() over (partition by {key} order by {version_order} desc, {columns}) = 1
 """
-# Lines of orders with the customer, and since when their order was known.
-LINES = """(
-    select items.*, orders.customer_id, orders.order_known_at
-    from {items} as items
+# Rows without a customer, such as lines of orders, with that of the row they refer to, and when it was known.
+ROWS_BELOW = """(
+    select rows.*, parents.customer_id, parents.parent_known_at
+    from {rows} as rows
     inner join (
         select
-            order_id,
-            min(customer_id) as customer_id,
-            min(greatest(ordered_at, {version_order})) as order_known_at
-        from {orders}
-        group by order_id
-    ) as orders using (order_id)
+            {key},
+            min({customer}) as customer_id,
+            min(greatest({occurred}, {version_order})) as parent_known_at
+        from {parents}
+        group by {key}
+    ) as parents using ({key})
 )"""
 WRITE = """
 copy (
@@ -102,7 +102,7 @@ copy (
 """
 WRITTEN_PARENTS = """
 create or replace temp table poisoned_parents as
-select {key} from {rows} where starts_with({key}, 'poison ')
+select {key}, {occurred} as parent_occurred from {rows} where starts_with({key}, 'poison ')
 """
 
 
@@ -114,7 +114,9 @@ def add_poison(connection: duckdb.DuckDBPyConnection, load: Path) -> int:
         find_known(connection, table, load)
         if parent := parent_of(table):
             rows_of_parent = relation_of(load / parent.name)
-            connection.execute(WRITTEN_PARENTS.format(key=parent.key[0], rows=rows_of_parent))
+            connection.execute(
+                WRITTEN_PARENTS.format(key=parent.key[0], occurred=parent.occurred, rows=rows_of_parent)
+            )
         count = connection.execute(write_statement(table, load / table.name / "poison.parquet")).fetchall()
         rows += count[0][0]
     return rows
@@ -122,16 +124,22 @@ def add_poison(connection: duckdb.DuckDBPyConnection, load: Path) -> int:
 
 def find_known(connection: duckdb.DuckDBPyConnection, table: Table, load: Path) -> None:
     """Make the table ``known``: what there was of each thing at its customer's instant."""
-    rows, names = rows_of(table, load / table.name), table.names
-    if orders := parent_of(table):
-        rows = LINES.format(
-            items=rows, orders=rows_of(orders, load / orders.name), version_order=orders.version_order
+    rows, names, begins = rows_of(table, load / table.name), table.names, table.occurred
+    if parent := parent_of(table):
+        rows = ROWS_BELOW.format(
+            rows=rows,
+            parents=rows_of(parent, load / parent.name),
+            key=parent.key[0],
+            customer=parent.customer,
+            occurred=parent.occurred,
+            version_order=parent.version_order,
         )
         names = (*names, "customer_id")
+        begins = f"greatest({begins}, parent_known_at)" if begins else "parent_known_at"
     fields = {
         "columns": ", ".join(f"source.{name}" for name in names),
         "rows": rows,
-        "begins": table.occurred or "order_known_at",
+        "begins": begins,
         "version_order": table.version_order,
         "key": ", ".join(f"source.{name}" for name in table.key),
     }
@@ -171,6 +179,8 @@ def new_columns(table: Table, kind: str) -> Iterator[str]:
     if recorded:
         yield f"recorded_at as {table.version}"
     if parent:
+        if table.occurred:
+            yield f"{'parent_occurred' if kind == 'new' else 'until - back'} as {table.occurred}"
         return
     happened = "recorded_at" if kind == "new" else "until - back"
     if table.period:

@@ -236,6 +236,25 @@ def test_a_message_without_a_ticket_waits(project: OwnProject, tmp_path: Path) -
     assert load["tables"]["ticket_messages"] == {"read": 1, "accepted": 0, "rejected": 1}
 
 
+def test_the_audit_poisons_messages_and_finds_one_that_counts_before_it_is_known(project: OwnProject) -> None:
+    checks = ("--check", "windows", "--check", "poison", "--seconds", 20, "--json")
+    honest = json.loads(project.churn("audit", *checks))
+    assert honest["passed"]
+    assert {check["check"] for check in honest["checks"] if check["compared"] > 1000} == {"windows", "poison"}
+
+    model = project.folder / FILES[2]
+    known = "greatest(messages.known_at, tickets.known_at) as known_at"
+    assert known in model.read_text()
+    model.write_text(model.read_text().replace(known, "messages.written_at as known_at"))
+    project.churn("build")
+    result = json.loads(project.churn("audit", "--check", "poison", "--seconds", 20, "--json", status=1))
+    found = [breach["what"] for breach in result["checks"][0]["breaches"]]
+    of_messages = [what for what in found if what.startswith("feat_customer_messages.")]
+    of_tone = [what for what in found if what.startswith("the on-demand feature tone_90d ")]
+    assert of_messages
+    assert sorted(found) == sorted([*of_messages, *of_tone])
+
+
 @pytest.mark.parametrize("word", ["not good", "e-mail", "covid19", "*", "", "it's"])
 def test_a_list_with_what_is_no_word_is_refused(word: str) -> None:
     """Such an entry would never match: the macro stops the build and names it."""
