@@ -43,6 +43,7 @@ def test_the_demo_is_ingested_in_a_project_of_its_own(home: Path) -> None:
         "payments",
         "usage",
         "support_tickets",
+        "ticket_messages",
     }
 
 
