@@ -14,8 +14,9 @@ from pathlib import Path
 
 import duckdb
 
+from ml.audit.raw_facts import rows_with_customer
 from ml.common.sql import literal
-from ml.ingest.batch import relation_of, rows_of
+from ml.ingest.batch import relation_of
 from ml.ingest.contract import Column, Kind, Table
 from ml.ingest.declaration import parent_of, raw_tables
 
@@ -81,19 +82,6 @@ inner join limits using (customer_id)
 where greatest({begins}, {version_order}) <= until
 qualify row_number() over (partition by {key} order by {version_order} desc, {columns}) = 1
 """
-# Rows without a customer, such as lines of orders, with that of the row they refer to, and when it was known.
-ROWS_BELOW = """(
-    select rows.*, parents.customer_id, parents.parent_known_at
-    from {rows} as rows
-    inner join (
-        select
-            {key},
-            min({customer}) as customer_id,
-            min(greatest({occurred}, {version_order})) as parent_known_at
-        from {parents}
-        group by {key}
-    ) as parents using ({key})
-)"""
 WRITE = """
 copy (
     select {columns}, 'poison' as _file, row_number() over () as _row
@@ -124,21 +112,13 @@ def add_poison(connection: duckdb.DuckDBPyConnection, load: Path) -> int:
 
 def find_known(connection: duckdb.DuckDBPyConnection, table: Table, load: Path) -> None:
     """Make the table ``known``: what there was of each thing at its customer's instant."""
-    rows, names, begins = rows_of(table, load / table.name), table.names, table.occurred
-    if parent := parent_of(table):
-        rows = ROWS_BELOW.format(
-            rows=rows,
-            parents=rows_of(parent, load / parent.name),
-            key=parent.key[0],
-            customer=parent.customer,
-            occurred=parent.occurred,
-            version_order=parent.version_order,
-        )
+    names, begins = table.names, table.occurred
+    if parent_of(table):
         names = (*names, "customer_id")
         begins = f"greatest({begins}, parent_known_at)" if begins else "parent_known_at"
     fields = {
         "columns": ", ".join(f"source.{name}" for name in names),
-        "rows": rows,
+        "rows": rows_with_customer(table, load),
         "begins": begins,
         "version_order": table.version_order,
         "key": ", ".join(f"source.{name}" for name in table.key),

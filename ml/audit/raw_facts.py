@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ml.audit.findings import Audit
 from ml.common.errors import NotReadyError
-from ml.ingest.batch import relation_of
+from ml.ingest.batch import relation_of, rows_of
 from ml.ingest.contract import Table
 from ml.ingest.declaration import parent_of, raw_tables
 from ml.ingest.manifest import FILE
@@ -19,11 +19,17 @@ group by customer_id
 union all
 select customer_id, coalesce(updated_at, registered_at) as known_at from {customers}
 """
-OF_PARENT = """(
-    select rows.*, parents.customer_id
+# Rows without a customer, such as lines of orders, with that of the row they refer to, and when it was known.
+ROWS_BELOW = """(
+    select rows.*, parents.customer_id, parents.parent_known_at
     from {rows} as rows
     inner join (
-        select {key}, min({customer}) as customer_id from {parents} group by {key}
+        select
+            {key},
+            min({customer}) as customer_id,
+            min(greatest({occurred}, {version_order})) as parent_known_at
+        from {parents}
+        group by {key}
     ) as parents using ({key})
 )"""
 
@@ -67,10 +73,15 @@ def events(load: Path) -> str:
 
 
 def rows_with_customer(table: Table, load: Path) -> str:
-    """The raw rows of a table; with their customer where the rows that they refer to name it."""
-    rows, parent = relation_of(load / table.name), parent_of(table)
+    """The raw rows of a table; those that refer to another with customer_id and parent_known_at."""
+    rows, parent = rows_of(table, load / table.name), parent_of(table)
     if parent is None:
         return rows
-    return OF_PARENT.format(
-        rows=rows, parents=relation_of(load / parent.name), key=parent.key[0], customer=parent.customer
+    return ROWS_BELOW.format(
+        rows=rows,
+        parents=rows_of(parent, load / parent.name),
+        key=parent.key[0],
+        customer=parent.customer,
+        occurred=parent.occurred,
+        version_order=parent.version_order,
     )

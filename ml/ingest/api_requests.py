@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -21,6 +21,7 @@ from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
 from ml.common.errors import SourceError
+from ml.common.instants import utc_now
 from ml.ingest.api_file import ApiFile, is_loopback
 
 ATTEMPTS = 6
@@ -235,7 +236,8 @@ def retry_after(text: str | None) -> float | None:
         instant = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return max(0.0, (instant.replace(tzinfo=instant.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    at = instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
+    return max(0.0, (at - utc_now()).total_seconds())
 
 
 def next_link(links: list[str]) -> str | None:

@@ -3,7 +3,7 @@
 Every expression is null if the value cannot be cast; none raises an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR, instant_of_text, parse_offset
@@ -11,7 +11,7 @@ from ml.common.sql import literal
 from ml.ingest.contract import Column, Kind
 from ml.ingest.missing_values import is_missing
 from ml.ingest.physical_types import FLOATS, INT96, is_number, is_text, text_of
-from ml.ingest.value_formats import ValueFormats, has_stated_numbers, stated_instant, stated_number
+from ml.ingest.value_formats import ValueFormats, has_stated_numbers, parsed, stated_number
 
 NAIVE_INSTANTS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
 ZONED_INSTANT = "TIMESTAMP WITH TIME ZONE"
@@ -47,15 +47,21 @@ def as_instant(value: str, sql_type: str, formats: ValueFormats) -> str:
         return f"timezone('UTC', {sane})"
     if sql_type == INT96:
         return in_range(value, "TIMESTAMP")
-    return text_as_instant(text_of(value, sql_type), formats, to_utc("{naive}", zone))
+    text, in_utc = text_of(value, sql_type), to_utc("{naive}", zone)
+    return first_of([*stated_instants(text, formats, in_utc), instant_of_text(text, in_utc)])
 
 
-def text_as_instant(text: str, formats: ValueFormats, in_utc: str = "{naive}") -> str:
-    """A text by the stated formats, or else by the grammar of instants."""
-    by_grammar = instant_of_text(text, in_utc)
-    if not formats.dates:
-        return by_grammar
-    return f"coalesce({stated_instant(f'trim({text})', formats, in_utc)}, {by_grammar})"
+def stated_instants(text: str, formats: ValueFormats, in_utc: str) -> list[str]:
+    """A text by each stated format; ``in_utc`` turns ``{naive}``, an instant without a zone, into UTC."""
+    instants = [
+        (written, in_range(parsed(f"trim({text})", written), "TIMESTAMP")) for written in formats.dates
+    ]
+    return [sane if "%z" in written else in_utc.format(naive=sane) for written, sane in instants]
+
+
+def first_of(values: Sequence[str]) -> str:
+    """The first value that is not null."""
+    return f"coalesce({', '.join(values)})" if len(values) > 1 else values[0]
 
 
 def to_utc(naive: str, zone: str) -> str:
@@ -91,9 +97,8 @@ def as_date(value: str, sql_type: str, formats: ValueFormats) -> str:
     text = text_of(value, sql_type)
     instant, local_date = f"({instant_of_text(text)})", f"try_cast(left(trim({text}), 10) as date)"
     by_grammar = f"case when {instant} is not null then coalesce({local_date}, {instant}::date) end"
-    if not formats.dates:
-        return by_grammar
-    return f"coalesce(({stated_instant(f'trim({text})', formats, '{naive}')})::date, {by_grammar})"
+    stated = [f"({sane})::date" for sane in stated_instants(text, formats, "{naive}")]
+    return first_of([*stated, by_grammar])
 
 
 def as_amount(value: str, sql_type: str, formats: ValueFormats) -> str:

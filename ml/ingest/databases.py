@@ -54,6 +54,36 @@ class Address:
     password: str | None = None
 
 
+@dataclass(frozen=True)
+class DatabaseTables:
+    """The raw tables that a database has.
+
+    Parameters
+    ----------
+    address : Address
+    listing : dict of str to str
+        Raw table to its name there.
+    not_read : list of str
+        Tables that look like one and are none.
+    """
+
+    address: Address
+    listing: dict[str, str]
+    not_read: list[str]
+
+    @property
+    def label(self) -> str:
+        return self.address.label
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.listing)
+
+    @property
+    def files(self) -> dict[str, int]:
+        return {}
+
+
 def parse_url(url: str) -> Address:
     """Take ``url`` apart.
 

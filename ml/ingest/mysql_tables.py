@@ -5,7 +5,7 @@ one line of CSV with every digit, for a driver in Python is fast where a row is 
 hexadecimal in it, so that nothing in them can break a line.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from ml.common.errors import SourceError, TidemarkError
 from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Batch, match_columns, source_errors
 from ml.ingest.contract import Table
-from ml.ingest.databases import Address, find_table, near_misses
+from ml.ingest.databases import Address, DatabaseTables, find_table, near_misses
 from ml.ingest.declaration import raw_tables
 from ml.ingest.mysql_server import Server, connected, execute, parse_mysql_url
 
@@ -115,34 +115,28 @@ class Copy:
     longest: int
 
 
-@dataclass
-class MySqlTables:
-    """Raw tables as tables of a MySQL or MariaDB database."""
+@dataclass(frozen=True)
+class MySqlTables(DatabaseTables):
+    """Raw tables as tables of a MySQL or MariaDB database.
 
-    address: Address
+    Parameters
+    ----------
+    server : Server
+    columns : dict
+        Table to its columns.
+    copies : dict
+        Raw table to the copy of its rows; all are made when the first is read.
+    """
+
     server: Server
-    listing: dict[str, str]
     columns: dict[str, list[SourceColumn]]
-    not_read: list[str]
-    copies: dict[str, Copy] | None = None
-
-    @property
-    def label(self) -> str:
-        return self.address.label
-
-    @property
-    def names(self) -> list[str]:
-        return list(self.listing)
-
-    @property
-    def files(self) -> dict[str, int]:
-        return {}
+    copies: dict[str, Copy] = field(default_factory=dict)
 
     def batches(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Batch]:
         if table.name not in self.listing:
             return []
-        if self.copies is None:
-            self.copies = self.copy_tables(work)
+        if not self.copies:
+            self.copies.update(self.copy_tables(work))
         return [self.stage(connection, table, self.copies[table.name])]
 
     def copy_tables(self, work: Path) -> dict[str, Copy]:
@@ -217,7 +211,7 @@ def open_mysql(url: str) -> MySqlTables:
     if not listing:
         hint = f": it holds {', '.join(others)}" if others else ""
         raise SourceError(f"{label} holds no raw table in its database {server.database}{hint}")
-    return MySqlTables(address, server, listing, columns, others)
+    return MySqlTables(address, listing, others, server, columns)
 
 
 def copy_table(

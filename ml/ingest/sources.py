@@ -12,7 +12,7 @@ from ml.ingest.api_tables import Pulls, stage_api
 from ml.ingest.batch import Batch, plural
 from ml.ingest.contract import Table
 from ml.ingest.csv_files import stage_csv
-from ml.ingest.databases import Address, attach, parse_url, stage_database
+from ml.ingest.databases import DatabaseTables, attach, parse_url, stage_database
 from ml.ingest.declaration import raw_tables
 from ml.ingest.file_names import format_of, table_of
 from ml.ingest.folders import Listing, list_tables
@@ -118,24 +118,8 @@ class Workbook:
 
 
 @dataclass(frozen=True)
-class Database:
+class Database(DatabaseTables):
     """Raw tables as tables of a schema."""
-
-    address: Address
-    listing: dict[str, str]
-    not_read: list[str]
-
-    @property
-    def label(self) -> str:
-        return self.address.label
-
-    @property
-    def names(self) -> list[str]:
-        return list(self.listing)
-
-    @property
-    def files(self) -> dict[str, int]:
-        return {}
 
     def batches(self, connection: duckdb.DuckDBPyConnection, table: Table, work: Path) -> list[Batch]:
         if table.name not in self.listing:

@@ -13,7 +13,6 @@ from typing import Any
 import duckdb
 
 from ml.common.errors import UsageError
-from ml.common.instant_grammar import FIRST_YEAR, LAST_YEAR
 from ml.common.sql import literal
 
 THOUSANDS = (".", ",", "'", "’", "_", " ")
@@ -178,26 +177,6 @@ def parsed(text: str, written: str) -> str:
     return f"timezone('UTC', {value})" if "%z" in written else value
 
 
-def stated_instant(text: str, formats: ValueFormats, to_utc: str) -> str:
-    """The SQL that reads ``text`` by the stated formats; null if none reads it.
-
-    Parameters
-    ----------
-    text : str
-        SQL of a text without blanks around it.
-    formats : ValueFormats
-        With at least one format of dates.
-    to_utc : str
-        SQL that turns ``{naive}``, an instant without a zone, into UTC.
-    """
-    values = []
-    for written in formats.dates:
-        value = parsed(text, written)
-        in_years = f"case when year({value}) between {FIRST_YEAR} and {LAST_YEAR} then {value} end"
-        values.append(in_years if "%z" in written else to_utc.format(naive=in_years))
-    return f"coalesce({', '.join(values)})" if len(values) > 1 else values[0]
-
-
 def decimal_mark(formats: ValueFormats) -> str:
     return "," if formats.decimal_comma else "."
 
@@ -219,8 +198,8 @@ def stated_number(text: str, formats: ValueFormats, is_amount: bool) -> str:
     """
     mark = re.escape(decimal_mark(formats))
     whole = "[0-9]+"
+    between = BLANKS if formats.thousands == " " else re.escape(formats.thousands or "")
     if formats.thousands:
-        between = BLANKS if formats.thousands == " " else re.escape(formats.thousands)
         whole = rf"(?:[0-9]{{1,3}}(?:{between}[0-9]{{3}})+|[0-9]+)"
     before = behind = ""
     if is_amount and formats.currencies:
@@ -231,7 +210,6 @@ def stated_number(text: str, formats: ValueFormats, is_amount: bool) -> str:
     parts = f"regexp_extract({text}, {pattern}, ['sign', 'inner', 'number'])"
     plain = f"{parts}.number"
     if formats.thousands:
-        between = BLANKS if formats.thousands == " " else re.escape(formats.thousands)
         plain = f"regexp_replace({plain}, {literal(between)}, '', 'g')"
     if formats.decimal_comma:
         plain = f"replace({plain}, ',', '.')"

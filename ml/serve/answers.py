@@ -5,7 +5,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -106,24 +107,45 @@ def features_at(home: Home, customer: str, as_of: datetime) -> tuple[str, dict[s
     """The current build's name, and every feature of a customer at an instant in it."""
     with home.reading() as build:
         checked_as_of(build, as_of)
-        rows = pa.table(
-            {
-                "customer_id": pa.array([customer], pa.string()),
-                "event_timestamp": pa.array([as_of], pa.timestamp("us")),
-            }
-        )
-        row = point_in_time(build, rows).to_pylist()[0]
-    keys = ("customer_id", "event_timestamp")
-    return build.name, {name: value for name, value in row.items() if name not in keys}
+        row = point_in_time(build, rows_at(customer, [as_of])).to_pylist()[0]
+    return build.name, without_keys(row)
+
+
+def rows_at(customer: str, instants: Sequence[datetime]) -> pa.Table:
+    """Entity rows of one customer."""
+    return pa.table(
+        {
+            "customer_id": pa.array([customer] * len(instants), pa.string()),
+            "event_timestamp": pa.array(instants, pa.timestamp("us")),
+        }
+    )
+
+
+def without_keys(row: dict[str, Any]) -> dict[str, Any]:
+    """The features of a row."""
+    return {name: value for name, value in row.items() if name not in ("customer_id", "event_timestamp")}
+
+
+@contextmanager
+def leased(served: Served) -> Iterator[None]:
+    """The files of the build that is served are not removed until the end of the block.
+
+    Raises
+    ------
+    HttpError
+        The build is gone (503).
+    """
+    with lease(served.build) as is_there:
+        if not is_there:
+            raise HttpError(503, "a newer build is being taken over: try again", {"Retry-After": "1"})
+        yield
 
 
 def leased_history(
     served: Served, customer: str, start: datetime, end: datetime, features: list[str]
 ) -> list[dict[str, Any]]:
     """``history_of`` while the build is not removed."""
-    with lease(served.build) as is_there:
-        if not is_there:
-            raise HttpError(503, "a newer build is being taken over: try again", {"Retry-After": "1"})
+    with leased(served):
         return history_of(served, customer, start, end, features)
 
 
@@ -139,13 +161,7 @@ def history_of(
     step = max(HISTORY_STEP, (end - start) / (POINTS_MAX - 1))
     count = int((end - start) / step) + 1
     instants = [end - step * place for place in range(count)][::-1]
-    rows = pa.table(
-        {
-            "customer_id": pa.array([customer] * count, pa.string()),
-            "event_timestamp": pa.array(instants, pa.timestamp("us")),
-        }
-    )
-    table = point_in_time(served.build, rows)
+    table = point_in_time(served.build, rows_at(customer, instants))
     scores = score_features(table, model, wordings(model.inputs, catalog), served.build.name).to_pylist()
     names = score_names(model.problem)
     known = is_known(table, catalog.views[0].features[0].name)

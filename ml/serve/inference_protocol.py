@@ -62,10 +62,9 @@ def customers_of(request: InferenceRequest) -> list[str]:
         The shape is not that of the data, or there are none, too many, or too long ones.
     """
     tensor = request.inputs[0]
-    keys = [key for row in tensor.data for key in ([row] if isinstance(row, str) else row)]
-    is_nested = bool(tensor.data) and not isinstance(tensor.data[0], str)
-    shape = [len(tensor.data), 1] if is_nested else [len(keys)]
-    if tensor.shape not in ([len(keys)], [len(keys), 1]) or (is_nested and len(keys) != shape[0]):
+    rows = [[row] if isinstance(row, str) else row for row in tensor.data]
+    keys = [key for row in rows for key in row]
+    if tensor.shape not in ([len(rows)], [len(rows), 1]) or any(len(row) != 1 for row in rows):
         raise HttpError(422, f"the shape of customer_id is {tensor.shape}, its data have {len(keys)} keys")
     if not 1 <= len(keys) <= IDS_MAX:
         raise HttpError(422, f"give 1 to {IDS_MAX:,} keys")
@@ -84,12 +83,14 @@ def outputs_of(served: Served, request: InferenceRequest) -> dict[str, str]:
     return {name: known[name] for name in wanted} if wanted else usual
 
 
-def infer(served: Served, request: InferenceRequest, rows: list[Scored | None]) -> dict[str, Any]:
-    """The answer of ``/infer``; ``rows`` are the scores of the request's customers.
+def infer(
+    served: Served, request: InferenceRequest, customers: list[str], rows: list[Scored | None]
+) -> dict[str, Any]:
+    """The answer of ``/infer``; ``rows`` are the scores of the request's ``customers``.
 
     A customer who is unknown has the status ``unknown`` and null in every other output.
     """
-    outputs, customers = outputs_of(served, request), customers_of(request)
+    outputs = outputs_of(served, request)
     answers = [
         json.loads(score_answer(served, customer, row, "reasons" in outputs))
         for customer, row in zip(customers, rows, strict=True)
@@ -186,7 +187,8 @@ def add_inference_routes(app: FastAPI, state: ServedState, scoring: Any) -> None
         started = time.perf_counter()
         served = check_model(name, version)
         wanted = parsed(InferenceRequest, await read_body(request))
-        rows = [served.scored.find(customer) for customer in customers_of(wanted)]
-        answer = infer(served, wanted, rows)
+        customers = customers_of(wanted)
+        rows = [served.scored.find(customer) for customer in customers]
+        answer = infer(served, wanted, customers, rows)
         log_answer(request, served, rows, (time.perf_counter() - started) * 1000)
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})

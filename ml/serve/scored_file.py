@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 
+from ml.common.array_types import Floats
 from ml.common.durable_files import sync_folder
 from ml.common.instants import format_instant
 from ml.common.sql import quoted
@@ -181,7 +183,7 @@ def score_batch(
     added = contributions(model, frame)
     columns = {name: list(values) for name, values in model.scores(frame).items()}
     predictions = model.prediction(frame).tolist()
-    chosen, values = chosen_reasons(model, frame, added, words), frame.to_dict("records")
+    reasons = reason_entries(model, frame, added, words)
     vectors = table.drop_columns(["customer_id", "event_timestamp"]).to_pylist()
     keys = zip(
         table.column("customer_id").to_pylist(), table.column("event_timestamp").to_pylist(), strict=True
@@ -189,15 +191,6 @@ def score_batch(
     for place, (customer, as_of) in enumerate(keys):
         score = {name: json_value(column[place]) for name, column in columns.items()}
         band, decision = score.get("risk_band"), score.get("churn_decision")
-        reasons = [
-            {
-                "text": text,
-                "feature": model.inputs[index].name,
-                "value": json_value(values[place][model.inputs[index].name]),
-                "contribution": float(added[place, index]),
-            }
-            for index, text in chosen[place]
-        ]
         score |= {
             "recommended_action": actions.get(str(band)),
             "model_version": model.version,
@@ -210,13 +203,42 @@ def score_batch(
             customer,
             int(customer in eligible),
             json.dumps(score, ensure_ascii=False),
-            json.dumps(reasons, ensure_ascii=False),
+            json.dumps(reasons[place], ensure_ascii=False),
             feature_text({name: vector[name] for name in profile}),
             feature_text(vector),
             predictions[place],
             None if decision is None else int(decision),
             band,
         )
+
+
+def reason_entries(
+    model: FittedModel, frame: pd.DataFrame, added: Floats, words: Sequence[Wording]
+) -> list[list[dict[str, Any]]]:
+    """Text, feature, value and contribution of each reason, for each row of ``frame``.
+
+    Parameters
+    ----------
+    frame, added : of shape (rows, inputs)
+        From ``model.frame`` and ``ml.explain.contributions``.
+    words : sequence of Wording
+        One for each input.
+    """
+    names = [feature.name for feature in model.inputs]
+    return [
+        [
+            {
+                "text": text,
+                "feature": names[index],
+                "value": json_value(record[names[index]]),
+                "contribution": float(moves[index]),
+            }
+            for index, text in of_row
+        ]
+        for of_row, record, moves in zip(
+            chosen_reasons(model, frame, added, words), frame.to_dict("records"), added, strict=True
+        )
+    ]
 
 
 # A table may have a row at which no value changes (an order placed and cancelled at once): values count.

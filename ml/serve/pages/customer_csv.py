@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ml.config.problem import REGRESSION
+from ml.score.scoring import score_names
 from ml.serve.answers import log_entries
 from ml.serve.pages.customer_selection import RISK, Line, Selection, all_of
 from ml.serve.prediction_queue import PredictionQueue
@@ -21,11 +21,7 @@ WAIT_SECONDS, LOOK_SECONDS = 10.0, 0.05  # for the prediction log, by part
 
 def csv_names(served: Served) -> list[str]:
     """The columns."""
-    scores = (
-        ["predicted_value", "value_low", "value_high"]
-        if served.model.problem.task == REGRESSION
-        else ["churn_probability", "churn_decision", "risk_band"]
-    )
+    scores = score_names(served.model.problem)
     origin = ["model_version", "build_id", "event_timestamp", "exact_until"]
     return ["customer_id", "in_population", "call", *scores, "recommended_action", "reasons", *origin]
 

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
+from ml.common.number_words import counted
 from ml.config.problem import REGRESSION, Problem
 from ml.page.bars import EMPTY
 from ml.page.document import header, join_parts, paragraph
@@ -77,15 +78,11 @@ def customer_list(
 
 def heading(problem: Problem, selection: Selection, totals: Totals) -> str:
     """How many there are, and what is expected of them."""
-    text = f"{counted(totals.customers)} {POPULATION_NAMES[selection.population]}"
+    text = f"{counted(totals.customers, 'customer')} {POPULATION_NAMES[selection.population]}"
     if problem.task == REGRESSION:
         return f"{text}, {number(totals.predictions)} expected in {problem.horizon_days} days."
     expected = number(round(totals.predictions, 1))
     return f"{text}, of whom {expected} are expected to leave within {problem.horizon_days} days."
-
-
-def counted(customers: int) -> str:
-    return f"{customers:,} customer" if customers == 1 else f"{customers:,} customers"
 
 
 def form(problem: Problem, selection: Selection, capacity: int) -> Markup:

@@ -19,20 +19,20 @@ from ml.common.number_words import counted
 from ml.common.sql import parquet
 from ml.home.build_manifest import manifest_of
 from ml.home.layout import Home
-from ml.ingest.manifest import read_load_manifest
+from ml.ingest.load import REJECTED
+from ml.ingest.manifest import FILE, read_load_manifest
 from ml.page.document import folded, header, join_parts, notes, paragraph, section, soft, table
 from ml.page.number_text import NOTHING, number, readable
 from ml.serve.http_errors import HttpError
 from ml.serve.pages.customer_list import FIELD, page_links, select
 from ml.serve.pages.customer_selection import whole
 from ml.serve.pages.receipt import file_name
-from ml.serve.pages.values_as_text import instant_text
+from ml.serve.pages.values_as_text import instant_or_none, instant_text
 from ml.serve.served_state import Served
 from ml.warehouse.list_builds import builds
 
 ROWS_A_PAGE = 50
 REASON_MAX = 1_000  # characters
-REJECTED = "rejected_rows"
 TEST = "test."
 PASSED = {"pass", "success"}
 
@@ -90,7 +90,7 @@ def data_page(home: Home, served: Served, choice: RejectedChoice) -> Markup:
 def load_of(home: Home, manifest: Mapping[str, Any]) -> Path | None:
     """The folder of the load that a build was made from; None where it is gone."""
     load = home.raw / str(manifest.get("load_id"))
-    return load if (load / "load.json").is_file() else None
+    return load if (load / FILE).is_file() else None
 
 
 def build_table(entries: Sequence[Mapping[str, Any]], served: Served) -> Markup:
@@ -109,14 +109,14 @@ def build_table(entries: Sequence[Mapping[str, Any]], served: Served) -> Markup:
     rows = [
         [
             entry["build_id"],
-            instant_or_none(entry["published_at"]),
-            instant_or_none(entry["data_clock"]),
+            stored_instant(entry["published_at"]),
+            stored_instant(entry["data_clock"]),
             entry["kind"] or NOTHING,
             number(entry["customers"]),
             number(entry["tests_passed"]),
             number(entry["seconds"]),
             entry["model_version"] or NOTHING,
-            instant_or_none(entry["online_as_of"]),
+            stored_instant(entry["online_as_of"]),
         ]
         for entry in entries
     ]
@@ -124,8 +124,9 @@ def build_table(entries: Sequence[Mapping[str, Any]], served: Served) -> Markup:
     return table(names, rows, chosen, texts=(0, 1, 2, 3, 7, 8))
 
 
-def instant_or_none(text: str | None) -> str:
-    return instant_text(parse_instant(text)) if text else NOTHING
+def stored_instant(text: str | None) -> str:
+    """An instant of a manifest."""
+    return instant_or_none(parse_instant(text) if text else None)
 
 
 def tests(build: Path, manifest: Mapping[str, Any]) -> list[Markup]:
@@ -176,7 +177,7 @@ def loaded(facts: Mapping[str, Any]) -> list[Markup]:
             number(counts["read"]),
             number(counts["accepted"]),
             number(counts["rejected"]),
-            instant_or_none(clocks.get(name)),
+            stored_instant(clocks.get(name)),
         ]
         for name, counts in facts["tables"].items()
     ]

@@ -13,7 +13,7 @@ from ml.receipt.receipt_lines import Change, Entry, Findings, Line, Receipt
 from ml.receipt.receipt_page import breadth_first
 from ml.receipt.receipt_tables import text_of, value_text
 from ml.serve.pages.customer_list import customer_address
-from ml.serve.pages.values_as_text import instant_text, key_text
+from ml.serve.pages.values_as_text import instant_or_none, instant_text, key_text
 
 ROWS_MAX = 200  # of one feature; the JSON of a receipt has all
 
@@ -169,10 +169,6 @@ def occurred(line: Line) -> str:
     return ", ".join(
         f"{name.removesuffix('_at')} {instant_text(instant)}" for name, instant in line.occurred.items()
     )
-
-
-def instant_or_none(instant: datetime | None) -> str:
-    return NOTHING if instant is None else instant_text(instant)
 
 
 def origin(line: Line, with_load: bool) -> str:

@@ -16,17 +16,15 @@ import pyarrow as pa
 
 from ml.config.problem import PENDING, Problem
 from ml.explain.contributions import contributions
-from ml.explain.reason_text import chosen_reasons, wordings
+from ml.explain.reason_text import wordings
 from ml.features.labels import POPULATION, parquet
 from ml.featurestore.catalog import Catalog, View, read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import checked_as_of, data_clock
-from ml.home.read_leases import lease
 from ml.model.fitted_model import FittedModel
 from ml.score.scoring import score_names
-from ml.serve.answers import is_known
-from ml.serve.http_errors import HttpError
-from ml.serve.scored_file import json_value
+from ml.serve.answers import is_known, leased, rows_at, without_keys
+from ml.serve.scored_file import json_value, reason_entries
 from ml.serve.served_state import Served
 
 WEEK, DAY = timedelta(days=7), timedelta(days=1)
@@ -103,9 +101,7 @@ def score_course(served: Served, customer: str, as_of: datetime | None) -> Cours
     UsageError
         ``as_of`` is after the data clock.
     """
-    with lease(served.build) as is_there:
-        if not is_there:
-            raise HttpError(503, "a newer build is being taken over: try again", {"Retry-After": "1"})
+    with leased(served):
         checked_as_of(served.build, as_of)
         return Courses(served, customer).course(as_of)
 
@@ -125,33 +121,21 @@ class Courses:
         leaves_at = self.leaves_at(now if as_of else self.clock)
         changes = [] if as_of else self.changes()
         future = [] if as_of else self.instants_to_come(changes, leaves_at)
-        table = self.features_at([*past, now, *future])
+        table = point_in_time(self.build, rows_at(self.customer, [*past, now, *future]))
         points = self.points(table)
         row = table.slice(len(past), 1)
-        keys = ("customer_id", "event_timestamp")
-        features = {name: value for name, value in row.to_pylist()[0].items() if name not in keys}
         present, to_come = points[len(past)], points[len(past) + 1 :]
         return Course(
             past=points[: len(past)],
             present=present,
             future=to_come,
             starts=self.clock,
-            features=features,
+            features=without_keys(row.to_pylist()[0]),
             reasons=self.reasons(present, row, as_of),
             changes=[change for change in changes if not leaves_at or change.at <= leaves_at],
             leaves_at=leaves_at,
             turns_high=turning_point(present, to_come),
         )
-
-    def features_at(self, instants: Sequence[datetime]) -> pa.Table:
-        """Every feature at each instant."""
-        rows = pa.table(
-            {
-                "customer_id": pa.array([self.customer] * len(instants), pa.string()),
-                "event_timestamp": pa.array(instants, pa.timestamp("us")),
-            }
-        )
-        return point_in_time(self.build, rows)
 
     def points(self, table: pa.Table) -> list[Point]:
         """The score of each row."""
@@ -238,13 +222,5 @@ def reasons_of(model: FittedModel, catalog: Catalog, row: pa.Table) -> list[dict
     """The reasons of one row's score."""
     frame = model.frame(row)
     added = contributions(model, frame)
-    (chosen,) = chosen_reasons(model, frame, added, wordings(model.inputs, catalog))
-    return [
-        {
-            "text": text,
-            "feature": model.inputs[index].name,
-            "value": json_value(frame.iloc[0, index]),
-            "contribution": float(added[0, index]),
-        }
-        for index, text in chosen
-    ]
+    (entries,) = reason_entries(model, frame, added, wordings(model.inputs, catalog))
+    return entries

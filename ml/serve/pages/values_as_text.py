@@ -36,6 +36,11 @@ def instant_text(instant: datetime) -> str:
     return instant.isoformat(sep=" ", timespec=SECONDS)
 
 
+def instant_or_none(instant: datetime | None) -> str:
+    """The same, or a dash where there is none."""
+    return NOTHING if instant is None else instant_text(instant)
+
+
 def instant_cell(instant: datetime) -> Markup:
     """An instant for a table, on one line."""
     return Markup("<time>{}</time>").format(instant_text(instant))

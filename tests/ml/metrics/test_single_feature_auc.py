@@ -33,7 +33,7 @@ def test_training_audit_and_exploration_give_the_same(home: Path, monkeypatch: p
     catalog, table = read_catalog(build), read_parts(build, Problem()).train.table
     churned = table.column("churned").to_numpy() == 1
     by_audit = leaky_features.aucs(table, catalog, churned, SEED)
-    monkeypatch.setattr(leakage_suspects, "LIMIT", 0.0)
+    monkeypatch.setattr(leakage_suspects, "LEAK_AUC_MIN", 0.0)
     inputs, _ = choose_inputs(table, catalog.feature_names)
     by_training = {
         each["feature"]: each["roc_auc"]
