@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": "From demo data to scores and pages, every step.",
     "map": "Guess how exports become raw tables.",
     "ingest": "Load a folder or database schema of raw tables.",
+    "push": "Facts as they happen: rows that count at once.",
     "build": "Make, test and publish features and labels.",
     "builds": "What was published when.",
     "rollback": "Go back to an earlier build and its model.",

@@ -46,7 +46,7 @@ def ingest(
     *,
     home: str | os.PathLike[str] | Home | None = None,
     append: bool = False,
-    max_rejected: float = 0.05,
+    max_rejected: float | None = 0.05,
     timezone: str = "UTC",
     dates_known: str | None = None,
     encoding: str = UTF8,
@@ -68,9 +68,9 @@ def ingest(
         The folder of all state.
     append : bool
         Add to the rows there are, instead of replacing them; any of the tables may then be missing.
-    max_rejected : float
+    max_rejected : float, optional
         Largest share of rejected rows of any table read in this ingest. A table of which every row is
-        rejected fails whatever the share.
+        rejected fails whatever the share; with None nothing fails for its rows.
     timezone : str
         Zone of instants that have none.
     dates_known : str, optional
@@ -114,7 +114,7 @@ def ingest(
         published before stays. A dry run that finds too much of it rejected raises a RefusedError, whose
         ``result`` is what it would have returned.
     """
-    if not 0 <= max_rejected <= 1:
+    if max_rejected is not None and not 0 <= max_rejected <= 1:
         raise UsageError(f"--max-rejected is a share from 0 to 1, not {max_rejected:g}")
     formats = ValueFormats(
         timezone, encoding, tuple(date_formats), decimal_comma, thousands, tuple(currencies), tuple(nulls)
@@ -174,9 +174,11 @@ class Faults:
 
 
 def faults_of(
-    load: Load, counts: Counts, examples: list[dict[str, Any]], max_rejected: float
+    load: Load, counts: Counts, examples: list[dict[str, Any]], max_rejected: float | None
 ) -> Faults | None:
     """The faults of the tables of which too large a share was rejected; None if there are none."""
+    if max_rejected is None:
+        return None
     failed = [name for name, rows in counts.items() if exceeds_limit(load, name, rows, max_rejected)]
     if not failed:
         return None

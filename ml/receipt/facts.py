@@ -11,11 +11,11 @@ from typing import Any
 
 from ml.ingest.contract import Table
 from ml.ingest.declaration import parent_of, raw_table, raw_tables
-from ml.receipt.compiled_models import WORD, Contribution, Model
-from ml.receipt.customer_tables import CustomerTables, Row
 from ml.receipt.nearest_rows import DELETED, LEFT, REPLACED, WITHDRAWN
 from ml.receipt.raw_rows import Version, read_versions, table_of
 from ml.receipt.receipt_lines import Line, by_time
+from ml.warehouse.compiled_models import WORD, Contribution, Model
+from ml.warehouse.customer_tables import CustomerTables, Row
 
 # Names with blanks, which no column of a model has.
 AMOUNT, VALUE = "amount of the fact", "value of the fact"

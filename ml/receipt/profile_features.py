@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from ml.ingest.declaration import customers_table
-from ml.receipt.compiled_models import Model
-from ml.receipt.customer_tables import Row
 from ml.receipt.facts import Facts
 from ml.receipt.nearest_rows import DELETED, NEAREST, REPLACED, WITHDRAWN, outside_of
 from ml.receipt.receipt_lines import Change, Findings, Line, Outside
 from ml.receipt.totals import FIRST_KNOWN, Step, changes_around
+from ml.warehouse.compiled_models import Model
+from ml.warehouse.customer_tables import Row
 
 OF_VERSIONS = "int_customer_versions"
 NOT_THE_EARLIEST = "not the earliest version"

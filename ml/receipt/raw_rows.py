@@ -6,8 +6,8 @@ from typing import Any
 
 from ml.ingest.contract import Table
 from ml.ingest.declaration import raw_tables
-from ml.receipt.customer_tables import CustomerTables, Row
 from ml.receipt.receipt_lines import Line, Origin
+from ml.warehouse.customer_tables import CustomerTables, Row
 
 # A raw row belongs to the latest version recorded by then: the first row of a version brings it, the others
 # repeat it.

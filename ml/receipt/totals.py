@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ml.receipt.compiled_models import Contribution, Model
 from ml.receipt.facts import Facts
 from ml.receipt.nearest_rows import nearest_extremes, outside_of
 from ml.receipt.receipt_lines import Change, Findings, Line
+from ml.warehouse.compiled_models import Contribution, Model
 
 # A change is explained by its first two reasons; more would not fit into a line of the receipt.
 REASONS_MAX = 2

@@ -13,13 +13,13 @@ from ml.featurestore.retrieval.retrieve import choose, point_in_time
 from ml.home.build_manifest import checked_as_of, data_clock, read_build_manifest
 from ml.home.layout import Home
 from ml.ingest.manifest import read_load_manifest
-from ml.receipt.compiled_models import Models, read_models
-from ml.receipt.customer_tables import CustomerTables
 from ml.receipt.facts import Facts
 from ml.receipt.formula import find_formula, operands_of
 from ml.receipt.profile_features import OF_VERSIONS, find_profile
 from ml.receipt.receipt_lines import Entry, Findings, Receipt
 from ml.receipt.totals import find_total
+from ml.warehouse.compiled_models import Models, read_models
+from ml.warehouse.customer_tables import CustomerTables
 
 
 def receipt(
@@ -58,7 +58,9 @@ def receipt(
         choose(catalog, [feature])
         as_of, load = checked_as_of(build, as_of), home.raw / read_build_manifest(build)["load_id"]
         names = with_operands(catalog, feature)
-        with CustomerTables(models, load, customer, with_items=need_items(catalog, models, names)) as tables:
+        with CustomerTables(
+            models, load, [customer], with_items=need_items(catalog, models, names)
+        ) as tables:
             tables.check_customer()
             facts = Facts(tables, data_clock(build))
             rows = pa.table(

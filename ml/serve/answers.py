@@ -25,8 +25,10 @@ from ml.home.layout import Home
 from ml.home.read_leases import lease
 from ml.predictions.entries import SCORE, Entry, plain
 from ml.score.scoring import score_features, score_names
+from ml.serve.entity_rows import rows_at, without_keys
 from ml.serve.http_errors import HttpError
 from ml.serve.prediction_queue import now
+from ml.serve.request_middleware import slowly
 from ml.serve.schemas import Score
 from ml.serve.scored_file import Scored
 from ml.serve.served_state import Served
@@ -37,9 +39,17 @@ POINTS_MAX = 200  # of a history
 HISTORY_STEP = timedelta(days=7)
 
 
+async def current(request: Request) -> Served:
+    """The state that is served, with every fact that was pushed before the request."""
+    served: Served = request.app.state.served.get()
+    if not served.live.is_current():
+        await slowly(request, served.live.refresh)
+    return served
+
+
 def check_known(served: Served, customer: str) -> Scored:
     """The row of a customer; 404 where the served scores do not know one."""
-    row = served.scored.find(customer)
+    row = served.find(customer)
     if row is None:
         raise HttpError(404, "no such customer is known")
     return row
@@ -79,9 +89,9 @@ def score_answer(served: Served, customer: str, row: Scored | None, with_reasons
     return f'{{"customer_id": {key}, "status": "{status}", {row.score[1:-1]}, "reasons": {reasons}}}'
 
 
-def etag(served: Served, customer: str) -> str:
+def etag(served: Served, row: Scored) -> str:
     """A tag that changes when the answer may."""
-    content = f"{served.scored.path.name}\n{customer}".encode("utf-8", "surrogatepass")
+    content = f"{served.scored.path.name}\n{row.customer_id}\n{row.score}{row.profile}".encode()
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
@@ -103,27 +113,19 @@ def instant_of(text: str, name: str) -> datetime:
         raise HttpError(422, f"{name} is no ISO 8601 instant such as 2024-06-30T00:00:00Z") from error
 
 
-def features_at(home: Home, customer: str, as_of: datetime) -> tuple[str, dict[str, Any]]:
-    """The current build's name, and every feature of a customer at an instant in it."""
+def features_at(home: Home, served: Served, row: Scored, as_of: datetime) -> tuple[str, dict[str, Any]]:
+    """The name of a build, and every feature of a customer at an instant in it.
+
+    It is the current build; of a customer whom pushed facts touch, the one that is served, with these facts.
+    """
+    if row.event_timestamp:
+        if as_of > parse_text(row.event_timestamp):
+            raise HttpError(422, f"as_of is after the newest fact, {row.event_timestamp}: ask for that")
+        return served.build.name, served.live.features_at(row.customer_id, as_of)
     with home.reading() as build:
         checked_as_of(build, as_of)
-        row = point_in_time(build, rows_at(customer, [as_of])).to_pylist()[0]
-    return build.name, without_keys(row)
-
-
-def rows_at(customer: str, instants: Sequence[datetime]) -> pa.Table:
-    """Entity rows of one customer."""
-    return pa.table(
-        {
-            "customer_id": pa.array([customer] * len(instants), pa.string()),
-            "event_timestamp": pa.array(instants, pa.timestamp("us")),
-        }
-    )
-
-
-def without_keys(row: dict[str, Any]) -> dict[str, Any]:
-    """The features of a row."""
-    return {name: value for name, value in row.items() if name not in ("customer_id", "event_timestamp")}
+        found = point_in_time(build, rows_at(row.customer_id, [as_of])).to_pylist()[0]
+    return build.name, without_keys(found)
 
 
 @contextmanager
@@ -226,7 +228,7 @@ def log_entries(
             source="http",
             request_id=request_id,
             customer_id=row.customer_id,
-            event_timestamp=facts["event_timestamp"],
+            event_timestamp=row.event_timestamp or facts["event_timestamp"],
             features=row.features,
             prediction=row.prediction,
             decision=row.decision,

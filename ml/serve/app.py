@@ -17,6 +17,7 @@ import anyio
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
+from ml.common.instant_grammar import parse_text
 from ml.common.instants import format_instant
 from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home
@@ -29,6 +30,7 @@ from ml.serve.answers import (
     as_json,
     cache_headers,
     check_known,
+    current,
     etag,
     features_at,
     instant_of,
@@ -45,10 +47,12 @@ from ml.serve.metrics import Metrics
 from ml.serve.pages.routes import add_page_routes
 from ml.serve.pages.sessions import Sessions
 from ml.serve.prediction_queue import PredictionQueue
+from ml.serve.pushed_facts import FACTS_SCHEMA, IDEMPOTENCY_KEY, idempotency_key, push_facts
 from ml.serve.request_middleware import SLOW_AT_ONCE, Requests, check_local, read_body, shown_id, slowly
 from ml.serve.schemas import (
     CustomerAnswer,
     Error,
+    FactsAnswer,
     FeaturesAnswer,
     HistoryAnswer,
     ScoreAnswer,
@@ -144,6 +148,7 @@ def allow(*roles: str) -> Callable[[Request], None]:
 
 SCORING = Depends(allow(access.SCORE))
 READING = Depends(allow(access.READ))
+WRITING = Depends(allow(access.ADMIN))
 ANY_ROLE = Depends(allow(*access.ROLES))
 
 
@@ -184,8 +189,8 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
     async def scores(request: Request) -> Response:
         started = time.perf_counter()
         wanted = parsed(ScoreRequest, await read_body(request))
-        state = served(request)
-        rows = [state.scored.find(customer) for customer in wanted.customer_ids]
+        state = await current(request)
+        rows = [state.find(customer) for customer in wanted.customer_ids]
         request_id = request.state.request_id
         answers = [
             score_answer(state, customer, row, wanted.reasons)
@@ -204,9 +209,9 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
         summary="Latest score and profile of one customer",
     )
     async def customer(request: Request, customer_id: str) -> Response:
-        started, name, state = time.perf_counter(), shown_id(customer_id), served(request)
+        started, name, state = time.perf_counter(), shown_id(customer_id), await current(request)
         row = check_known(state, name)
-        tag = etag(state, name)
+        tag = etag(state, row)
         headers = cache_headers(tag, json.loads(row.score)["exact_until"])
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -225,14 +230,15 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
         summary="Every feature of one customer: at an instant, exact; without one, the online values",
     )
     async def features(request: Request, customer_id: str, as_of: str | None = None) -> Response:
-        name, state = shown_id(customer_id), served(request)
+        name, state = shown_id(customer_id), await current(request)
         row = check_known(state, name)
         if as_of:
             instant, source = instant_of(as_of, "as_of"), "offline"
-            answer = partial(features_at, request.app.state.home, name, instant)
+            answer = partial(features_at, request.app.state.home, state, row, instant)
             build_id, values = await slowly(request, answer)
         else:
-            instant, source, build_id = state.as_of, "online", state.build.name
+            source, build_id = "online", state.build.name
+            instant = parse_text(row.event_timestamp) if row.event_timestamp else state.as_of
             values = json.loads(row.features)
         content = {
             "request_id": request.state.request_id,
@@ -291,6 +297,23 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
             request, lambda: receipt_as_dict(receipt(name, feature, as_of=instant, home=home))
         )
         return as_json({"request_id": request.state.request_id, **found})
+
+    @app.post(
+        "/v1/facts",
+        dependencies=[WRITING],
+        response_model=FactsAnswer,
+        summary="Raw rows as JSON lines: accepted or rejected as an ingest would, counted in the next score",
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"application/x-ndjson": {"schema": FACTS_SCHEMA}}},
+            "parameters": [IDEMPOTENCY_KEY],
+        },
+    )
+    async def facts(request: Request, table: str | None = None) -> Response:
+        content = await read_body(request)
+        key = idempotency_key(request.headers.get("idempotency-key"))
+        home: Home = request.app.state.home
+        answer = await slowly(request, partial(push_facts, content, table, key, home))
+        return as_json({"request_id": request.state.request_id, **answer})
 
     @app.get("/v1/model", dependencies=[ANY_ROLE], summary="The model that is served")
     async def model(request: Request) -> Response:

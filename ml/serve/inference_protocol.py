@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.config.problem import REGRESSION
-from ml.serve.answers import log_answer, parsed, score_answer
+from ml.serve.answers import current, log_answer, parsed, score_answer
 from ml.serve.http_errors import HttpError
 from ml.serve.request_middleware import read_body
 from ml.serve.schemas import ID_MAX, IDS_MAX
@@ -185,10 +185,11 @@ def add_inference_routes(app: FastAPI, state: ServedState, scoring: Any) -> None
     @app.post("/v2/models/{name}/versions/{version}/infer", dependencies=[scoring], include_in_schema=False)
     async def inference(request: Request, name: str, version: str | None = None) -> Response:
         started = time.perf_counter()
-        served = check_model(name, version)
+        check_model(name, version)
         wanted = parsed(InferenceRequest, await read_body(request))
+        served = await current(request)
         customers = customers_of(wanted)
-        rows = [served.scored.find(customer) for customer in customers]
+        rows = [served.find(customer) for customer in customers]
         answer = infer(served, wanted, customers, rows)
         log_answer(request, served, rows, (time.perf_counter() - started) * 1000)
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})

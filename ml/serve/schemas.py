@@ -99,3 +99,23 @@ class Error(BaseModel):
     status: int
     detail: str
     request_id: str
+
+
+class FactRow(BaseModel):
+    """What became of one line of facts."""
+
+    line: int
+    table: str | None
+    status: Literal["accepted", "rejected"]
+    reason: str | None
+
+
+class FactsAnswer(BaseModel):
+    """Lines read, accepted and rejected; the customers whose scores count them."""
+
+    request_id: str
+    read: int
+    accepted: int
+    rejected: int
+    rows: list[FactRow]
+    customers: list[str]

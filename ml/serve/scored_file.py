@@ -5,6 +5,7 @@ written aside and renamed, so that a file that is there is whole. A customer out
 as well, and marked.
 """
 
+import glob
 import json
 import math
 import sqlite3
@@ -49,7 +50,10 @@ STREAM_ROWS = 500
 
 @dataclass(frozen=True)
 class Scored:
-    """One customer's row; ``score``, ``reasons``, ``profile`` and ``features`` are JSON texts."""
+    """One customer's row; ``score``, ``reasons``, ``profile`` and ``features`` are JSON texts.
+
+    ``event_timestamp`` is None where it is that of the whole file.
+    """
 
     customer_id: str
     is_eligible: bool
@@ -60,6 +64,7 @@ class Scored:
     prediction: float
     decision: bool | None
     band: str | None
+    event_timestamp: str | None = None
 
 
 class ScoredFile:
@@ -151,14 +156,21 @@ def write_scored_file(path: Path, build: Path, model: FittedModel, catalog: Cata
 
 
 def scored_rows(
-    build: Path, model: FittedModel, catalog: Catalog, as_of: datetime
+    build: Path, model: FittedModel, catalog: Catalog, as_of: datetime, eligible: set[str] | None = None
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of the file, batch by batch so that memory stays bounded."""
+    """The rows of the file, batch by batch so that memory stays bounded.
+
+    Parameters
+    ----------
+    eligible : set of str, optional
+        The population; by default as the build has it.
+    """
     customers = known_with_next_change(catalog, as_of)
     changes = dict(
         zip(*(customers.column(name).to_pylist() for name in ("customer_id", "changes")), strict=True)
     )
-    eligible = set(eligible_at(build, model.problem, as_of).column("customer_id").to_pylist())
+    if eligible is None:
+        eligible = set(eligible_at(build, model.problem, as_of).column("customer_id").to_pylist())
     words, actions = wordings(model.inputs, catalog), actions_of(model.problem)
     stamps = pa.array([as_of] * len(customers), pa.timestamp("us"))
     rows = pa.table({"customer_id": customers.column("customer_id"), "event_timestamp": stamps})
@@ -294,4 +306,5 @@ def remove_older(path: Path, keep: int = 2) -> None:
     """Remove the files of earlier states, but for the last few: other workers may still answer from them."""
     files = sorted(path.parent.glob("*.db"), key=lambda file: file.stat().st_mtime_ns)
     for file in [file for file in files if file != path][: -(keep - 1) or None]:
-        file.unlink(missing_ok=True)
+        for part in path.parent.glob(f"{glob.escape(file.stem)}.*"):
+            part.unlink(missing_ok=True)

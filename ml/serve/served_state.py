@@ -25,7 +25,8 @@ from ml.home.layout import Home, model_of
 from ml.home.read_leases import lease
 from ml.metrics.chance import check_better_than_chance
 from ml.model.fitted_model import FittedModel
-from ml.serve.scored_file import ScoredFile, remove_older, scored_path, write_scored_file
+from ml.serve.live_scores import LiveScores
+from ml.serve.scored_file import Scored, ScoredFile, remove_older, scored_path, write_scored_file
 from ml.warehouse.current_model import champion_of, check_same_features
 
 PAUSE = 0.5  # seconds between two looks at the home; a look takes a millisecond
@@ -45,12 +46,20 @@ class Served:
     as_of : datetime
         The instant the scores hold for.
     scored : ScoredFile
+        Everyone's scores.
+    live : LiveScores
+        Those of customers whom pushed facts touch.
     """
 
     build: Path
     model: FittedModel
     as_of: datetime
     scored: ScoredFile
+    live: LiveScores
+
+    def find(self, customer_id: str) -> Scored | None:
+        """A customer's row; None for one who is not known."""
+        return self.live.find(customer_id) or self.scored.find(customer_id)
 
 
 class ServedState:
@@ -139,7 +148,9 @@ class ServedState:
                         write_scored_file(path, build, model, catalog, as_of)
         scored = ScoredFile(path)
         remove_older(path)
-        return Served(build, model, as_of, scored)
+        live = LiveScores(self.home, build, model, as_of, scored)
+        live.refresh()
+        return Served(build, model, as_of, scored, live)
 
     def get(self) -> Served:
         """The present state.

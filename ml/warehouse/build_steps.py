@@ -17,6 +17,7 @@ from ml.home.layout import Home, next_name
 from ml.home.problem_file import label_terms, problem_for, remember_problem
 from ml.home.publication import builds_to_keep, publish_build
 from ml.ingest.manifest import read_load_manifest
+from ml.journal.take_in import take_in
 from ml.warehouse.dbt import ARTIFACTS, CATALOG, PROJECT, project_hash, run_dbt, variables
 from ml.warehouse.feature_yaml import check_feature_yaml
 from ml.warehouse.increment import Increment, find_increment
@@ -93,6 +94,7 @@ def build(
     """
     home, builds_kept = Home.at(home), builds_to_keep(keep)
     stated, problem = problem, problem_for(home, problem, progress)
+    take_in(home, progress)
     with home.writing("build"):
         load = home.current_load()
         clock = check_as_of(load, as_of)

@@ -15,11 +15,11 @@ from ml.home.layout import Home
 from ml.home.read_leases import lease
 from ml.ingest.contract import Kind, Table
 from ml.ingest.declaration import raw_tables
-from ml.receipt.compiled_models import read_models
-from ml.receipt.customer_tables import CustomerTables
 from ml.receipt.facts import Facts
 from ml.receipt.raw_rows import Version
 from ml.serve.http_errors import HttpError
+from ml.warehouse.compiled_models import read_models
+from ml.warehouse.customer_tables import CustomerTables
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def customer_events(home: Home, build: Path, customer: str, as_of: datetime) -> 
         if not is_there:
             raise HttpError(503, "a newer build is being taken over: try again", {"Retry-After": "1"})
         load = home.raw / read_build_manifest(build)["load_id"]
-        with CustomerTables(read_models(build), load, customer, with_items=False) as tables:
+        with CustomerTables(read_models(build), load, [customer], with_items=False) as tables:
             facts = Facts(tables, data_clock(build))
             events = [
                 event

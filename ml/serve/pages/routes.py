@@ -15,7 +15,7 @@ from ml.featurestore.catalog import read_catalog
 from ml.home.build_manifest import data_clock, manifest_of
 from ml.home.layout import Home
 from ml.receipt.value_receipt import receipt
-from ml.serve.answers import check_known, instant_of, log_answer
+from ml.serve.answers import check_known, current, instant_of, log_answer
 from ml.serve.http_errors import HttpError
 from ml.serve.pages import sign_in
 from ml.serve.pages.customer import CustomerView, customer_page
@@ -117,7 +117,7 @@ async def customers_file(request: Request) -> Response:
 
 
 async def customer_view(request: Request) -> Response:
-    started, served = time.perf_counter(), served_of(request)
+    started, served = time.perf_counter(), await current(request)
     customer = one_field(request, "id")
     row, as_of = check_known(served, customer), instant_asked(request)
     home: Home = request.app.state.home

@@ -23,7 +23,8 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import checked_as_of, data_clock
 from ml.model.fitted_model import FittedModel
 from ml.score.scoring import score_names
-from ml.serve.answers import is_known, leased, rows_at, without_keys
+from ml.serve.answers import is_known, leased
+from ml.serve.entity_rows import rows_at, without_keys
 from ml.serve.scored_file import json_value, reason_entries
 from ml.serve.served_state import Served
 

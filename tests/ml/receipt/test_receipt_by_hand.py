@@ -10,8 +10,8 @@ import pytest
 from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home
 from ml.receipt import receipt
-from ml.receipt.customer_tables import CustomerTables
 from ml.receipt.receipt_json import as_dict
+from ml.warehouse.customer_tables import CustomerTables
 from tests.ml.receipt.hand import CLOCK, asked, places
 from tests.reference.by_hand import day
 

@@ -1,10 +1,11 @@
-"""One customer's tables: the build's own SQL over the raw rows of that customer alone, in memory.
+"""Tables of a few customers: the build's own SQL over the raw rows of these customers alone, in memory.
 
 Only what is needed is made, each model once, after those it reads; milliseconds, however many customers the
-load has.
+load has. Receipts, facts just pushed and what-if questions are answered from them.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,20 @@ from ml.common.errors import BuildError, NotReadyError, SourceError, UsageError
 from ml.common.sql import parquet
 from ml.ingest.batch import with_columns
 from ml.ingest.declaration import parent_of, raw_table
-from ml.receipt.compiled_models import Model, Models
+from ml.warehouse.compiled_models import Model, Models
 
 QUALIFIED = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
-# An increment selects the customers that a file names; a receipt selects its own.
+# An increment selects the customers that a file names; here they are those chosen.
 CHOSEN_CUSTOMERS = re.compile(r"read_parquet\('(?:[^']|'')*'(?:, hive_partitioning = false)?\)")
 # The Jaro-Winkler similarity from which one id is suggested for another: one mistyped letter of ten is 0.9.
 SIMILARITY_MIN = 0.85
-BY_CUSTOMER = "customer_id = $customer"
+CHOSEN = "raw_rows.chosen"
+BY_CUSTOMER = f"customer_id in (select customer_id from {CHOSEN})"
 Row = dict[str, Any]
 
 
 class CustomerTables:
-    """Tables of one customer, made when first needed.
+    """Tables of some customers, made when first needed.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ class CustomerTables:
         The build's models.
     load : Path
         The raw load that the build was made from.
-    customer : str
+    customers : sequence of str
     with_items : bool
         Whether to read the items of orders; without, every order seems to have none.
 
@@ -45,19 +47,23 @@ class CustomerTables:
         The load is no longer there.
     """
 
-    def __init__(self, models: Models, load: Path, customer: str, *, with_items: bool) -> None:
+    def __init__(
+        self, models: Models, load: Path, customers: Sequence[str], *, with_items: bool = True
+    ) -> None:
         if not load.is_dir():
             raise NotReadyError(
                 f"the raw rows of this build, {load.name}, are no longer in {load.parent}: run "
                 "'churn build' to build from the rows that are there, then ask again"
             )
-        self.models, self.load, self.customer, self.with_items = models, load, customer, with_items
+        self.models, self.load, self.customers, self.with_items = models, load, customers, with_items
         self.table_names: set[str] = set()
         self.connection = duckdb.connect()
         self.connection.execute("set TimeZone = 'UTC'")
-        self.connection.execute("create schema receipt")
+        self.connection.execute("create schema raw_rows")
+        # is_restated: an increment's SQL keeps the whole history of those it marks
         self.connection.execute(
-            "create table receipt.chosen as select $customer as customer_id", {"customer": customer}
+            f"create table {CHOSEN} as select unnest($1::varchar[]) as customer_id, true as is_restated",
+            [list(customers)],
         )
 
     def __enter__(self) -> "CustomerTables":
@@ -84,14 +90,15 @@ class CustomerTables:
             return {*names}, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except duckdb.Error as error:
             raise BuildError(
-                f"the SQL of this build cannot be run over the rows of {self.customer}: "
+                f"the SQL of this build cannot be run over the rows of {', '.join(self.customers[:3])}: "
                 f"{str(error).splitlines()[0]}; run 'churn build' again"
             ) from error
 
     def check_customer(self) -> None:
-        """Raise a UsageError unless the customer is among the raw customers."""
+        """Raise a UsageError unless the first of the customers is among the raw customers."""
         if self.rows(f"from {self.raw('customers')} limit 1"):
             return
+        customer = self.customers[0]
         sql = f"""
             select customer_id
             from (select distinct customer_id from {self.all_rows("customers")})
@@ -99,26 +106,24 @@ class CustomerTables:
             order by jaro_winkler_similarity(lower(customer_id), lower($customer)) desc, customer_id
             limit 1
         """
-        suggestion = [
-            f": did you mean {row['customer_id']}?" for row in self.rows(sql, customer=self.customer)
-        ]
-        raise UsageError(f"there is no customer {self.customer!r}{''.join(suggestion)}")
+        suggestion = [f": did you mean {row['customer_id']}?" for row in self.rows(sql, customer=customer)]
+        raise UsageError(f"there is no customer {customer!r}{''.join(suggestion)}")
 
     def all_rows(self, table: str, *options: str) -> str:
         """All rows of one raw table, for a ``from`` clause."""
         return parquet(sorted((self.load / table).glob("*.parquet")), "union_by_name = true", *options)
 
     def raw(self, table: str) -> str:
-        """Make this customer's rows of a raw table, unless they are there; its name in SQL."""
-        name = f"receipt.{table}"
+        """Make these customers' rows of a raw table, unless they are there; its name in SQL."""
+        name = f"raw_rows.{table}"
         if name in self.table_names:
             return name
         self.table_names.add(name)
         contract = raw_table(table)
-        condition, values = BY_CUSTOMER, {"customer": self.customer}
+        condition = BY_CUSTOMER
         if parent := parent_of(contract):
             key, parents = parent.key[0], self.raw(parent.name)
-            condition, values = f"{key} in (select {key} from {parents})" if self.with_items else "false", {}
+            condition = f"{key} in (select {key} from {parents})" if self.with_items else "false"
         sql = f"""
             create table {name} as
             select {", ".join(contract.names)}, _file, _row, parse_filename(filename, true) as _load
@@ -126,7 +131,7 @@ class CustomerTables:
             where {condition}
         """
         try:
-            self.connection.execute(sql, values)
+            self.connection.execute(sql)
         except duckdb.Error as error:
             raise SourceError(
                 f"the raw rows in {self.load / table} cannot be read: {str(error).splitlines()[0]}; ingest "
@@ -134,12 +139,17 @@ class CustomerTables:
             ) from error
         return name
 
+    def add(self, table: str, row: Row) -> None:
+        """Add a row to a raw table, by column, before any model is made from it."""
+        names, marks = ", ".join(row), ", ".join(f"${name}" for name in row)
+        self.fetched(f"insert into {self.raw(table)} ({names}) values ({marks})", row)
+
     def model(self, name: str) -> str:
         """Make the model called ``name``, unless it is there; its table in SQL."""
         return self.make(self.models.named(name))
 
     def make(self, model: Model) -> str:
-        """Make a model from this customer's rows, unless it is there; its table in SQL."""
+        """Make a model from these customers' rows, unless it is there; its table in SQL."""
         if model.name not in self.table_names:
             self.table_names.add(model.name)
             for parent in self.models.parents(model):
@@ -147,7 +157,7 @@ class CustomerTables:
             sql = model.sql
             for table, relation in self.models.sources(model):
                 sql = sql.replace(relation, self.raw(table))
-            sql = CHOSEN_CUSTOMERS.sub("receipt.chosen", sql)
+            sql = CHOSEN_CUSTOMERS.sub(CHOSEN, sql)
             self.make_schema(model.table)
             self.fetched(f"create table {model.table} as ({sql})")
         return model.table

@@ -1,0 +1,89 @@
+"""The lines of a push: each a JSON object of one raw row, whose ``table`` names its raw table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ml.common.errors import UsageError
+from ml.ingest.contract import Table
+from ml.ingest.declaration import raw_tables
+from ml.ingest.json_files import DECODER, DuplicateNames, json_text
+
+LINES_MAX = 1_000  # of one push: an ingest is the way for more
+TABLE = "table"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line.
+
+    Parameters
+    ----------
+    number : int
+        From 1 on, blank lines counted.
+    table : str, optional
+        Its raw table; None if it names no declared one.
+    text : str
+        The row as a JSON object, its numbers as they were written.
+    reason : str, optional
+        Why no raw table can take it.
+    """
+
+    number: int
+    table: str | None
+    text: str
+    reason: str | None = None
+
+
+def read_lines(content: bytes, table: str | None) -> list[Line]:
+    """The lines of a push that are not blank.
+
+    Parameters
+    ----------
+    table : str, optional
+        The raw table of lines that name none.
+
+    Raises
+    ------
+    UsageError
+        There are none, or more than a thousand, or they are not UTF-8.
+    """
+    try:
+        texts = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError("the facts are not UTF-8") from error
+    lines = [read_line(number, text, table) for number, text in enumerate(texts, 1) if text.strip()]
+    if not lines:
+        raise UsageError("there are no facts: give one JSON object a line, each with its table")
+    if len(lines) > LINES_MAX:
+        raise UsageError(
+            f"{len(lines):,} facts are more than the {LINES_MAX:,} of one push: send fewer, or ingest them"
+        )
+    return lines
+
+
+def read_line(number: int, text: str, table: str | None) -> Line:
+    """One line of JSON."""
+    tables = {contract.name: contract for contract in raw_tables()}
+    try:
+        row = DECODER.decode(text.strip())
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        return Line(number, None, text, "no JSON object")
+    if isinstance(row, DuplicateNames):
+        return Line(number, None, text, "a name stands twice in the object")
+    name = row.pop(TABLE, table)
+    if name not in tables:
+        wrong = f"there is no raw table {name}" if name else "the object names no table"
+        return Line(number, None, text, f"{wrong}: 'table' is one of {', '.join(tables)}")
+    return Line(number, str(name), json_text(with_required(tables[str(name)], row)))
+
+
+def with_required(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """The row with null for each required column that it lacks, so that the row is rejected, not the file."""
+    names = {name.strip().lower() for name in row}
+    missing = [column.name for column in table.columns if column.required and column.name not in names]
+    return row | dict.fromkeys(missing)
+
+
+__all__ = ["LINES_MAX", "Line", "read_lines"]

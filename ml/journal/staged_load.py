@@ -1,0 +1,70 @@
+"""The journal's own load: the home's current load, and the pushes that are in none yet.
+
+``<home>/journal/staged`` is a home of its own, whose raw rows the ingest makes from links to the files of the
+home's load. It is made anew whenever it is not the one that the pushes were last added to.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ml.home.layout import Home
+from ml.home.publication import publish
+from ml.ingest import ingest
+from ml.journal.pushes import Pushes
+
+
+def staged_load(home: Home, pushes: Pushes) -> Path:
+    """The load with all pushes that are in none yet; the caller is alone."""
+    base, waiting = home.current_load(), pushes.waiting()
+    own = staged_home(pushes)
+    newest = max((number for number, _ in waiting), default=0)
+    current = own.raw / "current"
+    if pushes.staged() == (base.name, current.resolve().name, newest) and current.exists():
+        return current.resolve()
+    shutil.rmtree(own.raw, ignore_errors=True)
+    own.raw.mkdir(parents=True)
+    shutil.copytree(base, own.raw / base.name, copy_function=os.link)
+    publish(own.raw / base.name)
+    load = base.name
+    if waiting:
+        lines = [line for _, lines in waiting for line in lines]
+        load = append_lines(own, pushes.folder / "waiting", lines)["load_id"]
+    pushes.set_staged(base.name, load, newest)
+    return own.raw / load
+
+
+def staged_home(pushes: Pushes) -> Home:
+    """The home of the journal's own loads."""
+    return Home(pushes.folder / "staged")
+
+
+def append_lines(home: Home, folder: Path, lines: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Append rows to the raw data of a home, whatever share of them is rejected.
+
+    Parameters
+    ----------
+    folder : Path
+        Where their files are while they are read; the load's manifest names it as the source.
+    lines : iterable of (str, str)
+        Table and JSON object of each row.
+
+    Returns
+    -------
+    dict
+        As of ``ingest``.
+    """
+    by_table: dict[str, list[str]] = {}
+    for table, text in lines:
+        by_table.setdefault(table, []).append(text)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        for table, texts in by_table.items():
+            content = "".join(f"{text}\n" for text in texts)
+            (folder / f"{table}.jsonl").write_text(content, encoding="utf-8", errors="surrogatepass")
+        return ingest(folder, home=home, append=True, max_rejected=None)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,169 @@
+"""Scores of the customers whom pushed facts touch, ahead of the next build.
+
+They are made by the build's own SQL over the raw rows of these customers, as of the newest of the facts, and
+kept beside everyone's scores, in ``<home>/serve/scored/<build>.<model>.<instant>.live``, so that every worker
+gives the same answers. A build that looks back from an instant (``--as-of``) knows nothing later.
+"""
+
+import json
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ml.config.problem import PENDING
+from ml.featurestore.catalog import read_catalog
+from ml.featurestore.retrieval.retrieve import point_in_time
+from ml.home.build_manifest import label_terms_of, read_build_manifest
+from ml.home.layout import Home
+from ml.ingest.manifest import read_load_manifest
+from ml.journal.pushes import Pushes, has_pushes
+from ml.journal.staged_load import staged_load
+from ml.model.fitted_model import FittedModel
+from ml.serve.customer_build import build_of_customers
+from ml.serve.entity_rows import rows_at, without_keys
+from ml.serve.scored_file import COLUMNS, TABLES, Scored, ScoredFile, scored_of, scored_rows
+
+BUSY_SECONDS = 10
+NEWEST = "newest_push"
+
+
+class LiveScores:
+    """Scores ahead of the build that is served.
+
+    Parameters
+    ----------
+    home : Home
+    build : Path
+        The build that is served.
+    model : FittedModel
+    as_of : datetime
+        The instant of everyone's scores.
+    scored : ScoredFile
+        Everyone's scores.
+    """
+
+    def __init__(
+        self, home: Home, build: Path, model: FittedModel, as_of: datetime, scored: ScoredFile
+    ) -> None:
+        self.home, self.build, self.model, self.as_of, self.scored = home, build, model, as_of, scored
+        self.path = scored.path.with_suffix(".live")
+        manifest = read_build_manifest(build)
+        self.looks_back = manifest.get("as_of") is not None
+        self.has_population = (
+            model.problem.label in PENDING
+            and label_terms_of(manifest).churn["active_within_days"] == model.problem.active_within_days
+        )
+        self.load = home.raw / manifest["load_id"]
+        self._pushes: Pushes | None = None
+        self._rows: sqlite3.Connection | None = None
+        self._newest = 0
+        self._lock = threading.Lock()
+
+    def is_current(self) -> bool:
+        """Whether every push is counted; a look of some microseconds."""
+        if self.looks_back:
+            return True
+        if self._pushes is None:
+            if not has_pushes(self.home):
+                return True
+            self._pushes = Pushes(self.home)
+        return self._pushes.newest_number() == self._newest
+
+    def find(self, customer_id: str) -> Scored | None:
+        """A customer's row; None for one whom no pushed fact touches."""
+        if self._rows is None:
+            return None
+        try:
+            row = self._rows.execute(
+                f"select {COLUMNS} from scores where customer_id = ?", (customer_id,)
+            ).fetchone()
+        except UnicodeEncodeError:  # half of a surrogate pair: no key in the data has one
+            return None
+        if row is None:
+            return None
+        found = scored_of(row)
+        return replace(found, event_timestamp=json.loads(found.score)["event_timestamp"])
+
+    def refresh(self) -> None:
+        """Score the customers of pushes that are not counted yet.
+
+        Raises
+        ------
+        NotReadyError, SourceError, BuildError
+            Their raw rows cannot be read, or the build's SQL does not run over them.
+        """
+        if self.is_current():
+            return
+        with self._lock, Pushes(self.home) as pushes, pushes.alone():
+            newest = pushes.newest_number()
+            with closing(self.opened()) as connection:
+                done = newest_of(connection)
+                if done < newest:
+                    touched = pushes.touched(self.ingests, after=done)
+                    rows = list(self.rows_of(touched, staged_load(self.home, pushes))) if touched else []
+                    self.write(connection, rows, newest)
+            if self._rows is None:
+                self._rows = self.opened()
+            self._newest = newest
+
+    @property
+    def ingests(self) -> list[str]:
+        """The ingests of the load that the build was made from."""
+        return [str(ingested["load_id"]) for ingested in read_load_manifest(self.load)["ingests"]]
+
+    def opened(self) -> sqlite3.Connection:
+        """The file of these scores."""
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("pragma journal_mode = wal")
+        for statement in TABLES:
+            connection.execute(statement.replace("create table", "create table if not exists"))
+        return connection
+
+    def write(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]], newest: int) -> None:
+        """Put rows in place of earlier ones, in one step."""
+        connection.execute("begin immediate")
+        marks = ", ".join("?" * len(COLUMNS.split(",")))
+        connection.executemany(f"insert or replace into scores ({COLUMNS}) values ({marks})", rows)
+        connection.execute("insert or replace into facts values (?, ?)", (NEWEST, str(newest)))
+        connection.execute("commit")
+
+    def rows_of(self, touched: Mapping[str, datetime | None], load: Path) -> Iterator[tuple[Any, ...]]:
+        """The rows of some customers, each as of the newest of its facts."""
+        instants = {customer: max(self.as_of, newest or self.as_of) for customer, newest in touched.items()}
+        with tempfile.TemporaryDirectory(prefix="tidemark-") as folder:
+            made = build_of_customers(
+                self.build, load, [*touched], max(instants.values()), Path(folder) / self.build.name
+            )
+            catalog = read_catalog(made)
+            for instant in sorted({*instants.values()}):
+                chosen = {customer for customer, at in instants.items() if at == instant}
+                eligible = None if self.has_population else self.eligible(chosen)
+                for rows in scored_rows(made, self.model, catalog, instant, eligible):
+                    yield from (row for row in rows if row[0] in chosen)
+
+    def eligible(self, customers: set[str]) -> set[str]:
+        """Who of some customers is in the population, where only a build of everyone can say."""
+        rows = {customer: self.scored.find(customer) for customer in customers}
+        return {customer for customer, row in rows.items() if row and row.is_eligible}
+
+    def features_at(self, customer: str, as_of: datetime) -> dict[str, Any]:
+        """Every feature of a customer at an instant, facts just pushed among those it is made from."""
+        with Pushes(self.home) as pushes, pushes.alone():
+            load = staged_load(self.home, pushes)
+            with tempfile.TemporaryDirectory(prefix="tidemark-") as folder:
+                made = build_of_customers(self.build, load, [customer], as_of, Path(folder) / self.build.name)
+                return without_keys(point_in_time(made, rows_at(customer, [as_of])).to_pylist()[0])
+
+
+def newest_of(connection: sqlite3.Connection) -> int:
+    """The newest push that the file counts."""
+    row = connection.execute("select value from facts where name = ?", (NEWEST,)).fetchone()
+    return int(row[0]) if row else 0
