@@ -54,29 +54,32 @@ def receipt(
     """
     home = Home.at(home)
     with home.reading() as build:
-        catalog, models = read_catalog(build), read_models(build)
-        choose(catalog, [feature])
-        as_of, load = checked_as_of(build, as_of), home.raw / read_build_manifest(build)["load_id"]
-        names = with_operands(catalog, feature)
-        with CustomerTables(
-            models, load, [customer], with_items=need_items(catalog, models, names)
-        ) as tables:
-            tables.check_customer()
-            facts = Facts(tables, data_clock(build))
-            rows = pa.table(
-                {"customer_id": [customer], "event_timestamp": pa.array([as_of], pa.timestamp("us"))}
-            )
-            published = point_in_time(build, rows, features=names).to_pylist()[0]
-            return Receipt(
-                customer,
-                as_of,
-                build.name,
-                load.name,
-                facts.clock,
-                tables.first_known_at(),
-                Reader(catalog, models, facts, as_of, published).entry(feature),
-                len(read_load_manifest(load)["ingests"]) > 1,
-            )
+        load = home.raw / read_build_manifest(build)["load_id"]
+        return receipt_of(build, load, customer, feature, as_of)
+
+
+def receipt_of(build: Path, load: Path, customer: str, feature: str, as_of: datetime | None) -> Receipt:
+    """``receipt`` over a build and the load that it was made from."""
+    catalog, models = read_catalog(build), read_models(build)
+    choose(catalog, [feature])
+    as_of = checked_as_of(build, as_of)
+    names = with_operands(catalog, feature)
+    with_items = need_items(catalog, models, names)
+    with CustomerTables(models, load, [customer], with_items=with_items) as tables:
+        tables.check_customer()
+        facts = Facts(tables, data_clock(build))
+        rows = pa.table({"customer_id": [customer], "event_timestamp": pa.array([as_of], pa.timestamp("us"))})
+        published = point_in_time(build, rows, features=names).to_pylist()[0]
+        return Receipt(
+            customer,
+            as_of,
+            build.name,
+            load.name,
+            facts.clock,
+            tables.first_known_at(),
+            Reader(catalog, models, facts, as_of, published).entry(feature),
+            len(read_load_manifest(load)["ingests"]) > 1,
+        )
 
 
 class Reader:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -23,7 +24,10 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import checked_as_of
 from ml.home.layout import Home
 from ml.home.read_leases import lease
+from ml.model.fitted_model import FittedModel
 from ml.predictions.entries import SCORE, Entry, plain
+from ml.receipt.receipt_lines import Receipt
+from ml.receipt.value_receipt import receipt, receipt_of
 from ml.score.scoring import score_features, score_names
 from ml.serve.entity_rows import rows_at, without_keys
 from ml.serve.http_errors import HttpError
@@ -121,11 +125,26 @@ def features_at(home: Home, served: Served, row: Scored, as_of: datetime) -> tup
     if row.event_timestamp:
         if as_of > parse_text(row.event_timestamp):
             raise HttpError(422, f"as_of is after the newest fact, {row.event_timestamp}: ask for that")
-        return served.build.name, served.live.features_at(row.customer_id, as_of)
+        with served.live.build_and_load(row) as (build, _):
+            return build.name, features_of(build, row.customer_id, as_of)
     with home.reading() as build:
         checked_as_of(build, as_of)
-        found = point_in_time(build, rows_at(row.customer_id, [as_of])).to_pylist()[0]
-    return build.name, without_keys(found)
+        return build.name, features_of(build, row.customer_id, as_of)
+
+
+def features_of(build: Path, customer: str, as_of: datetime) -> dict[str, Any]:
+    """Every feature of a customer at an instant in a build."""
+    return without_keys(point_in_time(build, rows_at(customer, [as_of])).to_pylist()[0])
+
+
+def receipt_with_facts(
+    home: Home, served: Served, row: Scored, feature: str, as_of: datetime | None
+) -> Receipt:
+    """The receipt of a value, pushed facts among its rows where they touch the customer."""
+    if row.event_timestamp is None:
+        return receipt(row.customer_id, feature, as_of=as_of, home=home)
+    with served.live.build_and_load(row) as (build, load):
+        return receipt_of(build, load, row.customer_id, feature, as_of)
 
 
 @contextmanager
@@ -144,27 +163,27 @@ def leased(served: Served) -> Iterator[None]:
 
 
 def leased_history(
-    served: Served, customer: str, start: datetime, end: datetime, features: list[str]
+    served: Served, row: Scored, start: datetime, end: datetime, features: list[str]
 ) -> list[dict[str, Any]]:
     """``history_of`` while the build is not removed."""
-    with leased(served):
-        return history_of(served, customer, start, end, features)
+    with leased(served), served.live.build_and_load(row) as (build, _):
+        return history_of(build, served.model, row.customer_id, start, end, features)
 
 
 def history_of(
-    served: Served, customer: str, start: datetime, end: datetime, features: list[str]
+    build: Path, model: FittedModel, customer: str, start: datetime, end: datetime, features: list[str]
 ) -> list[dict[str, Any]]:
     """A point a week, or fewer over a long time; without a score before the customer was known."""
-    catalog, model = read_catalog(served.build), served.model
-    checked_as_of(served.build, end)
+    catalog = read_catalog(build)
+    checked_as_of(build, end)
     chosen = features or [feature for feature in model.problem.baseline if feature in catalog.feature_names]
     if unknown := [name for name in chosen if name not in catalog.feature_names]:
         raise HttpError(422, f"there is no feature {', '.join(unknown)}")
     step = max(HISTORY_STEP, (end - start) / (POINTS_MAX - 1))
     count = int((end - start) / step) + 1
     instants = [end - step * place for place in range(count)][::-1]
-    table = point_in_time(served.build, rows_at(customer, instants))
-    scores = score_features(table, model, wordings(model.inputs, catalog), served.build.name).to_pylist()
+    table = point_in_time(build, rows_at(customer, instants))
+    scores = score_features(table, model, wordings(model.inputs, catalog), build.name).to_pylist()
     names = score_names(model.problem)
     known = is_known(table, catalog.views[0].features[0].name)
     return [

@@ -17,14 +17,12 @@ import anyio
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from ml.common.instant_grammar import parse_text
 from ml.common.instants import format_instant
 from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.predictions.log import PredictionLog
 from ml.receipt.receipt_json import as_dict as receipt_as_dict
-from ml.receipt.value_receipt import receipt
 from ml.serve import access
 from ml.serve.answers import (
     as_json,
@@ -38,6 +36,7 @@ from ml.serve.answers import (
     log_answer,
     model_facts,
     parsed,
+    receipt_with_facts,
     score_answer,
 )
 from ml.serve.docs_page import docs_page
@@ -238,7 +237,7 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
             build_id, values = await slowly(request, answer)
         else:
             source, build_id = "online", state.build.name
-            instant = parse_text(row.event_timestamp) if row.event_timestamp else state.as_of
+            instant = state.instant_of(row)
             values = json.loads(row.features)
         content = {
             "request_id": request.state.request_id,
@@ -263,13 +262,13 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
         to: str | None = None,
         feature: list[str] = Query(default=[]),  # noqa: B008 - FastAPI reads the default
     ) -> Response:
-        name, state = shown_id(customer_id), served(request)
-        end = instant_of(to, "to") if to else state.as_of
+        name, state = shown_id(customer_id), await current(request)
+        row = check_known(state, name)
+        end = instant_of(to, "to") if to else state.instant_of(row)
         start = instant_of(from_, "from") if from_ else end - timedelta(days=HISTORY_DAYS)
-        check_known(state, name)
         if start > end:
             raise HttpError(422, "from is after to")
-        points = await slowly(request, partial(leased_history, state, name, start, end, feature))
+        points = await slowly(request, partial(leased_history, state, row, start, end, feature))
         content = {
             "request_id": request.state.request_id,
             "customer_id": name,
@@ -287,14 +286,14 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
     async def receipts(
         request: Request, customer_id: str, feature: str, as_of: str | None = None
     ) -> Response:
-        name, state = shown_id(customer_id), served(request)
-        check_known(state, name)
+        name, state = shown_id(customer_id), await current(request)
+        row = check_known(state, name)
         if feature not in read_catalog(state.build).feature_names:
             raise HttpError(404, "there is no such feature")
         instant = instant_of(as_of, "as_of") if as_of else None
         home: Home = request.app.state.home
         found = await slowly(
-            request, lambda: receipt_as_dict(receipt(name, feature, as_of=instant, home=home))
+            request, lambda: receipt_as_dict(receipt_with_facts(home, state, row, feature, instant))
         )
         return as_json({"request_id": request.state.request_id, **found})
 

@@ -10,15 +10,15 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ml.common.instant_grammar import parse_text
 from ml.config.problem import PENDING
 from ml.featurestore.catalog import read_catalog
-from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import label_terms_of, read_build_manifest
 from ml.home.layout import Home
 from ml.ingest.manifest import read_load_manifest
@@ -26,7 +26,6 @@ from ml.journal.pushes import Pushes, has_pushes
 from ml.journal.staged_load import staged_load
 from ml.model.fitted_model import FittedModel
 from ml.serve.customer_build import build_of_customers
-from ml.serve.entity_rows import rows_at, without_keys
 from ml.serve.scored_file import COLUMNS, TABLES, Scored, ScoredFile, scored_of, scored_rows
 
 BUSY_SECONDS = 10
@@ -154,13 +153,32 @@ class LiveScores:
         rows = {customer: self.scored.find(customer) for customer in customers}
         return {customer for customer, row in rows.items() if row and row.is_eligible}
 
-    def features_at(self, customer: str, as_of: datetime) -> dict[str, Any]:
-        """Every feature of a customer at an instant, facts just pushed among those it is made from."""
+    @contextmanager
+    def build_and_load(self, row: Scored) -> Iterator[tuple[Path, Path]]:
+        """What all that is known of a customer is read from: a build, and the raw rows that it was made from.
+
+        Of a customer whom pushed facts touch the build is of that customer alone, with these facts.
+        """
+        if row.event_timestamp is None:
+            yield self.build, self.load
+            return
+        as_of = parse_text(row.event_timestamp)
+        with self.raw_rows() as load, tempfile.TemporaryDirectory(prefix="tidemark-") as folder:
+            yield (
+                build_of_customers(
+                    self.build, load, [row.customer_id], as_of, Path(folder) / self.build.name
+                ),
+                load,
+            )
+
+    @contextmanager
+    def raw_rows(self) -> Iterator[Path]:
+        """The load with every fact that counts; it is not changed until the end of the block."""
+        if self.looks_back or not has_pushes(self.home):
+            yield self.load
+            return
         with Pushes(self.home) as pushes, pushes.alone():
-            load = staged_load(self.home, pushes)
-            with tempfile.TemporaryDirectory(prefix="tidemark-") as folder:
-                made = build_of_customers(self.build, load, [customer], as_of, Path(folder) / self.build.name)
-                return without_keys(point_in_time(made, rows_at(customer, [as_of])).to_pylist()[0])
+            yield staged_load(self.home, pushes)
 
 
 def newest_of(connection: sqlite3.Connection) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from ml.common.errors import NotReadyError, TidemarkError
+from ml.common.instant_grammar import parse_text
 from ml.common.progress import SILENT
 from ml.config.problem import Problem
 from ml.featurestore.catalog import read_catalog
@@ -60,6 +61,10 @@ class Served:
     def find(self, customer_id: str) -> Scored | None:
         """A customer's row; None for one who is not known."""
         return self.live.find(customer_id) or self.scored.find(customer_id)
+
+    def instant_of(self, row: Scored) -> datetime:
+        """The instant that a customer's score holds for."""
+        return parse_text(row.event_timestamp) if row.event_timestamp else self.as_of
 
 
 class ServedState:

@@ -108,6 +108,7 @@ def customer_page(view: CustomerView) -> Markup:
     return join_parts(
         header(name, about(view), tone(view)),
         day_form(view),
+        *what_if_link(view),
         *past_note(view),
         tiles(at_a_glance(view)),
         *(section(name, heading, *parts) for name, heading, parts in sections),
@@ -142,6 +143,15 @@ def day_form(view: CustomerView) -> Markup:
         last=view.course.starts.date().isoformat(),
         now=back if view.as_of else EMPTY,
     )
+
+
+def what_if_link(view: CustomerView) -> list[Markup]:
+    """The way to a score under other facts; not from a day of the past."""
+    if view.as_of:
+        return []
+    address = customer_address(view.row.customer_id, "/what-if")
+    link = Markup('<p><a href="{}">What if there were an order, or a ticket were resolved?</a></p>')
+    return [link.format(address)]
 
 
 def past_note(view: CustomerView) -> list[Markup]:

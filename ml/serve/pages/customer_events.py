@@ -10,14 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ml.home.build_manifest import data_clock, read_build_manifest
-from ml.home.layout import Home
-from ml.home.read_leases import lease
+from ml.home.build_manifest import data_clock
 from ml.ingest.contract import Kind, Table
 from ml.ingest.declaration import raw_tables
 from ml.receipt.facts import Facts
 from ml.receipt.raw_rows import Version
-from ml.serve.http_errors import HttpError
 from ml.warehouse.compiled_models import read_models
 from ml.warehouse.customer_tables import CustomerTables
 
@@ -48,7 +45,7 @@ class Event:
     details: dict[str, Any]
 
 
-def customer_events(home: Home, build: Path, customer: str, as_of: datetime) -> list[Event]:
+def customer_events(build: Path, load: Path, customer: str, as_of: datetime) -> list[Event]:
     """What was known of a customer at an instant, the latest first.
 
     Raises
@@ -56,19 +53,15 @@ def customer_events(home: Home, build: Path, customer: str, as_of: datetime) -> 
     NotReadyError
         The raw rows of the build are gone.
     """
-    with lease(build) as is_there:
-        if not is_there:
-            raise HttpError(503, "a newer build is being taken over: try again", {"Retry-After": "1"})
-        load = home.raw / read_build_manifest(build)["load_id"]
-        with CustomerTables(read_models(build), load, [customer], with_items=False) as tables:
-            facts = Facts(tables, data_clock(build))
-            events = [
-                event
-                for table in raw_tables()
-                if table.customer and any((load / table.name).glob("*.parquet"))
-                for event in events_of(table, list(facts.versions(table).values()))
-                if event.known_at <= as_of and event.at <= as_of
-            ]
+    with CustomerTables(read_models(build), load, [customer], with_items=False) as tables:
+        facts = Facts(tables, data_clock(build))
+        events = [
+            event
+            for table in raw_tables()
+            if table.customer and any((load / table.name).glob("*.parquet"))
+            for event in events_of(table, list(facts.versions(table).values()))
+            if event.known_at <= as_of and event.at <= as_of
+        ]
     return sorted(events, key=lambda event: (event.at, event.known_at, event.subject), reverse=True)
 
 

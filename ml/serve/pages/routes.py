@@ -4,6 +4,7 @@ import re
 import time
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
@@ -13,9 +14,7 @@ from markupsafe import Markup
 from ml.common.errors import BuildError, NotReadyError, SourceError
 from ml.featurestore.catalog import read_catalog
 from ml.home.build_manifest import data_clock, manifest_of
-from ml.home.layout import Home
-from ml.receipt.value_receipt import receipt
-from ml.serve.answers import check_known, current, instant_of, log_answer
+from ml.serve.answers import check_known, current, instant_of, leased, log_answer, receipt_with_facts
 from ml.serve.http_errors import HttpError
 from ml.serve.pages import sign_in
 from ml.serve.pages.customer import CustomerView, customer_page
@@ -41,8 +40,11 @@ from ml.serve.pages.receipt import receipt_page
 from ml.serve.pages.score_course import score_course
 from ml.serve.pages.static_files import static_file
 from ml.serve.pages.values_as_text import key_text
+from ml.serve.pages.what_if import read_supposed, what_if_page
 from ml.serve.request_middleware import slowly
+from ml.serve.scored_file import Scored
 from ml.serve.served_state import Served, ServedState
+from ml.serve.what_if import outcome_of
 
 DAY = re.compile(r"\d{4}-?\d{2}-?\d{2}", re.ASCII)
 READER = [Depends(check_reader)]
@@ -56,6 +58,7 @@ def add_page_routes(app: FastAPI) -> None:
         ("/customers.csv", customers_file),
         ("/customer", customer_view),
         ("/receipt", receipt_view),
+        ("/what-if", what_if_view),
         ("/model", model_view),
         ("/data", data_view),
     ):
@@ -119,50 +122,68 @@ async def customers_file(request: Request) -> Response:
 async def customer_view(request: Request) -> Response:
     started, served = time.perf_counter(), await current(request)
     customer = one_field(request, "id")
-    row, as_of = check_known(served, customer), instant_asked(request)
-    home: Home = request.app.state.home
+    row = check_known(served, customer)
+    as_of = instant_asked(request, served, row)
 
     def read() -> CustomerView:
-        course = score_course(served, customer, as_of)
-        return CustomerView(
-            served,
-            read_catalog(served.build),
-            row,
-            rank_of(served.scored, row),
-            population_totals(served).customers,
-            as_of,
-            course,
-            events_or_none(home, served, customer, course.present.at),
-        )
+        with leased(served), served.live.build_and_load(row) as (build, load):
+            course = score_course(served, build, row, as_of)
+            return CustomerView(
+                served,
+                read_catalog(served.build),
+                row,
+                rank_of(served.scored, row),
+                population_totals(served).customers,
+                as_of,
+                course,
+                events_or_none(build, load, customer, course.present.at),
+            )
 
     body = customer_page(await slowly(request, read))
     log_answer(request, served, [row], (time.perf_counter() - started) * 1000)
     return shown(request, f"Customer {key_text(customer)}", body, "", served)
 
 
-def events_or_none(home: Home, served: Served, customer: str, as_of: datetime) -> list[Event] | None:
+def events_or_none(build: Path, load: Path, customer: str, as_of: datetime) -> list[Event] | None:
     """What happened to a customer; None where the raw rows of the build are gone."""
     try:
-        return customer_events(home, served.build, customer, as_of)
+        return customer_events(build, load, customer, as_of)
     except (NotReadyError, SourceError, BuildError):
         return None
 
 
 async def receipt_view(request: Request) -> Response:
-    served, home = served_of(request), request.app.state.home
-    customer, feature = one_field(request, "id"), one_field(request, "feature")
-    check_known(served, customer)
+    served, home = await current(request), request.app.state.home
+    feature = one_field(request, "feature")
+    row = check_known(served, one_field(request, "id"))
     if feature not in read_catalog(served.build).feature_names:
         raise HttpError(404, "there is no such feature")
-    as_of = instant_asked(request)
+    as_of = instant_asked(request, served, row)
 
     def read() -> Markup:
         try:
-            return receipt_page(receipt(customer, feature, as_of=as_of, home=home), as_of, served.as_of)
+            found = receipt_with_facts(home, served, row, feature, as_of)
+            return receipt_page(found, as_of, served.instant_of(row))
         except NotReadyError as error:
             raise HttpError(404, "the raw rows of this build are no longer there") from error
 
     return shown(request, feature, await slowly(request, read), "", served)
+
+
+async def what_if_view(request: Request) -> Response:
+    started, served = time.perf_counter(), await current(request)
+    row, supposed = check_known(served, one_field(request, "id")), read_supposed(request.query_params)
+
+    def read() -> Markup:
+        try:
+            outcome = outcome_of(served, row, supposed)
+        except NotReadyError as error:
+            raise HttpError(404, "the raw rows of this build are no longer there") from error
+        return what_if_page(outcome, supposed, served.model.problem, read_catalog(served.build))
+
+    body = await slowly(request, read)
+    log_answer(request, served, [row], (time.perf_counter() - started) * 1000)
+    return shown(request, "What if", body, "", served)
 
 
 async def model_view(request: Request) -> Response:
@@ -185,12 +206,12 @@ def one_field(request: Request, name: str) -> str:
     return value
 
 
-def instant_asked(request: Request) -> datetime | None:
+def instant_asked(request: Request, served: Served, row: Scored) -> datetime | None:
     """The instant of ``as_of``: of a day its end, so that all of that day is in it."""
     text = request.query_params.get("as_of", "").strip()
     if not text:
         return None
-    instant, clock = instant_of(text, "as_of"), data_clock(served_of(request).build)
+    instant, clock = instant_of(text, "as_of"), max(data_clock(served.build), served.instant_of(row))
     if instant > clock:
         raise HttpError(422, f"the data end on {clock.date()}: choose that day or an earlier one")
     if DAY.fullmatch(text):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -23,9 +24,9 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import checked_as_of, data_clock
 from ml.model.fitted_model import FittedModel
 from ml.score.scoring import score_names
-from ml.serve.answers import is_known, leased
+from ml.serve.answers import is_known
 from ml.serve.entity_rows import rows_at, without_keys
-from ml.serve.scored_file import json_value, reason_entries
+from ml.serve.scored_file import Scored, json_value, reason_entries
 from ml.serve.served_state import Served
 
 WEEK, DAY = timedelta(days=7), timedelta(days=1)
@@ -92,29 +93,33 @@ class Course:
     turns_high: Point | None
 
 
-def score_course(served: Served, customer: str, as_of: datetime | None) -> Course:
+def score_course(served: Served, build: Path, row: Scored, as_of: datetime | None) -> Course:
     """The course of a customer; with the future unless it is asked about an instant of the past.
+
+    Parameters
+    ----------
+    build : Path
+        That of ``LiveScores.build_and_load``.
+    row : Scored
+        The score that is served.
 
     Raises
     ------
-    HttpError
-        The build is gone (503).
     UsageError
         ``as_of`` is after the data clock.
     """
-    with leased(served):
-        checked_as_of(served.build, as_of)
-        return Courses(served, customer).course(as_of)
+    checked_as_of(build, as_of)
+    return Courses(served, build, row).course(as_of)
 
 
 class Courses:
     """Reads the course of one customer."""
 
-    def __init__(self, served: Served, customer: str) -> None:
-        self.build, self.model, self.customer = served.build, served.model, customer
-        self.served_at, self.scored = served.as_of, served.scored
-        self.catalog: Catalog = read_catalog(served.build)
-        self.clock = data_clock(served.build)
+    def __init__(self, served: Served, build: Path, row: Scored) -> None:
+        self.build, self.model, self.customer = build, served.model, row.customer_id
+        self.served_at, self.scored = served.instant_of(row), row
+        self.catalog: Catalog = read_catalog(build)
+        self.clock = data_clock(build)
 
     def course(self, as_of: datetime | None) -> Course:
         now = as_of or self.served_at
@@ -162,11 +167,11 @@ class Courses:
         return sorted({*days, *(change.at for change in changes if change.at <= end)})
 
     def reasons(self, present: Point, row: pa.Table, as_of: datetime | None) -> list[dict[str, Any]]:
-        """The reasons of the score at the instant asked about; those of the present are in the file."""
+        """The reasons of the score at the instant asked about; those of the present are served."""
         if present.prediction is None:
             return []
-        if as_of is None and (scored := self.scored.find(self.customer)):
-            reasons: list[dict[str, Any]] = json.loads(scored.reasons)
+        if as_of is None:
+            reasons: list[dict[str, Any]] = json.loads(self.scored.reasons)
             return reasons
         return reasons_of(self.model, self.catalog, row)
 

@@ -1,7 +1,9 @@
 """A server over a home in a thread of its own, and a client for it."""
 
+import html
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -28,6 +30,11 @@ class Answer:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def seen(self) -> str:
+        """What a reader of the page sees."""
+        return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", self.body.decode()).split()))
 
 
 @dataclass(frozen=True)

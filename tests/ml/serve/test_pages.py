@@ -52,11 +52,6 @@ def keys_on(answer: Answer) -> list[str]:
     return ROW_KEY.findall(answer.body.decode())
 
 
-def text_of(answer: Answer) -> str:
-    """What a reader sees."""
-    return " ".join(re.sub(r"<[^>]*>", " ", answer.body.decode()).split())
-
-
 @pytest.mark.parametrize("path", VIEWS)
 def test_every_view_is_html_without_script_or_another_host(path: str, server: Server) -> None:
     answer = server.ask(path)
@@ -112,7 +107,7 @@ def test_the_style_sheet_is_kept_by_its_hash_and_no_other_file_is_there(server: 
 def test_the_overview_has_the_sums_of_the_batch(
     server: Server, online: Path, batch: list[dict[str, Any]]
 ) -> None:
-    text = text_of(server.ask("/"))
+    text = server.ask("/").seen
     model = read_model(Home.at(online).current_model())
     leavers = sum(row["churn_probability"] for row in batch)
     flagged = [row for row in batch if row["churn_decision"]]
@@ -141,9 +136,9 @@ def test_the_list_is_the_batch_at_risk_first_page_by_page(
         key for page in range(1, pages + 1) for key in keys_on(server.ask(f"/customers?rows=25&page={page}"))
     ]
     assert found == expected
-    assert f"Page 2 of {pages}" in text_of(server.ask("/customers?rows=25&page=2"))
+    assert f"Page 2 of {pages}" in server.ask("/customers?rows=25&page=2").seen
     beyond = server.ask(f"/customers?rows=25&page={pages + 1}")
-    assert (beyond.status, "There is no such page" in text_of(beyond)) == (200, True)
+    assert (beyond.status, "There is no such page" in beyond.seen) == (200, True)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +163,7 @@ def test_sorting_filters_and_search(
     rows = [row for row in batch if keep(row)]
     expected = [row["customer_id"] for row in (sorted(rows, key=order) if order else rows)]
     assert keys_on(server.ask(f"/customers?{urlencode(fields | {'rows': '200'})}")) == expected[:200]
-    head = text_of(server.ask(f"/customers?{urlencode(fields)}"))
+    head = server.ask(f"/customers?{urlencode(fields)}").seen
     assert f"{len(expected)} customer" in head
 
 
@@ -177,7 +172,7 @@ def test_customers_outside_the_population(server: Server, online: Path, batch: l
     outside = rows_of_csv(server.ask("/customers.csv?population=outside"))
     assert {row["customer_id"] for row in outside} == set(customers_of(online)) - inside
     assert {row["in_population"] for row in outside} == {"false"}
-    text = text_of(server.ask("/customers?population=all"))
+    text = server.ask("/customers?population=all").seen
     assert f"{len(customers_of(online))} customers all known" in text
 
 
@@ -197,7 +192,7 @@ def test_customers_outside_the_population(server: Server, online: Path, batch: l
 def test_a_wrong_choice_is_one_sentence_on_a_page(query: str, detail: str, server: Server) -> None:
     answer = server.ask(f"/customers?{query}")
     assert (answer.status, answer.headers["content-type"]) == (422, "text/html; charset=utf-8")
-    assert detail in text_of(answer).lower()
+    assert detail in answer.seen.lower()
 
 
 def test_the_line_of_capacity(server: Server, batch: list[dict[str, Any]]) -> None:
@@ -214,7 +209,7 @@ def test_the_line_of_capacity(server: Server, batch: list[dict[str, Any]]) -> No
         f"last one has a churn probability of {last:.1%}. "
         f"By the stated costs the calls earn {round(earned):,}."
     ).replace("%", " %")
-    assert sentence in text_of(answer)
+    assert sentence in answer.seen
     assert 'class="limit-line"' not in server.ask("/customers?call=30&rows=50&sort=key").body.decode()
     assert server.ask("/customers?call=50&rows=50").body.count(b'class="limit-line"') == 1
     assert server.ask("/customers?call=50&rows=50&page=2").body.count(b'class="limit-line"') == 0
@@ -224,7 +219,7 @@ def test_the_capacity_is_that_of_the_problem_unless_another_is_chosen(
     server: Server, online: Path, batch: list[dict[str, Any]]
 ) -> None:
     contacts = score(home=online, problem=PROBLEM, actions=True).column("contact").to_pylist()
-    assert f"Call these {sum(contacts)}." in text_of(server.ask("/customers"))
+    assert f"Call these {sum(contacts)}." in server.ask("/customers").seen
 
 
 def rows_of_csv(answer: Answer) -> list[dict[str, str]]:
@@ -279,7 +274,7 @@ def test_the_overview_logs_no_score(server: Server, online: Path) -> None:
 def test_one_customer_without_raw_rows(server: Server, online: Path, batch: list[dict[str, Any]]) -> None:
     row = batch[0]
     answer = server.ask(f"/customer?id={row['customer_id']}", headers={"X-Request-ID": "one-1"})
-    text = text_of(answer)
+    text = answer.seen
     assert f"{row['churn_probability']:.1%}".replace("%", " %") + " churn probability, next 30 days" in text
     assert f"1 of {len(batch)} in the population, by risk" in text
     assert all(reason in text.replace("&#39;", "'") for reason in row["reasons"])
@@ -313,7 +308,7 @@ def test_an_error_of_the_server_shows_no_stack_and_no_path(
     monkeypatch.setattr("ml.serve.pages.routes.overview", fail)
     answer = server.ask("/")
     assert (answer.status, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
-    assert "An error of the server; its log has more." in text_of(answer)
+    assert "An error of the server; its log has more." in answer.seen
     assert str(online) not in answer.body.decode()
     assert "Traceback" not in answer.body.decode()
 
@@ -325,7 +320,7 @@ def test_before_values_are_online_a_page_says_so(
     with serving(home) as server:
         answer = server.ask("/")
         assert (answer.status, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
-        assert "Not ready: see /ready." in text_of(answer)
+        assert "Not ready: see /ready." in answer.seen
 
 
 def test_pages_count_in_the_metrics(server: Server) -> None:
@@ -340,7 +335,7 @@ def test_json_routes_and_the_schema_have_no_page(server: Server) -> None:
 
 def test_without_keys_only_localhost_is_answered(server: Server) -> None:
     answer = server.ask("/", headers={"Host": "evil.example"})
-    assert (answer.status, "Overview" in text_of(answer)) == (403, False)
+    assert (answer.status, "Overview" in answer.seen) == (403, False)
     assert server.ask("/sign-in").headers["location"] == "/"
 
 
@@ -432,7 +427,7 @@ def test_readers_sign_in_and_out(role: str, locked: tuple[Server, Path, dict[str
     assert keys[role] not in attributes
     session = session_of(server, keys[role])
     page = server.ask("/", headers=session)
-    assert (page.status, "Sign out" in text_of(page)) == (200, True)
+    assert (page.status, "Sign out" in page.seen) == (200, True)
     token = re.search(
         r'action="/sign-out" method="post"><input type="hidden" name="token" value="(\w+)"',
         page.body.decode(),
@@ -454,7 +449,7 @@ def test_a_key_of_the_role_score_is_refused_with_a_page_that_says_so(
     server, _, keys = locked
     answer = sign_in(server, keys[SCORE])
     assert answer.status == 403
-    assert "A key of the role score may not see pages" in text_of(answer)
+    assert "A key of the role score may not see pages" in answer.seen
     assert COOKIE not in answer.headers.get("set-cookie", "")
     assert server.ask("/", headers={"Authorization": f"Bearer {keys[SCORE]}"}).status == 403
     assert server.ask("/", headers={"Authorization": f"Bearer {keys[READ]}"}).status == 200
@@ -463,7 +458,7 @@ def test_a_key_of_the_role_score_is_refused_with_a_page_that_says_so(
 @pytest.mark.parametrize("key", ["", "tmk_wrong", "é😀", "tmk_" + "x" * 100])
 def test_a_wrong_key_is_told_on_the_form(key: str, locked: tuple[Server, Path, dict[str, str]]) -> None:
     answer = sign_in(locked[0], key)
-    assert (answer.status, "This key is not valid" in text_of(answer)) == (401, True)
+    assert (answer.status, "This key is not valid" in answer.seen) == (401, True)
     assert f"{COOKIE}=" not in answer.headers["set-cookie"]
 
 

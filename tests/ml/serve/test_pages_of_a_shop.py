@@ -20,7 +20,7 @@ from ml.home.problem_file import problem_for
 from ml.score import score
 from ml.serve.pages.customer_events import customer_events
 from ml.serve.pages.receipt import file_name
-from ml.serve.pages.score_course import score_course
+from ml.serve.pages.score_course import Course, score_course
 from ml.serve.served_state import Served, ServedState
 from tests.ml.serve.conftest import ODD_KEYS, SHOP_PROBLEM
 from tests.ml.serve.serving import Answer, Server, serving
@@ -54,8 +54,10 @@ def page(server: Server, path: str, **fields: str) -> Answer:
     return answer
 
 
-def text_of(answer: Answer) -> str:
-    return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", answer.body.decode()).split()))
+def course_of(served: Served, customer: str, as_of: datetime | None) -> Course:
+    row = served.find(customer)
+    assert row
+    return score_course(served, served.build, row, as_of)
 
 
 def raw(home: Path, table: str, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -69,7 +71,7 @@ def test_scores_to_come_begin_with_the_present_one_and_end_with_the_population(
     served: Served, safest: str, shop_online: Path
 ) -> None:
     """Windows empty one by one; silence raises the risk until the customer leaves the population."""
-    course = score_course(served, safest, None)
+    course = course_of(served, safest, None)
     clock = data_clock(served.build)
     assert course.present.at == served.as_of
     row = served.scored.find(safest)
@@ -101,9 +103,9 @@ def test_the_page_says_when_the_score_turns_high(server: Server, served: Served)
     keys = [key for (key,) in served.scored.query("select customer_id from scores where is_eligible = 1")]
     found = set()
     for key in keys[::8][:12]:
-        course = score_course(served, key, None)
+        course = course_of(served, key, None)
         high = [point for point in course.future if point.band == "high"]
-        text = text_of(page(server, "/customer", id=key))
+        text = page(server, "/customer", id=key).seen
         if course.present.band == "high":
             assert course.turns_high is None
             found.add("already")
@@ -128,15 +130,15 @@ def test_the_past_is_what_was_known_then(server: Server, served: Served, shop_on
         "where customer_id like 'C%' group by all having min(coalesce(loaded_at, ordered_at)) "
         ">= min(ordered_at)::date + interval 1 day order by 2 desc limit 1",
     )
-    before = text_of(page(server, "/customer", id=customer, as_of=ordered.date().isoformat()))
-    after = text_of(page(server, "/customer", id=customer, as_of=recorded.date().isoformat()))
+    before = page(server, "/customer", id=customer, as_of=ordered.date().isoformat()).seen
+    after = page(server, "/customer", id=customer, as_of=recorded.date().isoformat()).seen
     assert f"order {order}: ordered" not in before
     assert f"order {order}: ordered" in after
     assert "Only what was known then" in before
     as_of = datetime.combine(ordered.date(), datetime.max.time())
     assert f"As of {as_of:%Y-%m-%d} 23:59:59 UTC." in before
     expected = score([customer], home=shop_online, problem=SHOP_PROBLEM, as_of=as_of).to_pylist()[0]
-    course = score_course(served, customer, as_of)
+    course = course_of(served, customer, as_of)
     assert course.present.prediction == expected["churn_probability"]
     assert [reason["text"] for reason in course.reasons] == expected["reasons"]
     assert (course.future, course.changes, course.turns_high) == ([], [], None)
@@ -148,7 +150,7 @@ def test_the_past_is_what_was_known_then(server: Server, served: Served, shop_on
 
 
 def test_before_the_first_fact_nothing_was_known(server: Server, safest: str) -> None:
-    text = text_of(page(server, "/customer", id=safest, as_of="2001-01-01"))
+    text = page(server, "/customer", id=safest, as_of="2001-01-01").seen
     assert "Nothing about this customer was known at that instant." in text
     assert "Nothing was known by then." in text
 
@@ -164,7 +166,7 @@ def test_before_the_first_fact_nothing_was_known(server: Server, safest: str) ->
 def test_a_wrong_day_is_one_sentence(as_of: str, detail: str, server: Server, safest: str) -> None:
     answer = server.ask(f"/customer?{urlencode({'id': safest, 'as_of': as_of})}")
     assert (answer.status, answer.headers["content-type"]) == (422, "text/html; charset=utf-8")
-    assert detail in text_of(answer)
+    assert detail in answer.seen
 
 
 def test_every_feature_has_its_value_and_its_receipt(server: Server, served: Served, safest: str) -> None:
@@ -175,8 +177,8 @@ def test_every_feature_has_its_value_and_its_receipt(server: Server, served: Ser
     assert {field["id"][0] for field in fields} == {safest}
     assert {parse_instant(field["as_of"][0]) for field in fields} == {served.as_of}
     link = next(link for link in links if "feature=orders_placed_lifetime&" in link)
-    text = text_of(server.ask(link))
-    expected = score_course(served, safest, None).features["orders_placed_lifetime"]
+    text = server.ask(link).seen
+    expected = course_of(served, safest, None).features["orders_placed_lifetime"]
     assert text.count("They match.") == 1
     assert f"orders_placed_lifetime: {expected}" in text
     assert f"total {expected} " in text
@@ -185,7 +187,7 @@ def test_every_feature_has_its_value_and_its_receipt(server: Server, served: Ser
 def test_events_are_the_rows_without_personal_data(
     server: Server, served: Served, safest: str, shop_online: Path
 ) -> None:
-    events = customer_events(Home.at(shop_online), served.build, safest, served.as_of)
+    events = customer_events(served.build, served.live.load, safest, served.as_of)
     orders = raw(
         shop_online,
         "orders",
@@ -220,7 +222,7 @@ def test_customers_of_any_key(key: str, server: Server, served: Served) -> None:
     assert "profile: registered" in content
     link = html.unescape(re.findall(r'href="(/receipt\?[^"]*feature=last_order_at[^"]*)"', content)[0])
     receipt = server.ask(link)
-    assert (receipt.status, "They match." in text_of(receipt)) == (200, True)
+    assert (receipt.status, "They match." in receipt.seen) == (200, True)
     back = html.unescape(re.findall(r'href="(/customer\?[^"]*)"', receipt.body.decode())[0])
     assert parse_qs(urlsplit(back).query, keep_blank_values=True)["id"] == [key]
     found = page(server, "/customers", search=key, population="all").body.decode()
@@ -246,7 +248,7 @@ def test_receipts_of_what_is_not_there(server: Server, safest: str) -> None:
 
 
 def test_the_data_page_has_the_build_its_tests_and_the_rows_loaded(server: Server, served: Served) -> None:
-    text = text_of(server.ask("/data"))
+    text = server.ask("/data").seen
     answer = server.ask("/v1/builds").json["builds"][0]
     assert f"{answer['tests_passed']} tests passed. None failed." in text
     assert f"{answer['build_id']} {answer['published_at'][:10]}" in text
@@ -255,15 +257,15 @@ def test_the_data_page_has_the_build_its_tests_and_the_rows_loaded(server: Serve
 
 def test_rejected_rows_come_with_their_reasons_and_without_their_values(server: Server) -> None:
     answer = page(server, "/data", table="orders", reason="unknown customer")
-    text = text_of(answer)
+    text = answer.seen
     assert "orders unknown customer 2" in text
     assert len(re.findall(r"orders orders\.parquet [\d,]+ unknown customer", text)) == 2
     assert "Page 1 of 1" in text
     for value in ("secret@example.org", "nobody", "bad-"):
         assert value not in answer.body.decode()
-    none = text_of(page(server, "/data", table="sessions"))
+    none = page(server, "/data", table="sessions").seen
     assert "No rejected row is in this choice." in none
-    assert "No rejected row is in this choice." in text_of(page(server, "/data", reason="' or true --"))
+    assert "No rejected row is in this choice." in page(server, "/data", reason="' or true --").seen
 
 
 def test_no_page_has_a_path_of_the_machine(server: Server, shop_online: Path, safest: str) -> None:
@@ -288,14 +290,14 @@ def test_pages_of_amounts(shop_online: Path) -> None:
     first = rows[0]
     with serving(shop_online, str(value)) as server:
         total = sum(row["predicted_value"] for row in rows)
-        overview = text_of(server.ask("/"))
+        overview = server.ask("/").seen
         assert f"{len(rows)} customers in the population" in overview
         assert f"{total:,.0f} expected in 30 days" in overview
-        listed = text_of(server.ask("/customers?call=2"))
+        listed = server.ask("/customers?call=2").seen
         assert listed.index(first["customer_id"]) < listed.index(rows[1]["customer_id"])
         assert "Call these 2. " in listed
         assert "risk band" not in listed
-        one = text_of(page(server, "/customer", id=first["customer_id"]))
+        one = page(server, "/customer", id=first["customer_id"]).seen
         assert f"{first['value_low']:.3g} to " in one
         assert f"1 of {len(rows)} in the population, by amount" in one
         assert "If nothing happens after" in one

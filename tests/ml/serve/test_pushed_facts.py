@@ -184,3 +184,23 @@ def test_a_build_that_looks_back_counts_nothing_later(home: Path) -> None:
         before = server.scores(CUSTOMER)
         assert post(server, order(server, "later")).json["accepted"] == 1
         assert server.scores(CUSTOMER) == before
+
+
+def test_receipts_history_and_the_page_count_it_too(server: Server) -> None:
+    fact = order(server, "shown")
+    post(server, fact)
+    path = f"/v1/customers/{CUSTOMER}"
+    found = server.ask(f"{path}/receipts/orders_placed_lifetime").json
+    assert found["as_of"] == fact["ordered_at"]
+    assert found["matches"] is True
+    assert "order shown" in json.dumps(found)
+    points = server.ask(f"{path}/history?feature=last_order_at").json["points"]
+    assert points[-1]["features"]["last_order_at"] == fact["ordered_at"]
+    assert points[-1]["score"]["churn_probability"] == server.scores(CUSTOMER)[0]["churn_probability"]
+    text = server.ask(f"/customer?id={CUSTOMER}").seen
+    assert "order shown: ordered" in text
+    receipt = server.ask(
+        f"/receipt?id={CUSTOMER}&feature=orders_placed_lifetime&as_of={fact['ordered_at']}"
+    ).seen
+    assert "They match." in receipt
+    assert "order shown" in receipt
