@@ -2,7 +2,8 @@
 
     python docs/page_screenshots.py http://127.0.0.1:8000 [CHROMIUM]
 
-It runs in a Python that has playwright. The page of one customer is that of the third safest.
+It runs in a Python that has playwright. The page of one customer is that of the third safest;
+what if is asked of the third at risk.
 """
 
 import re
@@ -18,6 +19,7 @@ DESK, LONG, PHONE = (
 PICTURES = (
     ("page-customers.png", "/customers?call=3", "light", DESK),
     ("page-customer.png", "customer", "dark", LONG),
+    ("page-what-if.png", "what-if", "light", DESK),
     ("page-phone.png", "/", "light", PHONE),
 )
 
@@ -30,10 +32,11 @@ def main(base: str, browser: str) -> None:
         for name, path, scheme, size in PICTURES:
             context = chromium.new_context(viewport=size, color_scheme=scheme)
             page = context.new_page()
-            if path == "customer":
-                page.goto(f"{base}/customers?sort=safe")
-                links = re.findall(r'href="(/customer\?[^"]*)"', page.content())
-                path = links[2].replace("&amp;", "&")
+            if path in ("customer", "what-if"):
+                page.goto(f"{base}/customers?sort=safe" if path == "customer" else f"{base}/customers")
+                links = re.findall(r'href="/customer(\?[^"]*)"', page.content())
+                asked = "" if path == "customer" else "&amount=49.90"
+                path = f"/{path}{links[2].replace('&amp;', '&')}{asked}"
             page.goto(base + path)
             page.screenshot(path=FOLDER / name)
             context.close()

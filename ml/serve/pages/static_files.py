@@ -28,6 +28,8 @@ form.find, form.day { display: flex; gap: .4rem; align-items: end; }
 input, select, button { font: inherit; font-size: .95rem; color: var(--ink); background: var(--ground);
   border: 1px solid var(--soft); border-radius: .25rem; padding: .3rem .5rem; min-height: 2.25rem;
   max-width: 100%; }
+.tick { display: flex; gap: .5rem; align-items: center; flex-basis: 100%; }
+.tick input { width: 1.2rem; height: 1.2rem; min-height: 0; }
 input[type=number] { width: 6rem; } .choices input[type=search] { width: 9rem; }
 button { background: var(--panel); cursor: pointer; } button:hover { border-color: var(--ink); }
 .actions { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: .5rem 0; }

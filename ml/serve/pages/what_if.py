@@ -38,7 +38,7 @@ ORDER = Markup(
     'placeholder="no order" maxlength="20"></label>'
 )
 TICKET = Markup(
-    '<label class="field"><input type="checkbox" name="ticket" value="{key}"{checked}> ticket {key} resolved'
+    '<label class="tick"><input type="checkbox" name="ticket" value="{key}"{checked}> ticket {key} resolved'
     ", opened {opened}{category}</label>"
 )
 
@@ -119,7 +119,7 @@ def changes(outcome: Outcome, problem: Problem, catalog: Catalog) -> list[Markup
         ["in the population", yes_or_no(before), yes_or_no(after)],
     ]
     return [
-        section("score", "The score", table(("", "now", "then"), rows, texts=(0, 1, 2))),
+        section("score", "The score", table(("score", "now", "then"), rows, texts=(0, 1, 2))),
         section("reasons", "Reasons then", *reasons(after)),
         section("features", "Features that change", *features(before, after, catalog)),
     ]

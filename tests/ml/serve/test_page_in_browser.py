@@ -40,6 +40,7 @@ def visits(shop_online: Path) -> list[dict[str, Any]]:
         *one,
         f"{one[1]}&as_of=2024-06-01",
         receipts,
+        f"/what-if?{urlencode({'id': ODD_KEYS[1], 'amount': '49.90'})}",
         "/model",
         "/data",
     ]
