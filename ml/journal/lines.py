@@ -76,13 +76,27 @@ def read_line(number: int, text: str, table: str | None) -> Line:
     if name not in tables:
         wrong = f"there is no raw table {name}" if name else "the object names no table"
         return Line(number, None, text, f"{wrong}: 'table' is one of {', '.join(tables)}")
-    return Line(number, str(name), json_text(with_required(tables[str(name)], row)))
+    columns = {column.strip().lower(): value for column, value in row.items()}
+    if len(columns) < len(row):
+        return Line(number, None, text, "a name stands twice in the object")
+    content = json_text(with_required(tables[str(name)], columns))
+    if not is_unicode(content):
+        return Line(number, None, text, "a text has half of a surrogate pair, which is no character")
+    return Line(number, str(name), content)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def with_required(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     """The row with null for each required column that it lacks, so that the row is rejected, not the file."""
-    names = {name.strip().lower() for name in row}
-    missing = [column.name for column in table.columns if column.required and column.name not in names]
+    missing = [column.name for column in table.columns if column.required and column.name not in row]
     return row | dict.fromkeys(missing)
 
 

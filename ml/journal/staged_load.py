@@ -64,7 +64,7 @@ def append_lines(home: Home, folder: Path, lines: Iterable[tuple[str, str]]) -> 
     try:
         for table, texts in by_table.items():
             content = "".join(f"{text}\n" for text in texts)
-            (folder / f"{table}.jsonl").write_text(content, encoding="utf-8", errors="surrogatepass")
+            (folder / f"{table}.jsonl").write_text(content, encoding="utf-8")
         return ingest(folder, home=home, append=True, max_rejected=None)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -40,7 +40,7 @@ from ml.serve.answers import (
     score_answer,
 )
 from ml.serve.docs_page import docs_page
-from ml.serve.http_errors import HttpError, add_error_handlers, error_response
+from ml.serve.http_errors import MEDIA_TYPE, HttpError, add_error_handlers, error_response
 from ml.serve.inference_protocol import add_inference_routes
 from ml.serve.metrics import Metrics
 from ml.serve.pages.routes import add_page_routes
@@ -63,12 +63,13 @@ from ml.warehouse.list_builds import builds
 
 HISTORY_DAYS = 180
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Error, "description": text}
+    status: {"description": text, "content": {MEDIA_TYPE: {"schema": Error.model_json_schema()}}}
     for status, text in {
         400: "not understood",
         401: "no valid key",
         403: "the key's role may not ask this",
         404: "not found",
+        408: "the body did not come in time",
         413: "the body is too large",
         422: "a value is wrong",
         429: "too many requests at once",
@@ -327,7 +328,12 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
     async def monitoring(request: Request) -> Response:
         return as_json(monitoring_facts(request))
 
-    @app.get("/metrics", dependencies=[READING], summary="Metrics in the format of Prometheus")
+    @app.get(
+        "/metrics",
+        dependencies=[READING],
+        response_class=PlainTextResponse,
+        summary="Metrics in the format of Prometheus",
+    )
     async def metrics_text() -> Response:
         return PlainTextResponse(metrics.text(), media_type=metrics.media_type)
 

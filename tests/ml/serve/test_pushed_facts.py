@@ -128,11 +128,6 @@ def without_id(answer: dict[str, Any]) -> dict[str, Any]:
     [
         (b"", 422, "there are no facts: give one JSON object a line, each with its table"),
         (b"\xff\xfe", 422, "the facts are not UTF-8"),
-        (
-            b'{"table": "orders", "Order_ID": "a"}\n{"table": "orders", "order_id": "a"}',
-            422,
-            "orders.jsonl has the column order_id more than once: keep one",
-        ),
     ],
 )
 def test_what_is_no_facts(content: bytes, status: int, detail: str, server: Server) -> None:
