@@ -1,10 +1,12 @@
 """One customer's tables: the build's own SQL over the raw rows of that customer alone, in memory.
 
+Where merges join customers, the rows of all of them are read: what came under one key may be another's.
 Only what is needed is made, each model once, after those it reads; milliseconds, however many customers the
 load has.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ from typing import Any
 import duckdb
 
 from ml.common.errors import BuildError, NotReadyError, SourceError, UsageError
-from ml.common.sql import parquet
+from ml.common.sql import literal, parquet
 from ml.ingest.batch import with_columns
-from ml.ingest.declaration import parent_of, raw_table
+from ml.ingest.declaration import merges_table, parent_of, raw_table
+from ml.ingest.merges import add_joined
 from ml.receipt.compiled_models import Model, Models
 
 QUALIFIED = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
@@ -23,7 +26,16 @@ CHOSEN_CUSTOMERS = re.compile(r"read_parquet\('(?:[^']|'')*'(?:, hive_partitioni
 # The Jaro-Winkler similarity from which one id is suggested for another: one mistyped letter of ten is 0.9.
 SIMILARITY_MIN = 0.85
 BY_CUSTOMER = "customer_id = $customer"
+OF_CHOSEN = "{column} in (select customer_id from receipt.chosen)"
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Into whom a customer merged, and when."""
+
+    into: str
+    at: datetime
 
 
 class CustomerTables:
@@ -59,6 +71,8 @@ class CustomerTables:
         self.connection.execute(
             "create table receipt.chosen as select $customer as customer_id", {"customer": customer}
         )
+        add_joined(self.connection, "receipt.chosen", load)
+        self.is_joined = len(self.rows("from receipt.chosen")) > 1
 
     def __enter__(self) -> "CustomerTables":
         return self
@@ -116,6 +130,10 @@ class CustomerTables:
         self.table_names.add(name)
         contract = raw_table(table)
         condition, values = BY_CUSTOMER, {"customer": self.customer}
+        if self.is_joined:
+            condition, values = OF_CHOSEN.format(column=contract.customer), {}
+        if contract.merges:
+            condition, values = OF_CHOSEN.format(column=contract.merges.old), {}
         if parent := parent_of(contract):
             key, parents = parent.key[0], self.raw(parent.name)
             condition, values = f"{key} in (select {key} from {parents})" if self.with_items else "false", {}
@@ -164,7 +182,32 @@ class CustomerTables:
         """The columns and rows of the CTE ``facts`` of a feature model; ``columns`` is its select list."""
         for parent in self.models.behind(model, facts):
             self.make(parent)
-        return self.fetched(f"{model.definitions}\nselect {columns} from {facts}")
+        rows = f"select {columns} from {facts}"
+        if self.is_joined:
+            rows += f" where {self.is_own()}"
+        return self.fetched(f"{model.definitions}\n{rows}")
+
+    def is_own(self) -> str:
+        """SQL condition that a row is the customer's by ``customer_number``, and no joined one's."""
+        if not self.is_joined:
+            return "true"
+        customers = self.model("int_customers")
+        own = f"select customer_number from {customers} where customer_id = {literal(self.customer)}"
+        return f"customer_number in ({own})"
+
+    def merged(self, clock: datetime) -> Merged | None:
+        """Into whom the customer has merged by ``clock``; None if into nobody."""
+        table = merges_table() if self.is_joined else None
+        if table is None or (merges := table.merges) is None:
+            return None
+        sql = f"""
+            select {merges.new} as new, {table.version} as at from {self.raw(table.name)}
+            where {merges.old} = $customer and {table.version} <= $clock
+        """
+        return next(
+            (Merged(row["new"], row["at"]) for row in self.rows(sql, customer=self.customer, clock=clock)),
+            None,
+        )
 
     def columns(self, name: str) -> set[str]:
         """The columns of the model called ``name``."""
@@ -176,5 +219,6 @@ class CustomerTables:
 
     def first_known_at(self) -> datetime | None:
         """When the first fact about the customer became known; None if none had by the data clock."""
-        rows = self.rows(f"select first_known_at from {self.model('int_customers')}")
+        sql = f"select first_known_at from {self.model('int_customers')} where customer_id = $customer"
+        rows = self.rows(sql, customer=self.customer)
         return rows[0]["first_known_at"] if rows else None
