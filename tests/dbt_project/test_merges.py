@@ -18,6 +18,7 @@ from ml.ingest import ingest
 from ml.warehouse import build
 from tests.dbt_project.hand_run import FEATURES, LABELS, ingested
 from tests.dbt_project.test_exact_in_time import assert_equal_cells, labels_of
+from tests.dbt_project.test_no_future import CLOCK
 from tests.reference.brute_force import reference_features
 from tests.reference.by_hand import day, item, order, session, ticket
 from tests.reference.compare import compare
@@ -78,8 +79,8 @@ def test_a_build_as_of_an_instant_knows_no_later_merge(
 
 def test_history_stands_still(tmp_path: Path) -> None:
     """A build of all has every row up to an instant that a build as of that instant has, and no other."""
-    at = datetime(2023, 6, 1)
-    raw = write_world(tmp_path / "raw", merge_some(random_world(8, customers=120), seed=8, share=0.6))
+    at = CLOCK
+    raw = write_world(tmp_path / "raw", merge_some(random_world(8, customers=150), seed=8, share=0.6))
     now, then = built(raw, tmp_path / "now"), built(raw, tmp_path / "then", as_of=at)
     for model in FEATURES:
         before, after = history(then, model, at), history(now, model, at)
