@@ -29,7 +29,7 @@ from ml.common.progress import Progress
 from ml.demos.shop import write_shop
 from ml.home.build_manifest import read_build_manifest
 from ml.home.layout import Home
-from ml.ingest.declaration import parent_of, raw_tables
+from ml.ingest.declaration import parent_of, tables_of_customers
 
 RESULTS = ROOT / "benchmarks" / "increments.json"
 PAGE = ROOT / "docs" / "increments.md"
@@ -151,7 +151,7 @@ def write_day(folder: Path, customers: int) -> None:
     write_shop(folder / "before" / "raw", customers=customers, as_of=DAY_BEGINS)
     write_shop(folder / "after" / "raw", customers=customers, as_of=DAY_ENDS)
     (folder / "day").mkdir(exist_ok=True)
-    for table in raw_tables():
+    for table in tables_of_customers():
         rows = f"from '{folder / 'after' / 'raw' / table.name}.parquet'"
         if parent := parent_of(table):
             for join, part in (("semi", "day"), ("anti", "before/raw")):

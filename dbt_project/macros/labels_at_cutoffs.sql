@@ -13,12 +13,14 @@
 ] -%}
 {%- set every = label_term("cutoff_every_days", label) -%}
 {%- set gap = label_term("horizon_days", label) + label_term("label_delay_days", label) -%}
+{%- set is_finally_kept = has_not_come("orders.superseded_at") ~ " and " ~ has_not_come("orders.lost_at") -%}
 finally_kept_orders as (
 
-    select orders.* from orders
+    select {{ "orders.customer_number, " ~ all_but("orders", ["customer_number"]) if has_merges() else "orders.*" }} from orders
     cross join {{ ref("int_data_clock") }} as clocks
     where
-        {{ has_not_come("orders.superseded_at") }} and {{ has_not_come("orders.lost_at") }}
+        {{ is_finally_kept }}
+    {{ or_orders_of_final_owners(is_finally_kept) }}
 
 ),
 

@@ -1,6 +1,6 @@
 {#
-    The whole of a staging model of facts that name their customer: one row per version of a fact, copies counted once,
-    with the time for which it holds. Beside the declared columns, the recorded one excepted:
+    The whole of a staging model of facts that name their customer: one row per version of a fact and customer who owns
+    it, copies counted once, with the time for which it holds. Beside the declared columns, the recorded one excepted:
 
     version_number   1 for the earliest version, then counting up
     recorded_at      the instant that orders the versions
@@ -73,7 +73,7 @@ known_parts as (
 
 ),
 {% endif %}
-{{ version_steps("known_parts" if table.counts_from else "source", key, "recorded_at", content) }}
+{{ version_steps("known_parts" if table.counts_from else "source", key, "recorded_at", content, table.customer_key) }}
 
 select
     {% for column in table.columns if column != table.recorded_at and column not in replaced -%}

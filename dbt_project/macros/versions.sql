@@ -44,9 +44,11 @@
 {#
     The steps from the known rows of a table to its versions, for the middle of a with: copies left out, each version
     with the time for which it holds. rows is a step with known_at and deleted_at, recorded_at the column that orders the
-    versions of a key, content the columns in which copies agree. The last step is versions_present.
+    versions of a key, content the columns in which copies agree, customer_key the column that names the customer: each
+    version then is its owner's, in pieces where customers merge. The last step is versions_present.
 #}
-{% macro version_steps(rows, key, recorded_at, content) -%}
+{% macro version_steps(rows, key, recorded_at, content, customer_key=none) -%}
+{%- set cut_by_owner = customer_key is not none and has_merges() -%}
 copies_marked as (
 
     select
@@ -71,7 +73,7 @@ withdrawals_marked as (
     {{ withdrawals_marked("versions_spanned") }}
 ),
 
-versions_present as (
+{{ "versions_delivered" if cut_by_owner else "versions_present" }} as (
 
     select
         *,
@@ -79,4 +81,10 @@ versions_present as (
     from withdrawals_marked
 
 )
+{%- if cut_by_owner %},
+
+versions_present as (
+    {{ pieces_by_owner("versions_delivered", key, recorded_at, customer_key) }}
+)
+{%- endif -%}
 {%- endmacro %}

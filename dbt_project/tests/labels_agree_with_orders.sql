@@ -31,7 +31,7 @@ recounted as (
     from labels
     left join finally_kept_orders as orders
         on
-            labels.customer_id = orders.customer_id
+            {{ final_owner("labels.customer_id") }} = orders.customer_id
             and orders.ordered_at > labels.event_timestamp
             and orders.ordered_at <= {{ days_after("labels.event_timestamp", var("horizon_days")) }}
     group by labels.customer_id, labels.event_timestamp, labels.churned

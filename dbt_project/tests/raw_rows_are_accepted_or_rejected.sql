@@ -1,7 +1,11 @@
 -- every row that was read is among the accepted or the rejected ones
 {{ config(enabled=target.type == "duckdb") }}
 {% set load = env_var("CHURN_RAW", env_var("CHURN_HOME", "../var") ~ "/raw/current") %}
-{% for table in (declared_tables() if execute else []) | map(attribute="name") %}
+{% set tables = [] %}
+{% for table in (declared_tables() if execute else []) if not table.merges or has_files(table.name) %}
+    {% do tables.append(table.name) %}
+{% endfor %}
+{% for table in tables %}
 select
     '{{ table }}' as raw_table,
     record.tables.{{ table }}.read as rows_read,

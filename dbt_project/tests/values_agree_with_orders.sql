@@ -32,7 +32,7 @@ added_up as (
     from labels
     left join finally_kept_orders as orders
         on
-            labels.customer_id = orders.customer_id
+            {{ final_owner("labels.customer_id") }} = orders.customer_id
             and orders.ordered_at > labels.event_timestamp
             and orders.ordered_at <= {{ days_after("labels.event_timestamp", label_term("horizon_days", "label_customer_value")) }}
     group by labels.customer_id, labels.event_timestamp, labels.label

@@ -11,13 +11,14 @@ import duckdb
 
 from ml.audit.check_database import first_case, single_value
 from ml.audit.findings import Audit, Breach
-from ml.audit.raw_facts import facts
+from ml.audit.raw_facts import facts, owners
 from ml.audit.sampled_customers import draw_customers
 from ml.common.instants import format_instant
 from ml.config.problem import CHURN, Problem
 from ml.features.labels import LABELS, parquet, read_cutoffs
 from ml.ingest.batch import relation_of, rows_of
 from ml.ingest.declaration import customers_table, raw_table
+from ml.ingest.merges import NO_GROUPS, add_joined, merged_groups
 
 CUSTOMERS_MAX = 50_000
 FIRST_MONDAY = datetime(1970, 1, 5)
@@ -57,21 +58,28 @@ where deleted_at <= cutoff
 # In the population: some version in force at t, of an order placed in time, that nothing known then undoes.
 POPULATION = """
 create temp table population as
-select distinct versions.customer_id, cutoffs.cutoff
+select distinct coalesce(owners.owner, versions.customer_id) as customer_id, cutoffs.cutoff
 from versions
 inner join cutoffs
     on versions.known_at <= cutoffs.cutoff and versions.ordered_at > cutoffs.cutoff - interval {active} day
-anti join absent on absent.customer_id = versions.customer_id and absent.cutoff = cutoffs.cutoff
+left join {owners} as owners
+    on versions.customer_id = owners.key
+    and cutoffs.cutoff >= owners.owned_from and cutoffs.cutoff < owners.owned_until
+anti join absent
+    on absent.customer_id = coalesce(owners.owner, versions.customer_id) and absent.cutoff = cutoffs.cutoff
 where
     (superseded_at > cutoff or superseded_at is null)
     and (cancelled_at > cutoff or cancelled_at is null)
     and (returned_at > cutoff or returned_at is null)
     and (deleted_at > cutoff or deleted_at is null)
 """
+# An order is of everyone whom merges have made one by the data clock.
 KEPT = """
 create temp table kept as
-select customer_id, ordered_at
+select coalesce(others.customer_id, versions.customer_id) as customer_id, ordered_at
 from versions
+left join {groups} as own on versions.customer_id = own.customer_id
+left join {groups} as others on own.final_owner = others.final_owner
 where
     superseded_at is null
     and (cancelled_at > $clock or cancelled_at is null)
@@ -135,6 +143,7 @@ def recount(
     """
     orders, clock, problem = rows_of(raw_table("orders"), audit.load / "orders"), audit.clock, audit.problem
     customers = draw_customers(connection, orders, CUSTOMERS_MAX, str(audit.seed))
+    add_joined(connection, "chosen", audit.load)
     connection.execute(
         VERSIONS.format(orders=orders, known_at=raw_table("orders").known_at), {"clock": clock}
     )
@@ -142,8 +151,10 @@ def recount(
     for cutoff in cutoffs:
         connection.execute("insert into cutoffs values (?)", [cutoff])
     connection.execute(ABSENT.format(customers=rows_of(customers_table(), audit.load / "customers")))
-    connection.execute(POPULATION.format(active=problem.active_within_days))
-    connection.execute(KEPT, {"clock": clock})
+    owned = owners(audit.load, clock)
+    connection.execute(POPULATION.format(active=problem.active_within_days, owners=owned))
+    groups = merged_groups(audit.load, clock) or NO_GROUPS
+    connection.execute(KEPT.format(groups=groups), {"clock": clock})
     connection.execute(RECOUNTED.format(horizon=problem.horizon_days))
     connection.execute(PUBLISHED.format(labels=parquet(audit.build / LABELS)))
     return {

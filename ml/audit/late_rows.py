@@ -145,6 +145,11 @@ def facts(load: Path, table: Table, files: Sequence[Path], until: datetime) -> s
         return FACTS_BELOW.format(
             **fields, key=parent.key[0], parents=parents, parent_known_at=parent.known_at
         )
+    if table.merges:
+        names = ", ".join(table.names)
+        fields["rows"] = (
+            f"(select {names}, {table.merges.old} as customer_id, _file, _row from {fields['rows']})"
+        )
     return FACTS.format(**fields, known_at=table.known_at)
 
 

@@ -18,7 +18,7 @@ from ml.audit.raw_facts import rows_with_customer
 from ml.common.sql import literal
 from ml.ingest.batch import relation_of
 from ml.ingest.contract import Column, Kind, Table
-from ml.ingest.declaration import parent_of, raw_tables
+from ml.ingest.declaration import parent_of, tables_of_customers
 
 # A third is told a microsecond after the instant. Half the customers get new facts alone, so that their
 # labels may not move either.
@@ -98,7 +98,7 @@ def add_poison(connection: duckdb.DuckDBPyConnection, load: Path) -> int:
     """Add the poison for ``limits`` to a copy of the raw rows; how many rows."""
     connection.execute(POISONED)
     rows = 0
-    for table in raw_tables():
+    for table in tables_of_customers():
         find_known(connection, table, load)
         if parent := parent_of(table):
             rows_of_parent = relation_of(load / parent.name)

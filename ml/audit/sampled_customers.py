@@ -14,6 +14,7 @@ from ml.common.sampling import key_hash_sql, sampled_customers_sql
 from ml.common.sql import literal
 from ml.features.labels import parquet
 from ml.ingest.manifest import read_load_manifest
+from ml.ingest.merges import add_joined, merged_groups
 
 CUSTOMERS_MIN = 50  # fewer prove too little, even if the time is short
 # Measured on two cores: seconds for a run of dbt, for a raw row that is built and compared, and for a raw row
@@ -54,6 +55,13 @@ select
 from drawn
 """
 
+SHARED_LIMITS = """
+create or replace temp table limits as
+select customer_id, min(draw) over one_group as draw, min(until) over one_group as until
+from limits left join {groups} using (customer_id)
+window one_group as (partition by coalesce(final_owner, customer_id))
+"""
+
 
 def draw_customers(connection: duckdb.DuckDBPyConnection, rows: str, most: int, seed: str) -> int:
     """Make the table ``chosen`` of at most ``most`` customers in a relation; return their number.
@@ -72,14 +80,23 @@ def draw_customers(connection: duckdb.DuckDBPyConnection, rows: str, most: int, 
 
 
 def draw_known_customers(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: str, most: int) -> int:
-    """Make the table ``chosen`` of customers known by the data clock; return their number."""
+    """Make the table ``chosen`` of customers known by the data clock; return their number.
+
+    Customers joined by merges are chosen together.
+    """
     known_by = f"where event_timestamp <= {literal(audit.clock)}::timestamp"
     rows = f"{parquet(audit.catalog.views[0].path)} {known_by}"
-    return draw_customers(connection, rows, most, f"{audit.seed}|{purpose}")
+    draw_customers(connection, rows, most, f"{audit.seed}|{purpose}")
+    add_joined(connection, "chosen", audit.load)
+    count: int = single_value(connection, "select count(*) from chosen")
+    return count
 
 
 def draw_limits(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: str) -> None:
-    """Make the table ``limits``: for each of ``chosen`` an instant of their own, up to the data clock."""
+    """Make the table ``limits``: for each of ``chosen`` an instant of their own, up to the data clock.
+
+    Customers joined by merges share one: what is delivered under one key may belong to another.
+    """
     rows = " union all ".join(
         f"select customer_id, event_timestamp from {parquet(view.path)}" for view in audit.catalog.views
     )
@@ -89,6 +106,8 @@ def draw_limits(audit: Audit, connection: duckdb.DuckDBPyConnection, purpose: st
         row_draw=key_hash_sql("$seed", "customer_id", "event_timestamp"),
     )
     connection.execute(limits, {"seed": f"{audit.seed}|{purpose}", "clock": audit.clock})
+    if groups := merged_groups(audit.load):
+        connection.execute(SHARED_LIMITS.format(groups=groups))
 
 
 def limit_all(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:

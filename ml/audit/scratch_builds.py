@@ -27,6 +27,8 @@ OF_CHOSEN = "semi join chosen using (customer_id)"
 OF_CHOSEN_PARENTS = (
     "semi join (select {key} from {parents} semi join chosen using (customer_id)) using ({key})"
 )
+# Customers joined by merges are chosen together.
+OF_CHOSEN_MERGES = "where {old} in (select customer_id from chosen)"
 
 
 def check_repeatable(audit: Audit) -> None:
@@ -48,9 +50,13 @@ def copy_raw(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) 
     for table in raw_tables():
         (folder / table.name).mkdir(parents=True)
         selection = OF_CHOSEN
+        if table.merges:
+            selection = OF_CHOSEN_MERGES.format(old=table.merges.old)
         if parent := parent_of(table):
             parents = relation_of(audit.load / parent.name)
             selection = OF_CHOSEN_PARENTS.format(key=parent.key[0], parents=parents)
+        if table.merges and not any((audit.load / table.name).glob("*.parquet")):
+            continue  # a load from before merges were declared
         query = f"select * from {relation_of(audit.load / table.name)} {selection}"
         target = literal(folder / table.name / "raw.parquet")
         connection.execute(f"copy ({query}) to {target} (format parquet)")

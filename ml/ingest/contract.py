@@ -91,6 +91,14 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Merges:
+    """The columns of a table of merges: the customer who is no more, and who has everything from then on."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
 class Table:
     """One raw table.
 
@@ -118,6 +126,8 @@ class Table:
     period : str, optional
         ``day`` for measurements of a day: a row without ``version`` is known at the end of its day.
     reference : Reference, optional
+    merges : Merges, optional
+        Of a table of merges, whose rows belong to two customers; its reference says that both must be known.
     required : bool
         Whether a source without the table is an error.
     """
@@ -134,6 +144,7 @@ class Table:
     end_announced_at: str | None = None
     period: str | None = None
     reference: Reference | None = None
+    merges: Merges | None = None
     required: bool = False
 
     @property
@@ -142,8 +153,15 @@ class Table:
 
     @property
     def is_of_customers(self) -> bool:
-        """Whether a row describes a customer, from ``version`` on; else it is a fact that occurred."""
-        return self.reference is None
+        """Whether a row describes a customer, from ``version`` on; else it is a fact, or a merge of two."""
+        return self.reference is None and self.merges is None
+
+    @property
+    def referring(self) -> tuple[str, ...]:
+        """The columns that hold the key of a row of the referenced table."""
+        if self.merges:
+            return (self.merges.old, self.merges.new)
+        return (self.reference.column,) if self.reference else ()
 
     @property
     def instants(self) -> tuple[str, ...]:

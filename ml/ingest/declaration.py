@@ -5,7 +5,7 @@ The source ``raw`` comes in, with the columns of each table and the ``meta`` of 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from annotated_types import MinLen
 
 from ml.common.paths import ROOT
 from ml.common.yaml_settings import Says, is_printable, problem_error, read_settings, read_yaml
-from ml.ingest.contract import DELETED, Column, Kind, Reference, Table
+from ml.ingest.contract import DELETED, Column, Kind, Merges, Reference, Table
 
 SOURCES = Path("models", "staging", "sources.yml")
 SOURCE = "raw"
@@ -30,6 +30,18 @@ KINDS = {
     "bigint": Kind.WHOLE,
     "boolean": Kind.FLAG,
 }
+
+# What a table of merges has not.
+OF_FACTS = (
+    "customer_key",
+    "occurred_at",
+    "ends_at",
+    "end_announced_at",
+    "period",
+    "later_instants",
+    "references",
+    "fixed",
+)
 
 Name = Annotated[str, is_printable, Says("the name of a column")]
 Names = Annotated[tuple[str, ...], MinLen(1), Says("a list of one or more columns")]
@@ -53,6 +65,7 @@ class TableMeta:
     later_instants: Pairs = None  # type: ignore[assignment]
     references: Pairs = None  # type: ignore[assignment]
     fixed: Names = ()
+    merges: Pairs = None  # type: ignore[assignment]
     optional: Flag = False
 
 
@@ -83,9 +96,21 @@ def raw_table(name: str) -> Table:
     return next(table for table in raw_tables() if table.name == name)
 
 
+def tables_of_customers() -> tuple[Table, ...]:
+    """The declared tables each of whose rows belongs to one customer: all but that of merges."""
+    return tuple(table for table in raw_tables() if not table.merges)
+
+
+def merges_table() -> Table | None:
+    """The table of customers who merged, if there is one."""
+    return next((table for table in raw_tables() if table.merges), None)
+
+
 def parent_of(table: Table) -> Table | None:
     """The table whose rows name the customers of ``table``; None if ``table`` itself does."""
-    return raw_table(table.reference.table) if table.reference and not table.customer else None
+    if table.reference is None or table.customer or table.merges:
+        return None
+    return raw_table(table.reference.table)
 
 
 def customers_table() -> Table:
@@ -111,7 +136,20 @@ def read_declarations(file: Path, _written: int) -> tuple[Table, ...]:
             f"one table describes the customers, and has no references; here it is {names}",
             "add references to the others",
         )
+    tables = [with_customers(table, customer_tables[0]) for table in tables]
+    for declaration, table in [pair for pair in zip(declarations, tables, strict=True) if pair[1].merges][1:]:
+        raise problem_error(
+            str(file),
+            declaration.node,
+            f"{table.name} declares merges, and so does another table",
+            "keep one table of merges",
+        )
     return tuple(tables)
+
+
+def with_customers(table: Table, customers: Table) -> Table:
+    """A table of merges with the reference that its declaration implies: both customers must be known."""
+    return replace(table, reference=Reference(customers.key[0], customers.name)) if table.merges else table
 
 
 def table_nodes(root: yaml.Node | None) -> list[yaml.Node]:
@@ -196,12 +234,17 @@ class Declaration:
             end_announced_at=table_meta.end_announced_at,
             period=table_meta.period,
             reference=Reference(*references[0]) if references else None,
+            merges=Merges(table_meta.merges["from"], table_meta.merges["into"])
+            if table_meta.merges
+            else None,
             required=not table_meta.optional,
         )
 
     def columns(self, table_meta: TableMeta) -> Iterator[Column]:
         """The declared columns, and ``deleted_at``, which any table may have."""
         required = {*table_meta.key, table_meta.customer_key, table_meta.occurred_at}
+        if table_meta.merges:
+            required |= {*table_meta.merges.values(), table_meta.recorded_at}
         names = set()
         for node in items(child(self.node, "columns")):
             name, type_node = name_of(node), child(node, "data_type")
@@ -225,6 +268,7 @@ class Declaration:
         kinds = {column.name: column.kind for column in columns}
         pairs = (table_meta.later_instants or {}).items()
         self.check_shape(table_meta, meta)
+        self.check_merges(table_meta, meta)
         instants = [
             table_meta.recorded_at,
             table_meta.occurred_at,
@@ -232,7 +276,13 @@ class Declaration:
             table_meta.end_announced_at,
             *(name for pair in pairs for name in pair),
         ]
-        others = [*table_meta.key, table_meta.customer_key, *table_meta.fixed, *(table_meta.references or {})]
+        others = [
+            *table_meta.key,
+            table_meta.customer_key,
+            *table_meta.fixed,
+            *(table_meta.references or {}),
+            *(table_meta.merges or {}).values(),
+        ]
         for name in filter(None, [*instants, *others]):
             if name not in kinds:
                 similar = get_close_matches(name, kinds, 1)
@@ -247,6 +297,13 @@ class Declaration:
                     line_of(meta, name),
                     f"{name_of(self.node)}.{name} is no instant",
                     remedy,
+                )
+            if name in (table_meta.merges or {}).values() and kinds[name] is not Kind.TEXT:
+                raise problem_error(
+                    self.file,
+                    line_of(child(meta, "merges") or meta, name),
+                    f"{name_of(self.node)}.{name} is no text, as the keys of customers are",
+                    "declare its data_type varchar",
                 )
 
     def check_shape(self, table_meta: TableMeta, meta: yaml.Node) -> None:
@@ -269,6 +326,31 @@ class Declaration:
                 f"{name} declares ends_at and period",
                 "a table holds states, from occurred_at to ends_at, or measurements of a period: keep one",
             )
+
+    def check_merges(self, table_meta: TableMeta, meta: yaml.Node) -> None:
+        """Check that a table of merges names both customers, the old one as its key, and nothing of facts."""
+        name, merges = name_of(self.node), table_meta.merges
+        if merges is None:
+            return
+        node = line_of(meta, "merges")
+        if {*merges} != {"from", "into"}:
+            remedy = "write merges: {from: the old customer's column, into: the new one's}"
+            raise problem_error(self.file, node, f"merges of {name} has the keys {', '.join(merges)}", remedy)
+        if table_meta.key != (merges["from"],):
+            raise problem_error(
+                self.file,
+                line_of(meta, "key"),
+                f"the key of {name} is not the column that it merges from",
+                f"declare key: {merges['from']}, for a customer merges once",
+            )
+        for word in OF_FACTS:
+            if getattr(table_meta, word):
+                raise problem_error(
+                    self.file,
+                    line_of(meta, word),
+                    f"{name} declares merges and {word}",
+                    f"remove {word}: a merge is of two customers, known from {table_meta.recorded_at} on",
+                )
 
     def check_reference(self, table: Table, by_name: dict[str, Table]) -> None:
         """Check that the referenced table is declared, has that key, and leads to a customer."""

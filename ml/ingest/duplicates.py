@@ -8,6 +8,7 @@ import duckdb
 
 from ml.common.sql import literal
 from ml.ingest.contract import Table
+from ml.ingest.merges import find_refused_merges
 from ml.ingest.row_checks import FAULT
 
 # Contents are compared by 64-bit hashes, which saves memory: two rows of one key that differ and have the
@@ -72,6 +73,8 @@ def find_conflicts(connection: duckdb.DuckDBPyConnection, table: Table, earlier:
     earlier : str, optional
         Relation of the rows loaded before, when this ingest appends to them.
     """
+    if table.merges:
+        return find_refused_merges(connection, table, earlier)
     fields = {
         "name": table.name,
         "key": ", ".join(table.key),

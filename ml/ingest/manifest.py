@@ -34,7 +34,8 @@ def make_load_manifest(ingested: dict[str, Any], earlier: dict[str, Any] | None)
     return {
         **ingested,
         "tables": {
-            name: sum_counts(earlier["tables"][name], rows) for name, rows in ingested["tables"].items()
+            name: sum_counts(earlier["tables"].get(name, {}), rows)
+            for name, rows in ingested["tables"].items()
         },
         "reasons": sum_counts(earlier["reasons"], ingested["reasons"]),
         "data_clock": max(clocks, key=parse_instant, default=None),

@@ -10,11 +10,14 @@ from ml.ingest.batch import Batch
 from ml.ingest.contract import Kind, Table
 from ml.ingest.declaration import raw_table
 from ml.ingest.hints import hint_about
+from ml.ingest.merges import CLOSES_A_CIRCLE, MERGED_BEFORE
+from ml.ingest.row_checks import INTO_ITSELF
 from ml.ingest.workbooks import SHEET, cell_name
 
 # A value up to this length leaves room for its row and hint in a line of a message.
 TEXT_SHOWN = 60
 BETWEEN_REASONS = "; "
+OF_MERGES = (INTO_ITSELF, MERGED_BEFORE, CLOSES_A_CIRCLE)
 
 # The first row in the order of files and rows is shown.
 COMMONEST = """
@@ -75,8 +78,10 @@ def cell_of(column: str, first: dict[str, Any], batches: Iterable[Batch]) -> str
 def column_of(table: Table, reason: str) -> str | None:
     """The column of a reason; None for a line that is no row."""
     if table.reference and reason == table.reference.reason:
-        return table.reference.column
+        return table.referring[0]
     if reason.startswith("conflicting copy of"):
+        return table.key[0]
+    if table.merges and reason in OF_MERGES:
         return table.key[0]
     name = reason.removeprefix("version changes ").split(" ")[0]
     return name if name in table.names else None

@@ -20,6 +20,8 @@ from ml.ingest.physical_types import display_text, is_text, text_of
 from ml.ingest.value_formats import ValueFormats
 
 FAULT = "_fault"
+INTO_ITSELF = "a customer cannot merge into itself"
+TAKEN_BACK = "deleted_at is set, and a merge cannot be taken back"
 
 CHECK = """
 insert into {target} by name
@@ -137,6 +139,10 @@ def faults(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[
         is_unreadable = f"raw_{column.name} is not null and {column.name} is null"
         yield is_unreadable, column.complaint
     yield from faults_of_time(table, columns, rules)
+    if table.merges:
+        yield f"{table.merges.old} = {table.merges.new}", INTO_ITSELF
+        if deletes:
+            yield f"{DELETED} is not null", TAKEN_BACK
     if table.reference:
         yield "is_unknown", table.reference.reason
 
@@ -145,9 +151,10 @@ def unknown_reference(table: Table, rules: Rules) -> str:
     """The SQL condition that the row refers to a key without an accepted row."""
     if not table.reference:
         return "false"
-    column = table.reference.column
     accepted = relation_of(rules.folder / table.reference.table)
-    return f"{column} not in (select {column} from {accepted})"
+    return " or ".join(
+        f"{column} not in (select {table.reference.column} from {accepted})" for column in table.referring
+    )
 
 
 def faults_of_time(table: Table, columns: list[Column], rules: Rules) -> Iterator[tuple[str, str]]:

@@ -14,9 +14,10 @@ from ml.common.instants import parse_instant, utc_now
 from ml.common.sql import parquet
 from ml.home.layout import Home
 from ml.ingest.batch import relation_of
-from ml.ingest.declaration import parent_of, raw_tables
+from ml.ingest.declaration import parent_of, tables_of_customers
 from ml.ingest.load import REJECTED
 from ml.ingest.manifest import read_load_manifest
+from ml.ingest.merges import add_joined
 from ml.journal.lines import Line, read_lines
 from ml.journal.pushes import Push, Pushes
 from ml.journal.staged_load import append_lines, staged_home, staged_load
@@ -126,10 +127,13 @@ def reasons_of(load: Path) -> dict[tuple[str, int], str]:
 
 
 def touched_customers(load: Path) -> list[str]:
-    """The customers of the rows accepted in the last ingest of a load."""
-    found = set[str]()
+    """The customers of the rows accepted in the last ingest of a load, and those whom merges join to them.
+
+    A merge itself touches nobody: it counts from the next build on.
+    """
     with duckdb.connect() as connection:
-        for table in raw_tables():
+        connection.execute("create table touched (customer_id varchar)")
+        for table in tables_of_customers():
             file = load / table.name / f"{load.name}.parquet"
             if not file.exists():
                 continue
@@ -140,8 +144,9 @@ def touched_customers(load: Path) -> list[str]:
                     f"select distinct customer_id from {parents} "
                     f"where {key} in (select {key} from {parquet([file])})"
                 )
-            found.update(row[0] for row in connection.execute(query).fetchall())
-    return sorted(found)
+            connection.execute(f"insert into touched {query} except select * from touched")
+        add_joined(connection, "touched", load)
+        return [row[0] for row in connection.execute("from touched order by customer_id").fetchall()]
 
 
 def answer_of(lines: Sequence[Line], checked: Checked) -> dict[str, Any]:

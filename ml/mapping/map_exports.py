@@ -10,7 +10,7 @@ from ml.common.errors import SourceError, UsageError
 from ml.common.progress import SILENT, Progress
 from ml.common.sql import literal
 from ml.ingest.batch import source_errors
-from ml.ingest.declaration import raw_tables
+from ml.ingest.declaration import tables_of_customers
 from ml.mapping.agreement import agree_on_customers
 from ml.mapping.exports import find_exports
 from ml.mapping.matching import Mapped, map_tables
@@ -46,7 +46,7 @@ def map_exports(
         An export cannot be read, or none seems to hold a raw table.
     """
     source, folder = Path(path).expanduser().resolve(), Path(out).expanduser().resolve()
-    tables = raw_tables()
+    tables = tables_of_customers()
     names = {file.name.lower() for file in folder.iterdir()} if folder.is_dir() else set()
     if there := [table.name for table in tables if f"{table.name}.sql" in names]:
         raise UsageError(

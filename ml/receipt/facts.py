@@ -15,7 +15,7 @@ from ml.receipt.nearest_rows import DELETED, LEFT, REPLACED, WITHDRAWN
 from ml.receipt.raw_rows import Version, read_versions, table_of
 from ml.receipt.receipt_lines import Line, by_time
 from ml.warehouse.compiled_models import WORD, Contribution, Model
-from ml.warehouse.customer_tables import CustomerTables, Row
+from ml.warehouse.customer_tables import CustomerTables, Merged, Row
 
 # Names with blanks, which no column of a model has.
 AMOUNT, VALUE = "amount of the fact", "value of the fact"
@@ -43,6 +43,7 @@ class Facts:
 
     def __init__(self, tables: CustomerTables, clock: datetime) -> None:
         self.tables, self.clock = tables, clock
+        self.merged = tables.merged(clock)
         self.versions = cache(self.read_versions)
         self.versions_of_items = cache(self.read_versions_of_items)
 
@@ -86,7 +87,7 @@ class Facts:
         """One fact."""
         if table is None:
             line = self.first_item(row) if "category" in row else self.derived_line(model, part, row)
-            return with_interval(line, part, row)
+            return self.with_interval(line, part, row)
         version = self.versions(table)[*(row[name] for name in table.key), row["version_number"]]
         if (parent := parent_of(table)) and table.reference:
             number = row[f"{table.reference.subject}_version_number"]
@@ -94,13 +95,32 @@ class Facts:
             item = replace(
                 version.line(), occurred=parent_line.occurred, known_at=row["known_at"], below=(parent_line,)
             )
-            return with_interval(item, part, row, version)
-        line = with_interval(version.line(), part, row, version)
+            return self.with_interval(item, part, row, version)
+        line = self.with_interval(version.line(), part, row, version)
         if "quantity" in WORD.findall(part.amount):
             # Items without a clock of their own come and go with their order.
             items = self.versions_of_items().get(row["order_id"], ())
             return replace(line, below=tuple(item.line() for item in items if not item.staged["has_clock"]))
         return line
+
+    def with_interval(self, line: Line, part: Contribution, row: Row, version: Version | None = None) -> Line:
+        """The line with what it adds, from when until when, and why."""
+        starts, ends = row[STARTS], row[ENDS]
+        edge, end = end_of(line, part, row, version) if ends else ("", "")
+        if ends and self.merged and ends == self.merged.at:
+            edge, end = WITHDRAWN, merged_into(self.merged)
+        moved_from = version.moved_from() if version and starts == line.known_at else None
+        known = f"merged from {moved_from}" if moved_from else "known"
+        return replace(
+            line,
+            amount=row[AMOUNT],
+            looked_up=row[VALUE],
+            starts_at=starts,
+            ends_at=ends,
+            start=known if starts == line.known_at else line.event_at(starts) or "counted",
+            end=end,
+            edge=edge,
+        )
 
     def derived_line(self, model: Model, part: Contribution, row: Row) -> Line:
         """A fact that several raw rows make, such as a day with use, over the versions of those rows."""
@@ -133,20 +153,9 @@ class Facts:
         return replace(item, label=label, occurred=order.occurred, known_at=row["known_at"], below=(order,))
 
 
-def with_interval(line: Line, part: Contribution, row: Row, version: Version | None = None) -> Line:
-    """The line with what it adds, from when until when, and why."""
-    starts, ends = row[STARTS], row[ENDS]
-    edge, end = end_of(line, part, row, version) if ends else ("", "")
-    return replace(
-        line,
-        amount=row[AMOUNT],
-        looked_up=row[VALUE],
-        starts_at=starts,
-        ends_at=ends,
-        start="known" if starts == line.known_at else line.event_at(starts) or "counted",
-        end=end,
-        edge=edge,
-    )
+def merged_into(merged: Merged) -> str:
+    """Why a fact is no longer a customer's, in words."""
+    return f"merged into {merged.into}"
 
 
 def end_of(line: Line, part: Contribution, row: Row, version: Version | None) -> tuple[str, str]:

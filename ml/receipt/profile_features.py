@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ml.ingest.declaration import customers_table
-from ml.receipt.facts import Facts
+from ml.receipt.facts import Facts, merged_into
 from ml.receipt.nearest_rows import DELETED, NEAREST, REPLACED, WITHDRAWN, outside_of
 from ml.receipt.receipt_lines import Change, Findings, Line, Outside
 from ml.receipt.totals import FIRST_KNOWN, Step, changes_around
@@ -24,12 +24,19 @@ def find_profile(facts: Facts, model: Model, column: str, as_of: datetime) -> Fi
     versions = facts.versions(customers_table())
     versions_in_order = [versions[name].line() for name in sorted(versions)]
     if column in facts.tables.columns(OF_VERSIONS):
-        lines, others = attribute_lines(versions_in_order, known_versions(facts, column), column), []
+        lines, others = (
+            attribute_lines(versions_in_order, known_versions(facts, column), column),
+            list[Line](),
+        )
     else:
         lines, others = (
             constant_lines(versions_in_order[0], known_versions(facts), column),
             versions_in_order[1:],
         )
+    if merged := facts.merged:
+        lines = [
+            replace(line, end=merged_into(merged)) if line.ends_at == merged.at else line for line in lines
+        ]
     counted = tuple(line for line in lines if line.counts_at(as_of))
     outside = outside_of(lines, [], as_of, "")
     outside += [Outside(NOT_THE_EARLIEST, NOT_THE_EARLIEST, line.known_at, line) for line in others[:NEAREST]]
@@ -41,7 +48,11 @@ def find_profile(facts: Facts, model: Model, column: str, as_of: datetime) -> Fi
 def known_versions(facts: Facts, *columns: str) -> dict[int | None, Row]:
     """Versions known by the data clock, by number: ``columns``, and when each was withdrawn and restored."""
     names = ", ".join(["version_number", "withdrawn_at", "restored_at", *columns])
-    rows = facts.tables.rows(f"select {names} from {facts.tables.model(OF_VERSIONS)} order by version_number")
+    sql = f"""
+        select {names} from {facts.tables.model(OF_VERSIONS)} where {facts.tables.is_own()}
+        order by version_number
+    """
+    rows = facts.tables.rows(sql)
     return {row["version_number"]: row for row in rows}
 
 
@@ -78,11 +89,14 @@ def constant_lines(first: Line, known: dict[int | None, Row], column: str) -> li
 
 def steps_of_column(facts: Facts, model: Model, column: str, lines: list[Line]) -> list[Step]:
     """Every change of ``column`` in the feature table, made from this customer's rows alone."""
-    sql = f"select event_timestamp, {column} from {facts.tables.make(model)} order by event_timestamp"
+    sql = f"""
+        select event_timestamp, {column} from {facts.tables.make(model)} where customer_id = $customer
+        order by event_timestamp
+    """
     reasons = {line.ends_at: f"{line.subject}: {line.end}" for line in lines}
     reasons |= {line.starts_at: f"{line.subject}: {line.start}" for line in lines}
     steps: list[Step] = []
-    for row in facts.tables.rows(sql):
+    for row in facts.tables.rows(sql, customer=facts.tables.customer):
         if not steps or steps[-1][1] != row[column]:
             instant = row["event_timestamp"]
             steps.append((Change(instant, reasons.get(instant, FIRST_KNOWN)), row[column]))

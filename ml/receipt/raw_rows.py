@@ -22,7 +22,7 @@ recorded as (
 
 select versions.version_number, recorded.*
 from recorded
-asof inner join {staging} as versions
+asof inner join {versions} as versions
     on {same_key} and recorded.recorded_at >= versions.{of_version}
 order by {key}, recorded.recorded_at, recorded._load, recorded._file, recorded._row
 """
@@ -35,6 +35,14 @@ class Version:
     table: Table
     staged: Row
     rows: tuple[Row, ...]
+
+    def moved_from(self) -> str | None:
+        """Under whose key it was delivered, if a merge moved it here after it was known; else None."""
+        first, clocks = self.rows[0], self.table.clocks
+        if not self.table.customer or first[self.table.customer] == self.staged[self.table.customer]:
+            return None
+        known = max(first[clock] for clock in clocks if first[clock] is not None)
+        return first[self.table.customer] if known < self.staged["known_at"] else None
 
     def line(self) -> Line:
         """The version as a line of a receipt; what it adds is left open."""
@@ -78,19 +86,29 @@ def read_versions(tables: CustomerTables, table: Table, clock: datetime) -> dict
         parameters = {"clock": clock}
     sql = ROWS_OF_VERSIONS.format(
         raw=tables.raw(table.name),
-        staging=staging,
+        versions=staging,
         key=", ".join(f"recorded.{name}" for name in table.key),
-        same_key=" and ".join(f"recorded.{name} = versions.{name}" for name in table.key),
+        # Where merges join customers, a key that names the customer is one of any of them.
+        same_key=" and ".join(
+            f"recorded.{name} = versions.{name}"
+            for name in table.key
+            if not (tables.is_joined and name == table.customer and has_facts)
+        ),
         recorded_at=recorded_at,
         of_version="recorded_at" if has_facts else "known_at",
         is_known=is_known,
     )
 
+    own_key = {table.customer: tables.customer} if has_facts else {}
+
     def name_of(row: Row) -> tuple[Any, ...]:
-        return (*(row[name] for name in table.key), row["version_number"])
+        return (*(own_key.get(name, row[name]) for name in table.key), row["version_number"])
 
     rows: dict[tuple[Any, ...], list[Row]] = {}
     for row in tables.rows(sql, **parameters):
         rows.setdefault(name_of(row), []).append(row)
-    staged = {name_of(row): row for row in tables.rows(f"from {staging}")}
-    return {name: Version(table, staged[name], tuple(raw_rows)) for name, raw_rows in rows.items()}
+    # Only the customer's own pieces of versions, where merges join others.
+    own = f"where {table.customer} = $customer" if table.customer else ""
+    parameters = {"customer": tables.customer} if table.customer else {}
+    staged = {name_of(row): row for row in tables.rows(f"from {staging} {own}", **parameters)}
+    return {name: Version(table, staged[name], tuple(rows[name])) for name in rows if name in staged}

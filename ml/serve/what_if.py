@@ -107,7 +107,8 @@ def outcome_of(served: Served, row: Scored, supposed: Supposed) -> Outcome:
                 served.build, load, [customer], at, Path(folder) / served.build.name, more=more
             )
             eligible = None if served.live.has_population else {customer} if row.is_eligible else set[str]()
-            ((values,),) = scored_rows(made, served.model, read_catalog(made), at, eligible)
+            scored = scored_rows(made, served.model, read_catalog(made), at, eligible)
+            values = next(values for rows in scored for values in rows if values[0] == customer)
     return Outcome(at, row, scored_of(values), tickets)
 
 

@@ -93,8 +93,8 @@ class Models:
         return [self.models[parent] for parent in model.parents if parent in self.models]
 
     def sources(self, model: Model) -> list[tuple[str, str]]:
-        """The raw tables that ``model`` reads: name, and how its SQL names them."""
-        return [self.raw_tables[parent] for parent in model.parents if parent in self.raw_tables]
+        """The raw tables that ``model`` reads, through a macro too: name, and how its SQL names them."""
+        return [(name, relation) for name, relation in self.raw_tables.values() if relation in model.sql]
 
     def behind(self, model: Model, facts: str) -> list[Model]:
         """The models that the CTE ``facts`` of ``model`` is made from."""

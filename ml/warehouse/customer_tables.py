@@ -1,11 +1,13 @@
 """Tables of a few customers: the build's own SQL over the raw rows of these customers alone, in memory.
 
+Where merges join customers, the rows of all of them are read: what came under one key may be another's.
 Only what is needed is made, each model once, after those it reads; milliseconds, however many customers the
 load has. Receipts, facts just pushed and what-if questions are answered from them.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from typing import Any
 import duckdb
 
 from ml.common.errors import BuildError, NotReadyError, SourceError, UsageError
-from ml.common.sql import parquet
+from ml.common.sql import literal, parquet
 from ml.ingest.batch import with_columns
-from ml.ingest.declaration import parent_of, raw_table
+from ml.ingest.declaration import merges_table, parent_of, raw_table
+from ml.ingest.merges import add_joined
 from ml.warehouse.compiled_models import Model, Models
 
 QUALIFIED = re.compile(r'"?(\w+)"?\."?(\w+)"?\."?\w+"?')
@@ -24,8 +27,16 @@ CHOSEN_CUSTOMERS = re.compile(r"read_parquet\('(?:[^']|'')*'(?:, hive_partitioni
 # The Jaro-Winkler similarity from which one id is suggested for another: one mistyped letter of ten is 0.9.
 SIMILARITY_MIN = 0.85
 CHOSEN = "raw_rows.chosen"
-BY_CUSTOMER = f"customer_id in (select customer_id from {CHOSEN})"
+OF_CHOSEN = f"{{column}} in (select customer_id from {CHOSEN})"
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Into whom a customer merged, and when."""
+
+    into: str
+    at: datetime
 
 
 class CustomerTables:
@@ -60,17 +71,24 @@ class CustomerTables:
         self.connection = duckdb.connect()
         self.connection.execute("set TimeZone = 'UTC'")
         self.connection.execute("create schema raw_rows")
-        # is_restated: an increment's SQL keeps the whole history of those it marks
         self.connection.execute(
-            f"create table {CHOSEN} as select unnest($1::varchar[]) as customer_id, true as is_restated",
-            [list(customers)],
+            f"create table {CHOSEN} as select unnest($1::varchar[]) as customer_id", [list(customers)]
         )
+        add_joined(self.connection, CHOSEN, load)
+        self.is_joined = len(self.rows(f"from {CHOSEN}")) > len(customers)
+        # an increment's SQL keeps the whole history of those it marks
+        self.connection.execute(f"alter table {CHOSEN} add column is_restated boolean default true")
 
     def __enter__(self) -> "CustomerTables":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
+
+    @property
+    def customer(self) -> str:
+        """The first of the customers, whom a receipt is about."""
+        return self.customers[0]
 
     def rows(self, sql: str, **values: Any) -> list[Row]:
         """The rows of a query, by column."""
@@ -98,7 +116,6 @@ class CustomerTables:
         """Raise a UsageError unless the first of the customers is among the raw customers."""
         if self.rows(f"from {self.raw('customers')} limit 1"):
             return
-        customer = self.customers[0]
         sql = f"""
             select customer_id
             from (select distinct customer_id from {self.all_rows("customers")})
@@ -106,8 +123,10 @@ class CustomerTables:
             order by jaro_winkler_similarity(lower(customer_id), lower($customer)) desc, customer_id
             limit 1
         """
-        suggestion = [f": did you mean {row['customer_id']}?" for row in self.rows(sql, customer=customer)]
-        raise UsageError(f"there is no customer {customer!r}{''.join(suggestion)}")
+        suggestion = [
+            f": did you mean {row['customer_id']}?" for row in self.rows(sql, customer=self.customer)
+        ]
+        raise UsageError(f"there is no customer {self.customer!r}{''.join(suggestion)}")
 
     def all_rows(self, table: str, *options: str) -> str:
         """All rows of one raw table, for a ``from`` clause."""
@@ -120,7 +139,7 @@ class CustomerTables:
             return name
         self.table_names.add(name)
         contract = raw_table(table)
-        condition = BY_CUSTOMER
+        condition = OF_CHOSEN.format(column=contract.merges.old if contract.merges else contract.customer)
         if parent := parent_of(contract):
             key, parents = parent.key[0], self.raw(parent.name)
             condition = f"{key} in (select {key} from {parents})" if self.with_items else "false"
@@ -174,7 +193,32 @@ class CustomerTables:
         """The columns and rows of the CTE ``facts`` of a feature model; ``columns`` is its select list."""
         for parent in self.models.behind(model, facts):
             self.make(parent)
-        return self.fetched(f"{model.definitions}\nselect {columns} from {facts}")
+        rows = f"select {columns} from {facts}"
+        if self.is_joined:
+            rows += f" where {self.is_own()}"
+        return self.fetched(f"{model.definitions}\n{rows}")
+
+    def is_own(self) -> str:
+        """SQL condition that a row is the customer's by ``customer_number``, and no joined one's."""
+        if not self.is_joined:
+            return "true"
+        customers = self.model("int_customers")
+        own = f"select customer_number from {customers} where customer_id = {literal(self.customer)}"
+        return f"customer_number in ({own})"
+
+    def merged(self, clock: datetime) -> Merged | None:
+        """Into whom the customer has merged by ``clock``; None if into nobody."""
+        table = merges_table() if self.is_joined else None
+        if table is None or (merges := table.merges) is None:
+            return None
+        sql = f"""
+            select {merges.new} as new, {table.version} as at from {self.raw(table.name)}
+            where {merges.old} = $customer and {table.version} <= $clock
+        """
+        return next(
+            (Merged(row["new"], row["at"]) for row in self.rows(sql, customer=self.customer, clock=clock)),
+            None,
+        )
 
     def columns(self, name: str) -> set[str]:
         """The columns of the model called ``name``."""
@@ -186,5 +230,6 @@ class CustomerTables:
 
     def first_known_at(self) -> datetime | None:
         """When the first fact about the customer became known; None if none had by the data clock."""
-        rows = self.rows(f"select first_known_at from {self.model('int_customers')}")
+        sql = f"select first_known_at from {self.model('int_customers')} where customer_id = $customer"
+        rows = self.rows(sql, customer=self.customer)
         return rows[0]["first_known_at"] if rows else None

@@ -18,8 +18,9 @@ from ml.config.problem import PENDING, LabelTerms
 from ml.home.build_manifest import label_terms_of, read_build_manifest
 from ml.ingest.batch import with_columns
 from ml.ingest.contract import Table
-from ml.ingest.declaration import parent_of, raw_tables
+from ml.ingest.declaration import parent_of, raw_tables, tables_of_customers
 from ml.ingest.manifest import read_load_manifest
+from ml.ingest.merges import merged_groups
 
 TOUCHED_SHARE_MAX = 0.5  # beyond this share a full build is about as fast, and its files are larger
 MEMORY_LIMIT = "3GB"
@@ -58,6 +59,23 @@ parents as (
 select {reference}, customer_id, min(greatest(parent_known_at, fresh.{version})) as known_at
 from fresh join parents using ({reference})
 group by all
+"""
+
+# A merge touches both customers, and all whom other merges join to them.
+FRESH_MERGES = """
+create temp table fresh_{name} as
+with
+new as (select {columns} from {new}),
+maybe_copies as (from new where {recorded_at} <= {split_at}),
+earlier as (select {columns} from {old} semi join maybe_copies using ({key}))
+select unnest([{customers}]) as customer_id, {known_at} as known_at
+from (from new where {recorded_at} > {split_at} union all (from maybe_copies except from earlier))
+"""
+JOINED = """
+select coalesce(others.customer_id, fresh.customer_id) as customer_id, fresh.known_at
+from ({fresh}) as fresh
+left join {groups} as own using (customer_id)
+left join {groups} as others using (final_owner)
 """
 
 # Ends that were in the future at the data clock of the previous build: labels change at their instant.
@@ -231,11 +249,15 @@ def find_touched(
                 "old_parents": rows_of(load, parent, earlier),
                 "parents": rows_of(load, parent, [*earlier, *later]),
             }
-        connection.execute((FRESH if table.customer else FRESH_BELOW).format(**fields))
+        if table.merges:
+            fields["customers"] = ", ".join(table.referring)
+        query = FRESH_MERGES if table.merges else FRESH if table.customer else FRESH_BELOW
+        connection.execute(query.format(**fields))
     fresh = [f"select customer_id, known_at from fresh_{table.name}" for table in raw_tables()]
     fresh += announced_ends(load, [*earlier, *later], instant_literal(manifest["data_clock"]))
+    touched, groups = " union all ".join(fresh), merged_groups(load)
     fields = {
-        "fresh": " union all ".join(fresh),
+        "fresh": JOINED.format(fresh=touched, groups=groups) if groups else touched,
         "profiles": parquet(sorted((base / "features" / "feat_customer_profile").glob("*.parquet"))),
         "split_at": split,
     }
@@ -250,7 +272,7 @@ def instant_literal(instant: str) -> str:
 def announced_ends(load: Path, ingests: list[str], data_clock: str) -> list[str]:
     """Queries for the customers with an announced end, and its instant."""
     queries = []
-    for table in raw_tables():
+    for table in tables_of_customers():
         rows = rows_of(load, table, ingests)
         if parent := parent_of(table):
             key, of_parents = parent.key[0], rows_of(load, parent, ingests)

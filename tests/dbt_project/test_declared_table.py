@@ -23,7 +23,10 @@ from tests.dbt_project.own_project import (
     write_empty_tables,
     write_rows,
 )
+from tests.reference.merged import merge_some
+from tests.reference.merges import Merges
 from tests.reference.random_facts import END, some_delay, some_instant
+from tests.reference.raw import open_raw
 from tests.reference.worlds import random_world, write_world
 
 pytestmark = pytest.mark.subjects(
@@ -93,11 +96,14 @@ def random_payments(seed: int, customers: list[str], last: datetime = END) -> li
     return [row for row in rows if row["payment_id"] not in early]
 
 
-def by_hand(payments: list[Row], customer: str, at: datetime) -> dict[str, Any]:
-    """The features of a customer at an instant, from the rule of time alone."""
+def by_hand(
+    payments: list[Row], customer: str, at: datetime, keys: list[str] | None = None
+) -> dict[str, Any]:
+    """The features of a customer at an instant, from the rule of time alone; merges give them ``keys``."""
+    keys = [customer] if keys is None else keys
     versions: dict[str, list[Row]] = {}
     for row in payments:
-        if row["customer_id"] == customer and max(row["paid_at"], row["loaded_at"] or row["paid_at"]) <= at:
+        if row["customer_id"] in keys and max(row["paid_at"], row["loaded_at"] or row["paid_at"]) <= at:
             versions.setdefault(row["payment_id"], []).append(row)
     holding = [max(rows, key=lambda row: row["loaded_at"] or row["paid_at"]) for rows in versions.values()]
     holding = [row for row in holding if row["deleted_at"] is None or row["deleted_at"] > at]
@@ -199,6 +205,35 @@ def test_the_audit_finds_nothing_until_a_feature_peeks(project: OwnProject) -> N
     )
     assert set(re.findall(r"\b[a-z_]+_\d+d\b", breaches)) <= {f"paid_{days}d" for days in WINDOWS}
     assert "paid_365d" in breaches
+
+
+def test_payments_of_customers_who_merge(tmp_path: Path, payments: list[Row]) -> None:
+    project = with_payments(tmp_path / "project")
+    world = merge_some(random_world(3, customers=40), seed=3, share=0.6)
+    write_rows(write_world(tmp_path / "raw", world), "payments", payments, SCHEMA)
+    project.churn("ingest", tmp_path / "raw", "--max-rejected", 0)
+    project.churn("build")
+    merges = Merges(open_raw(tmp_path / "raw"))
+    pairs = [
+        (who, at)
+        for key, at in edges(payments, 7, 900)
+        for who in dict.fromkeys((key, merges.owner(key, at), merges.owner(key, END)))
+    ]
+    pairs += [
+        (who, merge.recorded_at + timedelta(microseconds=step))
+        for old, merge in merges.of.items()
+        for who in (old, merge.into)
+        for step in (-1, 0, 1)
+    ]
+    differing = [
+        (customer, at, name, row[name], value)
+        for (customer, at), row in zip(pairs, project.features(pairs), strict=True)
+        for name, value in by_hand(payments, customer, at, merges.keys_of(customer, at)).items()
+        if float(row[name] or 0) != pytest.approx(value, abs=1e-6)
+    ]
+    assert differing == []
+    moved = [pair for pair in pairs if len(merges.keys_of(*pair)) > 1]
+    assert len(moved) > 200
 
 
 def test_rejected_payments_say_why(tmp_path: Path) -> None:

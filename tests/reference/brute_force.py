@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tests.reference.engagement import create_engagement_features
+from tests.reference.merges import Merges, create_owned_keys
 from tests.reference.on_demand import on_demand_expressions
 from tests.reference.orders import create_order_features
 from tests.reference.profile import create_profile_features
@@ -59,6 +60,7 @@ def _create_asked(connection: duckdb.DuckDBPyConnection, asked: pa.Table | duckd
     connection.register("asked_rows", rows.append_column("asked_row", pa.array(np.arange(len(rows)))))
     connection.execute(ASKED_SQL)
     connection.execute(EXISTING_SQL)
+    create_owned_keys(connection, Merges(connection))
 
 
 ASKED_SQL = """

@@ -69,7 +69,7 @@ def _random_rows(connection: duckdb.DuckDBPyConnection, random: np.random.Genera
 
 
 def _edge_rows(connection: duckdb.DuckDBPyConnection, random: np.random.Generator, n: int) -> list[Asked]:
-    edges = connection.execute(f"{_edges_sql()} order by all").fetchall()
+    edges = connection.execute(f"from ({_edges_sql()}) order by all").fetchall()
     turn = _turns([kind for _, _, kind in edges], random)
     chosen = [edges[i] for i in np.argsort(turn, kind="stable")[: n // 3]]
     return [(who, t + offset, f"{kind}{sign}") for who, t, kind in chosen for offset, sign in _BESIDE]
@@ -105,8 +105,32 @@ def _edges_sql() -> str:
         parts += _with_year_later("customers", column, "customers")
     lines = "(select customer_id, order_items.* from order_items inner join orders using (order_id))"
     parts += [_edge("order_items", column, column, lines) for column in ("loaded_at", "deleted_at")]
-    union = " union ".join(parts)
-    return f"select customer_id, instant, kind from ({union}) where instant is not null"
+    parts += [
+        _edge(
+            "customer_merges",
+            "recorded_at",
+            "recorded_at",
+            f"(select *, {side} as customer_id from customer_merges)",
+        )
+        for side in ("old_customer_id", "new_customer_id")
+    ]
+    edges = f"select customer_id, instant, kind from ({' union '.join(parts)}) where instant is not null"
+    return f"with recursive {REACHED_SQL}, edges as ({edges}) {EDGES_OF_OWNERS_SQL}"
+
+
+# What happens to a customer who merges is an edge of all those to whom the merges lead, too.
+REACHED_SQL = """
+reached as (
+    select old_customer_id as customer_id, new_customer_id as owner from customer_merges
+    union
+    select customer_id, new_customer_id from reached inner join customer_merges on owner = old_customer_id
+)
+"""
+EDGES_OF_OWNERS_SQL = """
+from edges
+union
+select owner, instant, kind || ' of another' from edges inner join reached using (customer_id)
+"""
 
 
 def _fact_edges(table: str, occurred: str) -> list[str]:

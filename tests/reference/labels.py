@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from tests.reference.merges import Merges, create_owners
 from tests.reference.raw import VERSIONED, open_raw
 
 FIRST_MONDAY = datetime(1970, 1, 5)
@@ -81,6 +82,7 @@ BECAME_KNOWN_SQL = " union all ".join(
         "select coalesce(updated_at, registered_at) from customers",
         CUSTOMERS_DELETED_SQL,
         "select registered_at from registrations",
+        "select recorded_at from customer_merges",
         _own_instants_sql("orders", ("cancelled_at", "returned_at")),
         _own_instants_sql(
             "support_tickets", ("resolved_at", "case when satisfaction_score > 0 then rated_at end")
@@ -147,9 +149,11 @@ def _labels(
     cutoff_every_days: int,
     label_delay_days: int,
 ) -> set[tuple]:
-    connection = open_raw(Path(raw_folder))
+    connection = open_raw(Path(raw_folder), known_by=data_clock)
     latest = data_clock - timedelta(days=horizon_days + label_delay_days)
     _create_cut_offs(connection, latest, cutoff_every_days)
+    cut_offs = [row[0] for row in connection.execute("from cut_offs").fetchall()]
+    create_owners(connection, Merges(connection, data_clock), cut_offs, data_clock)
     query = LABELS_SQL.format(label=label, active_within=active_within_days, horizon=horizon_days)
     return set(connection.execute(query, {"data_clock": data_clock}).fetchall())
 
@@ -196,12 +200,19 @@ absent as (
     )
     where deleted_at <= cut_off
 ),
-population as (
-    select distinct customer_id, cut_off
+active as (
+    select distinct coalesce(owner, customer_id) as customer_id, held_at_cut_off.cut_off
     from held_at_cut_off
-    where not coalesce(cancelled_at <= cut_off, false) and not coalesce(returned_at <= cut_off, false)
-        and not coalesce(deleted_at <= cut_off, false)
-        and (customer_id, cut_off) not in (from absent)
+    left join owners on key = customer_id and owners.cut_off = held_at_cut_off.cut_off
+    where not coalesce(cancelled_at <= held_at_cut_off.cut_off, false)
+        and not coalesce(returned_at <= held_at_cut_off.cut_off, false)
+        and not coalesce(deleted_at <= held_at_cut_off.cut_off, false)
+),
+population as (
+    select * from active where (customer_id, cut_off) not in (from absent)
+),
+in_the_end as (
+    select distinct key, final_owner from owners
 ),
 held_at_data_clock as (
     select *
@@ -210,8 +221,9 @@ held_at_data_clock as (
     qualify row_number() over (partition by order_id order by version_at desc) = 1
 ),
 kept_in_the_end as (
-    select customer_id, ordered_at, total_amount
+    select coalesce(final_owner, customer_id) as customer_id, ordered_at, total_amount
     from held_at_data_clock
+    left join in_the_end on key = customer_id
     where not coalesce(cancelled_at <= $data_clock, false) and not coalesce(returned_at <= $data_clock, false)
         and not coalesce(deleted_at <= $data_clock, false)
 )
@@ -221,10 +233,11 @@ select
     (
         select {label}
         from kept_in_the_end as later
-        where later.customer_id = population.customer_id
+        where later.customer_id = coalesce(final_owner, population.customer_id)
             and later.ordered_at > cut_off
             and later.ordered_at <= cut_off + interval {horizon} day
     ) as label
 from population
+left join in_the_end on key = population.customer_id
 """
 CHURNED, KEPT_SPEND = "cast(count(*) = 0 as integer)", "coalesce(sum(total_amount), 0)"

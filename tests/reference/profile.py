@@ -8,7 +8,8 @@ def create_profile_features(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"create table profile_features as {PROFILE_SQL}")
 
 
-# Registration and birth date hold from registration on, even where their version was known only later.
+# Registration and birth date hold from registration on, even where their version was known only later. A
+# customer who has merged into another has no profile.
 PROFILE_SQL = """
 with versions as (
     select *, coalesce(updated_at, registered_at) as known_at from customers
@@ -29,6 +30,7 @@ select
     registrations.birth_date
 from existing
 anti join (from known_version where is_deleted) as deleted using (asked_row)
+anti join merged using (asked_row)
 left join known_version using (asked_row)
 left join registrations
     on registrations.customer_id = existing.customer_id and registrations.registered_at <= existing.t

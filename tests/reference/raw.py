@@ -3,9 +3,12 @@
 A table is `<table>.parquet` or a folder `<table>/` of Parquet files. Tables and columns may be missing.
 """
 
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
+
+from tests.reference.merges import Merges, create_first_known
 
 CONTRACT: dict[str, dict[str, str]] = {
     "customers": {
@@ -66,6 +69,11 @@ CONTRACT: dict[str, dict[str, str]] = {
         "loaded_at": "TIMESTAMP",
         "deleted_at": "TIMESTAMP",
     },
+    "customer_merges": {
+        "old_customer_id": "VARCHAR",
+        "new_customer_id": "VARCHAR",
+        "recorded_at": "TIMESTAMP",
+    },
 }
 
 # table: (key, occurred instant) of the facts that come in versions
@@ -76,8 +84,11 @@ VERSIONED = {
 }
 
 
-def open_raw(folder: Path) -> duckdb.DuckDBPyConnection:
-    """Return a connection with the five tables, `<table>_versions`, `registrations` and `first_known`."""
+def open_raw(folder: Path, known_by: datetime = datetime.max) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the raw tables, `<table>_versions`, `registrations` and `first_known`.
+
+    Merges recorded after `known_by` are not known yet.
+    """
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
     for table in CONTRACT:
@@ -85,7 +96,7 @@ def open_raw(folder: Path) -> duckdb.DuckDBPyConnection:
     for table in VERSIONED:
         connection.execute(f"create table {table}_versions as {versions_sql(table)}")
     connection.execute(f"create table registrations as {REGISTRATIONS_SQL}")
-    connection.execute(f"create table first_known as {FIRST_KNOWN_SQL}")
+    create_first_known(connection, Merges(connection, known_by))
     return connection
 
 
@@ -143,33 +154,19 @@ from customers
 qualify row_number() over (partition by customer_id order by coalesce(updated_at, registered_at)) = 1
 """
 
-FIRST_KNOWN_SQL = """
-with facts as (
-    select customer_id, registered_at as known_at from registrations
-    union all
-    select customer_id, coalesce(updated_at, registered_at) from customers
-    union all
-    select customer_id, known_at from orders_versions
-    union all
-    select customer_id, known_at from support_tickets_versions
-    union all
-    select customer_id, known_at from sessions_versions
-)
-select customer_id, min(known_at) as first_known_at from facts group by customer_id
-"""
-
 
 def known_sql(table: str) -> str:
     """Return, for each entity row, the version of every fact that holds at the as-of instant `t`.
 
-    A fact whose version then says that it was deleted by `t` is left out.
+    A fact whose version then says that it was deleted by `t` is left out. It is of who owns its key then.
     """
     key, _ = VERSIONED[table]
     return f"""
     select * from (
         select asked_row, t, versions.*
         from existing
-        inner join {table}_versions as versions using (customer_id)
+        inner join owned_keys using (asked_row)
+        inner join {table}_versions as versions on versions.customer_id = owned_keys.key
         where versions.known_at <= t
         qualify
             row_number() over (partition by asked_row, versions.{key} order by versions.version_at desc) = 1

@@ -18,7 +18,9 @@ from tests.reference.raw import CONTRACT, VERSIONED
 Row = dict[str, Any]
 World = dict[str, list[Row]]
 
-KEYS = {"customers": "customer_id"} | {table: key for table, (key, _) in VERSIONED.items()}
+KEYS = {"customers": "customer_id", "customer_merges": "old_customer_id"} | {
+    table: key for table, (key, _) in VERSIONED.items()
+}
 ARROW_TYPES = {
     "VARCHAR": pa.string(),
     "TIMESTAMP": pa.timestamp("us"),
@@ -52,7 +54,7 @@ def _arrow(table: str, columns: list[str], rows: list[Row]) -> pa.Table:
 
 
 def _told_apart(table: str, rows: list[Row], columns: list[str]) -> list[Row]:
-    version = "updated_at" if table == "customers" else "loaded_at"
+    version = {"customers": "updated_at", "customer_merges": "recorded_at"}.get(table, "loaded_at")
     if version in columns:
         return rows
     key = ("order_id", "line_number") if table == "order_items" else (KEYS[table],)

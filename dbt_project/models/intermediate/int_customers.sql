@@ -46,7 +46,7 @@ first_known_facts as (
         customer_id,
         min(known_at) as first_known_at
     from known_facts
-    where {{ is_known("known_at") }}
+    where {{ is_known("known_at") }} {{ and_before_merge("known_facts.customer_id", "known_facts.known_at") }}
     group by customer_id
 
 ),

@@ -31,6 +31,7 @@ known_facts as (
     union all
     select greatest(known_at, {{ if_come("withdrawn_at") }}) from {{ ref("stg_sessions") }}
     {{ or_other_known_instants() }}
+    {{ or_merges_known() }}
 
 ),
 

@@ -14,8 +14,9 @@ source as (
         birth_date,
         registered_at,
         {{ if_known("deleted_at") }} as deleted_at,
+        {{ merged_at_and("customer_id", "customers") -}}
         coalesce(updated_at, registered_at) as known_at
-    from {{ source("raw", "customers") }}
+    from {{ source("raw", "customers") }} as customers
     where {{ only_selected_customers("customer_id") }}
 
 ),
@@ -28,7 +29,7 @@ versions_numbered as (
         first_value(registered_at) over versions as first_registered_at,
         row_number() over versions as version_number,
         lead(known_at) over versions as next_known_at,
-        {{ known_from("deleted_at", "known_at") }} as deletion_known_at
+        {{ or_merged(known_from("deleted_at", "known_at")) }} as deletion_known_at
     from source
     window versions as (partition by customer_id order by known_at)
 
@@ -50,7 +51,7 @@ select
     phone_verified,
     first_birth_date as birth_date,
     first_registered_at as registered_at,
-    known_at,
+    {{ known_before_merge("known_at") }} as known_at,
     withdrawn_at,
     case when withdrawn_at is not null then {{ if_known("next_known_at") }} end as restored_at
 from withdrawals_marked

@@ -22,7 +22,7 @@ source as (
 
 {{ version_steps(
     "source", "order_id", "recorded_at",
-    ["payment_method", "channel", "total_amount", "discount_amount", "cancelled_at", "returned_at"]
+    ["payment_method", "channel", "total_amount", "discount_amount", "cancelled_at", "returned_at"], "customer_id"
 ) }}
 
 select

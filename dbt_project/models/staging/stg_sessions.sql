@@ -16,7 +16,7 @@ source as (
 
 ),
 
-{{ version_steps("source", "session_id", "recorded_at", ["duration_seconds", "page_views"]) }}
+{{ version_steps("source", "session_id", "recorded_at", ["duration_seconds", "page_views"], "customer_id") }}
 
 select
     session_id,

@@ -41,7 +41,7 @@ known_parts as (
 
 {{ version_steps(
     "known_parts", "ticket_id", "recorded_at",
-    ["category", "channel", "satisfaction_score", "resolved_at", "rated_at"]
+    ["category", "channel", "satisfaction_score", "resolved_at", "rated_at"], "customer_id"
 ) }}
 
 select

@@ -22,7 +22,7 @@ DELETED_TOO_EARLY = Fault(
 )
 CUSTOMER_DELETED_TOO_EARLY = Fault(
     "models/staging/stg_customers.sql",
-    '{{ known_from("deleted_at", "known_at") }} as deletion_known_at',
+    '{{ or_merged(known_from("deleted_at", "known_at")) }} as deletion_known_at',
     "deleted_at as deletion_known_at",
 )
 # A line counts from when its order was known, whenever it was loaded.
@@ -34,8 +34,8 @@ LINE_TOO_EARLY = Fault(
 # An order that was deleted still counts for labels.
 LABELS_KEEP_DELETED = Fault(
     "macros/labels_at_cutoffs.sql",
-    '{{ has_not_come("orders.superseded_at") }}',
-    "orders.next_known_at is null",
+    'has_not_come("orders.superseded_at")',
+    '"orders.next_known_at is null"',
 )
 NEXT_KNOWN = Fault(
     "models/intermediate/int_order_facts.sql",

@@ -1,4 +1,4 @@
-"""Raw tables as sources.yml declares them: the shipped five, and the sentence for each wrong declaration."""
+"""Raw tables as sources.yml declares them: the shipped six, and the sentence for each wrong declaration."""
 
 import shutil
 from pathlib import Path
@@ -7,8 +7,17 @@ import pytest
 
 from ml.common.errors import ProblemError
 from ml.common.paths import ROOT
-from ml.ingest.contract import Kind, Reference
-from ml.ingest.declaration import SOURCES, parent_of, raw_table, raw_tables
+from ml.ingest.contract import Kind, Merges, Reference
+from ml.ingest.declaration import (
+    SOURCES,
+    merges_table,
+    parent_of,
+    raw_table,
+    raw_tables,
+    tables_of_customers,
+)
+
+BEFORE_TICKETS = "\n            optional: true\n        columns:\n          - {name: ticket_id"
 
 
 def test_the_shipped_tables() -> None:
@@ -18,6 +27,7 @@ def test_the_shipped_tables() -> None:
         "order_items",
         "support_tickets",
         "sessions",
+        "customer_merges",
     ]
     assert [table.name for table in raw_tables() if table.required] == ["customers", "orders"]
     orders, items, tickets = (raw_table(name) for name in ("orders", "order_items", "support_tickets"))
@@ -34,6 +44,16 @@ def test_the_shipped_tables() -> None:
         "satisfaction_score is not a whole number from 1 to 5",
     )
     assert raw_table("customers").personal == {"email"}
+    merges = raw_table("customer_merges")
+    assert merges_table() == merges
+    assert merges not in tables_of_customers()
+    assert merges.merges == Merges("old_customer_id", "new_customer_id")
+    assert (merges.reference, parent_of(merges)) == (Reference("customer_id", "customers"), None)
+    assert [column.name for column in merges.columns if column.required] == [
+        "old_customer_id",
+        "new_customer_id",
+        "recorded_at",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +105,31 @@ def test_the_shipped_tables() -> None:
             "optional: perhaps",
             "order_items.optional is 'perhaps'; it must be true or false",
         ),
+        (
+            "merges: {from: old_customer_id, into: new_customer_id}",
+            "merges: {from: old_customer_id, to: new_customer_id}",
+            "merges of customer_merges has the keys from, to; write merges: {from: the old customer's column",
+        ),
+        (
+            "merges: {from: old_customer_id, into: new_customer_id}",
+            "merges: {from: old_customer_id, into: new_customer}",
+            "customer_merges has no column new_customer; did you mean new_customer_id?",
+        ),
+        (
+            "merges: {from: old_customer_id, into: new_customer_id}",
+            "merges: {from: old_customer_id, into: recorded_at}",
+            "customer_merges.recorded_at is no text, as the keys of customers are; declare its",
+        ),
+        (
+            "key: old_customer_id",
+            "key: new_customer_id",
+            "the key of customer_merges is not the column that it merges from; declare key: old_customer_id",
+        ),
+        (
+            f"references: {{customer_id: customers}}{BEFORE_TICKETS}",
+            f"merges: {{from: ticket_id, into: customer_id}}{BEFORE_TICKETS}",
+            "support_tickets declares merges and customer_key; remove customer_key: a merge is of two",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_named_with_its_line(
@@ -102,5 +147,17 @@ def test_a_wrong_declaration_is_named_with_its_line(
     message = str(caught.value)
     assert message.startswith(f"{file}, line ")
     assert sentence in message
-    if "declares no" not in message:
+    if "declares no" not in message and "declares merges and" not in message:
         assert message.startswith(f"{file}, line {line}: ")
+
+
+def test_one_table_of_merges_is_enough(tmp_path: Path) -> None:
+    file = tmp_path / SOURCES
+    file.parent.mkdir(parents=True)
+    text = (ROOT / "dbt_project" / SOURCES).read_text()
+    start, end = text.index("      - name: customer_merges"), text.index("      - name: rejected_rows")
+    file.write_text(text[:end] + text[start:end].replace("customer_merges", "more_merges") + text[end:])
+    with pytest.raises(
+        ProblemError, match="more_merges declares merges, and so does another table; keep one"
+    ):
+        raw_tables(tmp_path)

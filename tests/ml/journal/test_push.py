@@ -76,7 +76,7 @@ def test_each_line_is_accepted_or_rejected_with_its_reason(home: Path) -> None:
         ),
         home=home,
     )
-    tables = "customers, orders, order_items, support_tickets, sessions"
+    tables = "customers, orders, order_items, support_tickets, sessions, customer_merges"
     assert [(row["line"], row["status"], row["reason"]) for row in answer["rows"]] == [
         (1, "accepted", None),
         (3, "rejected", "unknown customer"),
@@ -273,3 +273,24 @@ def customers_of(part: World, world: World) -> list[dict[str, Any]]:
     owners = {row["order_id"]: row["customer_id"] for row in world["orders"]}
     named = [row for table, rows in part.items() if table != "order_items" for row in rows]
     return named + [{"customer_id": owners[row["order_id"]]} for row in part["order_items"]]
+
+
+def test_a_fact_of_a_merged_customer_touches_all_whom_merges_join(home: Path, tmp_path: Path) -> None:
+    merges = "old_customer_id,new_customer_id,recorded_at\na,b,2024-02-15\n"
+    (tmp_path / "merges").mkdir()
+    (tmp_path / "merges" / "customer_merges.csv").write_text(merges)
+    ingest(tmp_path / "merges", home=home, append=True)
+    build(home=home)
+    answer = push(lines(ORDER), home=home)
+    assert answer["customers"] == ["a", "b"]
+    at = datetime(2024, 3, 1, 12)
+    with Pushes(Home.at(home)) as pushes, pushes.alone():
+        load = staged_load(Home.at(home), pushes)
+    live = build_of_customers(Home.at(home).current_build(), load, ["b"], at, tmp_path / "live")
+    rows = pa.table({"customer_id": ["b", "b"], "event_timestamp": [at, at - timedelta(microseconds=1)]})
+    values = point_in_time(live, rows, features=["orders_lifetime", "spend_lifetime"]).to_pylist()
+    # o1 of a came to b with the merge; o2, which came under the old key, is b's at once
+    assert [(row["orders_lifetime"], str(row["spend_lifetime"])) for row in values] == [
+        (2, "30.5000"),
+        (1, "10.0000"),
+    ]

@@ -18,16 +18,25 @@ KINDS = {"customers": ("registered_at", "updated_at")} | {
 
 
 def recorded_at(table: str, row: Row) -> datetime:
+    if table == "customer_merges":
+        return row["recorded_at"]
     occurred, version = KINDS[table]
     return row.get(version) or row[occurred]
+
+
+def customers_of(table: str, row: Row) -> tuple[str, ...]:
+    """Whose row it is: a merge is of two."""
+    if table == "customer_merges":
+        return (row["old_customer_id"], row["new_customer_id"])
+    return (row["customer_id"],)
 
 
 def parted(world: World, place: Callable[[str, Row], int], parts: int) -> list[World]:
     """The world in parts; an order's items come with its first version."""
     made: list[World] = [{table: [] for table in world} for _ in range(parts)]
     first: dict[str, int] = {}
-    for table in ("customers", "orders", "support_tickets", "sessions"):
-        for row in world[table]:
+    for table in ("customers", "orders", "support_tickets", "sessions", "customer_merges"):
+        for row in world.get(table, ()):
             part = place(table, row)
             made[part][table].append(row)
             if table == "orders":
@@ -48,7 +57,7 @@ def in_time(world: World, *instants: datetime) -> list[World]:
     def place(table: str, row: Row) -> int:
         if table == "order_items":
             return sum(row["loaded_at"] > instant for instant in instants)
-        told = max(recorded_at(table, row), earliest[row["customer_id"]])
+        told = max(recorded_at(table, row), *(earliest[customer] for customer in customers_of(table, row)))
         return sum(told > instant for instant in instants)
 
     return parted(world, place, len(instants) + 1)
@@ -62,7 +71,7 @@ def at_random(world: World, parts: int, seed: int) -> list[World]:
     def place(table: str, row: Row) -> int:
         if table == "order_items":
             return random.randrange(parts)
-        if table == "customers" or not later[row["customer_id"]] or random.random() < 0.7:
+        if table == "customers" or not any(map(later.get, customers_of(table, row))) or random.random() < 0.7:
             return 0
         return random.randrange(parts)
 

@@ -37,7 +37,9 @@ subscriptions as (
         lag(versions.plan) over one_subscription as previous_plan
     from {{ ref("stg_subscriptions") }} as versions
     inner join customers on versions.customer_id = customers.customer_id
-    window one_subscription as (partition by versions.subscription_id order by versions.version_number)
+    window one_subscription as (
+        partition by customers.customer_number, versions.subscription_id order by versions.version_number
+    )
 
 ),
 
