@@ -154,6 +154,7 @@ def test_every_breach_is_rejected_with_its_reason(tmp_path, home):
         "order_items": {"read": 8, "accepted": 3, "rejected": 5},
         "support_tickets": {"read": 7, "accepted": 2, "rejected": 5},
         "sessions": {"read": 7, "accepted": 3, "rejected": 4},
+        "customer_merges": {"read": 0, "accepted": 0, "rejected": 0},
     }
     assert result["reasons"]["orders: total_amount is not a number"] == 3
 
