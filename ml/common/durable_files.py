@@ -20,6 +20,14 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Link a file that nobody changes, or copy it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def sync_folder(folder: Path) -> None:
     """Make new, renamed and removed names in ``folder`` durable."""
     sync(folder)

@@ -4,12 +4,11 @@ An open source comes in; the table folders of the load and the relation ``reject
 """
 
 import difflib
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml.common.durable_files import link_or_copy
 from ml.common.errors import SourceError, TidemarkError
 from ml.common.progress import Bar, Progress
 from ml.common.sql import literal, parquet, quoted
@@ -163,10 +162,7 @@ def link_earlier(load: Load, name: str) -> list[Path]:
     folder.mkdir()
     files = sorted((load.earlier / name).glob("*.parquet")) if load.earlier else []
     for file in files:
-        try:
-            os.link(file, folder / file.name)
-        except OSError:
-            shutil.copy2(file, folder / file.name)
+        link_or_copy(file, folder / file.name)
     return files
 
 

@@ -4,12 +4,12 @@
 home's load. It is made anew whenever it is not the one that the pushes were last added to.
 """
 
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ml.common.durable_files import link_or_copy
 from ml.home.layout import Home
 from ml.home.publication import publish
 from ml.ingest import ingest
@@ -26,7 +26,7 @@ def staged_load(home: Home, pushes: Pushes) -> Path:
         return current.resolve()
     shutil.rmtree(own.raw, ignore_errors=True)
     own.raw.mkdir(parents=True)
-    shutil.copytree(base, own.raw / base.name, copy_function=os.link)
+    shutil.copytree(base, own.raw / base.name, copy_function=link_or_copy)
     publish(own.raw / base.name)
     load = base.name
     if waiting:

@@ -1,6 +1,8 @@
 """A pushed row is accepted or rejected as an ingest would, kept once, and taken in by the next build."""
 
 import json
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -186,6 +188,34 @@ def test_a_take_in_that_was_killed_before_it_could_say_so_is_not_repeated(
             take_in(Home.at(home))
     take_in(Home.at(home))
     assert len(read_load_manifest(Home.at(home).current_load())["ingests"]) == 2
+
+
+def test_pushes_killed_at_any_moment_and_sent_again_count_once(home: Path) -> None:
+    orders = [ORDER | {"order_id": f"k{number}"} for number in range(8)]
+    acknowledged = []
+    for number, order in enumerate(orders):
+        command = [sys.executable, "-m", "ml", "push", "-", "--home", str(home), "--key", f"key {number}"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdin
+        process.stdin.write(lines(order))
+        process.stdin.close()
+        try:
+            process.wait(0.6 + 0.2 * number)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.returncode == 0:
+            acknowledged.append(number)
+        if process.stdout:
+            process.stdout.close()
+    with Pushes(Home.at(home)) as pushes:
+        assert all(pushes.find(f"key {number}") for number in acknowledged)
+    for number, order in enumerate(orders):
+        assert push(lines(order), key=f"key {number}", home=home)["accepted"] == 1
+    take_in(Home.at(home))
+    assert [row[0] for row in loaded(home, "orders", "order_id")] == [*(f"k{n}" for n in range(8)), "o1"]
+    counts = read_load_manifest(Home.at(home).current_load())["ingests"][-1]["tables"]["orders"]
+    assert counts == {"read": 8, "accepted": 8, "rejected": 0}
 
 
 def test_what_makes_no_push(home: Path, tmp_path: Path) -> None:
