@@ -21,6 +21,15 @@ labels as (
 
 ),
 
+labels_of_owners as (
+
+    select
+        labels.*,
+        {{ final_owner("labels.customer_id") }} as owner_id
+    from labels
+
+),
+
 recounted as (
 
     select
@@ -28,10 +37,10 @@ recounted as (
         labels.event_timestamp,
         labels.churned,
         count(orders.ordered_at) as orders_ahead
-    from labels
+    from labels_of_owners as labels
     left join finally_kept_orders as orders
         on
-            {{ final_owner("labels.customer_id") }} = orders.customer_id
+            labels.owner_id = orders.customer_id
             and orders.ordered_at > labels.event_timestamp
             and orders.ordered_at <= {{ days_after("labels.event_timestamp", var("horizon_days")) }}
     group by labels.customer_id, labels.event_timestamp, labels.churned

@@ -22,6 +22,15 @@ labels as (
 
 ),
 
+labels_of_owners as (
+
+    select
+        labels.*,
+        {{ final_owner("labels.customer_id") }} as owner_id
+    from labels
+
+),
+
 added_up as (
 
     select
@@ -29,10 +38,10 @@ added_up as (
         labels.event_timestamp,
         labels.label,
         coalesce(sum(orders.total_amount), 0) as kept_spend
-    from labels
+    from labels_of_owners as labels
     left join finally_kept_orders as orders
         on
-            {{ final_owner("labels.customer_id") }} = orders.customer_id
+            labels.owner_id = orders.customer_id
             and orders.ordered_at > labels.event_timestamp
             and orders.ordered_at <= {{ days_after("labels.event_timestamp", label_term("horizon_days", "label_customer_value")) }}
     group by labels.customer_id, labels.event_timestamp, labels.label

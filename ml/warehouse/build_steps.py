@@ -176,7 +176,9 @@ def make_increment(job: Job, increment: Increment) -> dict[str, Any]:
     os.link(increment.base / CATALOG, job.folder / CATALOG)
     seconds = {"dbt": times[1] - times[0], "merge": times[2] - times[1]}
     manifest = describe(job.home, job.load, job.folder, job.terms, seconds)
-    manifest["rows"]["int_customers"] = increment.manifest["rows"]["int_customers"] + increment.new
+    # Beside those made now there are those untouched: a merge may leave a touched customer without any fact.
+    untouched = increment.manifest["rows"]["int_customers"] - (increment.touched - increment.new)
+    manifest["rows"]["int_customers"] += untouched
     return manifest | {"kind": "incremental", "touched": increment.touched, "restated": increment.restated}
 
 
