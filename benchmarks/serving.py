@@ -2,7 +2,9 @@
 
 ``python -m benchmarks.serving`` simulates a shop, trains, serves, and asks from a second process: one
 customer with three reasons a request, at fixed rates, timed from when each request was due; then a thousand
-customers a request. It prints a line for each server and writes ``benchmarks/serving.json``.
+customers a request. Of ``churn serve`` alone also as fast as 1, 16, 64 and 320 connections get answers, the
+time of a pushed order and of the first score after it, and how many fields differ from those of the batch. It
+prints a line for each server and writes ``benchmarks/serving.json``.
 """
 
 import http.client
@@ -30,8 +32,11 @@ from ml.common.paths import ROOT
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.layout import Home
 from ml.model.model_files import read_model
+from ml.score import score
 
 RATES, SECONDS = (100, 200), 20
+CONNECTIONS = (1, 16, 64, 320)  # the last is five times what is answered at a time
+PUSHES = 15
 PORTS = {"churn serve": 8311, "joblib and pandas": 8312, "feast serve": 8313}
 CHURN = [sys.executable, "-m", "ml"]
 
@@ -104,9 +109,9 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]", seconds: float = 90.
     raise SystemExit(f"no server on port {port}")
 
 
-def at_rate(port: int, path: str, body: str, rate: int, customers: Sequence[str]) -> dict[str, Any]:
-    """Percentiles of one load, from a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.serving_client", port, path, body, rate, SECONDS]
+def under(port: int, path: str, body: str, load: str, customers: Sequence[str]) -> dict[str, Any]:
+    """Percentiles of one load (``rate=100``, ``connections=16``), from a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.serving_client", port, path, body, load, SECONDS]
     done = subprocess.run(
         list(map(str, command)),
         input=json.dumps(customers),
@@ -129,6 +134,47 @@ def many(port: int, customers: Sequence[str]) -> float:
         connection.getresponse().read()
         times.append(1000 * (time.perf_counter() - started))
     return round(median(times), 1)
+
+
+def pushes(port: int, customers: Sequence[str]) -> dict[str, float]:
+    """Median milliseconds of a push of one order, and of the first score after it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def milliseconds(path: str, body: dict[str, Any]) -> float:
+        started = time.perf_counter()
+        connection.request("POST", path, json.dumps(body))
+        response = connection.getresponse()
+        assert response.status == 200, response.read()
+        response.read()
+        return 1000 * (time.perf_counter() - started)
+
+    times: dict[str, list[float]] = {"push": [], "score": []}
+    for place in range(PUSHES):
+        customer = customers[place * 7919 % len(customers)]
+        order = {"order_id": f"pushed-{place}", "customer_id": customer, "total_amount": 10}
+        order["ordered_at"] = f"2025-01-{place + 1:02d}T00:00:00Z"
+        times["push"].append(milliseconds("/v1/facts?table=orders", order))
+        times["score"].append(milliseconds("/v1/scores", {"customer_ids": [customer]}))
+    return {name: round(median(taken)) for name, taken in times.items()}
+
+
+FIELDS = ("churn_probability", "churn_decision", "risk_band", "model_version", "build_id")
+
+
+def compared(port: int, home: Path) -> dict[str, int]:
+    """How many fields of the population's scores were compared with those of ``churn score``, and differ."""
+    batch = score(home=home).to_pylist()
+    connection, differing = http.client.HTTPConnection("127.0.0.1", port, timeout=60), 0
+    for start in range(0, len(batch), 1000):
+        part = batch[start : start + 1000]
+        body = json.dumps({"customer_ids": [row["customer_id"] for row in part]})
+        connection.request("POST", "/v1/scores", body)
+        answers = json.loads(connection.getresponse().read())["scores"]
+        for row, answer in zip(part, answers, strict=True):
+            differing += sum(row[name] != answer[name] for name in FIELDS)
+            differing += parse_instant(answer["event_timestamp"]) != row["event_timestamp"]
+            differing += [reason["text"] for reason in answer["reasons"]] != row["reasons"]
+    return {"customers": len(batch), "fields": len(batch) * (len(FIELDS) + 2), "differing": differing}
 
 
 SCORES = '{"customer_ids": ["%s"], "reasons": true}'
@@ -187,10 +233,16 @@ def main(customers: int, home: Path | None) -> None:
         for name, (command, body) in servers.items():
             path = "/get-online-features" if body is FEATURES else "/v1/scores"
             with running(command, PORTS[name], environment) as process:
-                loads = [at_rate(PORTS[name], path, body, rate, ids) for rate in RATES]
-                entry = {"loads": loads, "peak_mb": round(peak(process) / 2**20)}
+                wanted = [f"rate={rate}" for rate in RATES]
+                if name == "churn serve":
+                    wanted += [f"connections={count}" for count in CONNECTIONS]
+                loads = [under(PORTS[name], path, body, load, ids) for load in wanted]
+                entry: dict[str, Any] = {"loads": loads, "peak_mb": round(peak(process) / 2**20)}
                 if body is SCORES:
                     entry["thousand_ms"] = many(PORTS[name], ids)
+                if name == "churn serve":
+                    entry["compared"] = compared(PORTS[name], home)
+                    entry["pushes_ms"] = pushes(PORTS[name], ids)
             results["servers"][name] = entry
             click.echo(f"{name}: {json.dumps(entry)}")
         (ROOT / "benchmarks" / "serving.json").write_text(json.dumps(results, indent=2) + "\n")
