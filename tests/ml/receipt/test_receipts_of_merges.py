@@ -96,8 +96,8 @@ def test_items_and_categories_move_with_their_orders(home: Path) -> None:
 
 
 def test_what_happened_to_the_new_customer_is_on_their_page(home: Path) -> None:
-    build = Home.at(home).current_build()
-    events = customer_events(Home.at(home), build, "bea", day(40))
+    home_ = Home.at(home)
+    events = customer_events(home_.current_build(), home_.current_load(), "bea", day(40))
     known = {(event.subject, event.what): event.known_at for event in events}
     assert known["order ann-o1", "ordered"] == MERGED_AT
     assert known["session ann-s1", "started"] == MERGED_AT
