@@ -233,16 +233,16 @@ def main(customers: int, home: Path | None) -> None:
         for name, (command, body) in servers.items():
             path = "/get-online-features" if body is FEATURES else "/v1/scores"
             with running(command, PORTS[name], environment) as process:
-                wanted = [f"rate={rate}" for rate in RATES]
-                if name == "churn serve":
-                    wanted += [f"connections={count}" for count in CONNECTIONS]
-                loads = [under(PORTS[name], path, body, load, ids) for load in wanted]
-                entry: dict[str, Any] = {"loads": loads, "peak_mb": round(peak(process) / 2**20)}
+                loads = [under(PORTS[name], path, body, f"rate={rate}", ids) for rate in RATES]
+                entry: dict[str, Any] = {"loads": loads}
                 if body is SCORES:
                     entry["thousand_ms"] = many(PORTS[name], ids)
                 if name == "churn serve":
                     entry["compared"] = compared(PORTS[name], home)
                     entry["pushes_ms"] = pushes(PORTS[name], ids)
+                    for count in CONNECTIONS:
+                        loads.append(under(PORTS[name], path, body, f"connections={count}", ids))
+                entry["peak_mb"] = round(peak(process) / 2**20)
             results["servers"][name] = entry
             click.echo(f"{name}: {json.dumps(entry)}")
         (ROOT / "benchmarks" / "serving.json").write_text(json.dumps(results, indent=2) + "\n")
