@@ -6,6 +6,7 @@ builds/current    -> the build that readers see     builds/<build>/features/<mod
                      its challenger                 builds/<build>/challenger -> models/<model>/
                      those of another problem       builds/<build>/problems/<name>/model, challenger
 pulls/            pages of JSON APIs that are in no load yet
+journal/          facts that were pushed, and the load that has those in no other yet
 dbt/              dbt's own database, target and logs, which only dbt reads
 feast/            registry and online store
 """
@@ -57,6 +58,10 @@ class Home:
     @property
     def pulls(self) -> Path:
         return self.root / "pulls"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal"
 
     @property
     def builds(self) -> Path:

@@ -1,4 +1,4 @@
-"""The lock of a home's one writer; the system frees it at any end of its process."""
+"""Locks of a home's one writer, and of one folder; the system frees them at any end of their process."""
 
 import fcntl
 import os
@@ -9,6 +9,15 @@ from pathlib import Path
 from ml.common.errors import BusyError
 
 LOCK = ".lock"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Only one process or thread at a time works on ``folder``; others wait."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

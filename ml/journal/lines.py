@@ -51,7 +51,8 @@ def read_lines(content: bytes, table: str | None) -> list[Line]:
         texts = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise UsageError("the facts are not UTF-8") from error
-    lines = [read_line(number, text, table) for number, text in enumerate(texts, 1) if text.strip()]
+    tables = {contract.name: contract for contract in raw_tables()}
+    lines = [read_line(number, text, table, tables) for number, text in enumerate(texts, 1) if text.strip()]
     if not lines:
         raise UsageError("there are no facts: give one JSON object a line, each with its table")
     if len(lines) > LINES_MAX:
@@ -61,9 +62,8 @@ def read_lines(content: bytes, table: str | None) -> list[Line]:
     return lines
 
 
-def read_line(number: int, text: str, table: str | None) -> Line:
-    """One line of JSON."""
-    tables = {contract.name: contract for contract in raw_tables()}
+def read_line(number: int, text: str, table: str | None, tables: dict[str, Table]) -> Line:
+    """One line of JSON; ``table`` is its raw table where it names none."""
     try:
         row = DECODER.decode(text.strip())
     except (ValueError, RecursionError):

@@ -4,11 +4,10 @@ A push is durable when ``add`` returns. One process at a time adds or takes in, 
 no lock.
 """
 
-import fcntl
 import json
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from ml.common.errors import TidemarkError
 from ml.common.instants import format_instant, parse_instant
 from ml.home.layout import Home
+from ml.home.write_lock import alone
 
 FILE = "pushes.db"
 BUSY_SECONDS = 30
@@ -83,7 +83,7 @@ class Pushes:
     """
 
     def __init__(self, home: Home) -> None:
-        self.folder = home.root / "journal"
+        self.folder = home.journal
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(
@@ -101,12 +101,9 @@ class Pushes:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Only one process at a time, until the end of the block."""
-        with (self.folder / ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def alone(self) -> AbstractContextManager[None]:
+        """Only one process at a time adds or takes in, until the end of the block."""
+        return alone(self.folder)
 
     def find(self, key: str) -> tuple[str, dict[str, Any]] | None:
         """The hash and the answer of the push with an idempotency key."""
@@ -174,6 +171,11 @@ class Pushes:
         rows = self.connection.execute("select number, lines from pushes where load is null order by number")
         return [(number, [(table, text) for table, text in json.loads(lines)]) for number, lines in rows]
 
+    def newest_waiting(self) -> int:
+        """The number of the newest push that is in no load yet, 0 without any."""
+        query = "select coalesce(max(number), 0) from pushes where load is null"
+        return int(self.connection.execute(query).fetchone()[0])
+
     def mark_taken_in(self, numbers: Collection[int], load: str) -> None:
         """The rows of some pushes are in ``load`` now; their lines need not be kept."""
         marks = ", ".join("?" * len(numbers))
@@ -214,4 +216,4 @@ class Pushes:
 
 def has_pushes(home: Home) -> bool:
     """Whether anything was ever pushed into a home."""
-    return (home.root / "journal" / FILE).exists()
+    return (home.journal / FILE).exists()

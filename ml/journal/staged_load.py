@@ -18,9 +18,8 @@ from ml.journal.pushes import Pushes
 
 def staged_load(home: Home, pushes: Pushes) -> Path:
     """The load with all pushes that are in none yet; the caller is alone."""
-    base, waiting = home.current_load(), pushes.waiting()
+    base, newest = home.current_load(), pushes.newest_waiting()
     own = staged_home(pushes)
-    newest = max((number for number, _ in waiting), default=0)
     current = own.raw / "current"
     if pushes.staged() == (base.name, current.resolve().name, newest) and current.exists():
         return current.resolve()
@@ -29,8 +28,8 @@ def staged_load(home: Home, pushes: Pushes) -> Path:
     shutil.copytree(base, own.raw / base.name, copy_function=link_or_copy)
     publish(own.raw / base.name)
     load = base.name
-    if waiting:
-        lines = [line for _, lines in waiting for line in lines]
+    if newest:
+        lines = [line for _, lines in pushes.waiting() for line in lines]
         load = append_lines(own, pushes.folder / "waiting", lines)["load_id"]
     pushes.set_staged(base.name, load, newest)
     return own.raw / load

@@ -4,7 +4,9 @@ What reads a build (retrieval, the population, scores) reads it alike, so that a
 is only supposed, is counted by the one definition of each feature.
 """
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,16 +23,16 @@ from ml.warehouse.dbt import CATALOG
 FILE = "to-come-0.parquet"
 
 
+@contextmanager
 def build_of_customers(
     build: Path,
     load: Path,
     customers: Sequence[str],
     as_of: datetime,
-    folder: Path,
     *,
     more: Mapping[str, Sequence[Row]] | None = None,
-) -> Path:
-    """Write the features and the population of some customers to ``folder``; return it.
+) -> Iterator[Path]:
+    """The features and the population of some customers as a build, until the end of the block.
 
     Parameters
     ----------
@@ -40,8 +42,6 @@ def build_of_customers(
         The raw rows.
     as_of : datetime
         The data clock of the result.
-    folder : Path
-        An empty folder.
     more : mapping, optional
         Rows beside those of the load, by table, each by column.
 
@@ -50,18 +50,20 @@ def build_of_customers(
     NotReadyError, SourceError, BuildError
         The raw rows are gone or damaged, or the SQL does not run over them.
     """
-    with CustomerTables(read_models(build), load, customers) as tables:
-        for table, rows in (more or {}).items():
-            for row in rows:
-                tables.add(table, row)
-        targets = {view.name: folder / "features" / view.name for view in read_catalog(build).views}
-        targets[Path(POPULATION).name] = folder / POPULATION
-        for name, target in targets.items():
-            target.mkdir(parents=True)
-            copy = f"copy (from {tables.model(name)}) to {literal(target / FILE)} (format parquet)"
-            tables.rows(copy)
-    for name in ("manifest.json", CATALOG):
-        (folder / name).symlink_to(build / name)
-    manifest: dict[str, Any] = read_build_manifest(build)
-    write_build_manifest(folder, manifest | {"data_clock": format_instant(as_of)})
-    return folder
+    with tempfile.TemporaryDirectory(prefix="tidemark-") as scratch:
+        folder = Path(scratch) / build.name
+        with CustomerTables(read_models(build), load, customers) as tables:
+            for table, rows in (more or {}).items():
+                for row in rows:
+                    tables.add(table, row)
+            targets = {view.name: folder / "features" / view.name for view in read_catalog(build).views}
+            targets[Path(POPULATION).name] = folder / POPULATION
+            for name, target in targets.items():
+                target.mkdir(parents=True)
+                copy = f"copy (from {tables.model(name)}) to {literal(target / FILE)} (format parquet)"
+                tables.rows(copy)
+        for name in ("manifest.json", CATALOG):
+            (folder / name).symlink_to(build / name)
+        manifest: dict[str, Any] = read_build_manifest(build)
+        write_build_manifest(folder, manifest | {"data_clock": format_instant(as_of)})
+        yield folder

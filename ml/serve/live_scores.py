@@ -7,7 +7,6 @@ gives the same answers. A build that looks back from an instant (``--as-of``) kn
 
 import json
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -26,7 +25,7 @@ from ml.journal.pushes import Pushes, has_pushes
 from ml.journal.staged_load import staged_load
 from ml.model.fitted_model import FittedModel
 from ml.serve.customer_build import build_of_customers
-from ml.serve.scored_file import COLUMNS, TABLES, Scored, ScoredFile, scored_of, scored_rows
+from ml.serve.scored_file import COLUMNS, TABLES, Scored, ScoredFile, find_row, scored_rows
 
 BUSY_SECONDS = 10
 NEWEST = "newest_push"
@@ -76,17 +75,9 @@ class LiveScores:
 
     def find(self, customer_id: str) -> Scored | None:
         """A customer's row; None for one whom no pushed fact touches."""
-        if self._rows is None:
+        found = find_row(self._rows, customer_id) if self._rows else None
+        if found is None:
             return None
-        try:
-            row = self._rows.execute(
-                f"select {COLUMNS} from scores where customer_id = ?", (customer_id,)
-            ).fetchone()
-        except UnicodeEncodeError:  # half of a surrogate pair: no key in the data has one
-            return None
-        if row is None:
-            return None
-        found = scored_of(row)
         return replace(found, event_timestamp=json.loads(found.score)["event_timestamp"])
 
     def refresh(self) -> None:
@@ -137,16 +128,16 @@ class LiveScores:
     def rows_of(self, touched: Mapping[str, datetime | None], load: Path) -> Iterator[tuple[Any, ...]]:
         """The rows of some customers, each as of the newest of its facts."""
         instants = {customer: max(self.as_of, newest or self.as_of) for customer, newest in touched.items()}
-        with tempfile.TemporaryDirectory(prefix="tidemark-") as folder:
-            made = build_of_customers(
-                self.build, load, [*touched], max(instants.values()), Path(folder) / self.build.name
-            )
-            catalog = read_catalog(made)
+        with build_of_customers(self.build, load, [*touched], max(instants.values())) as made:
             for instant in sorted({*instants.values()}):
                 chosen = {customer for customer, at in instants.items() if at == instant}
-                eligible = None if self.has_population else self.eligible(chosen)
-                for rows in scored_rows(made, self.model, catalog, instant, eligible):
-                    yield from (row for row in rows if row[0] in chosen)
+                yield from self.scored_at(made, instant, chosen)
+
+    def scored_at(self, made: Path, instant: datetime, customers: set[str]) -> Iterator[tuple[Any, ...]]:
+        """The rows of some customers at an instant, from a build of them."""
+        eligible = None if self.has_population else self.eligible(customers)
+        for rows in scored_rows(made, self.model, read_catalog(made), instant, eligible):
+            yield from (row for row in rows if row[0] in customers)
 
     def eligible(self, customers: set[str]) -> set[str]:
         """Who of some customers is in the population, where only a build of everyone can say."""
@@ -163,13 +154,11 @@ class LiveScores:
             yield self.build, self.load
             return
         as_of = parse_text(row.event_timestamp)
-        with self.raw_rows() as load, tempfile.TemporaryDirectory(prefix="tidemark-") as folder:
-            yield (
-                build_of_customers(
-                    self.build, load, [row.customer_id], as_of, Path(folder) / self.build.name
-                ),
-                load,
-            )
+        with (
+            self.raw_rows() as load,
+            build_of_customers(self.build, load, [row.customer_id], as_of) as made,
+        ):
+            yield made, load
 
     @contextmanager
     def raw_rows(self) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Facts over HTTP: ``POST /v1/facts`` is ``churn push``, and the scores it touches are made at once."""
+"""Facts over HTTP: ``POST /v1/facts`` is ``churn push``; the next score makes those it touches anew."""
 
 import re
 from typing import Any

@@ -84,13 +84,7 @@ class ScoredFile:
 
     def find(self, customer_id: str) -> Scored | None:
         """A customer's row; None for one who is not known."""
-        try:
-            row = self._connection.execute(
-                f"select {COLUMNS} from scores where customer_id = ?", (customer_id,)
-            ).fetchone()
-        except UnicodeEncodeError:  # half of a surrogate pair: no key in the data has one
-            return None
-        return None if row is None else scored_of(row)
+        return find_row(self._connection, customer_id)
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, for threads beside the one that answers."""
@@ -113,6 +107,17 @@ def opened(path: Path) -> sqlite3.Connection:
     """A connection to a file that nobody changes."""
     address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     return sqlite3.connect(address, uri=True, check_same_thread=False)
+
+
+def find_row(connection: sqlite3.Connection, customer_id: str) -> Scored | None:
+    """A customer's row in a file of scores; None for one whom it does not have."""
+    try:
+        row = connection.execute(
+            f"select {COLUMNS} from scores where customer_id = ?", (customer_id,)
+        ).fetchone()
+    except UnicodeEncodeError:  # half of a surrogate pair: no key in the data has one
+        return None
+    return None if row is None else scored_of(row)
 
 
 def scored_of(row: tuple[Any, ...]) -> Scored:

@@ -4,12 +4,9 @@ A build, a materialization, a rollback or a promotion makes another state. It is
 for all, while requests are answered from the state before.
 """
 
-import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +21,7 @@ from ml.featurestore.catalog import read_catalog
 from ml.featurestore.online.status import online_views
 from ml.home.layout import Home, model_of
 from ml.home.read_leases import lease
+from ml.home.write_lock import alone
 from ml.metrics.chance import check_better_than_chance
 from ml.model.fitted_model import FittedModel
 from ml.serve.live_scores import LiveScores
@@ -173,12 +171,3 @@ class ServedState:
     def is_ready(self) -> bool:
         """Whether model, features, build and online store agree with what is served."""
         return self.served is not None and not self.fault
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Only one process at a time prepares scores in a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -4,19 +4,16 @@ The supposed rows are added to the customer's raw rows in memory, and the build'
 instant that is served on; nothing is written.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from ml.featurestore.catalog import read_catalog
 from ml.ingest.contract import Table
 from ml.ingest.declaration import raw_tables
 from ml.serve.customer_build import build_of_customers
-from ml.serve.scored_file import Scored, scored_of, scored_rows
+from ml.serve.scored_file import Scored, scored_of
 from ml.serve.served_state import Served
 from ml.warehouse.compiled_models import read_models
 from ml.warehouse.customer_tables import CustomerTables, Row
@@ -102,13 +99,8 @@ def outcome_of(served: Served, row: Scored, supposed: Supposed) -> Outcome:
                 TICKETS: [resolved_ticket(tables, ticket, at) for ticket in resolved],
                 ORDERS: [] if supposed.amount is None else [order_of(customer, supposed.amount, at)],
             }
-        with tempfile.TemporaryDirectory(prefix="tidemark-") as folder:
-            made = build_of_customers(
-                served.build, load, [customer], at, Path(folder) / served.build.name, more=more
-            )
-            eligible = None if served.live.has_population else {customer} if row.is_eligible else set[str]()
-            scored = scored_rows(made, served.model, read_catalog(made), at, eligible)
-            values = next(values for rows in scored for values in rows if values[0] == customer)
+        with build_of_customers(served.build, load, [customer], at, more=more) as made:
+            (values,) = served.live.scored_at(made, at, {customer})
     return Outcome(at, row, scored_of(values), tickets)
 
 

@@ -62,15 +62,6 @@ group by all
 """
 
 # A merge touches both customers, and all whom other merges join to them.
-FRESH_MERGES = """
-create temp table fresh_{name} as
-with
-new as (select {columns} from {new}),
-maybe_copies as (from new where {recorded_at} <= {split_at}),
-earlier as (select {columns} from {old} semi join maybe_copies using ({key}))
-select unnest([{customers}]) as customer_id, {known_at} as known_at
-from (from new where {recorded_at} > {split_at} union all (from maybe_copies except from earlier))
-"""
 JOINED = """
 select coalesce(others.customer_id, fresh.customer_id) as customer_id, fresh.known_at
 from ({fresh}) as fresh
@@ -250,9 +241,8 @@ def find_touched(
                 "parents": rows_of(load, parent, [*earlier, *later]),
             }
         if table.merges:
-            fields["customers"] = ", ".join(table.referring)
-        query = FRESH_MERGES if table.merges else FRESH if table.customer else FRESH_BELOW
-        connection.execute(query.format(**fields))
+            fields["subject"] = f"unnest([{', '.join(table.referring)}]) as customer_id"
+        connection.execute((FRESH_BELOW if parent else FRESH).format(**fields))
     fresh = [f"select customer_id, known_at from fresh_{table.name}" for table in raw_tables()]
     fresh += announced_ends(load, [*earlier, *later], instant_literal(manifest["data_clock"]))
     touched, groups = " union all ".join(fresh), merged_groups(load)

@@ -270,8 +270,8 @@ def test_pushed_facts_have_the_values_of_a_brute_force_before_and_after_the_buil
     with Pushes(home) as open_pushes, open_pushes.alone():
         load = staged_load(home, open_pushes)
     clock = latest_instant(world) + timedelta(days=400)
-    live = build_of_customers(home.current_build(), load, sorted(touched), clock, tmp_path / "live")
-    before = compare(expected, point_in_time(live, rows))
+    with build_of_customers(home.current_build(), load, sorted(touched), clock) as live:
+        before = compare(expected, point_in_time(live, rows))
     assert before.cells > 50_000
     assert before.differences == []
 
@@ -316,9 +316,10 @@ def test_a_fact_of_a_merged_customer_touches_all_whom_merges_join(home: Path, tm
     at = datetime(2024, 3, 1, 12)
     with Pushes(Home.at(home)) as pushes, pushes.alone():
         load = staged_load(Home.at(home), pushes)
-    live = build_of_customers(Home.at(home).current_build(), load, ["b"], at, tmp_path / "live")
     rows = pa.table({"customer_id": ["b", "b"], "event_timestamp": [at, at - timedelta(microseconds=1)]})
-    values = point_in_time(live, rows, features=["orders_lifetime", "spend_lifetime"]).to_pylist()
+    names = ["orders_lifetime", "spend_lifetime"]
+    with build_of_customers(Home.at(home).current_build(), load, ["b"], at) as live:
+        values = point_in_time(live, rows, features=names).to_pylist()
     # o1 of a came to b with the merge; o2, which came under the old key, is b's at once
     assert [(row["orders_lifetime"], str(row["spend_lifetime"])) for row in values] == [
         (2, "30.5000"),

@@ -1,6 +1,7 @@
 """Homes whose values are online: a small synthetic one, and a shop with odd keys and rejected rows."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ml.train import train
 from ml.warehouse import build
 from ml.warehouse.materialize import materialize
 from tests.ml.conftest import PROBLEM
+from tests.ml.serve.serving import Server, serving
 from tests.worlds import shared_folder
 
 # In place of the first customers of the shop, in their order.
@@ -55,6 +57,20 @@ def shop_online(tmp_path_factory: pytest.TempPathFactory) -> Path:
             train(home=folder / "home", problem=read_problem(folder / "value.yml"))
             materialize(home=folder / "home")
     return folder / "home"
+
+
+@pytest.fixture
+def home(shop_online: Path, tmp_path: Path) -> Path:
+    """A shop of the test's own, which it may change."""
+    return shutil.copytree(shop_online, tmp_path / "home", symlinks=True)
+
+
+@pytest.fixture
+def server(home: Path) -> Iterator[Server]:
+    """A server over ``home`` that is ready."""
+    with serving(home) as server:
+        server.until(lambda: server.ask("/ready").status == 200)
+        yield server
 
 
 def rename_customers(raw: Path) -> None:

@@ -1,8 +1,6 @@
 """A fact that is pushed counts in the very next score, which the next build repeats to the last digit."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,18 +20,6 @@ from tests.ml.serve.serving import Server, serving
 pytestmark = pytest.mark.subjects("dbt_project", "ml/serve", "ml/journal", "ml/ingest", "ml/warehouse")
 
 CUSTOMER, OTHER = "C0000010", "C0000011"
-
-
-@pytest.fixture
-def home(shop_online: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(shop_online, tmp_path / "home", symlinks=True)
-
-
-@pytest.fixture
-def server(home: Path) -> Iterator[Server]:
-    with serving(home) as server:
-        server.until(lambda: server.ask("/ready").status == 200)
-        yield server
 
 
 def order(server: Server, name: str, days: int = 1, **more: Any) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,21 +15,9 @@ from ml.home.layout import Home
 from ml.page.number_text import percent
 from ml.serve.served_state import Served
 from ml.serve.what_if import ORDER_KEY, Supposed, outcome_of
-from tests.ml.serve.serving import Server, serving
+from tests.ml.serve.serving import Server
 
 pytestmark = pytest.mark.subjects("dbt_project", "ml/serve", "ml/journal", "ml/ingest", "ml/warehouse")
-
-
-@pytest.fixture
-def home(shop_online: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(shop_online, tmp_path / "home", symlinks=True)
-
-
-@pytest.fixture
-def server(home: Path) -> Iterator[Server]:
-    with serving(home) as server:
-        server.until(lambda: server.ask("/ready").status == 200)
-        yield server
 
 
 @pytest.fixture
