@@ -95,7 +95,7 @@ def every(asked: LabelledRows) -> dict[str, float]:
         begun.append((title.split()[1].strip(","), time.perf_counter()))
 
     trials = try_all(contenders, folds, replace(Problem(), seed=17), step)
-    refit_all(trials, folds[-1], later.take(~chooses), Problem(), step)
+    refit_all(trials, folds, later.take(~chooses), Problem(), step)
     ends = [start for _, start in begun[1:]] + [time.perf_counter()]
     found = dict.fromkeys((each.name for each in contenders), 0.0)
     for (name, start), end in zip(begun, ends, strict=True):

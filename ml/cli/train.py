@@ -111,6 +111,14 @@ def repeat_summary(result: dict[str, Any]) -> str:
     return "\n".join([f"{head} is NOT the same:", *lines, *more, *changed])
 
 
+def settled_line(result: dict[str, Any]) -> list[str]:
+    """What the model that scores learned from, where that is more than what it was judged with."""
+    if "judged" not in result:
+        return []
+    learned = result["learned"]
+    return [f"at last learned from all {learned['rows']:,} settled rows, up to the cut-off {learned['last']}"]
+
+
 def summary(result: dict[str, Any]) -> str:
     """Parts, candidates and champion in a few lines."""
     from ml.evaluate.metric_names import answer_of_amounts
@@ -121,12 +129,14 @@ def summary(result: dict[str, Any]) -> str:
     lines += [part_line(name, facts) for name, facts in result["parts"].items()]
     lines += sampling_notes(result)
     folds = len(result["folds"])
+    judged = result.get("judged", result)["learned"]
     over = f"over {folds} folds by time" if folds > 1 else "on the selection rows"
     lines += ["", f"chosen by {result['problem']['metric']} {over}, simplest first:"]
     lines += [candidate_line(row) for row in result["selection"]]
     lines += [tuning_line(row) for row in result["tuning"]]
     lines += [
-        f"then refitted from {result['learned']['rows']:,} rows, those of train and selection",
+        f"then refitted from {judged['rows']:,} rows, those of train and selection, and judged",
+        *settled_line(result),
         "",
     ]
     if result["problem"]["task"] == "regression":

@@ -195,7 +195,9 @@ class Problem:
     without limit; ``refresh_days`` the days from one scoring of everyone to the next; ``actions`` a file,
     by its whole path or relative to the repository; ``exclude`` features, subjects or roles that no model
     reads; ``use_sensitive`` features whose YAML says ``role: sensitive`` and that are inputs all the same;
-    ``folder`` that of the file, where modules of candidates of one's own are looked for.
+    ``burn_in_days`` the first days of the labelled history, which nobody learns from; ``refit`` whether the
+    model that scores learns from every settled row, once it is judged; ``folder`` that of the file, where
+    modules of candidates of one's own are looked for.
     """
 
     name: ProblemName = DEFAULT_NAME
@@ -211,7 +213,9 @@ class Problem:
     costs: Costs = Costs()
     capacity: Annotated[int, Interval(ge=1, le=1_000_000_000)] | None = None
     threshold: Threshold = Threshold()
-    calibration: Literal["auto", "platt", "isotonic"] = "auto"
+    calibration: Literal["auto", "none", "level", "platt", "isotonic"] = "auto"
+    burn_in_days: Annotated[int, Interval(ge=0, le=3650)] = 60
+    refit: bool = True
     bands: Bands = Bands()
     actions: FileName = "actions.yml"
     exclude: FeatureNames = ()

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from ml.common.errors import UsageError
 from ml.common.progress import SILENT, Progress
 from ml.demos import shop_process as process
+from ml.demos.climate import STEADY, Climate
 from ml.demos.shop_orders import orders_and_items
 from ml.demos.shop_tables import customers as customer_table
 from ml.demos.shop_tables import sessions
@@ -36,6 +37,7 @@ def write_shop(
     seed: int = 7,
     progress: Progress = SILENT,
     as_of: datetime | None = None,
+    climate: Climate = STEADY,
 ) -> None:
     """Write the raw tables to ``folder``, and the true probabilities to ``truth/`` beside it.
 
@@ -54,6 +56,9 @@ def write_shop(
         Shows a bar with a step per block.
     as_of : datetime, optional
         An instant of 2023 or 2024, naive UTC; by default 2025-01-01, the end of the data.
+    climate : Climate, optional
+        Season, trend and a change of how fast customers leave. Only the steady shop's true probabilities are
+        known, so no others are written.
 
     Raises
     ------
@@ -69,7 +74,7 @@ def write_shop(
     blocks = -(-customers // BLOCK)
     with ExitStack() as files, progress.bar("making the shop", blocks) as bar:
         writers: dict[str, pq.ParquetWriter] = {}
-        for tables in _blocks(customers, seed, instant):
+        for tables in _blocks(customers, seed, instant, climate):
             for name, table in tables.items():
                 if name not in writers:
                     path = (truth if name == TRUTH else folder) / f"{name}.parquet"
@@ -91,17 +96,17 @@ def _check(customers: int, seed: int, as_of: datetime) -> None:
         )
 
 
-def _blocks(customers: int, seed: int, as_of: int) -> Iterator[dict[str, pa.Table]]:
+def _blocks(customers: int, seed: int, as_of: int, climate: Climate) -> Iterator[dict[str, pa.Table]]:
     """The tables of each block of customers in turn."""
     for number, start in enumerate(range(0, customers, BLOCK)):
         streams = iter([np.random.default_rng([seed, number, stream]) for stream in range(5)])
-        block = process.simulate(1 + start, min(BLOCK, customers - start), next(streams))
+        block = process.simulate(1 + start, min(BLOCK, customers - start), next(streams), climate)
         orders, items = orders_and_items(block, as_of, next(streams))
-        yield {
+        tables = {
             "customers": customer_table(block, as_of, next(streams)),
             "orders": orders,
             "order_items": items,
             "support_tickets": support_tickets(block, as_of, next(streams)),
             "sessions": sessions(block, as_of, next(streams)),
-            TRUTH: true_probability(block, as_of),
         }
+        yield tables | ({TRUTH: true_probability(block, as_of)} if climate == STEADY else {})

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from ml.demos.climate import STEADY, Climate
 from ml.demos.columns import DAY, Array
 
 
@@ -24,6 +25,7 @@ def microseconds(instant: datetime) -> int:
 START = datetime(2023, 1, 1)
 END = datetime(2025, 1, 1)
 START_US, END_US = microseconds(START), microseconds(END)
+SECOND_YEAR_US = microseconds(datetime(2024, 1, 1))
 NEVER = np.iinfo(np.int64).max
 
 # The habits: one order at most, rare, regular and frequent orders. The rates are chosen so that churn within
@@ -101,17 +103,19 @@ class Block:
         return len(self.registered)
 
 
-def simulate(first: int, size: int, rng: np.random.Generator) -> Block:
+def simulate(first: int, size: int, rng: np.random.Generator, climate: Climate = STEADY) -> Block:
     """``size`` customers, numbered from ``first``, and all their events."""
     registered = _registrations(size, rng)
     begins = np.maximum(registered, START_US)
     channel = rng.choice(len(CHANNELS), size, p=CHANNEL_SHARE)
     habit = rng.choice(len(HABIT_SHARE), size, p=HABIT_SHARE)
     patience = rng.exponential(1 / LEAVING_A_DAY[channel]) * DAY
+    if climate != STEADY:
+        patience = climate.lifetime(patience, SECOND_YEAR_US - begins)
     until = np.minimum(begins + patience, END_US).astype(np.int64)
-    orders = _stream(ORDERS_A_DAY[habit], begins, until, ORDER_GOES_WRONG, rng)
-    sessions = _stream(SESSIONS_A_DAY[habit], begins, until, 0.0, rng)
-    tickets = _stream(TICKETS_A_DAY[habit], begins, until, TICKET_IS_BAD, rng)
+    orders = _stream(ORDERS_A_DAY[habit], begins, until, ORDER_GOES_WRONG, rng, climate)
+    sessions = _stream(SESSIONS_A_DAY[habit], begins, until, 0.0, rng, climate)
+    tickets = _stream(TICKETS_A_DAY[habit], begins, until, TICKET_IS_BAD, rng, climate)
     leaves = np.full(size, NEVER)
     for events, probability in ((orders, LEAVES_AFTER_WRONG_ORDER), (tickets, LEAVES_AFTER_BAD_TICKET)):
         fatal = events.bad & (rng.random(len(events.at)) < probability)
@@ -133,14 +137,20 @@ def _registrations(size: int, rng: np.random.Generator) -> Array:
     return drawn.astype(np.int64)
 
 
-def _stream(a_day: Array, begins: Array, until: Array, bad: float, rng: np.random.Generator) -> Events:
-    """A Poisson stream per customer on ``(begins, until]``."""
-    count = rng.poisson(a_day * (until - begins) / DAY)
+def _stream(
+    a_day: Array, begins: Array, until: Array, bad: float, rng: np.random.Generator, climate: Climate = STEADY
+) -> Events:
+    """A Poisson stream per customer on ``(begins, until]``; a climate thins one of its highest rate."""
+    most = climate.most(END_US - START_US)
+    count = rng.poisson(a_day * most * (until - begins) / DAY)
     customer = np.repeat(np.arange(len(count)), count)
     span = (until - begins)[customer]
     at = until[customer] - np.floor(rng.random(len(customer)) * span).astype(np.int64)
     order = np.lexsort((at, customer))
-    return Events(customer, at[order], rng.random(len(customer)) < bad)
+    events = Events(customer, at[order], rng.random(len(customer)) < bad)
+    if climate == STEADY:
+        return events
+    return events.take(rng.random(len(customer)) * most < climate.pace(events.at - START_US))
 
 
 def _with_endings(events: Events, rng: np.random.Generator) -> Orders:

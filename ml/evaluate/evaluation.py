@@ -20,6 +20,7 @@ from ml.home.test_set_log import EVIDENCE, log_evaluation
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.fitted_model import FittedModel
+from ml.model.model_files import read_judged
 from ml.model.value_model import ValueModel
 from ml.warehouse.current_model import champion_of
 
@@ -71,7 +72,7 @@ def evaluate(
     """
     home = Home.at(home)
     with home.reading() as build:
-        model = champion_of(build, problem_for(home, problem, progress), progress)
+        model = champion_of(build, problem_for(home, problem, progress), progress, read_judged)
         evidence = evidence_of(home, model, anew=anew, progress=progress)
     result = {name: model.facts[name] for name in FACTS if name in model.facts}
     result["task"] = model.problem.task

@@ -119,7 +119,7 @@ def recipe_probability(model: ChurnModel, inputs: Sequence[Input], part: Part, p
     )
     held_out = LabelledRows.of(parts.calibration, inputs)
     raw = raw_prediction(pipeline, held_out.frame)
-    calibration = calibrate(held_out.labels, raw, model.problem.calibration, held_out.customers)
+    calibration = calibrate(held_out.labels, raw, model.calibration.kind, held_out.customers)
     return calibration.apply(selection)
 
 

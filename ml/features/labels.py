@@ -78,9 +78,9 @@ def rows_by_cutoff(build: Path, own: pa.Table | None = None) -> dict[datetime, i
 
 
 def count_rows(build: Path, split: TimeSplit, own: pa.Table | None = None) -> dict[str, int]:
-    """Labelled rows of each part, and of the cut-offs left out between them."""
-    counts = {**dict.fromkeys(PARTS, 0), "left_out": 0}
-    part_of = split.part_of()
+    """Labelled rows of each part, of the burn-in, and of the cut-offs left out between the parts."""
+    counts = {**dict.fromkeys(PARTS, 0), "left_out": 0, "burn_in": 0}
+    part_of = split.part_of() | dict.fromkeys(split.burn_in, "burn_in")
     for cutoff, rows in rows_by_cutoff(build, own).items():
         counts[part_of.get(cutoff, "left_out")] += rows
     return counts

@@ -5,8 +5,8 @@ begins only when every label of the part before it is settled.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,21 @@ from ml.common.number_words import counted
 from ml.config.problem import Problem
 
 PARTS = ("train", "validation", "test")
+MOST_BURN_IN = 0.25  # of the training cut-offs
 
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Cut-offs by part, each tuple ascending; ``left_out`` are those in the two gaps."""
+    """Cut-offs by part, each tuple ascending.
+
+    ``left_out`` are those in the two gaps, ``burn_in`` the first ones where nobody learns from them.
+    """
 
     train: tuple[datetime, ...]
     validation: tuple[datetime, ...]
     test: tuple[datetime, ...]
     left_out: tuple[datetime, ...]
+    burn_in: tuple[datetime, ...] = ()
 
     def part_of(self) -> dict[datetime, str]:
         """Cut-off to part, without those left out."""
@@ -35,7 +40,13 @@ class TimeSplit:
 
     def as_dict(self) -> dict[str, Any]:
         """First and last cut-off and their number, by part, for JSON."""
-        return {part: span(getattr(self, part)) for part in PARTS} | {"left_out": span(self.left_out)}
+        return {part: span(getattr(self, part)) for part in (*PARTS, "left_out", "burn_in")}
+
+    def after_burn_in(self, days: int) -> "TimeSplit":
+        """Without the training cut-offs of the first ``days``; a quarter of them at most."""
+        first = self.train[0] + timedelta(days=days)
+        number = min(sum(cutoff < first for cutoff in self.train), int(MOST_BURN_IN * len(self.train)))
+        return replace(self, train=self.train[number:], burn_in=self.train[:number])
 
 
 def span(cutoffs: tuple[datetime, ...]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The rows of training: one part to fit on, halves of the next to choose and to calibrate, the last to judge.
 
 After the choice the model is refitted with the selection rows, before it is calibrated. The validation part
-is halved by customer, so that no customer is used both to choose the model and to set its threshold.
+is halved by customer, so that no customer is used both to choose the model and to set its threshold. Nobody
+learns from the burn-in, the first cut-offs, at which windows are still filling. Rows between the parts are
+seen by no candidate; the model that scores learns from them as well, once it is judged.
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +33,7 @@ from ml.home.build_manifest import score_instant
 
 CHURNED, LABEL = "churned", "label"
 LEARNED = ["train", "selection"]
-NAMES = ("train", "selection", "calibration", "test")
+NAMES = ("train", "selection", "calibration", "test", "between")
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The four parts, and how they were split.
+    """The four parts, what is between them, and how they were split.
 
     Parameters
     ----------
     train, selection, calibration, test : Part
+    between : Part
+        Settled rows of the cut-offs that the split leaves out, so that no label looks into a later part.
     split : TimeSplit
     labelled : mapping
         Labelled rows of each part, and of those left out, before any sampling.
@@ -83,6 +87,7 @@ class Parts:
     selection: Part
     calibration: Part
     test: Part
+    between: Part
     split: TimeSplit
     labelled: dict[str, int]
     population: float
@@ -111,7 +116,7 @@ def divide(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts
     """
     check_same_problem(build, problem)
     table = own.table if own else None
-    split = split_labels(build, problem, table)
+    split = split_labels(build, problem, table).after_burn_in(problem.burn_in_days)
     labelled = count_rows(build, split, table)
     rows = labelled_rows(
         build, split, table, most=problem.training_rows_max, rows=labelled, seed=problem.seed
@@ -125,12 +130,20 @@ def divide(build: Path, problem: Problem, own: OwnLabels | None = None) -> Parts
         selection=check_labels_vary("selection", by_name["validation"].filter(half), remedy),
         calibration=check_labels_vary("calibration", by_name["validation"].filter(pc.invert(half)), remedy),
         test=check_labels_vary("test", by_name["test"], remedy),
+        between=Part("between", rows_between(build, split, table, problem)),
         split=split,
         labelled=labelled,
         # The user's own rows may be fewer or more than the customers of one scoring.
         population=population_now(build, problem) if own else labelled["validation"] / len(split.validation),
         own=own,
     )
+
+
+def rows_between(build: Path, split: TimeSplit, own: pa.Table | None, problem: Problem) -> pa.Table:
+    """Labelled rows of the cut-offs that the split leaves out, sampled as the parts are."""
+    gaps = TimeSplit(train=split.left_out, validation=(), test=(), left_out=())
+    most, seed = problem.training_rows_max, problem.seed
+    return labelled_rows(build, gaps, own, most=most, rows=count_rows(build, gaps, own), seed=seed)
 
 
 def population_now(build: Path, problem: Problem) -> int:
@@ -153,6 +166,12 @@ def with_features(build: Path, parts: Parts) -> Parts:
 def learned_rows(parts: Parts) -> Part:
     """The rows that a refitted model has learned from."""
     return Part("learned", pa.concat_tables([parts.train.table, parts.selection.table]))
+
+
+def settled_rows(parts: Parts) -> Part:
+    """Every row after the burn-in whose label is settled, by cut-off and customer."""
+    table = pa.concat_tables([getattr(parts, name).table for name in NAMES])
+    return Part("settled", table.sort_by([("event_timestamp", "ascending"), ("customer_id", "ascending")]))
 
 
 def check_labels_vary(name: str, table: pa.Table, remedy: str) -> Part:

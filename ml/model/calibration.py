@@ -1,7 +1,8 @@
 """From a raw score to a calibrated probability, by rows that neither fitted nor chose the model.
 
-Platt's line has two parameters and needs few rows; isotonic regression follows any rising curve but needs
-many. Both rise strictly, so that the order of customers stays and no ties are added.
+A level moves all log-odds alike; Platt's line has two parameters and needs few rows; isotonic regression
+follows any rising curve but needs many. All rise strictly, so that the order of customers stays and no ties
+are added.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
+from scipy.optimize import brentq, isotonic_regression
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
@@ -35,7 +36,7 @@ class Calibration:
         A straight line (Platt, 1999). With a slope of 0 every customer gets the churn rate: the score does
         not rank the calibration rows.
     kind : str
-        platt or isotonic.
+        none, level, platt or isotonic.
     raw, calibrated : tuple of float
         Log-odds at the knots of an isotonic curve, both rising; the curve is straight between them, and has
         ``slope`` beyond the first and the last.
@@ -54,9 +55,12 @@ class Calibration:
     def apply(self, raw: Floats) -> Floats:
         """Calibrated probabilities, same shape."""
         scores = log_odds(raw)
-        if self.kind == "platt":
+        if self.kind != "isotonic":
             return expit(self.intercept + self.slope * scores)
         return expit(interpolate(scores, np.array(self.raw), np.array(self.calibrated), self.slope))
+
+
+UNCHANGED = Calibration(0.0, 1.0, "none")
 
 
 def interpolate(scores: Floats, x: Floats, y: Floats, slope: float) -> Floats:
@@ -79,8 +83,9 @@ def calibrate(
     raw : array of shape (rows,)
         The model's own probabilities.
     method : str
-        platt, isotonic, or auto: isotonic where there are 1000 rows and 100 churners at least, and its
-        log-loss on customers left out of the fit is lower by more than one standard error of the difference.
+        none, level, platt, isotonic, or auto: isotonic where there are 1000 rows and 100 churners at least,
+        and its log-loss on customers left out of the fit is lower by more than one standard error of the
+        difference; else platt.
     customers : array of shape (rows,), optional
         The customer of each row, whose rows are left out together. By default each row is a customer.
 
@@ -91,11 +96,23 @@ def calibrate(
     """
     if churned.min() == churned.max():
         raise ModelError("the calibration rows hold only one class: load more customers or a longer history")
+    if method == "none":
+        return UNCHANGED
     scores = log_odds(raw)
     if method == "auto":
         customers = np.arange(len(churned)) if customers is None else customers
         method = "isotonic" if isotonic_is_better(churned, raw, customers) else "platt"
-    return isotonic(churned, scores) if method == "isotonic" else platt(churned, scores)
+    return {"level": level, "platt": platt, "isotonic": isotonic}[method](churned, scores)
+
+
+def level(churned: Floats, scores: Floats) -> Calibration:
+    """The shift of all log-odds after which the mean probability is the churn rate."""
+
+    def excess(shift: float) -> float:
+        return float(expit(scores + shift).mean() - churned.mean())
+
+    furthest = float(np.abs(scores).max() + abs(logit(churned.mean())))  # past it, all are above or below
+    return Calibration(brentq(excess, -furthest, furthest), 1.0, "level")
 
 
 def platt(churned: Floats, scores: Floats) -> Calibration:

@@ -6,12 +6,13 @@ models/model-000001/model.json        the manifest: kind, inputs, evidence, hash
                     booster.txt       LightGBM's own format, for its champion
                     background.parquet  rows that the reasons of the user's own estimator are measured against
                     test.parquet      every candidate's probabilities on the test part
+                    judged/           the same recipe as it was judged, before it learned from the test part
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -35,7 +36,7 @@ from ml.model.own import find_modules_in, own_types
 from ml.model.value_model import PredictionIntervals, ValueModel
 
 MANIFEST, PIPELINE, TEST = "model.json", "pipeline.skops", "test.parquet"
-BACKGROUND = "background.parquet"
+BACKGROUND, JUDGED = "background.parquet", "judged"
 TRUSTED_TYPES = (
     "ml.model.activity.Activity",
     "ml.model.estimators.RecencyRule",
@@ -76,10 +77,15 @@ def write_model(model: FittedModel, folder: Path) -> None:
         untrusted = set(skops.io.get_untrusted_types(file=folder / PIPELINE)) - set(TRUSTED_TYPES)
         own = {"types": own_types(sorted(untrusted))}
     manifest = (
-        manifest_of(model) | own | {"files": {path.name: sha256(path) for path in sorted(folder.iterdir())}}
+        manifest_of(model) | own | {"files": {name: sha256(folder / name) for name in files_in(folder)}}
     )
     manifest["card"] = manifest_hash(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def files_in(folder: Path) -> list[str]:
+    """The names of all files, those of the judged model with their folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def manifest_of(model: FittedModel) -> dict[str, Any]:
@@ -145,6 +151,22 @@ def read_model(folder: Path) -> FittedModel:
         return ChurnModel(calibration=calibration, threshold=manifest["threshold"], **common)
     except (KeyError, TypeError) as error:
         raise damaged(folder, MANIFEST) from error
+
+
+def read_judged(folder: Path) -> FittedModel:
+    """The model in ``folder`` as it was judged, with the facts of the folder's ``model.json``.
+
+    That is the model itself where it learned no more afterwards.
+
+    Raises
+    ------
+    ModelError
+        As of ``read_model``.
+    """
+    if not (folder / JUDGED).is_dir():
+        return read_model(folder)
+    facts = read_manifest(folder) | {"model_version": folder.name}
+    return replace(read_model(folder / JUDGED), facts=facts)
 
 
 def read_pipeline(

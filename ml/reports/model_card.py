@@ -20,7 +20,7 @@ from ml.home.problem_file import problem_for
 from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.fitted_model import FittedModel
-from ml.model.model_files import TEST
+from ml.model.model_files import TEST, read_judged
 from ml.model.value_model import ValueModel
 from ml.page.document import document, write_whole
 from ml.reports.card_data import Card
@@ -61,7 +61,7 @@ def report(
     """
     home = Home.at(home)
     with home.reading() as build, progress.bar("drawing", 2) as bar:
-        model = champion_of(build, problem_for(home, problem, progress), progress)
+        model = champion_of(build, problem_for(home, problem, progress), progress, read_judged)
         card, draw = card_of(model, home, progress)
         bar.step()
         file = Path(out) if out else home.root / "report" / f"{model.version}.html"

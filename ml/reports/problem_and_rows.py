@@ -116,7 +116,7 @@ def spans(card: Card) -> list[Span]:
             until=format_instant(parse_instant(part["last"]) + gap),
         )
         for name, part in card.manifest["split"].items()
-        if name != "left_out" and part["cutoffs"]
+        if name not in ("left_out", "burn_in") and part["cutoffs"]
     ]
 
 
@@ -150,6 +150,17 @@ def left_out(card: Card) -> list[Markup]:
     )
     if any(facts["rows"] < labelled.get(name, 0) for name, facts in manifest["parts"].items()):
         text += " Of larger parts, rows were drawn by a seeded hash."
+    if burn_in := manifest["split"].get("burn_in", {}).get("cutoffs"):
+        text += (
+            f" Nothing was learned from the first {counted(burn_in, 'cut-off')} "
+            f"({labelled['burn_in']:,} rows), at which windows were still filling."
+        )
+    if "judged" in manifest:
+        learned = manifest["learned"]
+        text += (
+            " The model that scores has the recipe of the one that is judged here; it learned once more, from "
+            f"all {learned['rows']:,} settled rows after these, up to the cut-off {learned['last'][:10]}."
+        )
     reasons = defaultdict(list)
     for name, reason in manifest["left_out"].items():
         reasons[reason].append(name)

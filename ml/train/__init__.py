@@ -8,7 +8,9 @@ folds, trials       each candidate fitted and validated in time
 tuning              better settings of the promising candidates
 refit               each candidate once more, from training and selection rows
 champion_choice     the best candidate, or a simpler one that is as good
+calibration_choice  which kind of calibration would have helped
 test_part           the evidence on the test part, evaluated once
+final_fit           the model that scores, from every settled row
 promotion           whether the new model replaces the champion
 readback            the saved model in a fresh process
 """

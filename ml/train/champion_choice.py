@@ -12,9 +12,10 @@ import pandas as pd
 from ml.common.array_types import Floats
 from ml.common.errors import ModelError
 from ml.config.problem import REGRESSION, Problem
-from ml.model.calibration import Calibration, calibrate
+from ml.model.calibration import Calibration
 from ml.model.fitted_model import raw_prediction
 from ml.model.value_model import at_least, lowest_amount
+from ml.train.calibration_choice import Period, calibrate_over
 from ml.train.candidates import Candidate
 from ml.train.folds import Fold, LabelledRows
 from ml.train.trials import Trial, simplest_as_good
@@ -26,13 +27,15 @@ TIMED_RUNS = 15  # the shortest counts, as other work on the machine can only ad
 class FittedCandidate:
     """A candidate with a fitted pipeline, its calibration, and the milliseconds to score one customer.
 
-    Amounts have no calibration; none is predicted below ``lowest``.
+    ``periods`` are what its calibration was chosen by. Amounts have no calibration; none is predicted below
+    ``lowest``.
     """
 
     candidate: Candidate
     calibration: Calibration | None
     milliseconds: float
     lowest: float | None = None
+    periods: tuple[Period, ...] = ()
 
     def prediction(self, frame: pd.DataFrame) -> Floats:
         """The calibrated probability, or the amount, of each row."""
@@ -76,13 +79,20 @@ class Choice:
 
 
 def calibrate_and_time(
-    candidate: Candidate, held_out: LabelledRows, raw: Floats, problem: Problem
+    candidate: Candidate,
+    held_out: LabelledRows,
+    raw: Floats,
+    problem: Problem,
+    periods: Sequence[Period] = (),
 ) -> FittedCandidate:
-    """Calibrate a candidate by its probabilities ``raw`` of the held-out rows, and time it on one row."""
+    """Calibrate a candidate by its probabilities ``raw`` of the held-out rows, and time it on one row.
+
+    ``periods`` choose the kind of calibration, see ``calibration_choice``.
+    """
     calibration = (
         None
         if problem.task == REGRESSION
-        else calibrate(held_out.labels, raw, problem.calibration, held_out.customers)
+        else calibrate_over(periods, period_of(held_out, raw), problem.calibration)
     )
     row, times = held_out.frame[:1], []
     for _ in range(TIMED_RUNS):
@@ -90,7 +100,12 @@ def calibrate_and_time(
         raw_prediction(candidate.pipeline, row)
         times.append(time.process_time() - start)
     lowest = lowest_amount(held_out.labels) if problem.task == REGRESSION else None
-    return FittedCandidate(candidate, calibration, min(times) * 1000, lowest)
+    return FittedCandidate(candidate, calibration, min(times) * 1000, lowest, tuple(periods))
+
+
+def period_of(rows: LabelledRows, raw: Floats) -> Period:
+    """Rows that a model has not learned from, with its raw probabilities of them."""
+    return Period(rows.labels, raw, rows.customers)
 
 
 def milliseconds_by_name(candidates: Sequence[FittedCandidate]) -> dict[str, float]:

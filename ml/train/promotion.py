@@ -1,6 +1,7 @@
 """Promotion: a new model replaces the champion only when it is better on the same later rows.
 
-Both score the new model's test rows at cut-offs after those that the champion learned from.
+Both score the new model's test rows at cut-offs after those that the champion learned from. Each does so as
+it was judged: as the champion did, the new model will learn from its own test rows afterwards.
 "Better" is a difference in the problem's metric whose paired interval, resampled by customer, excludes zero.
 """
 
@@ -20,7 +21,7 @@ from ml.home.layout import model_of, set_challenger, set_model
 from ml.metrics.bootstrap import Replicates
 from ml.metrics.measure import LOWER_IS_BETTER
 from ml.model.fitted_model import FittedModel
-from ml.model.model_files import read_model
+from ml.model.model_files import read_judged
 from ml.model.same_features import changed_inputs
 from ml.warehouse.current_model import differing_terms, settings_changed
 
@@ -99,7 +100,7 @@ def present_champion(build: Path, problem: str) -> FittedModel | Decision:
     except NotReadyError:
         return Decision(True, f"no model went with {build.name}")
     try:
-        return read_model(folder)
+        return read_judged(folder)
     except ModelError:
         return Decision(True, f"{folder.name} is damaged", folder.name)
 

@@ -183,7 +183,7 @@ def calibrate_beside_baselines(
     own = Candidate(REGISTERED, wrapped, REGISTERED)
     raw = cross_calibrate(fold.validation, raw_prediction(wrapped, fold.validation.frame), problem.seed)
     fitted = [
-        *refit_all(trials, fold, held_out, problem, no_progress),
+        *refit_all(trials, [fold], held_out, problem, no_progress),
         calibrate_and_time(own, held_out, raw_prediction(wrapped, held_out.frame), problem),
     ]
     trials = [*trials, Trial(own, (raw,), wrapped)]

@@ -72,7 +72,7 @@ def repeat(
             training = run_training(build, problem, Path(scratch), bar, trials_of(manifest), own)
         probabilities = training.test_predictions()
         evidence = training.judge(probabilities)
-        facts = manifest_of(training.model) | {"champion": training.model.kind, "test": evidence}
+        facts = manifest_of(training.final()) | {"champion": training.model.kind, "test": evidence}
         again = json.loads(json.dumps(facts))  # lists for tuples, strings for keys, as in the manifest
         rows = test_table(training.parts.test, probabilities)
     recorded = {name: value for name, value in manifest.items() if name not in NOT_COMPARED}

@@ -7,14 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 
 from ml.common.array_types import Floats
 from ml.common.durable_files import sync_folder
 from ml.common.progress import SILENT, Bar, Progress
-from ml.common.sampling import evenly_spaced
 from ml.config.problem import Problem
 from ml.decision.threshold import choose_threshold
 from ml.features.label_models import labels_with_notes
@@ -30,8 +27,7 @@ from ml.metrics.chance import ranks_better_than_chance
 from ml.model.churn_model import ChurnModel
 from ml.model.fitted_model import FittedModel
 from ml.model.inputs import Input, choose_inputs, make_frame
-from ml.model.model_files import TEST, write_model
-from ml.model.own import is_own
+from ml.model.model_files import JUDGED, TEST, write_model
 from ml.model.value_model import ValueModel, intervals_of
 from ml.tracking.code_version import code_version
 from ml.tracking.fingerprint import fingerprint
@@ -39,6 +35,7 @@ from ml.tracking.runs import track_models
 from ml.tracking.server import tracking_server
 from ml.train.candidates import Candidate, candidates, required_features
 from ml.train.champion_choice import Choice, FittedCandidate, choose, milliseconds_by_name
+from ml.train.final_fit import final_model, starting_points
 from ml.train.folds import Fold, LabelledRows, make_folds
 from ml.train.input_selection import select
 from ml.train.leakage_suspects import find_leakage_suspects
@@ -51,7 +48,6 @@ from ml.train.trials import try_all
 from ml.train.tuning import MOST_TUNED, settings_of, tune_promising
 from ml.train.value_test_part import judge_amounts
 
-BACKGROUND_ROWS = 10  # the reasons of one row take 2 x 10 x (inputs + 1) scores
 LIBRARIES = (
     "lightgbm",
     "numpy",
@@ -145,6 +141,11 @@ class TrainingRun:
         frame = make_frame(self.parts.test.table, self.inputs)
         return {fitted.candidate.name: fitted.prediction(frame) for fitted in self.candidates}
 
+    def final(self) -> FittedModel:
+        """The model that scores; see ``final_fit``."""
+        chosen = next(each for each in self.candidates if each.candidate.name == self.model.kind)
+        return final_model(self.model, chosen, self.parts)
+
     def judge(self, predictions: Mapping[str, Floats]) -> dict[str, Any]:
         """The evidence on the test part, by the task."""
         model = self.model
@@ -187,7 +188,7 @@ def run_training(
     trials = try_all(contenders, folds, problem, bar.step)
     trials, searches = tune_promising(trials, folds, problem, folder, bar.step, trials_of)
     held_out = LabelledRows.of(parts.calibration, inputs)
-    refitted = refit_all(trials, folds[-1], held_out, problem, bar.step)
+    refitted = refit_all(trials, folds, held_out, problem, bar.step)
     bar.step("choosing")
     choice = choose(trials, milliseconds_by_name(refitted), folds, problem)
     model = make_champion(refitted, choice, parts, inputs, problem)
@@ -215,13 +216,8 @@ def make_champion(
     held_out = parts.calibration.labels
     prediction = chosen.prediction(make_frame(parts.calibration.table, inputs))
     learned = learned_rows(parts)
-    frame = make_frame(learned.table, inputs)
-    pipeline, background, means = chosen.candidate.pipeline, None, np.empty(0)
-    if is_own(choice.champion):
-        background = frame.iloc[evenly_spaced(len(frame), BACKGROUND_ROWS)].reset_index(drop=True)
-    else:
-        prepared = pd.DataFrame(pipeline.named_steps["prepare"].transform(frame))
-        means = prepared.mean().fillna(0.0).to_numpy(dtype=np.float64)
+    pipeline = chosen.candidate.pipeline
+    background, means = starting_points(choice.champion, pipeline, make_frame(learned.table, inputs))
     facts = {
         "selection": [asdict(contender) for contender in choice.table],
         "settings": settings_of(chosen.candidate, chosen.candidate.model),
@@ -282,8 +278,13 @@ def judge_and_file(training: TrainingRun, home: Home, build: Path, promotion: st
         pq.write_table(parts.own.table, unfinished / LABELS_FILE)
     facts = {"model_version": name, "champion": model.kind} | model.facts
     facts |= {"test": evidence, "promotion": decision.as_dict()}
-    model = replace(model, facts=facts)
+    judged = replace(model, facts=facts)
+    model = replace(training, model=judged).final()
+    if model is not judged:
+        (unfinished / JUDGED).mkdir()
+        write_model(judged, unfinished / JUDGED)
     write_model(model, unfinished)
+    facts = model.facts
     check_reads_back(model, unfinished, build, parts.test.table)
     sync_tree(unfinished)
     # Logged before the model is filed: a run that is killed in between has shown the figures already.

@@ -35,11 +35,14 @@ class Trial:
         Calibrated, of each fold's validation rows; the amounts of a regression.
     pipeline : Pipeline
         As fitted in the last fold, on the whole training part.
+    raw : tuple of arrays
+        The raw probabilities, or amounts, of the same rows.
     """
 
     candidate: Candidate
     probabilities: tuple[Floats, ...]
     pipeline: Pipeline
+    raw: tuple[Floats, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,21 @@ class Ranking:
 def try_all(
     candidates: Sequence[Candidate], folds: Sequence[Fold], problem: Problem, step: Callable[[str], None]
 ) -> list[Trial]:
-    probabilities: dict[str, list[Floats]] = {candidate.name: [] for candidate in candidates}
+    raws: dict[str, list[Floats]] = {candidate.name: [] for candidate in candidates}
     pipelines: dict[str, Pipeline] = {}
     for number, fold in enumerate(folds, start=1):
         for candidate in candidates:
             step(f"fitting {candidate.name}, fold {number} of {len(folds)}")
             pipelines[candidate.name], raw = fold.trial(candidate)
-            probabilities[candidate.name].append(judged(fold, raw, problem))
+            raws[candidate.name].append(raw)
         fold.clear_cache()
     return [
-        Trial(candidate, tuple(probabilities[candidate.name]), pipelines[candidate.name])
+        Trial(
+            candidate,
+            tuple(judged(fold, raw, problem) for fold, raw in zip(folds, raws[candidate.name], strict=True)),
+            pipelines[candidate.name],
+            tuple(raws[candidate.name]),
+        )
         for candidate in candidates
     ]
 

@@ -1,5 +1,6 @@
 """The model of a build, checked against the problem and the features of the build."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ml.common.errors import ModelError
@@ -14,11 +15,16 @@ from ml.model.same_features import changed_inputs
 LABEL_TERMS = ("label", "task", "horizon_days", "active_within_days", "label_delay_days")
 
 
-def champion_of(build: Path, problem: Problem, progress: Progress) -> FittedModel:
+def champion_of(
+    build: Path,
+    problem: Problem,
+    progress: Progress,
+    read: Callable[[Path], FittedModel] = read_model,
+) -> FittedModel:
     """The champion of ``build``, if it was trained for the terms of ``problem``.
 
     A message names each threshold, band or other setting that changed since training; the change takes effect
-    at the next training.
+    at the next training. With ``read_judged`` it is the champion as it was judged.
 
     Raises
     ------
@@ -27,7 +33,7 @@ def champion_of(build: Path, problem: Problem, progress: Progress) -> FittedMode
     ModelError
         Its files were changed, or it was trained for another horizon, activity span or delay.
     """
-    model = read_model(model_of(build, problem.name))
+    model = read(model_of(build, problem.name))
     check_same_terms(model.problem, problem, model.version)
     changed = settings_changed(model.problem, problem)
     if changed:

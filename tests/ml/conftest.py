@@ -56,7 +56,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     folds = make_folds(parts, inputs, PROBLEM)[-1:]
     trials = try_all(contenders, folds, PROBLEM, lambda title: None)
     held_out = LabelledRows.of(parts.calibration, inputs)
-    ready = refit_all(trials, folds[-1], held_out, PROBLEM, lambda title: None)
+    ready = refit_all(trials, folds, held_out, PROBLEM, lambda title: None)
     return Workshop(home, parts, inputs, folds, trials, ready)
 
 

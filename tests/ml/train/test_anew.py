@@ -23,7 +23,7 @@ TREES = {"xgboost": "n_estimators", "lightgbm": "n_estimators", "hist_gradient_b
 def said(workshop: Workshop, name: str, fold: Fold, held_out: LabelledRows) -> Floats:
     """What a candidate that refitted says of the test rows, before calibration."""
     trials = [each for each in workshop.trials if each.candidate.name == name]
-    (ready,) = refit_all(trials, fold, held_out, PROBLEM, lambda title: None)
+    (ready,) = refit_all(trials, [fold], held_out, PROBLEM, lambda title: None)
     return raw_prediction(
         ready.candidate.pipeline, LabelledRows.of(workshop.parts.test, workshop.inputs).frame
     )
@@ -64,7 +64,7 @@ def test_it_is_a_plain_fit_of_both_parts_with_the_settings_that_were_tried(
 
 def test_the_card_says_what_it_learned_from(trained: tuple[Any, dict[str, Any]]) -> None:
     _, told = trained
-    parts, learned = told["parts"], told["learned"]
+    parts, learned = told["parts"], told["judged"]["learned"]
     assert learned["parts"] == ["train", "selection"]
     assert learned["rows"] == parts["train"]["rows"] + parts["selection"]["rows"]
     churners = sum(parts[name]["rows"] * parts[name]["base_rate"] for name in learned["parts"])
