@@ -5,7 +5,7 @@ second figures are too good. So every evaluation is logged before its figures ar
 
 A line is ``{"look": 1, "model_version", "build_id", "data_clock", "first", "last", "cutoffs", "why"}``: the
 cut-offs, the model, its build and data clock; ``why`` is ``verdict`` (the end of a training) or ``evidence``
-(the deep evidence of that model).
+(the deep evidence of that model) or ``origins`` (trainings as of earlier cut-offs).
 """
 
 import fcntl
@@ -18,7 +18,7 @@ from ml.common.durable_files import sync_folder
 from ml.home.layout import Home
 
 FILE = "looks.jsonl"
-VERDICT, EVIDENCE = "verdict", "evidence"
+VERDICT, EVIDENCE, ORIGINS = "verdict", "evidence", "origins"
 MODEL_FACTS = ("model_version", "build_id", "data_clock")
 
 

@@ -158,8 +158,8 @@ def left_out(card: Card) -> list[Markup]:
     if "judged" in manifest:
         learned = manifest["learned"]
         text += (
-            " The model that scores has the recipe of the one that is judged here; it learned once more, from "
-            f"all {learned['rows']:,} settled rows after these, up to the cut-off {learned['last'][:10]}."
+            " The model that scores has the recipe of the one that is judged here; it learned once more, "
+            f"from all {learned['rows']:,} settled rows after these, to cut-off {learned['last'][:10]}."
         )
     reasons = defaultdict(list)
     for name, reason in manifest["left_out"].items():
