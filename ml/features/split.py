@@ -18,7 +18,7 @@ from ml.common.number_words import counted
 from ml.config.problem import Problem
 
 PARTS = ("train", "validation", "test")
-MOST_BURN_IN = 0.25  # of the training cut-offs
+MOST_BURN_IN = 0.25  # of the cut-offs to learn from
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,15 @@ class TimeSplit:
         return {part: span(getattr(self, part)) for part in (*PARTS, "left_out", "burn_in")}
 
     def after_burn_in(self, days: int) -> "TimeSplit":
-        """Without the training cut-offs of the first ``days``; a quarter of them at most."""
-        first = self.train[0] + timedelta(days=days)
-        number = min(sum(cutoff < first for cutoff in self.train), int(MOST_BURN_IN * len(self.train)))
+        """Without the training cut-offs of the first ``days``; see ``count_burn_in``."""
+        number = count_burn_in(self.train, days)
         return replace(self, train=self.train[number:], burn_in=self.train[:number])
+
+
+def count_burn_in(cutoffs: Sequence[datetime], days: int) -> int:
+    """How many of the cut-offs are within the first ``days``; a quarter of them at most."""
+    first = cutoffs[0] + timedelta(days=days)
+    return min(sum(cutoff < first for cutoff in cutoffs), int(MOST_BURN_IN * len(cutoffs)))
 
 
 def span(cutoffs: tuple[datetime, ...]) -> dict[str, Any]:

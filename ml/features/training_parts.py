@@ -27,7 +27,7 @@ from ml.features.labels import (
     split_labels,
 )
 from ml.features.own_labels import OwnLabels
-from ml.features.split import PARTS, TimeSplit
+from ml.features.split import PARTS, TimeSplit, count_burn_in
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import score_instant
 
@@ -168,10 +168,17 @@ def learned_rows(parts: Parts) -> Part:
     return Part("learned", pa.concat_tables([parts.train.table, parts.selection.table]))
 
 
-def settled_rows(parts: Parts) -> Part:
-    """Every row after the burn-in whose label is settled, by cut-off and customer."""
+def settled_rows(parts: Parts, burn_in_days: int) -> Part:
+    """Every row after the burn-in whose label is settled, by cut-off and customer.
+
+    These are more cut-offs than those of the training part, so the burn-in may take more of them.
+    """
+    split, stamp = parts.split, "event_timestamp"
+    cutoffs = sorted([*split.burn_in, *split.train, *split.validation, *split.test, *split.left_out])
     table = pa.concat_tables([getattr(parts, name).table for name in NAMES])
-    return Part("settled", table.sort_by([("event_timestamp", "ascending"), ("customer_id", "ascending")]))
+    begins = pa.scalar(cutoffs[count_burn_in(cutoffs, burn_in_days)], table.schema.field(stamp).type)
+    table = table.filter(pc.greater_equal(table.column(stamp), begins))
+    return Part("settled", table.sort_by([(stamp, "ascending"), ("customer_id", "ascending")]))
 
 
 def check_labels_vary(name: str, table: pa.Table, remedy: str) -> Part:

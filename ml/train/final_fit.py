@@ -47,7 +47,7 @@ def final_model(judged: FittedModel, champion: FittedCandidate, parts: Parts) ->
     """
     if not judged.problem.refit or judged.kind == REGISTERED:
         return judged
-    settled = settled_rows(parts)
+    settled = settled_rows(parts, judged.problem.burn_in_days)
     rows = LabelledRows.of(settled, judged.inputs)
     candidate = champion.candidate
     candidate = candidate.with_settings(settings_of(candidate, candidate.model))

@@ -4,12 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from sklearn.base import clone
 
 from ml.common.array_types import Floats
 from ml.features.labels import read_cutoffs
+from ml.features.split import TimeSplit
 from ml.features.training_parts import NAMES, Part, Parts, settled_rows
 from ml.home.layout import Home
 from ml.model.churn_model import ChurnModel
@@ -37,6 +39,11 @@ def with_labels_turned(parts: Parts, name: str) -> Parts:
     return replace(parts, **{name: Part(name, turned)})
 
 
+def every_cutoff(workshop: Workshop) -> TimeSplit:
+    cutoffs = read_cutoffs(Home.at(workshop.home).current_build())
+    return TimeSplit(train=tuple(cutoffs), validation=(), test=(), left_out=())
+
+
 def on_test(model: ChurnModel, workshop: Workshop) -> Floats:
     return raw_prediction(model.pipeline, model.frame(workshop.parts.test.table))
 
@@ -50,7 +57,7 @@ def test_rows_of_every_part_teach(workshop: Workshop, name: str) -> None:
 
 def test_it_is_a_plain_fit_of_all_settled_rows(workshop: Workshop) -> None:
     model = final(workshop, workshop.parts)
-    rows = LabelledRows.of(settled_rows(workshop.parts), model.inputs)
+    rows = LabelledRows.of(settled_rows(workshop.parts, PROBLEM.burn_in_days), model.inputs)
     by_hand = clone(model.pipeline).fit(rows.frame, rows.labels.astype(int))
     expected = raw_prediction(by_hand, model.frame(workshop.parts.test.table))
     np.testing.assert_allclose(on_test(model, workshop), expected, atol=1e-9)
@@ -58,10 +65,10 @@ def test_it_is_a_plain_fit_of_all_settled_rows(workshop: Workshop) -> None:
 
 def test_settled_rows_are_every_cutoff_after_the_burn_in(workshop: Workshop) -> None:
     cutoffs = read_cutoffs(Home.at(workshop.home).current_build())
-    split = workshop.parts.split
-    learned = pc.unique(settled_rows(workshop.parts).table.column("event_timestamp")).to_pylist()
-    assert learned == cutoffs[len(split.burn_in) :]
-    assert split.burn_in == tuple(cutoffs[: len(split.burn_in)])
+    for days, number in ((0, 0), (1, 1), (8, 2), (14, 2), (15, 3), (3650, len(cutoffs) // 4)):
+        rows = settled_rows(replace(workshop.parts, split=every_cutoff(workshop)), days)
+        learned = pc.unique(rows.table.column("event_timestamp")).to_pylist()
+        assert learned == [each for each in cutoffs[number:] if each not in workshop.parts.split.burn_in]
 
 
 def test_a_purist_gets_the_judged_model(workshop: Workshop) -> None:
