@@ -47,10 +47,10 @@ helped in earlier periods
 ([decision record](adr/0024-the-model-that-scores-learns-all-that-is-settled.md)). Here the whole training is
 done as of earlier instants, 28 days apart, with and without all that (before: the judged model, calibrated by
 a line), and both score the customers of the cut-offs that followed. Candidates, not tuned:
-{", ".join(origins["candidates"])}. Shops of {origins["customers"]:,} customers; the season swings by 40 %, in the
-drift orders fall by a third a year and customers leave 1.8 times as fast in the second year. Now minus before,
-with 95 % intervals drawn by customer
-(`python -m benchmarks.origins`, {origins["machine"]["date"]} at commit {origins["machine"]["commit"]}):
+{", ".join(origins["candidates"])}. Shops of {origins["customers"]:,} customers; the season swings
+by 40 %, in the drift orders fall by a third a year and customers leave 1.8 times as fast in the second year.
+Now minus before, with 95 % intervals drawn by customer (`python -m benchmarks.origins`,
+{origins["machine"]["date"]} at commit {origins["machine"]["commit"]}):
 
 {origins_table(origins["worlds"])}
 """

@@ -214,7 +214,7 @@ class Problem:
     capacity: Annotated[int, Interval(ge=1, le=1_000_000_000)] | None = None
     threshold: Threshold = Threshold()
     calibration: Literal["auto", "none", "level", "platt", "isotonic"] = "auto"
-    burn_in_days: Annotated[int, Interval(ge=0, le=3650)] = 60
+    burn_in_days: Annotated[int, Interval(ge=0, le=3650)] = 120
     refit: bool = True
     bands: Bands = Bands()
     actions: FileName = "actions.yml"

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from benchmarks.origins import RESULTS as ORIGINS
 from benchmarks.training import PAGE
 from benchmarks.training import RESULTS as TRAINING
 from benchmarks.training_page import page
@@ -13,7 +14,8 @@ from benchmarks.truth import RESULTS, distance, expected_gap
 
 
 def test_the_page_is_that_of_the_figures() -> None:
-    assert PAGE.read_text() == page(json.loads(TRAINING.read_text()), json.loads(RESULTS.read_text()))
+    figures = [json.loads(file.read_text()) for file in (TRAINING, RESULTS, ORIGINS)]
+    assert PAGE.read_text() == page(*figures)
 
 
 def rows_of(truth: np.ndarray, model: np.ndarray, churned: np.ndarray) -> pa.Table:
