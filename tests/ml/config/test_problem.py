@@ -128,7 +128,7 @@ def test_actions_are_looked_for_beside_the_problem_then_in_the_repository(tmp_pa
         ("capacity: 0\n", 1, "capacity is 0; it must be a whole number from 1"),
         ("capacity:\n", 1, "capacity is None; it must be a whole number from 1"),
         ("refresh_days: 0.5\n", 1, "refresh_days is 0.5"),
-        ("calibration: beta\n", 1, "one of auto, platt, isotonic"),
+        ("calibration: beta\n", 1, "one of auto, none, level, platt, isotonic"),
         ("selection: lasso\n", 1, "one of none, l1, elimination"),
         ("tuning:\n  trials: 5\n  search: bayes\n", 3, "one of tpe, random, grid"),
         (

@@ -35,7 +35,7 @@ from ml.featurestore.catalog import read_catalog
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.layout import Home
 from ml.home.test_set_log import EVIDENCE, FILE, VERDICT, parse_lines
-from ml.model.model_files import read_model
+from ml.model.model_files import read_judged
 from tests.ml.conftest import PROBLEM, Workshop
 
 pytestmark = pytest.mark.subjects("ml/evaluate", "ml/metrics", "ml/decision")
@@ -157,7 +157,7 @@ def test_telling_customers_are_what_they_are_called() -> None:
 
 def test_it_is_computed_once_and_each_time_it_is_a_look(trained: Trained, found: dict[str, Any]) -> None:
     home = Home.at(trained[0])
-    model = read_model(home.current_model())
+    model = read_judged(home.current_model())
 
     def looks() -> int:
         return sum(look["why"] == EVIDENCE for look in parse_lines((home.root / FILE).read_bytes()))
@@ -180,7 +180,7 @@ def test_evidence_of_another_card_or_a_torn_file_is_not_used(
     trained: Trained, found: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home.at(trained[0])
-    model = read_model(home.current_model())
+    model = read_judged(home.current_model())
     path = evidence_file(home, model.version)
     whole = path.read_text()
     for broken in (whole[:-100], json.dumps(found | {"model_card": "0" * 64}), "[]", ""):
@@ -195,7 +195,7 @@ def test_without_its_build_what_the_kept_probabilities_tell_is_still_there(
     trained: Trained, found: dict[str, Any], tmp_path: Path
 ) -> None:
     shutil.copytree(Home.at(trained[0]).models, tmp_path / "models")
-    model = read_model(tmp_path / "models" / "model-000001")
+    model = read_judged(tmp_path / "models" / "model-000001")
     left = evidence_of(Home.at(tmp_path), model)
     assert left["candidates"] == found["candidates"]
     assert (left["staleness"], left["reasons"]) == ([], None)

@@ -27,7 +27,7 @@ KIND = "logistic_regression"
 
 def final(workshop: Workshop, parts: Parts) -> ChurnModel:
     champion = next(each for each in workshop.ready if each.candidate.name == KIND)
-    model = final_model(workshop.model(KIND), champion, parts)
+    model = final_model(workshop.champion(KIND), champion, parts)
     assert isinstance(model, ChurnModel)
     return model
 
@@ -72,7 +72,7 @@ def test_settled_rows_are_every_cutoff_after_the_burn_in(workshop: Workshop) -> 
 
 
 def test_a_purist_gets_the_judged_model(workshop: Workshop) -> None:
-    judged = workshop.model(KIND)
+    judged = workshop.champion(KIND)
     purist = replace(judged, problem=replace(PROBLEM, refit=False))
     champion = next(each for each in workshop.ready if each.candidate.name == KIND)
     assert final_model(purist, champion, workshop.parts) is purist

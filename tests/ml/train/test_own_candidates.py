@@ -1,6 +1,7 @@
 """Estimators of one's own as candidates: trained, judged and explained like any other, or refused by name."""
 
 import json
+import shutil
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,7 +16,7 @@ from ml.evaluate import evaluate
 from ml.explain.contributions import explain
 from ml.features.training_parts import read_parts
 from ml.home.layout import Home
-from ml.model.model_files import manifest_hash, read_model
+from ml.model.model_files import manifest_hash, read_judged, read_model
 from ml.model.own import own_types
 from ml.score import score
 from ml.train import train
@@ -111,7 +112,7 @@ def test_it_competes_with_the_baselines(home: tuple[Path, dict[str, Any]]) -> No
 def test_its_scores_are_those_of_the_test_table(home: tuple[Path, dict[str, Any]]) -> None:
     folder, said = home
     place = Home.at(folder).current_model()
-    model, rows = read_model(place), pq.read_table(place / "test.parquet")
+    model, rows = read_judged(place), pq.read_table(place / "test.parquet")
     test = read_parts(Home.at(folder).current_build(), model.problem).test.table
     assert test.column("customer_id").equals(rows.column("customer_id"))
     found = model.probability(model.frame(test))
@@ -188,9 +189,7 @@ def test_a_card_cannot_name_any_type(home: tuple[Path, dict[str, Any]], tmp_path
     folder, _ = home
     place = tmp_path / "model-000009"
     source = Home.at(folder).current_model()
-    place.mkdir()
-    for file in source.iterdir():
-        (place / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(source, place)
     manifest = json.loads((place / "model.json").read_text()) | {"types": [name]}
     del manifest["card"]
     (place / "model.json").write_text(json.dumps(manifest | {"card": manifest_hash(manifest)}))
