@@ -94,11 +94,11 @@ def test_whatever_was_tampered_with_or_trained_on_other_rows_is_named(home: Path
 
 
 def turn_one_label(home: Path) -> None:
-    """In the last training rows, where the test part does not change with it."""
+    """In the training rows after the burn-in, where the test part does not change with it."""
     file = next((home / "builds" / "build-000001" / "labels" / "label_customer_churn").glob("*.parquet"))
     rows = pq.read_table(file)
     churned = rows.column("churned").to_numpy().copy()
-    churned[np.argmin(rows.column("event_timestamp").to_numpy())] ^= 1
+    churned[np.argsort(rows.column("event_timestamp").to_numpy(), kind="stable")[len(churned) // 3]] ^= 1
     pq.write_table(rows.set_column(rows.column_names.index("churned"), "churned", pa.array(churned)), file)
 
 
