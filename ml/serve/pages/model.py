@@ -1,4 +1,4 @@
-"""The model that is served: its card, with the curves."""
+"""The model that is served: its card, with the curves of the one that was judged."""
 
 from functools import lru_cache
 
@@ -7,6 +7,7 @@ from markupsafe import Markup
 from ml.common.progress import SILENT
 from ml.evaluate.evidence_file import evidence_file
 from ml.home.layout import Home
+from ml.model.model_files import read_judged
 from ml.reports.model_card import card_of
 from ml.serve.served_state import Served
 
@@ -20,5 +21,5 @@ def model_page(home: Home, served: Served) -> Markup:
 # A card takes a second to draw, and two states are alive while a newer one is taken over.
 @lru_cache(maxsize=2)
 def drawn_card(home: Home, served: Served, _written: int) -> Markup:
-    card, draw = card_of(served.model, home, SILENT)
+    card, draw = card_of(read_judged(home.models / served.model.version), home, SILENT)
     return draw(card)
