@@ -123,9 +123,7 @@ def schedule(
     return TEXTS[kind](daily_command(at, source, Home.at(home), problem))
 
 
-def daily_command(
-    at: str, source: str | Path | None, home: Home, problem: str | Path | None
-) -> DailyCommand:
+def daily_command(at: str, source: str | Path | None, home: Home, problem: str | Path | None) -> DailyCommand:
     """The command with absolute paths, for it is run from elsewhere."""
     time = TIME.fullmatch(at)
     if time is None:
