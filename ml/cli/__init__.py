@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "Scores, features and receipts over HTTP.",
     "keys": "Who may ask the server.",
     "log": "The prediction log: export, verify, prune.",
+    "replay": "Logged scores recomputed, and the cause of each difference.",
     "receipt": "The raw rows behind one value, and their total.",
     "audit": "Prove on the data at hand that features keep to the past.",
     "doctor": "Check that everything is in place.",

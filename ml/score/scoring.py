@@ -31,6 +31,7 @@ from ml.metrics.chance import check_better_than_chance
 from ml.model.fitted_model import FittedModel
 from ml.predictions.entries import batch_entries
 from ml.predictions.log import PredictionLog, is_database_error
+from ml.score.logged_builds import remember_build
 from ml.warehouse.current_model import champion_of, check_same_features
 
 KEYS = [("customer_id", pa.string()), ("event_timestamp", pa.timestamp("us"))]
@@ -126,6 +127,7 @@ def log_scores(home: Home, build: Path, scores: pa.Table, request_id: str, secon
     logged_at = utc_now()
     milliseconds = round(1000 * seconds / max(len(scores), 1), 3)
     with PredictionLog(home) as log:
+        remember_build(home, build)
         try:
             log.append(batch_entries(scores, vectors, request_id, logged_at, milliseconds))
         except Exception as error:
