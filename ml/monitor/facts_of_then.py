@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from ml.common.instants import parse_instant
 from ml.common.sql import literal, parquet
 from ml.home.layout import Home
 from ml.ingest.batch import with_columns
@@ -103,9 +104,10 @@ class FactsOfThen:
         entries = read_load_manifest(self.load)["ingests"]
         names = tuple(str(each["load_id"]) for each in entries)
         if self.before is None:
-            until = self.logged_at.isoformat()
             return tuple(
-                str(each["load_id"]) for each in entries if str(each["ingested_at"]).rstrip("Z") <= until
+                name
+                for name, each in zip(names, entries, strict=True)
+                if parse_instant(str(each["ingested_at"])) <= self.logged_at
             )
         if self.before.ingests:
             return (*self.before.ingests, *self.pushed)
@@ -114,7 +116,7 @@ class FactsOfThen:
 
     @property
     def is_known(self) -> bool:
-        """Whether the files of then are still there, in a load of their own or as a part of the present one."""
+        """Whether the files of then are there, in a load of their own or as a part of the present one."""
         return self.own_load is not None or {*self.ingests} <= {*ingests_of(self.load)}
 
     @property

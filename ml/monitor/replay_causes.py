@@ -3,6 +3,7 @@
 Values are as the prediction log has them: what JSON text says, decimals and instants as text.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -59,13 +60,10 @@ def causes_of(evidence: Evidence) -> tuple[str, ...]:
     served: tuple[str, ...] = ()
     if own is not NOT_KNOWN and not is_same(logged, own):
         served = (fault_of_serving(evidence),)
-    moved = causes_of_facts(evidence)
-    redefined = cause_of_definition(evidence)
-    whole = [cause for cause in moved if is_same((evidence.reverted or {}).get(cause, NOT_KNOWN), logged)]
-    facts_explain_all = bool(moved) and is_same(evidence.then, logged)
-    ordered = (*whole, *moved) if facts_explain_all else (*redefined, *whole, *moved)
-    found = (*served, *ordered, *(() if facts_explain_all else redefined))
-    return tuple(dict.fromkeys(found)) or (UNKNOWN,)
+    moved, redefined = causes_of_facts(evidence), cause_of_definition(evidence)
+    # facts that explain all of it leave nothing to a definition
+    explained = (*moved, *redefined) if moved and is_same(evidence.then, logged) else (*redefined, *moved)
+    return tuple(dict.fromkeys((*served, *explained))) or (UNKNOWN,)
 
 
 def fault_of_serving(evidence: Evidence) -> str:
@@ -78,12 +76,22 @@ def fault_of_serving(evidence: Evidence) -> str:
 
 
 def causes_of_facts(evidence: Evidence) -> tuple[str, ...]:
-    """The kinds of changed facts that move the value by today's definitions."""
+    """The kinds of changed facts that move the value by today's definitions, the strongest first."""
     if evidence.then is NOT_KNOWN or is_same(evidence.then, evidence.now):
         return ()
     reverted = evidence.reverted or {}
-    moving = tuple(cause for cause, value in reverted.items() if not is_same(value, evidence.now))
-    return moving or tuple(reverted)
+    moving = [cause for cause, value in reverted.items() if not is_same(value, evidence.now)]
+    return tuple(sorted(moving or reverted, key=lambda cause: distance(reverted[cause], evidence.logged)))
+
+
+def distance(one: Any, other: Any) -> float:
+    """How far two values are from one another; of what are no numbers, whether they differ."""
+    if is_same(one, other):
+        return 0.0
+    numbers = number_of(one), number_of(other)
+    if numbers[0] is None or numbers[1] is None:
+        return math.inf
+    return abs(float(numbers[0] - numbers[1]))
 
 
 def cause_of_definition(evidence: Evidence) -> tuple[str, ...]:

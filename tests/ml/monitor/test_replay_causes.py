@@ -38,8 +38,15 @@ BOTH = {"late row": 1, "correction": 2}
         (Evidence(1, 2, own=1, then=1, reverted=MOVED), ("late row",)),
         (Evidence(1, 2, own=1, then=1, reverted={"erased": 1}), ("erased",)),
         (Evidence(1, 3, own=1, then=1, reverted=BOTH), ("late row", "correction")),
-        (Evidence(1, 3, own=1, then=1, reverted={"late row": 2, "correction": 1}), ("correction", "late row")),
+        (
+            Evidence(1, 3, own=1, then=1, reverted={"late row": 2, "correction": 1}),
+            ("correction", "late row"),
+        ),
         (Evidence(1, 3, own=1, then=1, reverted={"late row": 3, "correction": 1}), ("correction",)),
+        (
+            Evidence("1", "13", own="1", then="1", reverted={"late row": "11", "correction": "3"}),
+            ("correction", "late row"),
+        ),
         (Evidence(1, 2, own=1, then=2), ("definition changed",)),
         (Evidence(1, 3, own=1, then=2, reverted={"late row": 2}), ("definition changed", "late row")),
         (Evidence(None, 0, own=None, then=0), ("null vs zero",)),
