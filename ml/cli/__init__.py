@@ -31,6 +31,7 @@ COMMANDS = {
     "keys": "Who may ask the server.",
     "log": "The prediction log: export, verify, prune.",
     "replay": "Logged scores recomputed, and the cause of each difference.",
+    "late": "What facts that came late did to features, labels and figures.",
     "receipt": "The raw rows behind one value, and their total.",
     "audit": "Prove on the data at hand that features keep to the past.",
     "doctor": "Check that everything is in place.",

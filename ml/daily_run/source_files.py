@@ -7,12 +7,15 @@ was last read. A source whose content no file shows (a database server, SQL file
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ml.common.durable_files import replace_file, sha256
 from ml.common.errors import NotReadyError, UsageError
+from ml.common.instants import parse_instant
 from ml.home.layout import Home
 from ml.ingest.databases import parse_url
 from ml.ingest.file_names import format_of
@@ -111,14 +114,34 @@ class SourceFiles:
     def is_new(self) -> bool:
         """Whether it has anything that is in no load yet."""
         listed, before = self.listed(), self.taken_in()
-        if listed is None or not before.load_id:
+        if listed is None:
             return True
+        if not before.load_id:
+            return bool(before.files) or not self.was_ingested_by_hand(listed)
         if {name: stat.st_size for name, stat in listed.items()} != {
             name: state.bytes for name, state in before.files.items()
         }:
             return True
         touched = [name for name, stat in listed.items() if stat.st_mtime_ns != before.files[name].changed_ns]
         return any(self.hash_of(name) != before.files[name].hash for name in touched)
+
+    def was_ingested_by_hand(self, listed: Mapping[str, os.stat_result]) -> bool:
+        """Whether another command took the source in after the last change of any of its files."""
+        times = [
+            parse_instant(each["ingested_at"]) for each in self.ingests() if each["source"] == self.label
+        ]
+        changed = [
+            datetime.fromtimestamp(stat.st_ctime, UTC).replace(tzinfo=None) for stat in listed.values()
+        ]
+        return bool(times and changed) and max(changed) < max(times)
+
+    def ingests(self) -> list[dict[str, Any]]:
+        """Every ingest of the current load; none if there is no load."""
+        try:
+            entries: list[dict[str, Any]] = read_load_manifest(self.home.current_load())["ingests"]
+        except NotReadyError:
+            return []
+        return entries
 
     def now(self) -> Files:
         """The files as they are."""
@@ -149,10 +172,7 @@ class SourceFiles:
         """The load of an ingest of these very files that was killed before it was remembered."""
         if before.load_id or not before.files or before.files != self.now():
             return None
-        try:
-            ingests = read_load_manifest(self.home.current_load())["ingests"]
-        except NotReadyError:
-            return None
+        ingests = self.ingests()
         names = [str(ingested["load_id"]) for ingested in ingests]
         later = ingests[names.index(before.after) + 1 :] if before.after in names else ingests
         found = [each["load_id"] for each in later if each["source"] == self.label]

@@ -14,7 +14,6 @@ from ml.daily_run.source_files import SourceFiles, TakenIn
 from ml.daily_run.training_step import train_once
 from ml.home.build_manifest import data_clock, read_build_manifest
 from ml.home.read_leases import lease
-from ml.ingest.manifest import read_load_manifest
 
 SAYS = ("sentence", "what", "text", "name")  # of an alert, the first of these it has
 
@@ -74,8 +73,7 @@ def ingest_source(day: Day, source: SourceFiles, earlier: str) -> str:
 
 def options_of(day: Day, source: SourceFiles) -> dict[str, Any]:
     """How values were written in the last ingest of the source."""
-    ingests = read_load_manifest(day.home.current_load())["ingests"]
-    same = [each for each in ingests if each["source"] == source.label]
+    same = [each for each in source.ingests() if each["source"] == source.label]
     if not same:
         return {}
     names = {"dates": "date_formats", "missing": "nulls"}

@@ -1,14 +1,21 @@
 """A source is new when the content of its files is, and not when they were only touched."""
 
 import os
+import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from ml.common.errors import UsageError
+from ml.common.progress import SILENT
+from ml.config.problem import Problem
+from ml.daily_run.day import Day
+from ml.daily_run.run_record import RunRecord
 from ml.daily_run.source_files import SourceFiles, TakenIn
+from ml.daily_run.steps import options_of, take_in
 from ml.home.layout import Home
+from ml.ingest import ingest
 
 
 @pytest.fixture
@@ -80,6 +87,34 @@ def test_a_damaged_memory_makes_every_source_new(raw: Path, tmp_path: Path) -> N
     files = taken_in(raw, tmp_path)
     (tmp_path / "home" / "runs" / "sources.json").write_text("[")
     assert files.is_new()
+
+
+def test_what_was_ingested_by_hand_is_not_new_and_is_read_alike(raw: Path, tmp_path: Path) -> None:
+    """A comma before decimals, stated once, holds for the runs that take the source in again."""
+    home = Home(tmp_path / "home")
+    shutil.rmtree(raw / "orders")
+    (raw / "customers.csv").write_text("customer_id;registered_at\na;01.02.2024\n")
+    (raw / "orders.csv").write_text("order_id;customer_id;ordered_at;total_amount\no1;a;02.02.2024;12,50\n")
+    files = SourceFiles(home, str(raw))
+    assert files.is_new()
+    ingest(raw, home=home, date_formats=["%d.%m.%Y"], decimal_comma=True, timezone="Europe/Berlin")
+    assert not files.is_new()
+    day = Day(home, Problem(), None, files, True, SILENT)
+    assert options_of(day, files) == {
+        "timezone": "Europe/Berlin",
+        "date_formats": ["%d.%m.%Y"],
+        "decimal_comma": True,
+    }
+    with (raw / "orders.csv").open("a") as file:
+        file.write("o2;a;03.02.2024;1,50\n")
+    assert files.is_new()
+    record = take_in(day, RunRecord("first", "problem", "2024-01-01T00:00:00Z"))
+    assert record.steps["ingest"].what == "load-000002 has what is new"
+    assert not files.is_new()
+    rows = duckdb.sql(
+        f"select distinct total_amount::varchar from '{home.root}/raw/current/orders/*.parquet'"
+    )
+    assert sorted(amount for (amount,) in rows.fetchall()) == ["1.5000", "12.5000"]
 
 
 def test_a_folder_that_is_not_there_is_bad_usage(tmp_path: Path) -> None:
