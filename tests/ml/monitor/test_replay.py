@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -148,15 +148,20 @@ def redefine(home: Path, feature: str, expression: str, *, keep: bool) -> None:
             connection.execute(f"create table rows as {query}")
             file.unlink()
             connection.execute(f"copy rows to {literal(file)} (format parquet)")
-    with closing(sqlite3.connect(home / "predictions" / "log.db")) as connection:
-        for table in ("predictions", "last_entry"):
-            connection.execute(f"delete from {table}")
-        connection.commit()
+    forget_entries(home)
     publish(older)
     score(home=home, log=True)
     publish(newer)
     if not keep:
         shutil.rmtree(older)
+
+
+def forget_entries(home: Path) -> None:
+    """Begin the log anew."""
+    with closing(sqlite3.connect(home / "predictions" / "log.db")) as connection:
+        for table in ("predictions", "last_entry"):
+            connection.execute(f"delete from {table}")
+        connection.commit()
 
 
 @pytest.mark.parametrize(
@@ -242,7 +247,7 @@ def test_facts_that_came_late_were_corrected_or_erased(home: Path, raw: Path, tm
     assert (said["ok"], said["differing_values"]) == (False, found.differing_values)
 
 
-def late_orders(clock: Any, customers: list[str]) -> str:
+def late_orders(clock: datetime, customers: list[str]) -> str:
     """The SQL of one more order of each customer, placed and recorded days before the clock."""
     keys = ", ".join(map(literal, customers))
     return f"""
@@ -255,7 +260,7 @@ def late_orders(clock: Any, customers: list[str]) -> str:
     """
 
 
-def corrections(clock: Any, customers: list[str]) -> str:
+def corrections(clock: datetime, customers: list[str]) -> str:
     """The SQL of a later version of each customer's last order, with another amount."""
     keys = ", ".join(map(literal, customers))
     return f"""
@@ -287,24 +292,48 @@ def keep_out(file: Path, customer: str) -> None:
 
 
 def test_scores_of_the_server_and_of_facts_just_pushed(home: Path) -> None:
-    first = entries(home)[0]
-    instant = parse_instant(first.event_timestamp) + timedelta(minutes=3)
-    order = {"table": "orders", "order_id": "new-1", "customer_id": first.customer_id, "total_amount": 12.5}
+    """A live score is no difference once its facts are built; an order of days before is a late row."""
+    first, second = entries(home)[:2]
+    clock = parse_instant(first.event_timestamp)
+    instant = clock + timedelta(minutes=3)
     with serving(home) as server:
         server.until(lambda: server.ask("/ready").status == 200)
-        server.scores(first.customer_id, entries(home)[1].customer_id)
-        push(json.dumps(order | {"ordered_at": format_instant(instant)}), home=home)
+        server.scores(first.customer_id, second.customer_id)
+        push_order(home, first.customer_id, instant)
         (live,) = server.scores(first.customer_id)
     assert live["event_timestamp"] == format_instant(instant)
     logged = len(entries(home))
     assert [entry.source for entry in entries(home)[-3:]] == ["http"] * 3
     before = replay(home=home)
     assert (before.entries, before.not_replayed, before.differing_values) == (logged - 1, 1, 0)
+    push_order(home, second.customer_id, clock - timedelta(days=9))
     build(home=home)
     after = replay(home=home)
-    assert (after.entries, after.not_replayed, after.differing_values) == (logged, 0, 0)
+    assert (after.entries, after.not_replayed, after.differing_entries) == (logged, 0, 2)
+    assert {rate.cause for rate in after.causes} == {"late row"}
+    assert {each.customer_id for each in after.differences} == {second.customer_id}
     log_again(home, entries(home)[-1], {"orders_lifetime": 999})
-    assert causes(home) == {(first.customer_id, "orders_lifetime"): "store"}
+    assert causes(home)[first.customer_id, "orders_lifetime"] == "store"
+
+
+def push_order(home: Path, customer: str, instant: datetime) -> None:
+    row = {"table": "orders", "order_id": f"new-{customer}", "customer_id": customer, "total_amount": 12.5}
+    push(json.dumps(row | {"ordered_at": format_instant(instant)}), home=home)
+
+
+def test_going_back_to_an_earlier_build_erases_nothing(home: Path) -> None:
+    """What the served build knew more than the present one came late; it is not gone."""
+    first = entries(home)[0]
+    older = Home(home).current_build()
+    push_order(home, first.customer_id, parse_instant(first.event_timestamp) - timedelta(days=9))
+    build(home=home)
+    forget_entries(home)
+    score(home=home, log=True)
+    assert causes(home) == {}
+    publish(older)
+    found = replay(home=home)
+    assert {each.customer_id for each in found.differences} == {first.customer_id}
+    assert {rate.cause for rate in found.causes} == {"late row"}
 
 
 def test_nothing_logged_is_one_sentence(home: Path) -> None:
