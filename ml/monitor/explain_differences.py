@@ -240,10 +240,15 @@ class Group:
         return each.vector.instant - row[0] if row and row[0] else timedelta(0)
 
     def row_behind(self, each: Changed, name: str, cause: str) -> str:
-        """A raw row of the kind that moved the value, of a table that the feature reads."""
-        read = frozenset[str]().union(*(self.tables[view] for view in self.views(name)))
+        """A raw row of the kind that moved the value, of the customer and a table that the feature reads."""
+        rows = self.moved_by_customer.get((cause, each.vector.customer_id), [])
+        read = frozenset[str]().union(*(self.tables[view] for view in self.views(name))) if rows else ()
+        return next((row.text for row in rows if row.table in read), "")
+
+    @cached_property
+    def moved_by_customer(self) -> dict[tuple[str, str | None], list[Moved]]:
+        """The raw rows that came or went, by kind of change and customer."""
+        found: dict[tuple[str, str | None], list[Moved]] = {}
         for row in self.moved:
-            is_own = row.customer_id in (each.vector.customer_id, None)
-            if row.kind == cause and row.table in read and is_own:
-                return row.text
-        return ""
+            found.setdefault((row.kind, row.customer_id), []).append(row)
+        return found

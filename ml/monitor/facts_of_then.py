@@ -29,12 +29,12 @@ from ml.warehouse.customer_tables import CHOSEN, CustomerTables
 MOVED = """
 create table raw_rows.moved_{name} as
 select '{late}' as kind, _file, _row, _load, {names}, {customer} as of_customer
-from raw_rows.{name} as now
+from raw_rows.{name} as own
 where hash({names}) not in (select hash({names}) from raw_rows.then_{name})
     and ({key}) not in (select ({key}) from raw_rows.then_{name})
 union all
 select '{correction}', _file, _row, _load, {names}, {customer}
-from raw_rows.{name} as now
+from raw_rows.{name} as own
 where hash({names}) not in (select hash({names}) from raw_rows.then_{name})
     and ({key}) in (select ({key}) from raw_rows.then_{name})
 """
@@ -44,7 +44,7 @@ create table raw_rows.gone_{name} as
 select
     case when ({key}) in (select ({key}) from raw_rows.{name}) then '{correction}' else '{gone}' end as kind,
     {names}, {customer} as of_customer
-from raw_rows.then_{name}
+from raw_rows.then_{name} as own
 where hash({names}) not in (select hash({names}) from raw_rows.{name})
 """
 
@@ -143,7 +143,7 @@ class FactsOfThen:
                 "name": table.name,
                 "names": ", ".join(table.names),
                 "key": ", ".join(table.key),
-                "customer": self.customer_column(table),
+                "customer": owner_of(table),
                 "late": LATE,
                 "correction": CORRECTION,
                 # gone back to an earlier load: what came after it is not erased
@@ -153,11 +153,6 @@ class FactsOfThen:
             tables.rows(MOVED.format(**fields))
             tables.rows(GONE.format(**fields))
 
-    def customer_column(self, table: Table) -> str:
-        if table.merges:
-            return table.merges.old
-        return table.customer or "null::varchar"
-
     def then(self, tables: CustomerTables, table: Table) -> str:
         """The SQL that makes the customers' rows of then."""
         names, files = ", ".join(table.names), self.files(table)
@@ -165,13 +160,12 @@ class FactsOfThen:
         if not files:
             return f"create table {name} as select {names} from {tables.raw(table.name)} limit 0"
         rows = with_columns(table, parquet(files, "union_by_name = true"))
-        condition = f"{self.customer_column(table)} in (select customer_id from {CHOSEN})"
         if parent := parent_of(table):
-            key = parent.key[0]
-            condition = (
-                f"{key} in (select {key} from raw_rows.{parent.name} "
-                f"union select {key} from raw_rows.then_{parent.name})"
-            )
+            key, now = parent.key[0], f"raw_rows.{parent.name}"
+            keys = f"select {key} from {now} union select {key} from raw_rows.then_{parent.name}"
+            condition = f"{key} in ({keys})"
+        else:
+            condition = f"{owner_of(table)} in (select customer_id from {CHOSEN})"
         return f"create table {name} as select {names} from {rows} where {condition}"
 
     def moved(self) -> list[Moved]:
@@ -213,6 +207,16 @@ class FactsOfThen:
                 )
 
         return undo
+
+
+def owner_of(table: Table) -> str:
+    """The SQL of the customer of a row of ``own``: of a line of an order, the customer of the order."""
+    if parent := parent_of(table):
+        key, customer = parent.key[0], owner_of(parent)
+        columns = f"select own.{key}, {customer} as customer from raw_rows"
+        rows = f"{columns}.{parent.name} as own union all {columns}.then_{parent.name} as own"
+        return f"(select min(parents.customer) from ({rows}) as parents where parents.{key} = own.{key})"
+    return table.merges.old if table.merges else table.customer or "null::varchar"
 
 
 def parents_first() -> list[Table]:
