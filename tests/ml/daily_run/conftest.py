@@ -13,7 +13,7 @@ from ml.featurestore.online.status import online_builds
 from tests.worlds import shared_folder
 
 PROBLEM = """
-candidates: [prior, recency_rule, logistic_regression]
+candidates: [prior, logistic_regression]
 tuning: {trials: 0}
 training_rows_max: 2000
 """

@@ -15,9 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from ml.cli import main
-from ml.common.errors import StepError
+from ml.common.errors import NotReadyError, StepError
 from ml.daily_run import run, steps
-from ml.daily_run import run as run_day
 from ml.daily_run.run_record import newest_record
 from ml.home.layout import Home, challenger_of
 from ml.home.write_lock import write_lock
@@ -205,7 +204,9 @@ def test_new_facts_and_a_training_killed_before_its_promotion(
     assert record.model_version == home.current_model().name
     assert {build for _, build in logged(place.home)} == {"build-000001", "build-000002"}
     assert watch.calls == 1
+    before = listing(place.home / "journal")
     assert run(home=place.home, problem=place.problem).is_new is False
+    assert listing(place.home / "journal") == before
 
 
 def killed_at_once(*_: Any) -> None:
@@ -213,24 +214,38 @@ def killed_at_once(*_: Any) -> None:
 
 
 def test_a_step_that_fails_is_named_and_the_next_run_goes_on(
-    place: Place, watch: Watch, tmp_path: Path
+    place: Place, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place.raw = shutil.copytree(place.raw, tmp_path / "raw")
-    good = (place.raw / "orders.parquet").read_bytes()
-    (place.raw / "orders.parquet").write_bytes(b"no parquet")
-    ran = go(place)
-    assert ran.exit_code == 1
-    assert ran.stderr.startswith("churn: the step 'ingest' failed: ")
-    assert len(ran.stderr.splitlines()) == 1
+    next(place.home.glob("runs/*/monitor.html")).unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "monitor_of", broken)
+        ran = go(place)
+    assert (ran.exit_code, ran.stderr) == (1, "churn: the step 'monitor' failed: no reference yet\n")
     record = newest_record(Home(place.home), "problem")
     assert record is not None
     assert record.failed is not None
-    assert (record.failed.step, record.complete) == ("ingest", False)
-    assert made(place.home)[:2] == (["load-000001"], ["build-000001"])
-    (place.raw / "orders.parquet").write_bytes(good)
+    assert (record.failed.step, record.failed.error) == ("monitor", "no reference yet")
+    assert (record.complete, record.ok) == (False, False)
     done = run(place.raw, home=place.home, problem=place.problem)
     assert (done.record.run, done.record.failed, done.record.complete) == (record.run, None, True)
-    assert made(place.home)[:2] == (["load-000001", "load-000002"], ["build-000001", "build-000002"])
+    assert made(place.home) == (["load-000001"], ["build-000001"], ["model-000001"], 1)
+
+
+def broken(*_: Any) -> None:
+    raise NotReadyError("no reference yet")
+
+
+def test_a_source_that_cannot_be_read_leaves_what_there_was(
+    place: Place, watch: Watch, tmp_path: Path
+) -> None:
+    place.raw = shutil.copytree(place.raw, tmp_path / "raw")
+    (place.raw / "orders.parquet").write_bytes(b"no parquet")
+    for _ in range(2):  # in one folder, however often it is tried
+        ran = go(place)
+        assert ran.exit_code == 1
+        assert ran.stderr.startswith("churn: the step 'ingest' failed: ")
+        assert len(ran.stderr.splitlines()) == 1
+    assert made(place.home) == (["load-000001"], ["build-000001"], ["model-000001"], 2)
 
 
 def test_an_alert_is_status_1_until_something_is_new(place: Place, watch: Watch) -> None:
@@ -277,14 +292,12 @@ def test_what_was_lost_is_made_again_alike(place: Place, day_one: Place, watch: 
 
 def test_scores_are_not_logged_unless_asked_for(place: Place, watch: Watch) -> None:
     before = len(logged(place.home))
-    push(json.dumps(ORDER | {"customer_id": logged(place.home)[0][0]}), home=place.home)
-    record = run_day(home=place.home, problem=place.problem, log=False).record
-    assert record.steps["log"].state == "not needed"
+    shutil.rmtree(place.home / "runs")
+    record = run(place.raw, home=place.home, problem=place.problem, log=False).record
+    assert {name for name, step in record.steps.items() if step.state == "done"} == {"monitor", "score"}
     assert len(logged(place.home)) == before
-    before_look = listing(place.home / "journal")
-    assert run_day(home=place.home, problem=place.problem, log=False).is_new is False
-    assert listing(place.home / "journal") == before_look
-    record = run_day(home=place.home, problem=place.problem).record
+    assert run(place.raw, home=place.home, problem=place.problem, log=False).is_new is False
+    record = run(place.raw, home=place.home, problem=place.problem).record
     assert len(logged(place.home)) == before + record.customers
 
 

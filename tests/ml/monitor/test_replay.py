@@ -314,26 +314,19 @@ def test_scores_of_the_server_and_of_facts_just_pushed(home: Path) -> None:
     assert {each.customer_id for each in after.differences} == {second.customer_id}
     log_again(home, entries(home)[-1], {"orders_lifetime": 999})
     assert causes(home)[first.customer_id, "orders_lifetime"] == "store"
+    # going back: what the served build knew more than the present one is not erased
+    forget_entries(home)
+    score(home=home, log=True, as_of=clock)
+    assert causes(home) == {}
+    publish(home / "builds" / "build-000001")
+    back = replay(home=home)
+    assert {(each.customer_id, each.cause) for each in back.differences} >= {(second.customer_id, "late row")}
+    assert {rate.cause for rate in back.causes} == {"late row"}
 
 
 def push_order(home: Path, customer: str, instant: datetime) -> None:
     row = {"table": "orders", "order_id": f"new-{customer}", "customer_id": customer, "total_amount": 12.5}
     push(json.dumps(row | {"ordered_at": format_instant(instant)}), home=home)
-
-
-def test_going_back_to_an_earlier_build_erases_nothing(home: Path) -> None:
-    """What the served build knew more than the present one came late; it is not gone."""
-    first = entries(home)[0]
-    older = Home(home).current_build()
-    push_order(home, first.customer_id, parse_instant(first.event_timestamp) - timedelta(days=9))
-    build(home=home)
-    forget_entries(home)
-    score(home=home, log=True)
-    assert causes(home) == {}
-    publish(older)
-    found = replay(home=home)
-    assert {each.customer_id for each in found.differences} == {first.customer_id}
-    assert {rate.cause for rate in found.causes} == {"late row"}
 
 
 def test_nothing_logged_is_one_sentence(home: Path) -> None:
