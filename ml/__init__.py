@@ -14,6 +14,7 @@ train, tracking          candidates to a champion, and its record in MLflow
 explain, score           reasons, and scores with them
 serve, predictions       scores over HTTP, and the log of those that left
 evaluate, reports        the evidence on the test part, the model card
+monitor, daily_run       scores recomputed, late facts; the day in one command
 explore, audit, receipt  pages before training, proof on the data at hand, the rows behind one value
 page, cli                parts of pages; the command line
 """

@@ -9,6 +9,7 @@
     |   `-- RefusedError              1  a dry run of an ingest found too many rejected rows
     |-- BuildError                    1  dbt failed, or a data test did
     |-- ModelError                    1  a model cannot be trained, read or used
+    |-- StepError                     1  a step of the day's run failed
     |-- BusyError                     1  another process is writing to the same home
     |   `-- RegistryChangedError      1  ... or has just changed the registry
     `-- FeatureError                  1  features cannot be described, answered or put online
@@ -65,6 +66,14 @@ class BuildError(TidemarkError):
 
 class ModelError(TidemarkError):
     """A model cannot be trained, read or used."""
+
+
+class StepError(TidemarkError):
+    """A step of the day's run failed; ``step`` is its name."""
+
+    def __init__(self, step: str, message: str) -> None:
+        super().__init__(f"the step '{step}' failed: {message}")
+        self.step = step
 
 
 class BusyError(TidemarkError):

@@ -7,6 +7,7 @@ builds/current    -> the build that readers see     builds/<build>/features/<mod
                      those of another problem       builds/<build>/problems/<name>/model, challenger
 pulls/            pages of JSON APIs that are in no load yet
 journal/          facts that were pushed, and the load that has those in no other yet
+runs/<instant>/   what a run of the day made: scores, the report of the monitor, run.json
 dbt/              dbt's own database, target and logs, which only dbt reads
 feast/            registry and online store
 """
@@ -62,6 +63,10 @@ class Home:
     @property
     def journal(self) -> Path:
         return self.root / "journal"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
 
     @property
     def builds(self) -> Path:

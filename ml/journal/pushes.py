@@ -187,6 +187,11 @@ class Pushes:
         """The number of the newest push, 0 without any."""
         return int(self.connection.execute("select coalesce(max(number), 0) from pushes").fetchone()[0])
 
+    def taken_in_by(self, instant: datetime) -> tuple[str, ...]:
+        """The loads that took in what had been pushed by an instant."""
+        rows = self.connection.execute("select distinct load, received_at from pushes where load is not null")
+        return tuple(sorted({load for load, received in rows if parse_instant(received) <= instant}))
+
     def touched(self, loads: Collection[str], after: int = 0) -> dict[str, datetime | None]:
         """The customers of pushes that are in none of ``loads``: the newest instant of the facts pushed.
 

@@ -117,6 +117,12 @@ class PredictionLog:
         cursor.execute("select sequence, hash from pruned order by sequence desc limit 1")
         return cursor.fetchone() or (0, GENESIS)
 
+    def has_request(self, request_id: str) -> bool:
+        """Whether any entry is of a request."""
+        with self.transaction() as cursor:
+            cursor.execute(self.sql("select 1 from predictions where request_id = ? limit 1"), (request_id,))
+            return cursor.fetchone() is not None
+
     def rows(self, since: str = "") -> Iterator[dict[str, Any]]:
         """Every entry logged at ``since`` or later, in order, with its number and hashes."""
         select, last = f"select {SELECTED} from predictions", 0

@@ -31,6 +31,7 @@ from ml.metrics.chance import check_better_than_chance
 from ml.model.fitted_model import FittedModel
 from ml.predictions.entries import batch_entries
 from ml.predictions.log import PredictionLog, is_database_error
+from ml.score.logged_builds import remember_build
 from ml.warehouse.current_model import champion_of, check_same_features
 
 KEYS = [("customer_id", pa.string()), ("event_timestamp", pa.timestamp("us"))]
@@ -106,7 +107,7 @@ def score(
         started = time.monotonic()
         scores = score_customers(build, model, customer_ids, as_of, progress)
         if log:
-            log_scores(home, build, scores, time.monotonic() - started)
+            log_scores(home, build, scores, uuid4().hex, time.monotonic() - started)
     if by_band is not None:
         scores = with_contacts(scores, model.problem, everyone=not customer_ids)
         bands = np.asarray(scores.column("risk_band").to_pylist(), dtype=object)
@@ -119,15 +120,16 @@ def score(
     return scores
 
 
-def log_scores(home: Home, build: Path, scores: pa.Table, seconds: float) -> None:
-    """Append the scores of one run to the prediction log, all or none."""
+def log_scores(home: Home, build: Path, scores: pa.Table, request_id: str, seconds: float) -> None:
+    """Append the scores of one request, which took some seconds, to the prediction log, all or none."""
     features = point_in_time(build, scores.select([name for name, _ in KEYS]))
     vectors = features.drop_columns([name for name, _ in KEYS])
     logged_at = utc_now()
     milliseconds = round(1000 * seconds / max(len(scores), 1), 3)
     with PredictionLog(home) as log:
+        remember_build(home, build)
         try:
-            log.append(batch_entries(scores, vectors, uuid4().hex, logged_at, milliseconds))
+            log.append(batch_entries(scores, vectors, request_id, logged_at, milliseconds))
         except Exception as error:
             if not is_database_error(error):
                 raise

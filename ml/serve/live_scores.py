@@ -24,7 +24,7 @@ from ml.ingest.manifest import read_load_manifest
 from ml.journal.pushes import Pushes, has_pushes
 from ml.journal.staged_load import staged_load
 from ml.model.fitted_model import FittedModel
-from ml.serve.customer_build import build_of_customers
+from ml.score.customer_build import build_of_customers
 from ml.serve.scored_file import COLUMNS, TABLES, Scored, ScoredFile, find_row, scored_rows
 
 BUSY_SECONDS = 10

@@ -24,6 +24,7 @@ from ml.home.read_leases import lease
 from ml.home.write_lock import alone
 from ml.metrics.chance import check_better_than_chance
 from ml.model.fitted_model import FittedModel
+from ml.score.logged_builds import remember_build
 from ml.serve.live_scores import LiveScores
 from ml.serve.scored_file import Scored, ScoredFile, remove_older, scored_path, write_scored_file
 from ml.warehouse.current_model import champion_of, check_same_features
@@ -149,6 +150,7 @@ class ServedState:
                 with alone(path.parent):
                     if not path.exists():
                         write_scored_file(path, build, model, catalog, as_of)
+            remember_build(self.home, build)  # its scores will be logged
         scored = ScoredFile(path)
         remove_older(path)
         live = LiveScores(self.home, build, model, as_of, scored)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ml.ingest.contract import Table
 from ml.ingest.declaration import raw_tables
-from ml.serve.customer_build import build_of_customers
+from ml.score.customer_build import build_of_customers
 from ml.serve.scored_file import Scored, scored_of
 from ml.serve.served_state import Served
 from ml.warehouse.compiled_models import read_models

@@ -21,7 +21,7 @@ from ml.ingest.manifest import read_load_manifest
 from ml.journal import push, take_in
 from ml.journal.pushes import Pushes
 from ml.journal.staged_load import staged_load
-from ml.serve.customer_build import build_of_customers
+from ml.score.customer_build import build_of_customers
 from ml.warehouse import build
 from tests.ml.warehouse.extracts import at_random
 from tests.reference.brute_force import reference_features
@@ -244,7 +244,7 @@ def test_the_command(home: Path, tmp_path: Path) -> None:
     assert "none.jsonl cannot be read: No such file or directory" in missing.stderr
 
 
-@pytest.mark.subjects("dbt_project", "ml/journal", "ml/warehouse", "ml/serve/customer_build.py")
+@pytest.mark.subjects("dbt_project", "ml/journal", "ml/warehouse", "ml/score/customer_build.py")
 def test_pushed_facts_have_the_values_of_a_brute_force_before_and_after_the_build(tmp_path: Path) -> None:
     """Late, corrected, deleted, repeated rows: a part is built, the rest is pushed, some of it twice."""
     world = random_world(31, customers=40)

@@ -5,7 +5,7 @@ is only supposed, is counted by the one definition of each feature.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ def build_of_customers(
     as_of: datetime,
     *,
     more: Mapping[str, Sequence[Row]] | None = None,
+    change: Callable[[CustomerTables], None] = lambda tables: None,
 ) -> Iterator[Path]:
     """The features and the population of some customers as a build, until the end of the block.
 
@@ -44,6 +45,8 @@ def build_of_customers(
         The data clock of the result.
     more : mapping, optional
         Rows beside those of the load, by table, each by column.
+    change : callable
+        What is done to the raw rows in memory before any model is made from them.
 
     Raises
     ------
@@ -56,6 +59,7 @@ def build_of_customers(
             for table, rows in (more or {}).items():
                 for row in rows:
                     tables.add(table, row)
+            change(tables)
             targets = {view.name: folder / "features" / view.name for view in read_catalog(build).views}
             targets[Path(POPULATION).name] = folder / POPULATION
             for name, target in targets.items():

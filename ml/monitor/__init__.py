@@ -1,0 +1,1 @@
+"""Monitoring: what was scored is watched, recomputed, and explained."""
