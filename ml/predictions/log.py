@@ -18,7 +18,8 @@ from ml.common.errors import TidemarkError, UsageError
 from ml.common.instants import format_instant, utc_now
 from ml.common.sql import quoted
 from ml.home.layout import Home
-from ml.predictions.entries import COLUMNS, DROPPED, GENESIS, NAMES, Entry
+from ml.predictions.entries import COLUMNS, DROPPED, ERASED, GENESIS, NAMES, Entry
+from ml.predictions.erased_entries import ErasedEntries
 
 ENVIRONMENT = "CHURN_PREDICTION_LOG"
 POSTGRES = ("postgresql://", "postgres://")
@@ -96,16 +97,20 @@ class PredictionLog:
             They could not be written.
         """
         with self.transaction(writes=True) as cursor:
-            sequence, previous = self.end(cursor)
-            rows = []
-            for entry in entries:
-                sequence, link = sequence + 1, entry.hash_after(previous)
-                rows.append((sequence, *astuple(entry), previous, link))
-                previous = link
-            marks = ", ".join("?" * len(COLUMNS))
-            cursor.executemany(self.sql(f"insert into predictions ({SELECTED}) values ({marks})"), rows)
-            cursor.execute("delete from last_entry")
-            cursor.execute(self.sql("insert into last_entry values (1, ?, ?)"), (sequence, previous))
+            self.append_within(cursor, entries)
+
+    def append_within(self, cursor: Any, entries: Sequence[Entry]) -> None:
+        """Add entries to the chain in a transaction that has begun."""
+        sequence, previous = self.end(cursor)
+        rows = []
+        for entry in entries:
+            sequence, link = sequence + 1, entry.hash_after(previous)
+            rows.append((sequence, *astuple(entry), previous, link))
+            previous = link
+        marks = ", ".join("?" * len(COLUMNS))
+        cursor.executemany(self.sql(f"insert into predictions ({SELECTED}) values ({marks})"), rows)
+        cursor.execute("delete from last_entry")
+        cursor.execute(self.sql("insert into last_entry values (1, ?, ?)"), (sequence, previous))
 
     def end(self, cursor: Any) -> tuple[int, str]:
         """The number and the hash of the last entry."""
@@ -140,12 +145,14 @@ class PredictionLog:
         Returns
         -------
         dict
-            ``entries``, ``dropped`` (scores that could not be logged), ``last_hash``, ``first_fault`` (a
-            sentence; None where every entry is as it was written and none is missing) and ``whole``.
+            ``entries``, ``dropped`` (scores that could not be logged), ``erased`` (entries emptied because
+            their customer was erased), ``last_hash``, ``first_fault`` (a sentence; None where every entry is
+            as it was written and none is missing) and ``whole``.
         """
         with self.transaction() as cursor:
             sequence, previous = self.pruned(cursor)
         entries = dropped = 0
+        erased = ErasedEntries()
         fault = None
         for row in self.rows():
             sequence += 1
@@ -154,12 +161,17 @@ class PredictionLog:
                 fault = f"entry {sequence} is missing: {row['sequence']} follows {sequence - 1}"
             elif row["previous_hash"] != previous:
                 fault = f"entry {sequence} does not follow the one before it"
+            elif entry.kind == ERASED:
+                # Its content is gone, its hash stays: the next entry and the one that says so vouch for it.
+                fault = erased.add(sequence, entry)
             elif row["hash"] != entry.hash_after(previous):
                 fault = f"entry {sequence} was changed after it was written"
             if fault:
                 break
             previous, entries = row["hash"], entries + 1
             dropped += entry.count if entry.kind == DROPPED else 0
+            erased.expect(entry)
+        fault = fault or erased.fault(since=sequence - entries)
         with self.transaction() as cursor:
             cursor.execute("select sequence, hash from last_entry")
             written = cursor.fetchone()
@@ -168,6 +180,7 @@ class PredictionLog:
         return {
             "entries": entries,
             "dropped": dropped,
+            "erased": len(erased.found),
             "last_hash": previous,
             "first_fault": fault,
             "whole": fault is None,
