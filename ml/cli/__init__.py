@@ -29,6 +29,8 @@ COMMANDS = {
     "keys": "Who may ask the server.",
     "log": "The prediction log: export, verify, prune.",
     "receipt": "The raw rows behind one value, and their total.",
+    "forget": "Erase a customer, and prove it.",
+    "retention": "Erase what is older than a limit.",
     "audit": "Prove on the data at hand that features keep to the past.",
     "doctor": "Check that everything is in place.",
 }

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from ml.common.errors import TidemarkError, UsageError
@@ -37,7 +38,8 @@ class PredictionLog:
     ----------
     home : Home
     url : str, optional
-        Of a PostgreSQL database; by default that of ``CHURN_PREDICTION_LOG``, else the file in the home.
+        Of a PostgreSQL database, or empty for the file in the home; by default that of
+        ``CHURN_PREDICTION_LOG``, else the file.
 
     Raises
     ------
@@ -46,7 +48,7 @@ class PredictionLog:
     """
 
     def __init__(self, home: Home, url: str | None = None) -> None:
-        url = url or os.environ.get(ENVIRONMENT)
+        url = os.environ.get(ENVIRONMENT) if url is None else url
         self.is_postgres = bool(url)
         try:
             self.connection = connect_postgres(url) if url else connect_sqlite(home)
@@ -222,6 +224,20 @@ class PredictionLog:
         return {"removed": removed, "kept": kept, "before": before}
 
 
+def logs_of(home: Home) -> Iterator[PredictionLog]:
+    """Every prediction log of a home that is there: the database of ``CHURN_PREDICTION_LOG``, and the file."""
+    urls = [url for url in (os.environ.get(ENVIRONMENT),) if url]
+    urls += [""] if log_file(home).exists() else []
+    for url in urls:
+        with PredictionLog(home, url) as log:
+            yield log
+
+
+def log_file(home: Home) -> Path:
+    """The SQLite file of the prediction log; it may not exist."""
+    return home.root / "predictions" / "log.db"
+
+
 def schema(is_postgres: bool) -> list[str]:
     """The statements that make the tables where they are missing.
 
@@ -240,11 +256,9 @@ def schema(is_postgres: bool) -> list[str]:
 
 
 def connect_sqlite(home: Home) -> sqlite3.Connection:
-    folder = home.root / "predictions"
-    folder.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(
-        folder / "log.db", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    file = log_file(home)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
     return connection
