@@ -62,8 +62,8 @@ def learned(model: dict[str, Any]) -> str:
     """A model that learned from the customer."""
     rows = "labels of your own" if model["rows"] is None else f"{model['rows']:,} rows of the customer"
     return (
-        f"{model['model']}, trained {model['trained_at']}, could learn from {rows} between {model['first']} and "
-        f"{model['last']}: run 'churn train'"
+        f"{model['model']}, trained {model['trained_at']}, could learn from {rows} between {model['first']} "
+        f"and {model['last']}: run 'churn train'"
     )
 
 

@@ -44,6 +44,18 @@ def erase_rows(path: Path, fresh: Path, rows: RowsToErase) -> int | None:
     return int(gone)
 
 
+def erase_where(path: Path, fresh: Path, condition: str) -> int | None:
+    """Write ``path`` without the rows of a condition to ``fresh``; None, and nothing written, without any."""
+    with connected() as connection:
+        source = parquet([path])
+        ((gone,),) = connection.execute(f"select count(*) from {source} where {condition}").fetchall()
+        if not gone:
+            return None
+        write_by_duckdb(connection, path, fresh, source, condition, {})
+    keep_mode(path, fresh)
+    return int(gone)
+
+
 def erase_places(path: Path, fresh: Path, places: list[int]) -> int | None:
     """Write ``path`` without the rows at some places, counted from 0; None, and nothing written, for none."""
     if not places:

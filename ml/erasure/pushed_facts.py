@@ -7,9 +7,11 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ml.common.instants import format_instant
 from ml.erasure.person import row_of
 from ml.erasure.rows_to_erase import RowsToErase
 from ml.erasure.sqlite_rows import vacuum
@@ -57,6 +59,16 @@ def erase_from_pushes(pushes: Pushes, rows: RowsToErase) -> int:
     for folder in (folder for name in WORK for folder in pushes.folder.glob(name)):
         shutil.rmtree(folder, ignore_errors=True)
     return count
+
+
+def remove_old_pushes(pushes: Pushes, limit: datetime) -> int:
+    """Remove the pushes of facts older than a limit that a load has taken in; return how many."""
+    pushes.connection.execute("pragma secure_delete = on")
+    query = "delete from pushes where load is not null and coalesce(newest_at, received_at) < ?"
+    removed = pushes.connection.execute(query, (format_instant(limit),)).rowcount
+    if removed:
+        vacuum(pushes.connection)
+    return removed
 
 
 def lines_without(lines: str | None, rows: RowsToErase) -> tuple[str | None, int]:

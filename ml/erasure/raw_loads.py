@@ -101,6 +101,17 @@ def clocks_without(load: Path, person: Person) -> Clocks:
     return Clocks(clocks, firsts[0] != firsts[1])
 
 
+def clocks_of(load: Path) -> dict[str, str | None]:
+    """The data clock of each ingest of a load, by its rows as they are."""
+    ingests = read_load_manifest(load)["ingests"]
+    with duckdb.connect() as connection:
+        clocks = {
+            str(ingest["load_id"]): data_clock(connection, load, ingests[: number + 1], others=False)
+            for number, ingest in enumerate(ingests)
+        }
+    return {name: format_instant(clock) if clock else None for name, clock in clocks.items()}
+
+
 def data_clock(
     connection: duckdb.DuckDBPyConnection, load: Path, ingests: list[dict[str, Any]], *, others: bool
 ) -> datetime | None:
