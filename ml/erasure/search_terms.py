@@ -10,6 +10,7 @@ import hashlib
 import html
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -142,6 +143,16 @@ def written_forms(text: str) -> Iterator[tuple[bytes, str]]:
         yield re.sub("%..", lambda code: code[0].lower(), percent).encode(), "percent-encoded"
     for alignment in range(3):
         yield from base64_forms(encoded, alignment)
+    for form in ("NFC", "NFD"):
+        yield unicodedata.normalize(form, text).encode("utf-8", "surrogatepass"), f"UTF-8, {form}"
+    if is_latin(text):
+        yield text.encode("latin-1"), "Latin-1"
+    in_csv, in_sql = text.replace('"', '""'), text.replace("'", "''")
+    yield in_csv.encode("utf-8", "surrogatepass"), "quoted in CSV"
+    yield in_sql.encode("utf-8", "surrogatepass"), "quoted in SQL"
+    for quote_sign in ("'", '"'):
+        in_code = text.replace("\\", "\\\\").replace(quote_sign, f"\\{quote_sign}")
+        yield in_code.encode("utf-8", "surrogatepass"), "escaped in code"
     for encoding in ("utf-16-le", "utf-16-be"):
         yield text.encode(encoding, "surrogatepass"), "UTF-16"
     for escaped in (
@@ -175,3 +186,7 @@ def base64_forms(encoded: bytes, alignment: int) -> Iterator[tuple[bytes, str]]:
         return
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(b"\0" * alignment + encoded + b"\0" * 3)[first:last], "base64"
+
+
+def is_latin(text: str) -> bool:
+    return all(ord(sign) < 256 for sign in text)

@@ -96,6 +96,12 @@ def count_waiting(connection: duckdb.DuckDBPyConnection, name: str) -> int:
     return int(connection.execute(query, [name, unknown, NOTHING_TO_DELETE]).fetchall()[0][0])
 
 
+def count_erased(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+    """The number of rows rejected because their customer was erased."""
+    query = 'select count(*) from rejected where "table" = ? and reason = ?'
+    return int(connection.execute(query, [name, ERASED]).fetchall()[0][0])
+
+
 def write_rejected(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     """Write the rejected rows of this ingest to one Parquet file, in reading order."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -225,7 +225,7 @@ class PredictionLog:
 
 
 def logs_of(home: Home) -> Iterator[PredictionLog]:
-    """Every prediction log of a home: the database of ``CHURN_PREDICTION_LOG``, and the file if there is one."""
+    """Every prediction log of a home: the database of ``CHURN_PREDICTION_LOG``, and the file."""
     urls = [url for url in (os.environ.get(ENVIRONMENT),) if url]
     urls += [""] if log_file(home).exists() else []
     for url in urls:
