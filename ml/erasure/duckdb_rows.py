@@ -63,10 +63,13 @@ def tables_of(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     return connection.execute(query).fetchall()
 
 
-def columns_of(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
+def columns_of(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str, of_type: str = "%"
+) -> list[str]:
+    """The columns of a table, all or those of a type."""
     query = (
         "select column_name from duckdb_columns() where database_name = 'before' and schema_name = ? "
-        "and table_name = ? order by column_index"
+        f"and table_name = ? and data_type like {literal(of_type)} order by column_index"
     )
     return [name for (name,) in connection.execute(query, [schema, table]).fetchall()]
 
@@ -81,7 +84,10 @@ def copy_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str, r
     where = " or ".join(f"coalesce({condition}, false)" for condition in conditions if condition) or "false"
     connection.execute(f"create schema if not exists {quoted(schema)}")
     target = f"{quoted(schema)}.{quoted(table)}"
-    connection.execute(f"create table {target} as from {source} where not ({where})")
+    texts = columns_of(connection, schema, table, "VARCHAR") if rows.words else []
+    cleaned = ", ".join(f"{rows.without_words(name)} as {quoted(name)}" for name in texts)
+    columns = f"* replace ({cleaned})" if cleaned else "*"
+    connection.execute(f"create table {target} as select {columns} from {source} where not ({where})")
     ((gone,),) = connection.execute(f"select count(*) from {source} where {where}").fetchall()
     return int(gone)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.common.sql import literal, quoted
@@ -217,3 +218,9 @@ def duckdb_columns(path: Path) -> Iterator[tuple[str, pa.Array]]:
             for batch in reader:
                 for texts in flat_texts(batch.column(0)):
                     yield column, texts
+
+
+def distinct_texts(values: pa.Array) -> list[bytes]:
+    """The values of an array, each once."""
+    narrow = values.cast(pa.large_binary()).cast(pa.binary()) if values.type != pa.binary() else values
+    return [value for value in pc.unique(narrow).to_pylist() if value is not None]

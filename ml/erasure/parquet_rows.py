@@ -5,6 +5,7 @@ largest values, filters of keys) is made of the rows that are left.
 """
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet, quoted
+from ml.erasure.file_kinds import FileKind, distinct_texts, text_columns
 from ml.erasure.rows_to_erase import ERASED, RowsToErase
 from ml.erasure.swapped_files import keep_mode
 
@@ -28,7 +30,10 @@ def erase_rows(path: Path, fresh: Path, rows: RowsToErase) -> int | None:
     with pq.ParquetFile(path) as file:
         schema, of_duckdb = file.schema_arrow, DUCKDB in str(file.metadata.created_by)
     condition = rows.condition([field.name for field in schema if is_text(field.type)])
-    worded = [field.name for field in schema if rows.words and has_words(path, field, rows, condition)]
+    worded = columns_with_words(path, rows)
+    is_plain = all(
+        is_text(type_) or is_list_of_text(type_) for type_ in (schema.field(name).type for name in worded)
+    )
     with connected() as connection:
         source = parquet([path])
         gone = 0
@@ -36,9 +41,10 @@ def erase_rows(path: Path, fresh: Path, rows: RowsToErase) -> int | None:
             gone = connection.execute(f"select count(*) from {source} where {condition}").fetchall()[0][0]
         if not gone and not worded:
             return None
-        if of_duckdb:
+        by_duckdb = of_duckdb and is_plain
+        if by_duckdb:
             write_by_duckdb(connection, path, fresh, source, condition, worded_columns(schema, worded, rows))
-    if not of_duckdb:
+    if not by_duckdb:
         write_by_arrow(path, fresh, rows, worded)
     keep_mode(path, fresh)
     return int(gone)
@@ -86,17 +92,14 @@ def is_list_of_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_list(type_) and is_text(type_.value_type))
 
 
-def has_words(path: Path, field: pa.Field, rows: RowsToErase, condition: str | None) -> bool:
-    """Whether a column has any of the words in rows of others."""
-    if not (is_text(field.type) or is_list_of_text(field.type)):
-        return False
-    value = quoted(field.name)
-    text = f"array_to_string({value}, ' ')" if is_list_of_text(field.type) else value
-    named = " or ".join(f"contains({text}, {literal(word)})" for word in rows.words)
-    others = f"not ({condition}) and " if condition else ""
-    with connected() as connection:
-        query = f"select exists (from {parquet([path])} where {others}({named}))"
-        return bool(connection.execute(query).fetchall()[0][0])
+def columns_with_words(path: Path, rows: RowsToErase) -> list[str]:
+    """The columns in which any of the words stands."""
+    words = [word.encode("utf-8", "surrogatepass") for word in rows.words]
+    found: dict[str, bool] = {}
+    for name, values in text_columns(FileKind.PARQUET, path) if words else ():
+        texts = b"\xff".join(distinct_texts(values))
+        found[name] = found.get(name, False) or any(word in texts for word in words)
+    return [name for name, has_any in found.items() if has_any]
 
 
 def worded_columns(schema: pa.Schema, worded: list[str], rows: RowsToErase) -> dict[str, str]:
@@ -162,12 +165,14 @@ def without_rows(table: pa.Table, rows: RowsToErase) -> pa.Table:
 
 
 def cleaned(column: pa.ChunkedArray, rows: RowsToErase) -> pa.Array:
-    """A column of texts, or of lists of texts, without the words."""
+    """A column of texts, alone or in lists and structures, without the words."""
 
-    def without(value: str | list[str | None] | None) -> str | list[str | None] | None:
-        if isinstance(value, list):
-            return [None if text is None else without_words(text) for text in value]
-        return None if value is None else without_words(value)
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: without(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [without(inner) for inner in value]
+        return without_words(value) if isinstance(value, str) else value
 
     def without_words(text: str) -> str:
         for word in rows.words:

@@ -16,7 +16,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml.common.errors import TidemarkError
 from ml.common.progress import SILENT, Progress
@@ -24,6 +23,7 @@ from ml.erasure.file_kinds import (
     COLUMNAR,
     PACKED,
     FileKind,
+    distinct_texts,
     kind_of,
     kind_of_file,
     text_columns,
@@ -170,12 +170,6 @@ def forms_in_columns(kind: FileKind, path: Path, terms: Terms, found: Found) -> 
         if terms.by_value:
             forms |= values_in_column(name, texts, terms)
     return forms
-
-
-def distinct_texts(values: pa.Array) -> list[bytes]:
-    """The values of an array, each once."""
-    narrow = values.cast(pa.large_binary()).cast(pa.binary()) if values.type != pa.binary() else values
-    return [value for value in pc.unique(narrow).to_pylist() if value is not None]
 
 
 def values_in_column(name: str, texts: list[bytes], terms: Terms) -> set[str]:

@@ -28,7 +28,7 @@ from tests.ml.conftest import PROBLEM
 from tests.worlds import shared_folder
 
 SHOP_PROBLEM = replace(PROBLEM, candidates=("prior", "recency_rule", "logistic_regression"))
-# The key of the one who is forgotten, written differently in almost every format, and one that merged into it.
+# The key of the one who is forgotten, which formats write differently, and one that merged into it.
 PERSON, FORMER = 'Zoë O\'Neil/7 "x"', "former-Zoe-12"
 EMAIL = "zoe.o'neil@example.org"
 LATE = timedelta(days=40)
@@ -119,8 +119,9 @@ def add_faulty_rows(raw: Path) -> None:
         f"union all by name (select * replace ('bad-' || order_id as order_id, null as total_amount) {mine}) "
         f"union all by name (select * replace ({other} as order_id) {mine})",
     )
-    lines = f"select * replace ('none-yet' as order_id) from '{raw}/order_items.parquet' limit 1"
-    bad = f"select * replace ('bad-' || order_id as order_id) from '{raw}/order_items.parquet' where order_id in "
+    items = f"from '{raw}/order_items.parquet'"
+    lines = f"select * replace ('none-yet' as order_id) {items} limit 1"
+    bad = f"select * replace ('bad-' || order_id as order_id) {items} where order_id in "
     of_mine = f"(select substr(order_id, 5) from '{orders}' where order_id like 'bad-%') limit 1"
     more = f"union all by name ({lines}) union all by name ({bad} {of_mine})"
     rewrite(raw / "order_items.parquet", "*", more)
@@ -161,9 +162,8 @@ def fill_home(folder: Path, home: Path) -> None:
     state.refresh()
     assert state.is_ready, state.fault
     asked = home / "asked.csv"
-    asked.write_text(
-        f'customer_id,event_timestamp\n"{PERSON.replace(chr(34), chr(34) * 2)}",2024-05-01\nC0000001,2024-05-01\n'
-    )
+    in_csv = PERSON.replace('"', '""')
+    asked.write_text(f'customer_id,event_timestamp\n"{in_csv}",2024-05-01\nC0000001,2024-05-01\n')
     features(asked, home / "features.jsonl", home=home)
 
 
