@@ -177,11 +177,11 @@ def count(connection: duckdb.DuckDBPyConnection, load: Path, table: Table, condi
 def rejected_files(load: Path, limit: datetime, instant: str) -> Iterator[tuple[str, Path]]:
     """The files of rejected and waiting rows, each with the condition of a row that goes.
 
-    All of an ingest that knew nothing later than the limit, else those whose own instant is older.
+    All of an ingest whose accepted rows are all older, else those whose own instant is.
     """
     for ingest in read_load_manifest(load)["ingests"]:
         clock = ingest["data_clock"]
-        is_old = clock is None or parse_instant(clock) < limit
+        is_old = clock is not None and parse_instant(clock) < limit
         rejected = load / REJECTED / f"{ingest['load_id']}.parquet"
         if rejected.exists():
             yield "true" if is_old else rejected_goes(instant), rejected
