@@ -55,7 +55,8 @@ def summary(result: dict[str, Any]) -> str:
     lines += [f"{file}: {count:,} rows or lines" for file, count in result["files"].items()]
     lines += [f"{file}: removed, make it again if you need it" for file in result["removed"]]
     lines += [learned(model) for model in result["models"]]
-    return "\n".join([*lines, *search_lines(result["search"])])
+    notes = [f"note: {note}" for note in result["notes"]]
+    return "\n".join([*lines, *search_lines(result["search"]), *notes])
 
 
 def learned(model: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from ml.erasure.file_kinds import FileKind, kind_of_file
 from ml.erasure.learned import models_that_learned
 from ml.erasure.models import erase_from_models
 from ml.erasure.other_files import Changed, erase_from_others, remove_unfinished
+from ml.erasure.outside_the_home import notes_on_places_outside
 from ml.erasure.person import Person, find_person
 from ml.erasure.pushed_facts import alone_with_pushes, erase_from_pulls, erase_from_pushes
 from ml.erasure.raw_loads import clocks_without, erase_from_loads
@@ -57,7 +58,8 @@ def forget(
         ``customers`` (how many keys the person had), ``erased`` (rows by place), ``files`` (rows that went or
         changed, of each other file), ``removed`` (pages and pulls to be made again), ``models`` (those that
         learned from the customer: model, build_id, trained_at, first and last cut-off, rows), ``search``
-        (files, bytes, kind, hits, unread), ``is_gone`` (whether the search found nothing).
+        (files, bytes, kind, hits, unread), ``is_gone`` (whether the search found nothing), ``notes`` (places
+        outside the home that were not searched).
 
     Raises
     ------
@@ -97,6 +99,7 @@ def forget(
         "models": begun.models,
         "search": as_result(last, terms),
         "is_gone": not (last.hits or last.unread or logged),
+        "notes": notes_on_places_outside(),
     }
 
 
