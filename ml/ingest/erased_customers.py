@@ -3,9 +3,12 @@
 A query of a batch's typed rows comes in; the SQL condition of an erased row goes out.
 """
 
+from pathlib import Path
+
 import duckdb
 
 from ml.home.erased_keys import ErasedKeys
+from ml.ingest.batch import relation_of
 from ml.ingest.contract import Table
 from ml.ingest.declaration import parent_of
 
@@ -13,7 +16,12 @@ REASON = "customer was erased"
 
 
 def erased_condition(
-    connection: duckdb.DuckDBPyConnection, table: Table, typed: str, names: list[str], erased: ErasedKeys
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    typed: str,
+    names: list[str],
+    erased: ErasedKeys,
+    folder: Path,
 ) -> str | None:
     """The SQL condition that a row belongs to an erased customer; None if there can be none.
 
@@ -23,6 +31,8 @@ def erased_condition(
         A query of the batch's typed rows.
     names : list of str
         Its columns.
+    folder : Path
+        The folder of the tables already accepted.
     """
     if not erased.customer_hashes:
         return None
@@ -33,10 +43,11 @@ def erased_condition(
         found = erased.erased_among([key for (key,) in rows.fetchall()], known)
         connection.execute(f"insert into erased_{table.name} select ?, unnest(?::varchar[])", [name, found])
     if parent := parent_of(table):
-        # Rows of a customer erased before that came with keys of their own in this ingest.
+        # Rows of a customer erased before that came with new keys in this ingest, which nobody else has.
+        key, accepted = parent.key[0], relation_of(folder / parent.name)
         connection.execute(
-            f"insert into erased_{table.name} select ?, {parent.key[0]} from read_{parent.name} "
-            f"where _fault = '{REASON}' and {parent.key[0]} is not null",
+            f"insert into erased_{table.name} select ?, {key} from read_{parent.name} "
+            f"where _fault = '{REASON}' and {key} not in (select {key} from {accepted})",
             [table.referring[0]],
         )
     return " or ".join(

@@ -97,7 +97,7 @@ def check_part(connection: duckdb.DuckDBPyConnection, batch: Batch, target: str,
     }
     with source_errors(batch.label):
         names = [column.name for column in columns]
-        if is_erased := erased_condition(connection, batch.table, rows, names, rules.erased):
+        if is_erased := erased_condition(connection, batch.table, rows, names, rules.erased, rules.folder):
             # No other reason: such a row neither waits for its customer nor shows a value.
             fields["fault"] = f"case when {is_erased} then {literal(ERASED)} else {fields['fault']} end"
         connection.execute(CHECK.format(**fields))

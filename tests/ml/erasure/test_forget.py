@@ -23,6 +23,7 @@ from ml.journal import push
 from ml.model.model_files import read_model
 from ml.predictions.log import PredictionLog
 from ml.serve.served_state import ServedState
+from ml.tracking.manifest_entries import MANIFEST_TAG
 from ml.warehouse import build
 from ml.warehouse.doctor import doctor
 from tests.ml.erasure.conftest import EMAIL, FORMER, PERSON, SHOP_PROBLEM, Full, copy_of, order_line
@@ -204,7 +205,8 @@ def test_manifests_agree_with_the_files(full: Full, forgotten: tuple[Path, dict[
         model.facts["card"] == json.loads((home / "evidence" / "model-000001.json").read_text())["model_card"]
     )
     with closing(sqlite3.connect(home / "mlflow.db")) as record:
-        tags = record.execute("select value from model_version_tags where key like '%manifest%'").fetchall()
+        query = "select value from model_version_tags where key = ?"
+        tags = record.execute(query, [MANIFEST_TAG]).fetchall()
     assert tags == [(model.facts["card"],)]
     (learned,) = result["models"]
     assert (learned["model"], learned["build_id"]) == ("model-000001", "build-000002")

@@ -15,6 +15,7 @@ from ml.predictions.entries import Entry
 from ml.predictions.log import PredictionLog
 from ml.warehouse import build
 from ml.warehouse.doctor import doctor
+from tests.ml.erasure.conftest import copy_of
 from tests.ml.warehouse.same import differing
 
 pytestmark = pytest.mark.subjects("ml/erasure", "ml/warehouse", "ml/ingest")
@@ -45,15 +46,21 @@ MERGES = "old_customer_id,new_customer_id,recorded_at\nmoved,owner,2024-11-02\n"
 REJECTED = "order_id,customer_id,ordered_at,total_amount\nx1,gone,2023-05-01,much\nx2,both,2024-12-01,much\n"
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("retention")
+    write(folder / "raw", CUSTOMERS, ORDERS, ITEMS)
+    ingest(folder / "raw", home=folder / "home")
+    (folder / "more").mkdir()
+    (folder / "more" / "orders.csv").write_text(REJECTED)
+    ingest(folder / "more", home=folder / "home", append=True, max_rejected=None)
+    build(home=folder / "home")
+    return folder / "home"
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    write(tmp_path / "raw", CUSTOMERS, ORDERS, ITEMS)
-    ingest(tmp_path / "raw", home=tmp_path / "home")
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "orders.csv").write_text(REJECTED)
-    ingest(tmp_path / "more", home=tmp_path / "home", append=True, max_rejected=None)
-    build(home=tmp_path / "home")
-    return tmp_path / "home"
+def home(small: Path, tmp_path: Path) -> Path:
+    return copy_of(small, tmp_path / "home")
 
 
 def write(folder: Path, customers: str, orders: str, items: str) -> None:
