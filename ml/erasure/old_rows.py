@@ -106,7 +106,8 @@ def count_going_customers(connection: duckdb.DuckDBPyConnection, load: Path, sta
 
 def facts() -> list[Table]:
     """The tables whose rows are a customer's and happened at an instant."""
-    return [table for table in tables_of_customers() if table.customer and not table.is_of_customers]
+    tables = [table for table in tables_of_customers() if table.customer and table.occurred]
+    return [table for table in tables if not table.is_of_customers]
 
 
 def fact_goes(

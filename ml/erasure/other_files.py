@@ -18,6 +18,8 @@ from ml.home.layout import Home
 # SQLite files of which each is written once, and read as one that never changes.
 NEVER_CHANGED = "serve/scored/"
 WITH_OWN_ROOM = ("predictions/log.db", "journal/pushes.db")
+# What the user wrote: a line less could break it.
+WRITTEN_BY_HAND = "project/"
 LOGS_OF_SQLITE = ("-wal", "-shm", "-journal")
 
 
@@ -42,7 +44,7 @@ def erase_from_others(home: Home, names: Iterable[str], rows: RowsToErase) -> Ch
     changed = Changed()
     for name in names:
         path = home.root / name
-        if not path.exists():  # it went with another
+        if not path.exists() or name.startswith(WRITTEN_BY_HAND):
             continue
         kind = kind_of_file(path)
         if kind is FileKind.PAGE:
