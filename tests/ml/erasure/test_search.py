@@ -208,6 +208,26 @@ def test_a_mention_in_the_row_of_another_goes_alone(home: Path) -> None:
     assert [json.loads(line) for line in packed] == expected
 
 
+def test_a_pull_with_the_customer_is_made_anew_and_a_project_is_left_alone(home: Path) -> None:
+    for number, customer in enumerate((PLAIN, "C0000013")):
+        folder = home / "pulls" / f"orders-{number}" / "aa"
+        folder.mkdir(parents=True)
+        (folder / "pull.json").write_text("{}")
+        answer = json.dumps({"data": [{"order_id": f"q{number}", "customer_id": customer}]})
+        (folder / "page-000001.json").write_text(f'{{"url": "x", "records": 1}}\n{answer}')
+    # A page that has only what refers to a row of the customer.
+    folder = home / "pulls" / "order_items-0" / "bb"
+    folder.mkdir(parents=True)
+    (folder / "page-000001.json").write_text('{"url": "x"}\n[{"order_id": "o2", "line_number": 1}]')
+    (home / "project").mkdir()
+    (home / "project" / "own.sql").write_text(f"select 1 -- {PLAIN}\n")
+    result = forget(PLAIN, home=home)
+    assert result["erased"]["pulls"] == 2
+    assert [path.name for path in sorted(home.glob("pulls/*/*"))] == ["aa"]
+    assert (home / "pulls" / "orders-1" / "aa" / "page-000001.json").exists()
+    assert result["search"]["hits"] == [{"file": "project/own.sql", "form": "UTF-8"}]
+
+
 def test_what_the_search_does_not_read(home: Path) -> None:
     """Other packings are bytes to it: docs/erasure.md says so."""
     (home / "old.bz2").write_bytes(bz2.compress(PLAIN.encode() * 9))
