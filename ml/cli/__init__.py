@@ -33,6 +33,8 @@ COMMANDS = {
     "replay": "Logged scores recomputed, and the cause of each difference.",
     "late": "What facts that came late did to features, labels and figures.",
     "receipt": "The raw rows behind one value, and their total.",
+    "forget": "Erase a customer, and prove it.",
+    "retention": "Erase what is older than a limit.",
     "audit": "Prove on the data at hand that features keep to the past.",
     "doctor": "Check that everything is in place.",
 }

@@ -41,7 +41,8 @@ def verify(run: Run) -> None:
     with PredictionLog(Home.at(run.home)) as log:
         result = log.verify()
     lost = f", {result['dropped']:,} scores could not be logged" if result["dropped"] else ""
-    whole = f"{result['entries']:,} entries, none changed, none missing{lost}"
+    erased = f", {result['erased']:,} emptied by 'churn forget'" if result["erased"] else ""
+    whole = f"{result['entries']:,} entries, none changed, none missing{lost}{erased}"
     run.finish(result, result["first_fault"] or whole)
     sys.exit(0 if result["whole"] else 1)
 

@@ -13,6 +13,8 @@ from ml.config.problem import LabelTerms
 
 FILE = "build.json"
 REQUIRED = ("build_id", "load_id", "data_clock")
+# Whether an erased customer had the first or the last instant of the build: then its clocks hold no longer.
+AN_END_ERASED = "an_end_was_erased"
 
 
 def read_build_manifest(build: Path) -> dict[str, Any]:

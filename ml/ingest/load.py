@@ -27,7 +27,7 @@ from ml.ingest.declaration import raw_tables
 from ml.ingest.folders import shortened
 from ml.ingest.load_tables import LoadResult, link_earlier, load_tables
 from ml.ingest.manifest import Counts, make_load_manifest, read_load_manifest, write_load_manifest
-from ml.ingest.rejected_rows import count_reasons, count_waiting, write_rejected
+from ml.ingest.rejected_rows import count_erased, count_reasons, count_waiting, write_rejected
 from ml.ingest.rejection_examples import example_text, find_examples
 from ml.ingest.sources import Source, open_source, require_tables
 from ml.ingest.staging_database import Load, unfinished_load
@@ -207,8 +207,10 @@ def exceeds_limit(load: Load, name: str, rows: dict[str, int], max_rejected: flo
     """Whether more than the allowed share of a table was rejected, or all of its rows.
 
     Rows that wait for their customer or order are retried by the next ``--append``, so with it they may be
-    all rows of a table.
+    all rows of a table. Rows of erased customers are rejected as they should be.
     """
+    erased = count_erased(load.connection, name)
+    rows = {count: rows[count] - erased * (count != "accepted") for count in rows}
     if rows["rejected"] > max_rejected * rows["read"]:
         return True
     waiting = count_waiting(load.connection, name) if load.earlier else 0

@@ -12,6 +12,7 @@ from ml.common.sql import literal, quoted
 from ml.ingest.batch import FILE, ROW, Batch
 from ml.ingest.declaration import raw_table
 from ml.ingest.deletions import NOTHING_TO_DELETE
+from ml.ingest.erased_customers import REASON as ERASED
 from ml.ingest.physical_types import FLOATS, display_text, is_number
 from ml.ingest.row_checks import FAULT
 
@@ -28,9 +29,12 @@ union all
 select _file, _row, reason from refused_{name}
 """
 
+# Of an erased customer's row nothing is kept but its place and its reason.
 INSERT = """
 insert into rejected
-select {table}, batch.{FILE}, batch.{ROW}, faulty.reason, {content}, {load}
+select
+    {table}, batch.{FILE}, batch.{ROW}, faulty.reason,
+    case when faulty.reason = {erased} then '{{}}' else {content} end, {load}
 from {relation} as batch
 join faulty_{name} as faulty on batch.{FILE} = faulty._file and batch.{ROW} = faulty._row
 """
@@ -50,6 +54,7 @@ def insert_rejected(
             "FILE": FILE,
             "ROW": ROW,
             "load": literal(load),
+            "erased": literal(ERASED),
             "relation": batch.relation,
             "broken": batch.broken,
             "content": whole_row(batch),
@@ -89,6 +94,12 @@ def count_waiting(connection: duckdb.DuckDBPyConnection, name: str) -> int:
     unknown = reference.reason if reference else ""
     query = 'select count(*) from rejected where "table" = ? and reason in (?, ?)'
     return int(connection.execute(query, [name, unknown, NOTHING_TO_DELETE]).fetchall()[0][0])
+
+
+def count_erased(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+    """The number of rows rejected because their customer was erased."""
+    query = 'select count(*) from rejected where "table" = ? and reason = ?'
+    return int(connection.execute(query, [name, ERASED]).fetchall()[0][0])
 
 
 def write_rejected(connection: duckdb.DuckDBPyConnection, file: Path) -> None:

@@ -5,16 +5,19 @@ A batch comes in; ``read_<table>``, the typed rows with their faults (null: none
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
 from ml.common.sql import literal, quoted
+from ml.home.erased_keys import ErasedKeys
 from ml.ingest.batch import FILE, ROW, Batch, relation_of, source_errors
 from ml.ingest.casts import cast_sql, from_utc, not_missing
 from ml.ingest.contract import DELETED, Column, Kind, Table
+from ml.ingest.erased_customers import REASON as ERASED
+from ml.ingest.erased_customers import erased_condition
 from ml.ingest.missing_values import MARKERS, markers_sql
 from ml.ingest.physical_types import display_text, is_text, text_of
 from ml.ingest.value_formats import ValueFormats
@@ -23,10 +26,10 @@ FAULT = "_fault"
 INTO_ITSELF = "a customer cannot merge into itself"
 TAKEN_BACK = "deleted_at is set, and a merge cannot be taken back"
 
+TYPED = "select *, {typed} from (select {raw} from {relation})"
 CHECK = """
 insert into {target} by name
-with raw as (select {raw} from {relation}),
-typed as (select *, {typed} from raw),
+with typed as ({rows}),
 checked as (select *, {unknown} as is_unknown from typed)
 select {columns}, {fault} as {FAULT}
 from checked
@@ -45,11 +48,14 @@ class Rules:
         The wall clock of this ingest, naive UTC.
     folder : Path
         The folder of the tables already accepted.
+    erased : ErasedKeys
+        The customers whose rows no load takes in.
     """
 
     formats: ValueFormats
     now: datetime
     folder: Path
+    erased: ErasedKeys = field(default_factory=ErasedKeys)
 
     @property
     def zone(self) -> str:
@@ -76,17 +82,24 @@ def check_part(connection: duckdb.DuckDBPyConnection, batch: Batch, target: str,
     """
     columns = [column for column in batch.table.columns if column.name in batch.columns]
     extras = [quoted(name) for name in batch.extras]
+    rows = TYPED.format(
+        relation=batch.relation,
+        raw=", ".join([*raw_columns(batch, columns, rules.formats), f"{FILE} as _file", f"{ROW} as _row"]),
+        typed=", ".join(typed_columns(batch, columns, rules.formats)),
+    )
     fields = {
         "target": target,
-        "relation": batch.relation,
-        "raw": ", ".join([*raw_columns(batch, columns, rules.formats), f"{FILE} as _file", f"{ROW} as _row"]),
-        "typed": ", ".join(typed_columns(batch, columns, rules.formats)),
+        "rows": rows,
         "unknown": unknown_reference(batch.table, rules),
         "columns": ", ".join([column.name for column in columns] + ["_file", "_row", MARKERS, *extras]),
         "fault": all_reasons(faults(batch.table, columns, rules)),
         "FAULT": FAULT,
     }
     with source_errors(batch.label):
+        names = [column.name for column in columns]
+        if is_erased := erased_condition(connection, batch.table, rows, names, rules.erased, rules.folder):
+            # No other reason: such a row neither waits for its customer nor shows a value.
+            fields["fault"] = f"case when {is_erased} then {literal(ERASED)} else {fields['fault']} end"
         connection.execute(CHECK.format(**fields))
 
 

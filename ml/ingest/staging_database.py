@@ -14,6 +14,7 @@ from ml.common.instant_grammar import parse_offset
 from ml.common.instants import utc_now
 from ml.common.memory import memory_limit
 from ml.common.sql import literal
+from ml.home.erased_keys import read_erased_keys
 from ml.home.layout import Home, discard_unfinished, next_name
 from ml.ingest.manifest import read_load_manifest
 from ml.ingest.row_checks import Rules
@@ -70,7 +71,8 @@ def unfinished_load(
         dates_known = read_load_manifest(earlier).get("dates_known")
     try:
         with closing(working_database(temp_folder, zone)) as connection:
-            rules = Rules(checked_formats(replace(formats, zone=zone), connection), utc_now(), folder)
+            formats_ = checked_formats(replace(formats, zone=zone), connection)
+            rules = Rules(formats_, utc_now(), folder, read_erased_keys(home.root))
             yield Load(name, folder, earlier, connection, rules, dates_known)
         if not dry_run:
             shutil.rmtree(temp_folder)

@@ -15,6 +15,7 @@ from ml.common.sql import parquet
 from ml.home.layout import Home
 from ml.ingest.batch import relation_of
 from ml.ingest.declaration import parent_of, tables_of_customers
+from ml.ingest.erased_customers import REASON as ERASED
 from ml.ingest.load import REJECTED
 from ml.ingest.manifest import read_load_manifest
 from ml.ingest.merges import add_joined
@@ -73,7 +74,11 @@ def push(
         lines = read_lines(text, table)
         checked = check(home, pushes, lines)
         answer = answer_of(lines, checked)
-        kept = [(line.table, line.text) for line in lines if line.table]
+        kept = [
+            (line.table, line.text)
+            for line, row in zip(lines, answer["rows"], strict=True)
+            if line.table and row["reason"] != ERASED
+        ]
         record = Push(key or digest, digest, utc_now(), kept, answer, checked.customers, checked.newest_at)
         pushes.add(record, checked.load)
     return answer

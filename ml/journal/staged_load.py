@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.common.durable_files import link_or_copy
+from ml.home.erased_keys import FILE as ERASED
 from ml.home.layout import Home
 from ml.home.publication import publish
 from ml.ingest import ingest
@@ -20,6 +21,7 @@ def staged_load(home: Home, pushes: Pushes) -> Path:
     """The load with all pushes that are in none yet; the caller is alone."""
     base, newest = home.current_load(), pushes.newest_waiting()
     own = staged_home(pushes)
+    share_erased_keys(home, own)
     current = own.raw / "current"
     if pushes.staged() == (base.name, current.resolve().name, newest) and current.exists():
         return current.resolve()
@@ -33,6 +35,16 @@ def staged_load(home: Home, pushes: Pushes) -> Path:
         load = append_lines(own, pushes.folder / "waiting", lines)["load_id"]
     pushes.set_staged(base.name, load, newest)
     return own.raw / load
+
+
+def share_erased_keys(home: Home, own: Home) -> None:
+    """What is pushed is refused of the customers whom the home has erased."""
+    file = home.root / ERASED
+    if file.exists():
+        own.root.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, own.root / ERASED)
+    else:
+        (own.root / ERASED).unlink(missing_ok=True)
 
 
 def staged_home(pushes: Pushes) -> Home:

@@ -12,16 +12,18 @@ from ml.common.instants import format_instant
 
 GENESIS = "0" * 64  # stands before the first entry
 SCORE, DROPPED = "score", "dropped"
+# An entry emptied because its customer was erased, and the entry that says which ones were.
+ERASED, ERASURE = "erased", "erasure"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A score that left, or the number of those that could not be logged.
+    """A score that left, the number of those that could not be logged, or what an erasure left or did.
 
     Parameters
     ----------
     kind : str
-        ``score`` or ``dropped``.
+        ``score``, ``dropped``, ``erased`` or ``erasure``.
     logged_at : str
         Wall clock of the answer, ISO 8601 UTC.
     source : str
@@ -30,7 +32,7 @@ class Entry:
     event_timestamp : str
         The instant the features hold for.
     features : str
-        The feature vector, as JSON text.
+        The feature vector, as JSON text; of an erasure the numbers of the entries it emptied.
     prediction : float
         The churn probability, or the amount of a regression.
     decision : bool or None
@@ -38,7 +40,7 @@ class Entry:
     model_version, build_id : str
     latency_ms : float
     count : int
-        1, or the number of scores dropped.
+        1, or the number of scores dropped, or of entries erased.
     """
 
     kind: str
@@ -63,6 +65,8 @@ class Entry:
 
 
 NAMES = tuple(Entry.__dataclass_fields__)
+# All that is left of an erased entry, beside its number and its links of the chain.
+TOMBSTONE = Entry(kind=ERASED, logged_at="", source="")
 # As the log has them: each with its number and its links of the chain.
 COLUMNS = ("sequence", *NAMES, "previous_hash", "hash")
 

@@ -12,13 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from ml.common.errors import TidemarkError, UsageError
 from ml.common.instants import format_instant, utc_now
 from ml.common.sql import quoted
 from ml.home.layout import Home
-from ml.predictions.entries import COLUMNS, DROPPED, GENESIS, NAMES, Entry
+from ml.predictions.entries import COLUMNS, DROPPED, ERASED, GENESIS, NAMES, Entry
+from ml.predictions.erased_entries import ErasedEntries
 
 ENVIRONMENT = "CHURN_PREDICTION_LOG"
 POSTGRES = ("postgresql://", "postgres://")
@@ -36,7 +38,8 @@ class PredictionLog:
     ----------
     home : Home
     url : str, optional
-        Of a PostgreSQL database; by default that of ``CHURN_PREDICTION_LOG``, else the file in the home.
+        Of a PostgreSQL database, or empty for the file in the home; by default that of
+        ``CHURN_PREDICTION_LOG``, else the file.
 
     Raises
     ------
@@ -45,7 +48,7 @@ class PredictionLog:
     """
 
     def __init__(self, home: Home, url: str | None = None) -> None:
-        url = url or os.environ.get(ENVIRONMENT)
+        url = os.environ.get(ENVIRONMENT) if url is None else url
         self.is_postgres = bool(url)
         try:
             self.connection = connect_postgres(url) if url else connect_sqlite(home)
@@ -96,16 +99,20 @@ class PredictionLog:
             They could not be written.
         """
         with self.transaction(writes=True) as cursor:
-            sequence, previous = self.end(cursor)
-            rows = []
-            for entry in entries:
-                sequence, link = sequence + 1, entry.hash_after(previous)
-                rows.append((sequence, *astuple(entry), previous, link))
-                previous = link
-            marks = ", ".join("?" * len(COLUMNS))
-            cursor.executemany(self.sql(f"insert into predictions ({SELECTED}) values ({marks})"), rows)
-            cursor.execute("delete from last_entry")
-            cursor.execute(self.sql("insert into last_entry values (1, ?, ?)"), (sequence, previous))
+            self.append_within(cursor, entries)
+
+    def append_within(self, cursor: Any, entries: Sequence[Entry]) -> None:
+        """Add entries to the chain in a transaction that has begun."""
+        sequence, previous = self.end(cursor)
+        rows = []
+        for entry in entries:
+            sequence, link = sequence + 1, entry.hash_after(previous)
+            rows.append((sequence, *astuple(entry), previous, link))
+            previous = link
+        marks = ", ".join("?" * len(COLUMNS))
+        cursor.executemany(self.sql(f"insert into predictions ({SELECTED}) values ({marks})"), rows)
+        cursor.execute("delete from last_entry")
+        cursor.execute(self.sql("insert into last_entry values (1, ?, ?)"), (sequence, previous))
 
     def end(self, cursor: Any) -> tuple[int, str]:
         """The number and the hash of the last entry."""
@@ -146,12 +153,14 @@ class PredictionLog:
         Returns
         -------
         dict
-            ``entries``, ``dropped`` (scores that could not be logged), ``last_hash``, ``first_fault`` (a
-            sentence; None where every entry is as it was written and none is missing) and ``whole``.
+            ``entries``, ``dropped`` (scores that could not be logged), ``erased`` (entries emptied because
+            their customer was erased), ``last_hash``, ``first_fault`` (a sentence; None where every entry is
+            as it was written and none is missing) and ``whole``.
         """
         with self.transaction() as cursor:
             sequence, previous = self.pruned(cursor)
         entries = dropped = 0
+        erased = ErasedEntries()
         fault = None
         for row in self.rows():
             sequence += 1
@@ -160,12 +169,17 @@ class PredictionLog:
                 fault = f"entry {sequence} is missing: {row['sequence']} follows {sequence - 1}"
             elif row["previous_hash"] != previous:
                 fault = f"entry {sequence} does not follow the one before it"
+            elif entry.kind == ERASED:
+                # Its content is gone, its hash stays: the next entry and the one that says so vouch for it.
+                fault = erased.add(sequence, entry)
             elif row["hash"] != entry.hash_after(previous):
                 fault = f"entry {sequence} was changed after it was written"
             if fault:
                 break
             previous, entries = row["hash"], entries + 1
             dropped += entry.count if entry.kind == DROPPED else 0
+            erased.expect(entry)
+        fault = fault or erased.fault(since=sequence - entries)
         with self.transaction() as cursor:
             cursor.execute("select sequence, hash from last_entry")
             written = cursor.fetchone()
@@ -174,6 +188,7 @@ class PredictionLog:
         return {
             "entries": entries,
             "dropped": dropped,
+            "erased": len(erased.found),
             "last_hash": previous,
             "first_fault": fault,
             "whole": fault is None,
@@ -215,6 +230,20 @@ class PredictionLog:
         return {"removed": removed, "kept": kept, "before": before}
 
 
+def logs_of(home: Home) -> Iterator[PredictionLog]:
+    """Every prediction log of a home: the database of ``CHURN_PREDICTION_LOG``, and the file."""
+    urls = [url for url in (os.environ.get(ENVIRONMENT),) if url]
+    urls += [""] if log_file(home).exists() else []
+    for url in urls:
+        with PredictionLog(home, url) as log:
+            yield log
+
+
+def log_file(home: Home) -> Path:
+    """The SQLite file of the prediction log; it may not exist."""
+    return home.root / "predictions" / "log.db"
+
+
 def schema(is_postgres: bool) -> list[str]:
     """The statements that make the tables where they are missing.
 
@@ -233,11 +262,9 @@ def schema(is_postgres: bool) -> list[str]:
 
 
 def connect_sqlite(home: Home) -> sqlite3.Connection:
-    folder = home.root / "predictions"
-    folder.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(
-        folder / "log.db", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    file = log_file(home)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
     return connection

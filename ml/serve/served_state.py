@@ -19,6 +19,7 @@ from ml.common.progress import SILENT
 from ml.config.problem import Problem
 from ml.featurestore.catalog import read_catalog
 from ml.featurestore.online.status import online_views
+from ml.home.erased_keys import when_changed
 from ml.home.layout import Home, model_of
 from ml.home.read_leases import lease
 from ml.home.write_lock import alone
@@ -105,11 +106,11 @@ class ServedState:
         """
         signature = None
         try:
-            signature = self.signature()
+            signature = (*self.signature(), when_changed(self.home.root))
             if signature != self._signature:
                 if signature == self._failed and time.monotonic() < self._next_attempt:
                     return
-                self.served, self._signature = self.load(*signature), signature
+                self.served, self._signature = self.load(*signature[:3]), signature
             self.fault, self._failed = "", None
         except FAULTS as error:
             self.fault = str(error)

@@ -15,7 +15,7 @@ from ml.common.instants import parse_instant
 from ml.common.memory import memory_limit
 from ml.common.sql import literal, parquet
 from ml.config.problem import PENDING, LabelTerms
-from ml.home.build_manifest import label_terms_of, read_build_manifest
+from ml.home.build_manifest import AN_END_ERASED, label_terms_of, read_build_manifest
 from ml.ingest.batch import with_columns
 from ml.ingest.contract import Table
 from ml.ingest.declaration import parent_of, raw_tables, tables_of_customers
@@ -178,6 +178,8 @@ def reason_for_full_build(
         return "the dbt project has changed"
     if own := own_label_models(base):
         return f"{own[0]} is a label model of the project's own"
+    if manifest.get(AN_END_ERASED):
+        return f"an erased customer had the first or the last instant of {base.name}"
     if manifest["load_id"] == load_manifest["load_id"]:
         return f"nothing was loaded since {base.name}"
     if manifest["load_id"] not in [ingest["load_id"] for ingest in load_manifest["ingests"]]:

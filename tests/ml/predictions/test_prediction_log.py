@@ -191,6 +191,7 @@ def test_postgresql_holds_the_same_chain(postgres: str, tmp_path: Path) -> None:
         assert log.verify() | {"last_hash": ""} == {
             "entries": 5,
             "dropped": 0,
+            "erased": 0,
             "last_hash": "",
             "first_fault": None,
             "whole": True,

@@ -1,0 +1,21 @@
+"""What may hold a person outside the home, where neither erasing nor the search reaches."""
+
+import os
+
+from ml.common.paths import is_own_plugin, settings
+
+TRACKING = "MLFLOW_TRACKING_URI"
+
+
+def notes_on_places_outside() -> list[str]:
+    """A sentence for each place outside the home that the settings name."""
+    notes = []
+    online = settings()["online_store"].get("type")
+    if not is_own_plugin(online):
+        notes.append(f"the online store ({online}) is outside the home: delete the customer's keys there")
+    if os.environ.get(TRACKING):
+        notes.append(
+            f"models were sent to the server of {TRACKING}, which was not searched: delete there what those "
+            "that learned hold of the customer (test.parquet)"
+        )
+    return notes
