@@ -29,6 +29,7 @@ COMMANDS = {
     "keys": "Who may ask the server.",
     "log": "The prediction log: export, verify, prune.",
     "receipt": "The raw rows behind one value, and their total.",
+    "monitor": "Watch data, scores and outcomes; alarms with causes.",
     "audit": "Prove on the data at hand that features keep to the past.",
     "doctor": "Check that everything is in place.",
 }

@@ -1,0 +1,286 @@
+"""Likely causes, read from the raw facts: which source, which column, which segment has left its own past.
+
+A fact is named where its deviation in the last weeks is beyond all weeks before. The more special a cause,
+the earlier it stands: a feed that stopped explains the rows that are missing, not the reverse.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.common.array_types import Floats
+from ml.monitor.deviations import deviations, histogram_deviations
+from ml.monitor.feeds import Feed
+from ml.monitor.raw_columns import CategoryWeeks, ColumnWeeks, RawWeeks
+
+RECENT_WEEKS = 3  # an alarm may come so many weeks after the fact
+PAST_MIN = 4
+# Deviations that count as nothing, whatever the past: shares, distances of shares, powers of ten, days, logs.
+FLOOR_SHARE, FLOOR_DISTANCE, FLOOR_POWER, FLOOR_DAYS, FLOOR_LOG = 0.01, 0.05, 0.04, 0.25, 0.1
+UNITS = {2.0: "100 times", -2.0: "a hundredth of", 3.0: "1,000 times", -3.0: "a thousandth of"}
+UNIT_CLOSE = 0.2  # powers of ten around a change of unit
+NEW_SHARE, GONE_SHARE, GONE_ROWS, GONE_TO = 0.02, 0.05, 8, 0.2
+VAGUE = 1.25  # how far beyond its past a fact must be that could have many causes
+# Kinds, the most special first.
+KINDS = (
+    "definition changed",
+    "feed stopped",
+    "unit changed",
+    "rows twice",
+    "new category",
+    "segment vanished",
+    "rejected rows",
+    "feed late",
+    "nulls",
+    "customers changed",
+    "rows changed",
+    "size changed",
+    "mix changed",
+)
+ADVICE = {
+    "definition changed": "Train again on the present definitions, or go back to the earlier build.",
+    "feed stopped": "Restart the delivery of {source}, load what is missing and build again; until then do "
+    "not use the scores that depend on it.",
+    "unit changed": "Ask who delivers {source} about the unit of {column}, and convert it before the ingest.",
+    "rows twice": "Remove the second delivery of {source} and load again.",
+    "new category": "Find out what the new value of {column} means; train again once it has labels.",
+    "segment vanished": "Find out whether the segment left or is no longer delivered in {source}.",
+    "rejected rows": "Look at the rejected rows of {source} with their reasons, and load them corrected.",
+    "feed late": "Wait for the late rows of {source}, or raise label_delay_days, before labels are believed.",
+    "nulls": "Ask who delivers {source} why {column} is empty.",
+    "customers changed": "The feeds are on time: look at what changed for customers, such as season, prices "
+    "and campaigns.",
+    "rows changed": "Look at what changed in {source}.",
+    "size changed": "Find out whether {column} of {source} really changed, such as by a change of prices.",
+    "mix changed": "Look at the mix of {column} in {source}.",
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A fact that may have caused an alarm.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``KINDS``.
+    source, column : str
+    sentence : str
+    strength : float
+        Its deviation in units of the largest before.
+    """
+
+    kind: str
+    source: str
+    column: str
+    sentence: str
+    strength: float
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+        return ADVICE[self.kind].format(source=self.source, column=self.column)
+
+
+def find_causes(feeds: Sequence[Feed], raw: RawWeeks | None, span: int) -> list[Cause]:
+    """Every fact beyond its past, the most special and the strongest first."""
+    found = list(of_feeds(feeds, span))
+    if raw is not None:
+        found += of_repeats(raw, span)
+        for column in raw.columns:
+            found += of_column(column, span)
+        for categories in raw.categories:
+            found += of_categories(categories, span)
+    return ranked(explained(found))
+
+
+def ranked(causes: Sequence[Cause]) -> list[Cause]:
+    """The most special first, then the strongest."""
+    return sorted(causes, key=lambda cause: (KINDS.index(cause.kind), -cause.strength))
+
+
+def explained(causes: Sequence[Cause]) -> list[Cause]:
+    """Without what another cause of the same source explains."""
+    kinds = {(cause.source, cause.kind) for cause in causes}
+    customers = any(cause.kind == "customers changed" for cause in causes)
+
+    def is_explained(cause: Cause) -> bool:
+        of_source = {kind for source, kind in kinds if source == cause.source}
+        if cause.kind in ("customers changed", "rows changed"):
+            special = {"feed stopped", "rows twice", "segment vanished", "feed late"} & of_source
+            return bool(special) or (cause.kind == "rows changed" and customers)
+        if cause.kind in ("feed late", "nulls", "mix changed", "size changed", "segment vanished"):
+            return bool({"feed stopped"} & of_source) or (
+                cause.kind == "size changed" and "unit changed" in of_source
+            )
+        return False
+
+    return [cause for cause in causes if not is_explained(cause)]
+
+
+def strength(deviation: Floats, floor: float) -> float:
+    """The largest of the last weeks in units of the largest before; NaN without a past."""
+    past = deviation[:-RECENT_WEEKS]
+    past = past[np.isfinite(past)]
+    recent = deviation[-RECENT_WEEKS:]
+    recent = recent[np.isfinite(recent)]
+    if len(past) < PAST_MIN or not len(recent):
+        return float("nan")
+    return float(recent.max() / max(past.max(), floor))
+
+
+def last_move(values: Floats, span: int) -> tuple[float, float]:
+    """Of the last weeks the value farthest from what was before them all, and that earlier mean."""
+    before = values[:-RECENT_WEEKS][-span:]
+    before = before[np.isfinite(before)]
+    recent = values[-RECENT_WEEKS:]
+    recent = recent[np.isfinite(recent)]
+    if not len(before) or not len(recent):
+        return float("nan"), float("nan")
+    mean = float(before.mean())
+    return float(recent[np.argmax(np.abs(recent - mean))]), mean
+
+
+def of_feeds(feeds: Sequence[Feed], span: int) -> Iterator[Cause]:
+    """Sources that stopped, are late, or have more or fewer rows than ever."""
+    moved = []
+    for feed in feeds:
+        stale = strength(deviations(feed.stale_days, 1, span, "up"), FLOOR_DAYS)
+        days, usual = last_move(feed.stale_days, span)
+        if stale > VAGUE:
+            yield Cause(
+                "feed stopped",
+                feed.source,
+                "",
+                f"the feed of {feed.source} stopped: for {days:.1f} days no row of it became known (usually "
+                f"{usual:.1f} at this time)",
+                stale,
+            )
+        late = strength(deviations(feed.delay_days, 1, span, "up"), FLOOR_DAYS)
+        thin = strength(deviations(feed.recent_share, 1, span, "down"), FLOOR_SHARE)
+        delay, before = last_move(feed.delay_days, span)
+        if late > VAGUE or thin > VAGUE:
+            yield Cause(
+                "feed late",
+                feed.source,
+                "",
+                f"{feed.source} come late: rows became known {delay:.1f} days after they occurred (before "
+                f"{before:.1f}), so the newest days are not all in",
+                float(np.nanmax([late, thin])),
+            )
+        rows = strength(deviations(np.log1p(feed.arrivals), 1, span), FLOOR_LOG)
+        if rows > 1:
+            moved.append((feed, rows))
+    yield from of_arrivals(moved, span)
+
+
+def of_arrivals(moved: Sequence[tuple[Feed, float]], span: int) -> Iterator[Cause]:
+    """Sources with more or fewer rows; where several move the same way, it is the customers."""
+    facts = []
+    for feed, rows in moved:
+        now, before = last_move(feed.arrivals, span)
+        way = "fewer" if now < before else "more"
+        facts.append(
+            (feed.source, way, f"{way} rows of {feed.source} ({now:,.0f} a week, before {before:,.0f})", rows)
+        )
+    for way in ("fewer", "more"):
+        same = [fact for fact in facts if fact[1] == way]
+        if len(same) > 1:
+            listed = " and ".join(fact[2] for fact in same)
+            yield Cause(
+                "customers changed",
+                same[0][0],
+                "",
+                f"{listed}, each on time: the customers changed, not the feed",
+                max(fact[3] for fact in same),
+            )
+        else:
+            for source, _, sentence, rows in same:
+                yield Cause("rows changed", source, "", sentence, rows)
+
+
+def of_repeats(raw: RawWeeks, span: int) -> Iterator[Cause]:
+    """Sources whose rows come twice under other keys."""
+    for source, shares in raw.repeated.items():
+        found = strength(deviations(shares, 1, span, "up"), FLOOR_SHARE)
+        now, before = last_move(shares, span)
+        if found > VAGUE:
+            yield Cause(
+                "rows twice",
+                source,
+                "",
+                f"{now:.0%} of the rows of {source} repeat another one under another key (before "
+                f"{before:.0%}): a load came twice",
+                found,
+            )
+
+
+def of_column(column: ColumnWeeks, span: int) -> Iterator[Cause]:
+    """Nulls, and numbers whose size or unit changed."""
+    what = f"{column.source}.{column.column}"
+    nulls = strength(deviations(column.nulls, 1, span), FLOOR_SHARE)
+    now, before = last_move(column.nulls, span)
+    if nulls > VAGUE:
+        sentence = f"{now:.0%} of {what} are null (before {before:.0%})"
+        yield Cause("nulls", column.source, column.column, sentence, nulls)
+    if column.size is None:
+        return
+    size = strength(deviations(column.size, 1, span), FLOOR_POWER)
+    now, before = last_move(column.size, span)
+    if not size > 1:
+        return
+    unit = next((text for power, text in UNITS.items() if abs(now - before - power) < UNIT_CLOSE), None)
+    sizes = f"its median is {10**now:,.4g}, before {10**before:,.4g}"
+    if unit is not None:
+        yield Cause(
+            "unit changed",
+            column.source,
+            column.column,
+            f"{what} is {unit} what it was ({sizes}): its unit changed",
+            size,
+        )
+    elif size > VAGUE:
+        yield Cause("size changed", column.source, column.column, f"{what} changed: {sizes}", size)
+
+
+def of_categories(categories: CategoryWeeks, span: int) -> Iterator[Cause]:
+    """New categories, segments that vanished, and a mix beyond its past."""
+    shares, counts = categories.shares, categories.counts
+    what = f"{categories.source} by {categories.column}"
+    before = (
+        np.nan_to_num(np.nanmean(baselined(shares, span), axis=0))
+        if len(shares) > RECENT_WEEKS
+        else shares[0]
+    )
+    known = np.flatnonzero(counts.sum(axis=1))
+    if not len(known):
+        return
+    last = known[-1]
+    ever = counts[:-RECENT_WEEKS].sum(axis=0) > 0
+    distance = strength(histogram_deviations(shares, 1, span), FLOOR_DISTANCE)
+    for place, name in enumerate(categories.names):
+        share, rows = shares[last, place], counts[last].sum()
+        if not ever[place] and share >= NEW_SHARE and counts[last, place] > 1:
+            sentence = f"{what} has the new value {name} ({share:.0%} of the newest rows)"
+            yield Cause("new category", categories.source, categories.column, sentence, max(distance, 1.0))
+        gone = before[place] >= GONE_SHARE and before[place] * rows >= GONE_ROWS
+        if gone and share <= GONE_TO * before[place] and distance > 1:
+            sentence = f"{name} has all but vanished from {what} ({share:.1%}, before {before[place]:.1%})"
+            yield Cause("segment vanished", categories.source, categories.column, sentence, distance)
+    if distance > VAGUE:
+        moves = np.abs(np.nan_to_num(shares[last]) - before)
+        place = int(np.argmax(moves))
+        sentence = (
+            f"{what} has another mix: {categories.names[place]} {shares[last, place]:.0%}, before "
+            f"{before[place]:.0%}"
+        )
+        yield Cause("mix changed", categories.source, categories.column, sentence, distance)
+
+
+def baselined(shares: Floats, span: int) -> Floats:
+    """The weeks just before the last ones."""
+    return shares[:-RECENT_WEEKS][-span:]
+
+
+__all__ = ["ADVICE", "KINDS", "Cause", "find_causes", "ranked"]

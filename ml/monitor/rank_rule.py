@@ -1,0 +1,172 @@
+"""From a budget of false pages to a rule of ranks, and the judgement of a week by it.
+
+Where weeks can be exchanged, the newest is the largest of itself and m past weeks with probability 1/(m+1),
+and two weeks in a row both exceed m earlier ones with probability 2/((m+1)(m+2)), whatever the distribution
+(Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005). No threshold is needed, and no
+normal distribution.
+"""
+
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Literal
+
+import numpy as np
+
+from ml.common.array_types import Flags, Floats
+
+DAYS_PER_QUARTER = 91.25
+EPSILON = 1e-9
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What makes a page, by the number of past weeks.
+
+    Parameters
+    ----------
+    kind : str
+        ``one week``, ``twice in a row``, or ``too few weeks``.
+    weeks : int
+        Past weeks to compare with.
+    allowed : int
+        Of ``one week``: the judged week must be among so many largest.
+    rate : float
+        The probability of a page a week that the budget allows.
+    """
+
+    kind: Literal["one week", "twice in a row", "too few weeks"]
+    weeks: int
+    allowed: int
+    rate: float
+
+    def sentence(self) -> str:
+        """The rule in words."""
+        if self.kind == "one week":
+            rank = "the largest" if self.allowed == 1 else f"among the {self.allowed} largest"
+            return f"pages when the week is {rank} of {self.weeks + 1} weeks"
+        if self.kind == "twice in a row":
+            return f"pages when two weeks in a row exceed all of {self.weeks} earlier ones"
+        return (
+            f"does not page: {self.weeks} past weeks are too few for the budget, which needs "
+            f"{weeks_needed(self.rate)}"
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One week of one group.
+
+    Parameters
+    ----------
+    pages : bool
+    rank_p : float
+        The share of weeks, the judged one included, that lie at least as far out; NaN if unknown.
+    rule : Rule
+    strengths : array of shape (members,)
+        Each member's deviation in units of the typical one.
+    """
+
+    pages: bool
+    rank_p: float
+    rule: Rule
+    strengths: Floats
+
+
+def weekly_rate(budget: float, groups: int, days_between: float) -> float:
+    """The probability of a false page that one look at one group may have.
+
+    Parameters
+    ----------
+    budget : float
+        False pages a quarter, of all groups together.
+    groups : int
+        The number of groups that can page.
+    days_between : float
+        Days from one look to the next.
+    """
+    return budget / (DAYS_PER_QUARTER / days_between * groups)
+
+
+def rule_of(weeks: int, rate: float) -> Rule:
+    """The rule that keeps the rate with so many past weeks."""
+    allowed = floor(rate * (weeks + 1) + EPSILON)
+    if allowed >= 1:
+        return Rule("one week", weeks, allowed, rate)
+    is_enough = weeks > 0 and 2 / ((weeks + 1) * (weeks + 2)) <= rate + EPSILON
+    return Rule("twice in a row" if is_enough else "too few weeks", weeks, 0, rate)
+
+
+def weeks_needed(rate: float) -> int:
+    """The fewest past weeks with which ``twice in a row`` keeps the rate."""
+    return max(1, ceil((np.sqrt(1 + 8 / rate) - 3) / 2 - EPSILON))
+
+
+def judge(
+    members: Floats, week: int, rate: float, *, gap: int = 1, most: int = 104, usable: Flags | None = None
+) -> Verdict:
+    """Judge one week of a group by the weeks before it.
+
+    A group's deviation is the largest of its members', each in units of its own typical deviation; the units
+    come from the judged weeks and their comparators together, so that all of these can still be exchanged.
+
+    Parameters
+    ----------
+    members : array of shape (weeks, members)
+        Deviations, oldest week first; NaN where there is none.
+    week : int
+        The position of the judged week.
+    rate : float
+        From ``weekly_rate``.
+    gap : int
+        Weeks until windows no longer overlap; the weeks between are left out.
+    most : int
+        At most so many past weeks.
+    usable : array of shape (weeks,), optional
+        False for weeks that are no comparison, such as those of a known event.
+    """
+    has_value: Flags = np.isfinite(members).any(axis=1)
+    may_compare: Flags = has_value if usable is None else has_value & usable
+    past = np.flatnonzero(may_compare[: max(week - gap + 1, 0)])[-most:]
+    rule = rule_of(len(past), rate)
+    judged = [week]
+    if rule.kind == "twice in a row":
+        past = past[past <= week - 2 * gap]
+        rule, judged = rule_of(len(past), rate), [week - gap, week]
+    scales = units(members[np.concatenate([past, judged]).astype(int)])
+    strengths = members / scales
+    group = largest(strengths)
+    beyond = int((group[past] >= group[week]).sum())
+    known = bool(has_value[week]) and len(past) > 0
+    pages = False
+    if known and rule.kind == "one week":
+        pages = beyond < rule.allowed and group[week] > 0
+    elif known and rule.kind == "twice in a row":
+        pages = bool(has_value[judged].all() and group[judged].min() > group[past].max())
+    p = (1 + beyond) / (1 + len(past)) if known else float("nan")
+    return Verdict(bool(pages), p, rule, strengths[week])
+
+
+def units(members: Floats) -> Floats:
+    """The typical deviation of each member: its median, its mean where that is 0, else 1."""
+    scales = np.ones(members.shape[1])
+    for number, column in enumerate(members.T):
+        known = column[np.isfinite(column)]
+        if len(known):
+            scales[number] = np.median(known) or known.mean() or 1.0
+    return scales
+
+
+def largest(strengths: Floats) -> Floats:
+    """The largest of each row, NaN left aside; minus infinity where all are."""
+    return np.where(np.isfinite(strengths), strengths, -np.inf).max(axis=1, initial=-np.inf)
+
+
+def run_of_pages(pages: Flags) -> int:
+    """How many weeks up to the last one page without a break."""
+    quiet = np.flatnonzero(~pages)
+    return len(pages) - (int(quiet[-1]) + 1 if len(quiet) else 0)
+
+
+def count_pages(pages: Flags) -> int:
+    """The number of pages, where weeks in a row are one."""
+    return int((pages & ~np.concatenate([[False], pages[:-1]])).sum())
