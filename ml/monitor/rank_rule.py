@@ -29,15 +29,23 @@ class Rule:
     weeks : int
         Past weeks to compare with.
     allowed : int
-        Of ``one week``: the judged week must be among so many largest.
+        The judged week, or both of two, must be among so many largest.
     rate : float
         The probability of a page a week that the budget allows.
+    gap : int
+        Weeks until windows no longer overlap.
     """
 
     kind: Literal["one week", "twice in a row", "too few weeks"]
     weeks: int
     allowed: int
     rate: float
+    gap: int = 1
+
+    @property
+    def needed(self) -> int:
+        """The fewest past weeks with which it can page."""
+        return weeks_needed(self.rate, self.gap)
 
     def sentence(self) -> str:
         """The rule in words."""
@@ -45,11 +53,9 @@ class Rule:
             rank = "the largest" if self.allowed == 1 else f"among the {self.allowed} largest"
             return f"pages when the week is {rank} of {self.weeks + 1} weeks"
         if self.kind == "twice in a row":
-            return f"pages when two weeks in a row exceed all of {self.weeks} earlier ones"
-        return (
-            f"does not page: {self.weeks} past weeks are too few for the budget, which needs "
-            f"{weeks_needed(self.rate)}"
-        )
+            rank = f"among the {self.allowed} largest"
+            return f"pages when two weeks in a row are {rank} of {self.weeks + 2} weeks"
+        return f"does not page: {self.weeks} past weeks are too few for the budget, which needs {self.needed}"
 
 
 @dataclass(frozen=True)
@@ -87,18 +93,29 @@ def weekly_rate(budget: float, groups: int, days_between: float) -> float:
     return budget / (DAYS_PER_QUARTER / days_between * groups)
 
 
-def rule_of(weeks: int, rate: float) -> Rule:
-    """The rule that keeps the rate with so many past weeks."""
+def rule_of(weeks: int, rate: float, gap: int = 1) -> Rule:
+    """The rule that keeps the rate with so many past weeks.
+
+    Both of two weeks are among the j largest of m + 2 with probability j(j - 1)/((m + 1)(m + 2)).
+
+    Parameters
+    ----------
+    gap : int
+        Weeks until windows no longer overlap. Two weeks in a row are then judged by the number of windows
+        that do not: neighbours that share most of their days exceed earlier ones together.
+    """
     allowed = floor(rate * (weeks + 1) + EPSILON)
     if allowed >= 1:
-        return Rule("one week", weeks, allowed, rate)
-    is_enough = weeks > 0 and 2 / ((weeks + 1) * (weeks + 2)) <= rate + EPSILON
-    return Rule("twice in a row" if is_enough else "too few weeks", weeks, 0, rate)
+        return Rule("one week", weeks, allowed, rate, gap)
+    apart = weeks // gap
+    allowed = floor((1 + np.sqrt(1 + 4 * rate * (apart + 1) * (apart + 2))) / 2 + EPSILON)
+    return Rule("twice in a row" if allowed >= 2 and weeks else "too few weeks", weeks, allowed, rate, gap)
 
 
-def weeks_needed(rate: float) -> int:
-    """The fewest past weeks with which ``twice in a row`` keeps the rate."""
-    return max(1, ceil((np.sqrt(1 + 8 / rate) - 3) / 2 - EPSILON))
+def weeks_needed(rate: float, gap: int = 1) -> int:
+    """The fewest past weeks with which a group can page."""
+    twice = max(1, ceil((np.sqrt(1 + 8 / rate) - 3) / 2 - EPSILON)) * gap
+    return min(twice, ceil(1 / rate - 1 - EPSILON))
 
 
 def judge(
@@ -124,14 +141,14 @@ def judge(
     usable : array of shape (weeks,), optional
         False for weeks that are no comparison, such as those of a known event.
     """
-    has_value: Flags = np.isfinite(members).any(axis=1)
+    has_value: Flags = np.asarray(np.isfinite(members).any(axis=1))
     may_compare: Flags = has_value if usable is None else has_value & usable
     past = np.flatnonzero(may_compare[: max(week - gap + 1, 0)])[-most:]
-    rule = rule_of(len(past), rate)
+    rule = rule_of(len(past), rate, gap)
     judged = [week]
     if rule.kind == "twice in a row":
         past = past[past <= week - 2 * gap]
-        rule, judged = rule_of(len(past), rate), [week - gap, week]
+        rule, judged = rule_of(len(past), rate, gap), [week - gap, week]
     scales = units(members[np.concatenate([past, judged]).astype(int)])
     strengths = members / scales
     group = largest(strengths)
@@ -141,18 +158,24 @@ def judge(
     if known and rule.kind == "one week":
         pages = beyond < rule.allowed and group[week] > 0
     elif known and rule.kind == "twice in a row":
-        pages = bool(has_value[judged].all() and group[judged].min() > group[past].max())
+        pages = (
+            bool(has_value[judged].all())
+            and int((group[past] >= group[judged].min()).sum()) < rule.allowed - 1
+        )
     p = (1 + beyond) / (1 + len(past)) if known else float("nan")
     return Verdict(bool(pages), p, rule, strengths[week])
 
 
 def units(members: Floats) -> Floats:
-    """The typical deviation of each member: its median, its mean where that is 0, else 1."""
+    """The typical deviation of each member: its upper quartile, its mean where that is 0, else 1.
+
+    Half the deviations of one side are 0, so their median says nothing.
+    """
     scales = np.ones(members.shape[1])
     for number, column in enumerate(members.T):
         known = column[np.isfinite(column)]
         if len(known):
-            scales[number] = np.median(known) or known.mean() or 1.0
+            scales[number] = np.quantile(known, 0.75) or known.mean() or 1.0
     return scales
 
 

@@ -1,0 +1,58 @@
+"""The figures of the monitor, as they stand in docs/monitoring.md between two marks."""
+
+from typing import Any
+
+from ml.common.paths import ROOT
+
+PAGE = ROOT / "docs" / "monitoring.md"
+BEGIN, END = "<!-- figures of benchmarks/monitoring.json -->", "<!-- end of the figures -->"
+RULES = {
+    "sigma": "mean score beyond mean ± 3 standard deviations of the 8 weeks before",
+    "psi": "PSI of any feature above 0.1",
+    "ks": "Kolmogorov-Smirnov p of any feature below 0.05",
+    "psi_checks": "PSI above 0.1, each check of one feature",
+    "ks_checks": "Kolmogorov-Smirnov p below 0.05, each check of one feature",
+}
+
+
+def write_figures(results: dict[str, Any]) -> None:
+    """Print the figures, and put them between the marks of the page where it has them."""
+    text = figures(results)
+    print(text)
+    if PAGE.exists() and BEGIN in (page := PAGE.read_text()):
+        before, _, rest = page.partition(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+
+
+def figures(results: dict[str, Any]) -> str:
+    """Two tables in Markdown."""
+    low, high = results["interval"]
+    rate = results["pages"] / results["quarters"] if results["quarters"] else 0.0
+    groups: dict[str, list[int]] = {}
+    for shop in results["placebo"]:
+        for name, looks in shop["looks"].items():
+            pages, all_looks = groups.get(name, [0, 0])
+            groups[name] = [pages + shop["pages"][name], all_looks + looks]
+    by_group = ", ".join(f"{name} {pages} in {looks} looks" for name, (pages, looks) in groups.items())
+    lines = [
+        f"{len(results['placebo'])} shops of {results['customers']:,} customers in which nothing happens, "
+        f"{results['quarters']:g} quarters: **{results['pages']} pages, {rate:.2f} a quarter** "
+        f"(95 % interval {low:.2f} to {high:.2f}), budget 1. By group: {by_group}. "
+        f"{results['seconds']:,} s on {results['machine']['cores']} cores that others used too.",
+        "",
+        "| rule, on the same weeks | alarms | looks | share |",
+        "| --- | ---: | ---: | ---: |",
+        *(
+            f"| {RULES[name]} | {alarms:,} | {looks:,} | {alarms / looks:.1%} |"
+            for name, (alarms, looks) in results["folklore"].items()
+        ),
+        "",
+        "| planted fault | weeks to the alarm | groups | cause named first | right |",
+        "| --- | ---: | --- | --- | --- |",
+        *(
+            f"| {each['fault']} | {each['weeks'] or 'not in 9'} | {', '.join(each['groups'])} | "
+            f"{each['cause']} | {'yes' if each['is_named'] else 'no'} |"
+            for each in results["faults"]
+        ),
+    ]
+    return "\n".join(lines)
