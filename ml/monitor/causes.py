@@ -18,6 +18,8 @@ RECENT_WEEKS = 3  # an alarm may come so many weeks after the fact
 PAST_MIN = 4
 # Deviations that count as nothing, whatever the past: shares, distances of shares, powers of ten, days, logs.
 FLOOR_SHARE, FLOOR_DISTANCE, FLOOR_POWER, FLOOR_DAYS, FLOOR_LOG = 0.01, 0.05, 0.04, 0.25, 0.1
+FLOOR_DELAY = 0.5  # days
+SIGMAS = 3  # of the share of a few rows
 UNITS = {2.0: "100 times", -2.0: "a hundredth of", 3.0: "1,000 times", -3.0: "a thousandth of"}
 UNIT_CLOSE = 0.2  # powers of ten around a change of unit
 NEW_SHARE, GONE_SHARE, GONE_ROWS, GONE_TO = 0.02, 0.05, 8, 0.2
@@ -157,22 +159,39 @@ def of_feeds(feeds: Sequence[Feed], span: int) -> Iterator[Cause]:
                 f"{usual:.1f} at this time)",
                 stale,
             )
-        late = strength(deviations(feed.delay_days, 1, span, "up"), FLOOR_DAYS)
-        thin = strength(deviations(feed.recent_share, 1, span, "down"), FLOOR_SHARE)
-        delay, before = last_move(feed.delay_days, span)
+        late = strength(deviations(feed.delay_days, 1, span, "up"), FLOOR_DELAY)
+        thin = strength(deviations(feed.recent_share, 1, span, "down"), noise_of_shares(feed))
         if late > VAGUE or thin > VAGUE:
-            yield Cause(
-                "feed late",
-                feed.source,
-                "",
-                f"{feed.source} come late: rows became known {delay:.1f} days after they occurred (before "
-                f"{before:.1f}), so the newest days are not all in",
-                float(np.nanmax([late, thin])),
-            )
+            found = float(np.nanmax([late, thin]))
+            yield Cause("feed late", feed.source, "", late_sentence(feed, span, late > VAGUE), found)
         rows = strength(deviations(np.log1p(feed.arrivals), 1, span), FLOOR_LOG)
         if rows > 1:
             moved.append((feed, rows))
     yield from of_arrivals(moved, span)
+
+
+def late_sentence(feed: Feed, span: int, is_recorded: bool) -> str:
+    """How late a source is: by its recorded instants, or by the days that are thin."""
+    if is_recorded:
+        delay, before = last_move(feed.delay_days, span)
+        return (
+            f"{feed.source} come late: rows became known {delay:.1f} days after they occurred (before "
+            f"{before:.1f}), so the newest days are not all in"
+        )
+    share, before = last_move(feed.recent_share, span)
+    return (
+        f"{feed.source} come late: the last days hold {share:.0%} of a week's rows (before {before:.0%}), while "
+        "older days are in"
+    )
+
+
+def noise_of_shares(feed: Feed) -> float:
+    """How far the share of the last days moves by chance alone with as few rows as the newest week has."""
+    _, share = last_move(feed.recent_share, 4 * RECENT_WEEKS)
+    rows = float(np.median(feed.occurred[-4 * RECENT_WEEKS :]))
+    if not 0 < share < 1 or not rows:
+        return float("inf")
+    return max(FLOOR_SHARE, SIGMAS * float(np.sqrt(share * (1 - share) / rows)))
 
 
 def of_arrivals(moved: Sequence[tuple[Feed, float]], span: int) -> Iterator[Cause]:

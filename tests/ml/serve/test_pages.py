@@ -29,7 +29,7 @@ from tests.ml.conftest import PROBLEM
 from tests.ml.serve.conftest import customers_of
 from tests.ml.serve.serving import Answer, Server, serving
 
-VIEWS = ("/", "/customers", "/model", "/data")
+VIEWS = ("/", "/customers", "/model", "/data", "/monitoring")
 ROW_KEY = re.compile(r'<td class="key" data-name="customer"><a href="[^"]*">([^<]*)</a>')
 
 
@@ -62,7 +62,13 @@ def test_every_view_is_html_without_script_or_another_host(path: str, server: Se
     assert not re.search(r"""(src|href|action)=["'](https?:)?//""", html)
     assert html.count("<h1") == 1
     assert re.findall(r'aria-current="page">(\w+)', html) == [
-        {"/": "Overview", "/customers": "Customers", "/model": "Model", "/data": "Data"}[path]
+        {
+            "/": "Overview",
+            "/customers": "Customers",
+            "/model": "Model",
+            "/data": "Data",
+            "/monitoring": "Monitoring",
+        }[path]
     ]
 
 
