@@ -19,7 +19,8 @@ PAST_MIN = 4
 # Deviations that count as nothing, whatever the past: shares, distances of shares, powers of ten, days, logs.
 FLOOR_SHARE, FLOOR_DISTANCE, FLOOR_POWER, FLOOR_DAYS, FLOOR_LOG = 0.01, 0.05, 0.04, 0.25, 0.1
 FLOOR_DELAY = 0.5  # days
-SIGMAS = 3  # of the share of a few rows
+SIGMAS = 3  # of the noise of a few rows
+SPREAD_OF_SIZE = 0.4  # powers of ten, of a single amount
 UNITS = {2.0: "100 times", -2.0: "a hundredth of", 3.0: "1,000 times", -3.0: "a thousandth of"}
 UNIT_CLOSE = 0.2  # powers of ten around a change of unit
 NEW_SHARE, GONE_SHARE, GONE_ROWS, GONE_TO = 0.02, 0.05, 8, 0.2
@@ -180,17 +181,25 @@ def late_sentence(feed: Feed, span: int, is_recorded: bool) -> str:
         )
     share, before = last_move(feed.recent_share, span)
     return (
-        f"{feed.source} come late: the last days hold {share:.0%} of a week's rows (before {before:.0%}), while "
-        "older days are in"
+        f"{feed.source} come late: the last days hold {share:.0%} of a week's rows (before {before:.0%}), "
+        "while older days are in"
     )
 
 
 def noise_of_shares(feed: Feed) -> float:
-    """How far the share of the last days moves by chance alone with as few rows as the newest week has."""
+    """How far the share of the last days moves by chance alone."""
     _, share = last_move(feed.recent_share, 4 * RECENT_WEEKS)
-    rows = float(np.median(feed.occurred[-4 * RECENT_WEEKS :]))
-    if not 0 < share < 1 or not rows:
-        return float("inf")
+    return noise_of_share(share, usual_rows(feed.occurred))
+
+
+def usual_rows(rows: Floats) -> float:
+    """The rows of a week of the last ones that is neither large nor small among them; at least 1."""
+    return max(1.0, float(np.median(rows[-4 * RECENT_WEEKS :])))
+
+
+def noise_of_share(share: float, rows: float) -> float:
+    """How far a share moves by chance alone among so many rows."""
+    share = float(np.clip(np.nan_to_num(share), 0.02, 0.98))
     return max(FLOOR_SHARE, SIGMAS * float(np.sqrt(share * (1 - share) / rows)))
 
 
@@ -238,14 +247,17 @@ def of_repeats(raw: RawWeeks, span: int) -> Iterator[Cause]:
 def of_column(column: ColumnWeeks, span: int) -> Iterator[Cause]:
     """Nulls, and numbers whose size or unit changed."""
     what = f"{column.source}.{column.column}"
-    nulls = strength(deviations(column.nulls, 1, span), FLOOR_SHARE)
     now, before = last_move(column.nulls, span)
+    rows = usual_rows(column.rows)
+    nulls = strength(deviations(column.nulls, 1, span), noise_of_share(before, rows))
     if nulls > VAGUE:
         sentence = f"{now:.0%} of {what} are null (before {before:.0%})"
         yield Cause("nulls", column.source, column.column, sentence, nulls)
     if column.size is None:
         return
-    size = strength(deviations(column.size, 1, span), FLOOR_POWER)
+    size = strength(
+        deviations(column.size, 1, span), max(FLOOR_POWER, SIGMAS * SPREAD_OF_SIZE / np.sqrt(rows))
+    )
     now, before = last_move(column.size, span)
     if not size > 1:
         return
@@ -277,7 +289,8 @@ def of_categories(categories: CategoryWeeks, span: int) -> Iterator[Cause]:
         return
     last = known[-1]
     ever = counts[:-RECENT_WEEKS].sum(axis=0) > 0
-    distance = strength(histogram_deviations(shares, 1, span), FLOOR_DISTANCE)
+    noise = np.sqrt((len(categories.names) - 1) / (8 * np.log(2) * usual_rows(counts.sum(axis=1))))
+    distance = strength(histogram_deviations(shares, 1, span), max(FLOOR_DISTANCE, float(noise)))
     for place, name in enumerate(categories.names):
         share, rows = shares[last, place], counts[last].sum()
         if not ever[place] and share >= NEW_SHARE and counts[last, place] > 1:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -104,7 +105,8 @@ def rank(
 def weekly_shares(column: "pd.Series", kind: str, week: Floats, weeks: int) -> Floats:
     """The histogram of each week, in bins of all weeks together; NaN for a week without rows."""
     shares = histogram_of(kind, column)
-    parts = [column[week == number] for number in range(weeks)]
+    edges = np.searchsorted(week, np.arange(weeks + 1))
+    parts = [column.iloc[first:end] for first, end in pairwise(edges)]
     rows = [shares(part) if len(part) else None for part in parts]
     width = max(len(row) for row in rows if row is not None)
     return np.array([np.full(width, np.nan) if row is None else row for row in rows])

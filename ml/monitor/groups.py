@@ -19,6 +19,8 @@ from ml.monitor.weeks import WEEK, ScoredRows
 
 SCORE, LABEL_RATE, PERFORMANCE, FEED, COUNTS = "score", "label rate", "performance", "feed", "counts"
 GROUPS = (SCORE, LABEL_RATE, PERFORMANCE, FEED, COUNTS)
+# Least units of feeds: days, days, a share.
+STALE_FLOOR, DELAY_FLOOR, SHARE_FLOOR = 0.25, 0.5, 0.1
 ROWS_MIN = 30  # of a week, below which a measure of performance says nothing
 
 
@@ -31,11 +33,14 @@ class Member:
     name : str
         In words.
     values, deviations : arrays of shape (weeks,)
+    floor : float
+        The least unit of the deviations.
     """
 
     name: str
     values: Floats
     deviations: Floats
+    floor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,9 @@ def judge_group(
 ) -> Judged:
     """Judge every week by the weeks before it."""
     table = np.column_stack([member.deviations for member in members])
+    floors = np.array([member.floor for member in members])
     verdicts = tuple(
-        judge(table, week, rate, gap=gap, most=settings.reference_weeks, usable=usable)
+        judge(table, week, rate, gap=gap, most=settings.reference_weeks, usable=usable, floors=floors)
         for week in range(len(table))
     )
     return Judged(name, tuple(members), verdicts)
@@ -171,14 +177,14 @@ def feed_members(feeds: Sequence[Feed], span: int) -> list[Member]:
     """Staleness, delay and thin last days of every source."""
     members = []
     for feed in feeds:
-        measures: list[tuple[str, Floats, Side]] = [
-            ("days since the last row of", feed.stale_days, "up"),
-            ("mean delay of", feed.delay_days, "up"),
-            ("share of the last days in a week of", feed.recent_share, "down"),
+        measures: list[tuple[str, Floats, Side, float]] = [
+            ("days since the last row of", feed.stale_days, "up", STALE_FLOOR),
+            ("mean delay of", feed.delay_days, "up", DELAY_FLOOR),
+            ("share of the last days in a week of", feed.recent_share, "down", SHARE_FLOOR),
         ]
         members += [
-            Member(f"{words} {feed.source}", values, deviations(values, 1, span, side))
-            for words, values, side in measures
+            Member(f"{words} {feed.source}", values, deviations(values, 1, span, side), floor)
+            for words, values, side, floor in measures
         ]
     return members
 

@@ -119,7 +119,14 @@ def weeks_needed(rate: float, gap: int = 1) -> int:
 
 
 def judge(
-    members: Floats, week: int, rate: float, *, gap: int = 1, most: int = 104, usable: Flags | None = None
+    members: Floats,
+    week: int,
+    rate: float,
+    *,
+    gap: int = 1,
+    most: int = 104,
+    usable: Flags | None = None,
+    floors: Floats | float = 0.0,
 ) -> Verdict:
     """Judge one week of a group by the weeks before it.
 
@@ -140,6 +147,8 @@ def judge(
         At most so many past weeks.
     usable : array of shape (weeks,), optional
         False for weeks that are no comparison, such as those of a known event.
+    floors : array of shape (members,), optional
+        The least unit of each member, so that one that hardly ever moves does not drown the others.
     """
     has_value: Flags = np.asarray(np.isfinite(members).any(axis=1))
     may_compare: Flags = has_value if usable is None else has_value & usable
@@ -149,7 +158,7 @@ def judge(
     if rule.kind == "twice in a row":
         past = past[past <= week - 2 * gap]
         rule, judged = rule_of(len(past), rate, gap), [week - gap, week]
-    scales = units(members[np.concatenate([past, judged]).astype(int)])
+    scales = units(members[np.concatenate([past, judged]).astype(int)], floors)
     strengths = members / scales
     group = largest(strengths)
     beyond = int((group[past] >= group[week]).sum())
@@ -166,16 +175,16 @@ def judge(
     return Verdict(bool(pages), p, rule, strengths[week])
 
 
-def units(members: Floats) -> Floats:
+def units(members: Floats, floors: Floats | float = 0.0) -> Floats:
     """The typical deviation of each member: its upper quartile, its mean where that is 0, else 1.
 
     Half the deviations of one side are 0, so their median says nothing.
     """
-    scales = np.ones(members.shape[1])
+    scales, least = np.ones(members.shape[1]), np.broadcast_to(floors, members.shape[1])
     for number, column in enumerate(members.T):
         known = column[np.isfinite(column)]
         if len(known):
-            scales[number] = np.quantile(known, 0.75) or known.mean() or 1.0
+            scales[number] = max(np.quantile(known, 0.75), least[number]) or known.mean() or 1.0
     return scales
 
 

@@ -31,6 +31,8 @@ class ColumnWeeks:
     Parameters
     ----------
     source, column : str
+    rows : array
+        Rows of each week.
     nulls : array
         The share of null values.
     size : array, optional
@@ -39,6 +41,7 @@ class ColumnWeeks:
 
     source: str
     column: str
+    rows: Floats
     nulls: Floats
     size: Floats | None = None
 
@@ -120,8 +123,11 @@ def measured_columns(
         measures += [f"avg(({name} is null)::double)", size]
     if not measures:
         return
-    query = f"select week, {', '.join(measures)} from taken group by week"
-    found = {week: values for week, *values in connection.execute(query).fetchall()}
+    query = f"select week, count(*), {', '.join(measures)} from taken group by week"
+    counts, found = {}, {}
+    for week, count, *values in connection.execute(query).fetchall():
+        counts[week], found[week] = count, values
+    rows = series([counts.get(week, 0) for week in range(len(weeks))])
     nothing = [None] * len(measures)
     for place, column in enumerate(columns):
         values = [found.get(week, nothing) for week in range(len(weeks))]
@@ -129,6 +135,7 @@ def measured_columns(
         yield ColumnWeeks(
             table.name,
             column.name,
+            rows,
             series([row[2 * place] for row in values]),
             series([row[2 * place + 1] for row in values]) if is_number else None,
         )

@@ -66,7 +66,7 @@ class ScoredRows:
     Parameters
     ----------
     rows : DataFrame
-        week, customer_id, then every feature that is a number, a flag or a text.
+        By week, the oldest first: week, customer_id, then every feature that is a number, a flag or a text.
     prediction : array of shape (rows,)
         Churn probability, or amount.
     kinds : dict
@@ -76,10 +76,6 @@ class ScoredRows:
     rows: pd.DataFrame
     prediction: Floats
     kinds: dict[str, str]
-
-    def of_week(self, week: int) -> "pd.Series[bool]":
-        """Which rows are of a week."""
-        return self.rows[WEEK] == week
 
 
 def population(build: Path, problem: Problem, weeks: Weeks, most: int) -> tuple[pa.Table, list[int]]:
@@ -92,10 +88,11 @@ def population(build: Path, problem: Problem, weeks: Weeks, most: int) -> tuple[
     counts : list of int
     """
     tables, counts = [], []
-    for week, instant in enumerate(weeks.instants):
-        everyone = eligible_at(build, problem, instant)
-        counts.append(len(everyone))
-        tables.append(with_week(sampled(everyone, most), week))
+    with duckdb.connect() as connection:
+        for week, instant in enumerate(weeks.instants):
+            everyone = eligible_at(build, problem, instant, connection)
+            counts.append(len(everyone))
+            tables.append(with_week(sampled(everyone, most), week))
     return pa.concat_tables(tables), counts
 
 

@@ -62,4 +62,5 @@ def stopped(watched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(watched: Path, tmp_path: Path) -> Path:
     """The watched home as the test's own, which it may change."""
-    return shutil.copytree(watched, tmp_path / "home", symlinks=True)
+    reports = shutil.ignore_patterns("monitoring")
+    return shutil.copytree(watched, tmp_path / "home", symlinks=True, ignore=reports)
