@@ -25,14 +25,17 @@ UNITS = {2.0: "100 times", -2.0: "a hundredth of", 3.0: "1,000 times", -3.0: "a 
 UNIT_CLOSE = 0.2  # powers of ten around a change of unit
 NEW_SHARE, GONE_SHARE, GONE_ROWS, GONE_TO = 0.02, 0.05, 8, 0.2
 VAGUE = 1.25  # how far beyond its past a fact must be that could have many causes
-# Kinds, the most special first.
-KINDS = (
+# Kinds that leave little doubt, the most special first, and others.
+SPECIAL = (
     "definition changed",
     "feed stopped",
     "unit changed",
     "rows twice",
-    "new category",
     "segment vanished",
+    "new category",
+)
+KINDS = (
+    *SPECIAL,
     "rejected rows",
     "feed late",
     "nulls",
@@ -99,8 +102,13 @@ def find_causes(feeds: Sequence[Feed], raw: RawWeeks | None, span: int) -> list[
 
 
 def ranked(causes: Sequence[Cause]) -> list[Cause]:
-    """The most special first, then the strongest."""
-    return sorted(causes, key=lambda cause: (KINDS.index(cause.kind), -cause.strength))
+    """Those that leave little doubt by kind, then the others by strength."""
+
+    def place(cause: Cause) -> tuple[int, float]:
+        kind = KINDS.index(cause.kind)
+        return (min(kind, len(SPECIAL)), -cause.strength)
+
+    return sorted(causes, key=place)
 
 
 def explained(causes: Sequence[Cause]) -> list[Cause]:
@@ -189,12 +197,13 @@ def late_sentence(feed: Feed, span: int, is_recorded: bool) -> str:
 def noise_of_shares(feed: Feed) -> float:
     """How far the share of the last days moves by chance alone."""
     _, share = last_move(feed.recent_share, 4 * RECENT_WEEKS)
-    return noise_of_share(share, usual_rows(feed.occurred))
+    return noise_of_share(share, fewest_rows(feed.occurred))
 
 
-def usual_rows(rows: Floats) -> float:
-    """The rows of a week of the last ones that is neither large nor small among them; at least 1."""
-    return max(1.0, float(np.median(rows[-4 * RECENT_WEEKS :])))
+def fewest_rows(rows: Floats) -> float:
+    """The rows of the smallest of the last weeks that has any; at least 1."""
+    recent = rows[-RECENT_WEEKS:]
+    return float(recent[recent > 0].min(initial=np.inf)) if (recent > 0).any() else 1.0
 
 
 def noise_of_share(share: float, rows: float) -> float:
@@ -248,7 +257,7 @@ def of_column(column: ColumnWeeks, span: int) -> Iterator[Cause]:
     """Nulls, and numbers whose size or unit changed."""
     what = f"{column.source}.{column.column}"
     now, before = last_move(column.nulls, span)
-    rows = usual_rows(column.rows)
+    rows = fewest_rows(column.rows)
     nulls = strength(deviations(column.nulls, 1, span), noise_of_share(before, rows))
     if nulls > VAGUE:
         sentence = f"{now:.0%} of {what} are null (before {before:.0%})"
@@ -289,7 +298,7 @@ def of_categories(categories: CategoryWeeks, span: int) -> Iterator[Cause]:
         return
     last = known[-1]
     ever = counts[:-RECENT_WEEKS].sum(axis=0) > 0
-    noise = np.sqrt((len(categories.names) - 1) / (8 * np.log(2) * usual_rows(counts.sum(axis=1))))
+    noise = np.sqrt((len(categories.names) - 1) / (8 * np.log(2) * fewest_rows(counts.sum(axis=1))))
     distance = strength(histogram_deviations(shares, 1, span), max(FLOOR_DISTANCE, float(noise)))
     for place, name in enumerate(categories.names):
         share, rows = shares[last, place], counts[last].sum()

@@ -20,6 +20,7 @@ from ml.ingest.declaration import raw_tables
 from ml.monitor.weeks import Weeks, series
 
 RECENT_DAYS = 2  # of a week's rows by their occurred instant
+ROWS_MIN = 5  # of a week, for its delay and its last days
 SETTLED_WEEKS = 4  # a week so long ago is complete
 MEMORY = "2GB"
 FIRSTS = """
@@ -35,7 +36,10 @@ group by {key}
 BY_KNOWN = """
 select
     {week} as week, count(*), max(known_at),
-    avg(least(epoch(known_at - occurred_at) / 86400, 60)) filter (where is_recorded)
+    case
+        when count(*) filter (where is_recorded) >= {fewest}
+        then median(epoch(known_at - occurred_at) / 86400) filter (where is_recorded)
+    end
 from firsts where {week} >= 0 group by all
 """
 # What occurred in a week and was known at its end, of that what occurred in its last days, and all.
@@ -62,7 +66,7 @@ class Feed:
     stale_days : array
         Days from the last row that had become known to the end of the week.
     delay_days : array
-        Mean days from occurred to known of the week's arrivals that have a recorded instant.
+        Median days from occurred to known of the week's arrivals that have a recorded instant.
     recent_share : array
         Of the week's rows by occurred instant that were known at its end, the share of its last two days.
     complete : array
@@ -108,7 +112,9 @@ def read_feed(connection: duckdb.DuckDBPyConnection, load: Path, table: Table, w
     before = connection.execute(
         f"select max(known_at) from firsts where {weeks.week_sql('known_at')} < 0"
     ).fetchall()[0][0]
-    by_known = connection.execute(BY_KNOWN.format(week=weeks.week_sql("known_at"))).fetchall()
+    by_known = connection.execute(
+        BY_KNOWN.format(week=weeks.week_sql("known_at"), fewest=ROWS_MIN)
+    ).fetchall()
     if not by_known and before is None:
         return None
     query = BY_OCCURRED.format(
@@ -134,7 +140,7 @@ def read_feed(connection: duckdb.DuckDBPyConnection, load: Path, table: Table, w
         arrivals=series([known[week][0] if week in known else 0 for week in range(len(weeks))]),
         stale_days=series(stale),
         delay_days=delays,
-        recent_share=series([recent / of if of else None for of, recent, _ in counts]),
+        recent_share=series([recent / of if of >= ROWS_MIN else None for of, recent, _ in counts]),
         complete=series(
             [
                 of / in_all if is_recorded and in_all and week < settled else None

@@ -12,7 +12,7 @@ from ml.monitor.causes import Cause
 from ml.monitor.feature_drift import none_if_nan
 from ml.monitor.feeds import Feed
 from ml.monitor.groups import Judged
-from ml.monitor.rank_rule import DAYS_PER_QUARTER, count_pages
+from ml.monitor.rank_rule import DAYS_PER_QUARTER, NEVER, count_pages
 from ml.monitor.report import GroupFigures, MemberFigures, SourceFigures
 from ml.monitor.weeks import Weeks
 
@@ -62,7 +62,7 @@ def past_pages(groups: Sequence[Judged], ends: Mapping[str, Weeks], since: datet
     Only weeks count in which a group had enough weeks behind it to page.
     """
     weeks = max(
-        [sum(verdict.rule.kind != "too few weeks" for verdict in group.verdicts) for group in groups],
+        [sum(verdict.rule.kind != NEVER for verdict in group.verdicts) for group in groups],
         default=0,
     )
     days = next(iter(ends.values())).days if ends else 7

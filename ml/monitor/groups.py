@@ -13,7 +13,7 @@ from ml.model.fitted_model import FittedModel
 from ml.monitor.deviations import Side, deviations, histogram_deviations
 from ml.monitor.distances import Bins
 from ml.monitor.feeds import Feed
-from ml.monitor.rank_rule import Verdict, judge, run_of_pages
+from ml.monitor.rank_rule import TWICE, Verdict, judge, run_of_pages
 from ml.monitor.settings import MonitorSettings
 from ml.monitor.weeks import WEEK, ScoredRows
 
@@ -83,14 +83,27 @@ class Judged:
 def judge_group(
     name: str, members: Sequence[Member], rate: float, gap: int, settings: MonitorSettings, usable: Flags
 ) -> Judged:
-    """Judge every week by the weeks before it."""
+    """Judge every week by the weeks before it.
+
+    While a group pages, the weeks of this run judge no other, so that an alarm lasts as long as its fault and
+    not one week; the week after a quiet one is judged by all of them.
+    """
     table = np.column_stack([member.deviations for member in members])
     floors = np.array([member.floor for member in members])
-    verdicts = tuple(
-        judge(table, week, rate, gap=gap, most=settings.reference_weeks, usable=usable, floors=floors)
-        for week in range(len(table))
-    )
-    return Judged(name, tuple(members), verdicts)
+    verdicts: list[Verdict] = []
+    first = 0  # of the run
+    for week in range(len(table)):
+        may_judge = usable.copy()
+        if verdicts and verdicts[-1].pages:
+            may_judge[first:week] = False
+        else:
+            first = week
+        most = settings.reference_weeks
+        verdict = judge(table, week, rate, gap=gap, most=most, usable=may_judge, floors=floors)
+        if verdict.pages and first == week and verdict.rule.kind == TWICE:
+            first = max(0, week - gap)
+        verdicts.append(verdict)
+    return Judged(name, tuple(members), tuple(verdicts))
 
 
 def score_members(scored: ScoredRows, model: FittedModel, weeks: int, span: int) -> list[Member]:
@@ -179,7 +192,7 @@ def feed_members(feeds: Sequence[Feed], span: int) -> list[Member]:
     for feed in feeds:
         measures: list[tuple[str, Floats, Side, float]] = [
             ("days since the last row of", feed.stale_days, "up", STALE_FLOOR),
-            ("mean delay of", feed.delay_days, "up", DELAY_FLOOR),
+            ("median delay of", feed.delay_days, "up", DELAY_FLOOR),
             ("share of the last days in a week of", feed.recent_share, "down", SHARE_FLOOR),
         ]
         members += [

@@ -49,7 +49,7 @@ from ml.monitor.notifications import notify
 from ml.monitor.outcomes import first_cutoff, label_rates, outcomes
 from ml.monitor.page import write_page
 from ml.monitor.performance import ALPHA, RipeRows, bands, never_trained_on, performance, weekly
-from ml.monitor.rank_rule import DAYS_PER_QUARTER, weekly_rate
+from ml.monitor.rank_rule import DAYS_PER_QUARTER, NEVER, weekly_rate
 from ml.monitor.raw_columns import RawWeeks, read_raw_columns
 from ml.monitor.report import MonitorReport
 from ml.monitor.report_file import write_report
@@ -348,11 +348,7 @@ def budget_sentence(budget: float, rate: float, days: int) -> str:
 
 def too_few(groups: Sequence[Judged]) -> list[str]:
     """A sentence on the groups that cannot page within the budget."""
-    return [
-        f"{group.name} {group.last.rule.sentence()}"
-        for group in groups
-        if group.last.rule.kind == "too few weeks"
-    ]
+    return [f"{group.name} {group.last.rule.sentence()}" for group in groups if group.last.rule.kind == NEVER]
 
 
 def recommendations(alerts: Sequence[Any], due: bool, reason: str) -> list[str]:

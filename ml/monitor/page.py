@@ -161,7 +161,7 @@ def sources(report: Report) -> list[Markup]:
         "rows",
         "before",
         "days since the last",
-        "mean delay, days",
+        "median delay, days",
         "before",
         "in by now",
         "state",

@@ -15,6 +15,9 @@ import numpy as np
 from ml.common.array_types import Flags, Floats
 
 DAYS_PER_QUARTER = 91.25
+ONCE: Literal["one week"] = "one week"
+TWICE: Literal["twice in a row"] = "twice in a row"
+NEVER: Literal["too few weeks"] = "too few weeks"
 EPSILON = 1e-9
 
 
@@ -49,10 +52,10 @@ class Rule:
 
     def sentence(self) -> str:
         """The rule in words."""
-        if self.kind == "one week":
+        if self.kind == ONCE:
             rank = "the largest" if self.allowed == 1 else f"among the {self.allowed} largest"
             return f"pages when the week is {rank} of {self.weeks + 1} weeks"
-        if self.kind == "twice in a row":
+        if self.kind == TWICE:
             rank = f"among the {self.allowed} largest"
             return f"pages when two weeks in a row are {rank} of {self.weeks + 2} weeks"
         return f"does not page: {self.weeks} past weeks are too few for the budget, which needs {self.needed}"
@@ -106,10 +109,10 @@ def rule_of(weeks: int, rate: float, gap: int = 1) -> Rule:
     """
     allowed = floor(rate * (weeks + 1) + EPSILON)
     if allowed >= 1:
-        return Rule("one week", weeks, allowed, rate, gap)
+        return Rule(ONCE, weeks, allowed, rate, gap)
     apart = weeks // gap
     allowed = floor((1 + np.sqrt(1 + 4 * rate * (apart + 1) * (apart + 2))) / 2 + EPSILON)
-    return Rule("twice in a row" if allowed >= 2 and weeks else "too few weeks", weeks, allowed, rate, gap)
+    return Rule(TWICE if allowed >= 2 and weeks else NEVER, weeks, allowed, rate, gap)
 
 
 def weeks_needed(rate: float, gap: int = 1) -> int:
@@ -155,7 +158,7 @@ def judge(
     past = np.flatnonzero(may_compare[: max(week - gap + 1, 0)])[-most:]
     rule = rule_of(len(past), rate, gap)
     judged = [week]
-    if rule.kind == "twice in a row":
+    if rule.kind == TWICE:
         past = past[past <= week - 2 * gap]
         rule, judged = rule_of(len(past), rate, gap), [week - gap, week]
     scales = units(members[np.concatenate([past, judged]).astype(int)], floors)
@@ -164,9 +167,9 @@ def judge(
     beyond = int((group[past] >= group[week]).sum())
     known = bool(has_value[week]) and len(past) > 0
     pages = False
-    if known and rule.kind == "one week":
+    if known and rule.kind == ONCE:
         pages = beyond < rule.allowed and group[week] > 0
-    elif known and rule.kind == "twice in a row":
+    elif known and rule.kind == TWICE:
         pages = (
             bool(has_value[judged].all())
             and int((group[past] >= group[judged].min()).sum()) < rule.allowed - 1

@@ -102,7 +102,8 @@ def test_an_instant_after_the_data_tells_that_they_are_old(watched: Path) -> Non
     report = watch(watched, as_of=AS_OF + timedelta(days=16))
     stale = {source.source: source.stale_days for source in report.sources}
     assert min(stale.values()) > 13
-    assert "feed" in {alert.group for alert in report.alerts}
+    feed = next(alert for alert in report.alerts if alert.group == "feed")
+    assert (feed.cause_kind, feed.since) == ("feed stopped", "2025-01-08T00:00:00Z")
     assert {alert.cause_kind for alert in report.alerts} == {"feed stopped"}
 
 

@@ -1,4 +1,4 @@
-"""What is sent where: a webhook that answers, one that refuses, one that is not there; a file for Prometheus."""
+"""What is sent where: a webhook that answers, refuses or is not there; a file for Prometheus."""
 
 import http.server
 import json
@@ -57,7 +57,7 @@ def posted() -> Iterator[tuple[str, list[dict]]]:
     taken: list[dict] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(500 if self.path == "/refuse" else 204)
             self.end_headers()

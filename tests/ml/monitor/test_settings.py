@@ -21,7 +21,7 @@ def test_the_shipped_file_has_the_defaults() -> None:
 
 
 def test_what_a_file_says_holds(tmp_path: Path) -> None:
-    text = "false_pages_per_quarter: 2\nretrain: {every_days: 30, when_score_alarm: true}\nleave_out: ['2024-12-25']\n"
+    text = "false_pages_per_quarter: 2\nretrain: {every_days: 30, when_score_alarm: true}\n"
     settings = read_monitor_settings(written(tmp_path, text))
     assert settings.false_pages_per_quarter == 2.0
     assert settings.retrain == Retrain(every_days=30, when_score_alarm=True)
