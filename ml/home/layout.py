@@ -9,6 +9,7 @@ pulls/            pages of JSON APIs that are in no load yet
 journal/          facts that were pushed, and the load that has those in no other yet
 dbt/              dbt's own database, target and logs, which only dbt reads
 feast/            registry and online store
+monitoring/       reports of the monitor, <as-of>.json
 """
 
 import os
