@@ -16,11 +16,11 @@ from typing import Any
 
 import click
 import numpy as np
-from scipy.stats import chi2
 
 from benchmarks.machine import machine
 from benchmarks.monitoring_faults import FAULTS, Fault, plant
-from benchmarks.monitoring_page import write_figures
+from benchmarks.monitoring_page import poisson_interval, write_figures
+from benchmarks.monitoring_years import quiet_years
 from ml.common.paths import ROOT
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem, Tuning
@@ -44,6 +44,7 @@ PROBLEM = replace(
 SETTINGS = MonitorSettings(skew=False)
 TRAINED_AT, AS_OF = datetime(2024, 8, 1), datetime(2024, 12, 31)
 FAULT_AT, FAULT_WEEKS = "2024-10-29", 9
+LASTING = (0.0, 0.5, 0.8)  # autocorrelation of the shocks
 KS_ALPHA, PSI_LIMIT, SIGMAS, FOLK_WEEKS = 0.05, 0.1, 3, 8
 
 
@@ -123,12 +124,6 @@ def fired(found: Collected, now: np.ndarray, before: np.ndarray) -> tuple[int, i
     return int(by_psi), int(by_ks)
 
 
-def poisson_interval(count: int, exposure: float) -> tuple[float, float]:
-    """The exact 95 % interval of a rate (Garwood, 1936)."""
-    low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
-    return float(low / exposure), float(chi2.ppf(0.975, 2 * count + 2) / 2 / exposure)
-
-
 def found_in(clean: Path, raw: Path, fault: Fault, folder: Path) -> dict[str, Any]:
     """Weeks until a fault pages, by which group, and which cause is named first."""
     plant(raw, folder / "raw", fault, FAULT_AT)
@@ -170,13 +165,16 @@ def reports(home: Path) -> Iterator[tuple[int, Any]]:
 @click.option("--shops", default=6, show_default=True, help="Simulated shops of two years without a fault.")
 @click.option("--customers", default=1500, show_default=True, help="Customers of each shop.")
 @click.option("--faults", default=len(FAULTS), show_default=True, help="So many of the planted faults.")
+@click.option("--years", default=200, show_default=True, help="Years drawn from a formula, for each kind.")
 @click.option("--page-only", is_flag=True, help="Only write the figures anew from what was measured.")
-def main(shops: int, customers: int, faults: int, page_only: bool) -> None:
+def main(shops: int, customers: int, faults: int, years: int, page_only: bool) -> None:
     """Measure the monitor; writes benchmarks/monitoring.json and the figures in docs/monitoring.md."""
     if page_only:
         return write_figures(json.loads(RESULTS.read_text()))
     progress, started = Progress(), time.monotonic()
     results: dict[str, Any] = {"machine": machine(), "customers": customers, "placebo": [], "faults": []}
+    results["years"] = [quiet_years(years, lasting) for lasting in LASTING]
+    progress.say(f"{results['years']}")
     with tempfile.TemporaryDirectory(prefix="monitoring-") as work:
         for seed in range(1, shops + 1):
             home = shop_home(Path(work, f"shop-{seed}"), customers, seed)

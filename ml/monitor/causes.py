@@ -287,41 +287,39 @@ def of_column(column: ColumnWeeks, span: int) -> Iterator[Cause]:
 def of_categories(categories: CategoryWeeks, span: int) -> Iterator[Cause]:
     """New categories, segments that vanished, and a mix beyond its past."""
     shares, counts = categories.shares, categories.counts
-    what = f"{categories.source} by {categories.column}"
-    before = (
-        np.nan_to_num(np.nanmean(baselined(shares, span), axis=0))
-        if len(shares) > RECENT_WEEKS
-        else shares[0]
-    )
-    known = np.flatnonzero(counts.sum(axis=1))
-    if not len(known):
+    totals = counts.sum(axis=1)
+    past = np.flatnonzero(totals[:-RECENT_WEEKS])
+    deviation = histogram_deviations(shares, 1, span)
+    recent = deviation[-RECENT_WEEKS:]
+    if len(past) < PAST_MIN or not np.isfinite(recent).any():
         return
-    last = known[-1]
-    ever = counts[:-RECENT_WEEKS].sum(axis=0) > 0
-    noise = np.sqrt((len(categories.names) - 1) / (8 * np.log(2) * fewest_rows(counts.sum(axis=1))))
-    distance = strength(histogram_deviations(shares, 1, span), max(FLOOR_DISTANCE, float(noise)))
-    for place, name in enumerate(categories.names):
-        share, rows = shares[last, place], counts[last].sum()
-        if not ever[place] and share >= NEW_SHARE and counts[last, place] > 1:
-            sentence = f"{what} has the new value {name} ({share:.0%} of the newest rows)"
-            yield Cause("new category", categories.source, categories.column, sentence, max(distance, 1.0))
-        gone = before[place] >= GONE_SHARE and before[place] * rows >= GONE_ROWS
-        if gone and share <= GONE_TO * before[place] and distance > 1:
-            sentence = f"{name} has all but vanished from {what} ({share:.1%}, before {before[place]:.1%})"
-            yield Cause("segment vanished", categories.source, categories.column, sentence, distance)
+    week = len(totals) - len(recent) + int(np.nanargmax(recent))
+    before = shares[past[-span:]].mean(axis=0)
+    noise = np.sqrt((len(categories.names) - 1) / (8 * np.log(2) * fewest_rows(totals)))
+    distance = strength(deviation, max(FLOOR_DISTANCE, float(noise)))
+    yield from special_categories(categories, week, before, max(distance, 1.0))
     if distance > VAGUE:
-        moves = np.abs(np.nan_to_num(shares[last]) - before)
-        place = int(np.argmax(moves))
+        place = int(np.argmax(np.abs(shares[week] - before)))
         sentence = (
-            f"{what} has another mix: {categories.names[place]} {shares[last, place]:.0%}, before "
+            f"{categories.what} has another mix: {categories.names[place]} {shares[week, place]:.0%}, before "
             f"{before[place]:.0%}"
         )
         yield Cause("mix changed", categories.source, categories.column, sentence, distance)
 
 
-def baselined(shares: Floats, span: int) -> Floats:
-    """The weeks just before the last ones."""
-    return shares[:-RECENT_WEEKS][-span:]
-
-
-__all__ = ["ADVICE", "KINDS", "Cause", "find_causes", "ranked"]
+def special_categories(
+    categories: CategoryWeeks, week: int, before: Floats, distance: float
+) -> Iterator[Cause]:
+    """Values that no earlier week has, and segments of which hardly a row is left."""
+    shares, counts = categories.shares[week], categories.counts
+    ever = counts[:-RECENT_WEEKS].sum(axis=0) > 0
+    rows = counts[week].sum()
+    for place, name in enumerate(categories.names):
+        share = shares[place]
+        if not ever[place] and share >= NEW_SHARE and counts[week, place] > 1:
+            sentence = f"{categories.what} has the new value {name} ({share:.0%} of a week's rows)"
+            yield Cause("new category", categories.source, categories.column, sentence, distance)
+        gone = before[place] >= GONE_SHARE and before[place] * rows >= GONE_ROWS
+        if gone and share <= GONE_TO * before[place] and distance > 1:
+            sentence = f"{name} has all but vanished from {categories.what} ({share:.1%}, before {before[place]:.1%})"
+            yield Cause("segment vanished", categories.source, categories.column, sentence, distance)

@@ -56,6 +56,11 @@ class CategoryWeeks:
     counts: Floats
 
     @property
+    def what(self) -> str:
+        """Source and column in words."""
+        return f"{self.source} by {self.column}"
+
+    @property
     def shares(self) -> Floats:
         """Shares of each week; NaN for a week without rows."""
         totals = self.counts.sum(axis=1, keepdims=True)
