@@ -28,6 +28,7 @@ from ml.demos.shop import write_shop
 from ml.home.layout import Home
 from ml.ingest import ingest
 from ml.monitor import monitor
+from ml.monitor.causes import find_causes
 from ml.monitor.distances import Bins, psi
 from ml.monitor.groups import GROUPS
 from ml.monitor.monitoring import Collected, collect, judged_groups
@@ -142,7 +143,19 @@ def found_in(clean: Path, raw: Path, fault: Fault, folder: Path) -> dict[str, An
                 "is_named": any(kind in fault.kinds for kind in first),
                 "kinds": first,
             }
-    return {"fault": fault.name, "weeks": None, "groups": [], "cause": "", "is_named": False, "kinds": []}
+    said = facts_of(home, fault)
+    named = {"cause": said[0] if said else "", "is_named": bool(said), "kinds": []}
+    return {"fault": fault.name, "weeks": None, "groups": []} | named
+
+
+def facts_of(home: Path, fault: Fault) -> list[str]:
+    """What the report of the second week says of a fault that pages no one, among the facts beyond their past."""
+    place = Home.at(home)
+    as_of = AS_OF - timedelta(weeks=FAULT_WEEKS - 2)
+    with place.reading() as folder:
+        found = collect(place, folder, PROBLEM, SETTINGS, as_of, SILENT)
+    causes = find_causes(found.feeds, found.raw, found.span)
+    return [cause.sentence for cause in causes if cause.kind in fault.kinds]
 
 
 def reports(home: Path) -> Iterator[tuple[int, Any]]:

@@ -78,10 +78,10 @@ def figures(results: dict[str, Any]) -> str:
             for name, (alarms, looks) in results["folklore"].items()
         ),
         "",
-        "| planted fault | weeks to the alarm | groups | cause named first | right |",
+        "| planted fault | weeks to the alarm | groups | cause named first, or fact listed without an alarm | right |",
         "| --- | ---: | --- | --- | --- |",
         *(
-            f"| {each['fault']} | {each['weeks'] or 'not in 9'} | {', '.join(each['groups'])} | "
+            f"| {each['fault']} | {each['weeks'] or 'no alarm in 9'} | {', '.join(each['groups'])} | "
             f"{each['cause']} | {'yes' if each['is_named'] else 'no'} |"
             for each in results["faults"]
         ),

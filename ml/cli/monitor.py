@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ml.monitor.report import GroupFigures, MonitorReport
 
 
+CAUSES_SHOWN = 5
+
+
 @click.command(name="monitor")
 @click.option(
     "--as-of", type=Instant(), help="Instant of the report (default: that of scoring; may be after the data)."
@@ -58,6 +61,7 @@ def summary(report: "MonitorReport") -> str:
         lines += [f"  also: {cause}" for cause in alert.other_causes]
     if not report.alerts:
         lines.append("all well")
+        lines += [f"beyond its past, but pages no one: {cause}" for cause in report.causes[:CAUSES_SHOWN]]
     lines += [f"note: {note}" for note in report.notes]
     if report.profit and report.alerts:
         lines.append(f"weekly profit at risk: {report.profit['at_risk']:,.0f}")

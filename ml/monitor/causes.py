@@ -321,5 +321,6 @@ def special_categories(
             yield Cause("new category", categories.source, categories.column, sentence, distance)
         gone = before[place] >= GONE_SHARE and before[place] * rows >= GONE_ROWS
         if gone and share <= GONE_TO * before[place] and distance > 1:
-            sentence = f"{name} has all but vanished from {categories.what} ({share:.1%}, before {before[place]:.1%})"
+            shown = f"({share:.1%}, before {before[place]:.1%})"
+            sentence = f"{name} has all but vanished from {categories.what} {shown}"
             yield Cause("segment vanished", categories.source, categories.column, sentence, distance)

@@ -1,6 +1,7 @@
 """Whole reports: all well and alarms, the past, file, page and command, homes that lack something."""
 
 import json
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from ml.cli import main
 from ml.common.errors import NotReadyError
+from ml.common.paths import online_file
 from ml.config.problem import read_problem
 from ml.home.layout import Home
 from ml.monitor import monitor
@@ -19,9 +21,11 @@ from ml.monitor.page import write_page
 from ml.monitor.report import MonitorReport
 from ml.monitor.report_file import last_report, write_report
 from ml.monitor.settings import Retrain
+from ml.monitor.skew import skew
 from ml.predictions.entries import DROPPED, SCORE, Entry
 from ml.predictions.log import PredictionLog
 from ml.train import train
+from ml.warehouse.materialize import materialize
 from tests.ml.conftest import PROBLEM
 from tests.ml.monitor.conftest import AS_OF, FAST, SETTINGS, STOPPED_AT
 
@@ -251,3 +255,16 @@ def test_own_settings_hold(watched: Path, calm: MonitorReport) -> None:
     assert report.retrain_due
     assert report.retrain_reason == "the champion is of data 182 days old, and the policy says every 100"
     assert report.recommendations == [f"Train again: {report.retrain_reason}."]
+
+
+def test_online_values_are_compared_with_offline_ones(home: Path) -> None:
+    assert skew(Home.at(home), FAST) == "not compared: nothing is online"
+    materialize(home=home)
+    assert "cells of" in skew(Home.at(home), FAST)
+    assert "BREACH" not in skew(Home.at(home), FAST)
+    with sqlite3.connect(online_file(home)) as store:
+        (table,) = store.execute(
+            "select name from sqlite_master where type = 'table' and name like 'feat_customer_orders%'"
+        ).fetchone()
+        store.execute(f'update "{table}" set orders_90d = orders_90d + 1')
+    assert skew(Home.at(home), FAST).startswith("BREACH: feat_customer_orders.orders_90d: ")
