@@ -149,7 +149,7 @@ def found_in(clean: Path, raw: Path, fault: Fault, folder: Path) -> dict[str, An
 
 
 def facts_of(home: Path, fault: Fault) -> list[str]:
-    """What the report of the second week says of a fault that pages no one, among the facts beyond their past."""
+    """What the report of the second week says of a fault that pages no one."""
     place = Home.at(home)
     as_of = AS_OF - timedelta(weeks=FAULT_WEEKS - 2)
     with place.reading() as folder:

@@ -78,7 +78,7 @@ def figures(results: dict[str, Any]) -> str:
             for name, (alarms, looks) in results["folklore"].items()
         ),
         "",
-        "| planted fault | weeks to the alarm | groups | cause named first, or fact listed without an alarm | right |",
+        "| planted fault | weeks to the alarm | groups | cause named first, or listed | right |",
         "| --- | ---: | --- | --- | --- |",
         *(
             f"| {each['fault']} | {each['weeks'] or 'no alarm in 9'} | {', '.join(each['groups'])} | "

@@ -12,7 +12,7 @@ import numpy as np
 from ml.common.array_types import Floats
 from ml.monitor.deviations import deviations, histogram_deviations
 from ml.monitor.feeds import Feed
-from ml.monitor.raw_columns import CategoryWeeks, ColumnWeeks, RawWeeks
+from ml.monitor.raw_columns import NULL, CategoryWeeks, ColumnWeeks, RawWeeks
 
 RECENT_WEEKS = 3  # an alarm may come so many weeks after the fact
 PAST_MIN = 4
@@ -313,14 +313,20 @@ def special_categories(
     """Values that no earlier week has, and segments of which hardly a row is left."""
     shares, counts = categories.shares[week], categories.counts
     ever = counts[:-RECENT_WEEKS].sum(axis=0) > 0
-    rows = counts[week].sum()
+    # Of the rows that have a value: where values become null, no segment has vanished.
+    is_null = np.array([name == NULL for name in categories.names])
+    rows = counts[week][~is_null].sum()
+    filled, filled_before = 1 - shares[is_null].sum(), 1 - before[is_null].sum()
     for place, name in enumerate(categories.names):
         share = shares[place]
         if not ever[place] and share >= NEW_SHARE and counts[week, place] > 1:
             sentence = f"{categories.what} has the new value {name} ({share:.0%} of a week's rows)"
             yield Cause("new category", categories.source, categories.column, sentence, distance)
-        gone = before[place] >= GONE_SHARE and before[place] * rows >= GONE_ROWS
-        if gone and share <= GONE_TO * before[place] and distance > 1:
-            shown = f"({share:.1%}, before {before[place]:.1%})"
+        if is_null[place] or not rows:
+            continue
+        share, usual = share / filled, before[place] / filled_before
+        gone = usual >= GONE_SHARE and usual * rows >= GONE_ROWS
+        if gone and share <= GONE_TO * usual and distance > 1:
+            shown = f"({share:.1%}, before {usual:.1%})"
             sentence = f"{name} has all but vanished from {categories.what} {shown}"
             yield Cause("segment vanished", categories.source, categories.column, sentence, distance)
