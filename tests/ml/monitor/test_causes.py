@@ -108,7 +108,7 @@ def test_nulls(causes: Planted) -> None:
     empty = "case when ordered_at >= FAULT then null else payment_method end"
     first = causes(orders=f"select * replace ({empty} as payment_method) from rows")[0]
     assert (first.kind, first.column) == ("nulls", "payment_method")
-    assert first.sentence.startswith("100% of orders.payment_method are null (before ")
+    assert first.sentence == "95% of orders.payment_method are null (before 3%)"
 
 
 def test_a_segment_that_vanished(shop: Built, causes: Planted) -> None:
