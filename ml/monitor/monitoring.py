@@ -347,8 +347,13 @@ def budget_sentence(budget: float, rate: float, days: int) -> str:
 
 
 def too_few(groups: Sequence[Judged]) -> list[str]:
-    """A sentence on the groups that cannot page within the budget."""
-    return [f"{group.name} {group.last.rule.sentence()}" for group in groups if group.last.rule.kind == NEVER]
+    """A sentence on the groups whose ranks cannot page within the budget."""
+    but = {PERFORMANCE: "; the bet on realised risk needs none"}
+    return [
+        f"{group.name} {group.last.rule.sentence()}{but.get(group.name, '')}"
+        for group in groups
+        if group.last.rule.kind == NEVER
+    ]
 
 
 def recommendations(alerts: Sequence[Any], due: bool, reason: str) -> list[str]:
