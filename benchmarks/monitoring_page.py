@@ -68,8 +68,7 @@ def figures(results: dict[str, Any]) -> str:
         *years(results["years"]),
         f"{len(results['placebo'])} shops of {results['customers']:,} customers in which nothing happens, "
         f"{results['quarters']:g} quarters: **{results['pages']} pages, {rate:.2f} a quarter** "
-        f"(95 % interval {low:.2f} to {high:.2f}), budget 1. By group: {by_group}. "
-        f"{results['seconds']:,} s on {results['machine']['cores']} cores that others used too.",
+        f"(95 % interval {low:.2f} to {high:.2f}), budget 1. By group: {by_group}.",
         "",
         "| rule, on the same weeks | alarms | looks | share |",
         "| --- | ---: | ---: | ---: |",
