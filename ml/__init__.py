@@ -16,6 +16,7 @@ serve, predictions       scores over HTTP, and the log of those that left
 evaluate, reports        the evidence on the test part, the model card
 monitor, daily_run       scores recomputed, late facts; the day in one command
 explore, audit, receipt  pages before training, proof on the data at hand, the rows behind one value
+monitor                  past weeks judge the newest one: alarms with their causes
 page, cli                parts of pages; the command line
 """
 

@@ -30,12 +30,13 @@ COMMANDS = {
     "serve": "Scores, features and receipts over HTTP.",
     "keys": "Who may ask the server.",
     "log": "The prediction log: export, verify, prune.",
+    "monitor": "Watch data, scores and outcomes; alarms with causes.",
     "replay": "Logged scores recomputed, and the cause of each difference.",
     "late": "What facts that came late did to features, labels and figures.",
     "receipt": "The raw rows behind one value, and their total.",
+    "audit": "Prove on the data at hand that features keep to the past.",
     "forget": "Erase a customer, and prove it.",
     "retention": "Erase what is older than a limit.",
-    "audit": "Prove on the data at hand that features keep to the past.",
     "doctor": "Check that everything is in place.",
 }
 

@@ -16,9 +16,10 @@ from ml.cli.command import Run, churn_command
 def command(run: Run, folder: str, demo: str | None) -> None:
     """Write a project of one's own into FOLDER.
 
-    The dbt project, the Feast repository, problem.yml and actions.yml, as they come with Tidemark, to be
-    edited. Commands that are run in FOLDER, or below it, use them; their state goes to FOLDER/var. Nothing
-    that is there is replaced. --demo subscriptions adds raw tables, features and a label of subscriptions.
+    The dbt project, the Feast repository, problem.yml, actions.yml and monitor.yml, as they come with
+    Tidemark, to be edited. Commands that are run in FOLDER, or below it, use them; their state goes to
+    FOLDER/var. Nothing that is there is replaced. --demo subscriptions adds raw tables, features and a label
+    of subscriptions.
 
     \b
     Example:

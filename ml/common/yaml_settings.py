@@ -27,6 +27,11 @@ class Says:
     words: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class MayBeNull:
+    """Among the constraints of an optional key: ``null`` may be written for "none"."""
+
+
 def read_yaml(file: Path) -> yaml.Node | None:
     """The YAML tree of ``file``, with line numbers; None if the file is empty.
 
@@ -115,6 +120,8 @@ def checked_value(node: yaml.Node, type_: Any, file: str, name: str) -> Any:
         ) from error
     if isinstance(value, int) and not isinstance(value, bool) and base(type_) is float:
         value = float(value)
+    if value is None and any(isinstance(constraint, MayBeNull) for constraint in constraints(type_)):
+        return None
     as_python = tuple(value) if isinstance(value, list) else value
     if value is not None:
         try:

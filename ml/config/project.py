@@ -10,7 +10,7 @@ import yaml
 from ml.common.errors import UsageError
 from ml.common.paths import CODE, shipped_project
 
-FILES = ("dbt_project", "feature_repo", "problem.yml", "actions.yml")
+FILES = ("dbt_project", "feature_repo", "problem.yml", "actions.yml", "monitor.yml")
 LEFT_OUT = shutil.ignore_patterns("target", "logs", "__pycache__", ".user.yml", "data")
 # Files that a demo with raw tables of its own adds to a project, or puts in the place of the shipped ones.
 DEMO_PROJECTS = CODE / "ml" / "demos" / "projects"

@@ -4,6 +4,7 @@ The build's rows of customer_id, event_timestamp, label and label_known_at come 
 go out as labels of the user's own, and the rows of one cut-off as the population to score.
 """
 
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -68,11 +69,14 @@ def labels_of_build(build: Path, problem: Problem) -> OwnLabels | None:
     return OwnLabels(table, LabelFacts(problem.label, None, len(table), instants, 0, 0, 0))
 
 
-def eligible_at(build: Path, problem: Problem, as_of: datetime) -> pa.Table:
+def eligible_at(
+    build: Path, problem: Problem, as_of: datetime, connection: duckdb.DuckDBPyConnection | None = None
+) -> pa.Table:
     """The population at an instant: customer_id and event_timestamp, ordered by customer.
 
     For a label model of one's own these are the customers of its last cut-off at or before ``as_of``; so too
     for the customer value, where its problem has another ``active_within_days`` than that of churn.
+    Who asks at many instants gives a connection.
 
     Raises
     ------
@@ -81,11 +85,11 @@ def eligible_at(build: Path, problem: Problem, as_of: datetime) -> pa.Table:
     """
     active = label_terms_of(read_build_manifest(build)).churn["active_within_days"]
     if problem.label in PENDING and active == problem.active_within_days:
-        return population_at(build, as_of)
+        return population_at(build, as_of, connection)
     if problem.label == CHURN:
         check_same_problem(build, problem)
-    with duckdb.connect() as connection:
-        rows = read_model(connection, build, problem)
+    with nullcontext(connection) if connection else duckdb.connect() as asked:
+        rows = read_model(asked, build, problem)
         if pending := PENDING.get(problem.label):
             rows = f"(from {rows} union all from {parquet(build / 'labels' / pending)})"
         query = f"""
@@ -93,7 +97,7 @@ def eligible_at(build: Path, problem: Problem, as_of: datetime) -> pa.Table:
             where event_timestamp = (select max(event_timestamp) from {rows} where event_timestamp <= $1)
             order by customer_id
         """
-        return connection.execute(query, [as_of]).to_arrow_table()
+        return asked.execute(query, [as_of]).to_arrow_table()
 
 
 def read_model(connection: duckdb.DuckDBPyConnection, build: Path, problem: Problem) -> str:

@@ -4,7 +4,7 @@ With ``own`` labels their rows (customer_id, event_timestamp, churned) replace t
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -145,16 +145,21 @@ def highest_hash(share: float) -> int:
     return min(HASH_RANGE - 1, int(share * SPARE * HASH_RANGE) + HASH_RANGE // 1000)
 
 
-def population_at(build: Path, as_of: datetime) -> pa.Table:
-    """The population at an instant: customer_id and event_timestamp, ordered by customer."""
+def population_at(
+    build: Path, as_of: datetime, connection: duckdb.DuckDBPyConnection | None = None
+) -> pa.Table:
+    """The population at an instant: customer_id and event_timestamp, ordered by customer.
+
+    Who asks at many instants gives a connection, which takes longer to make than to ask.
+    """
     query = f"""
         select distinct customer_id, $1::timestamp as event_timestamp
         from {parquet(build / POPULATION)}
         where active_from <= $1 and (active_until > $1 or active_until is null)
         order by customer_id
     """
-    with duckdb.connect() as connection:
-        return connection.execute(query, [as_of]).to_arrow_table()
+    with nullcontext(connection) if connection else duckdb.connect() as asked:
+        return asked.execute(query, [as_of]).to_arrow_table()
 
 
 def parquet(folder: Path) -> str:

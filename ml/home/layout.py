@@ -10,6 +10,7 @@ journal/          facts that were pushed, and the load that has those in no othe
 runs/<instant>/   what a run of the day made: scores, the report of the monitor, run.json
 dbt/              dbt's own database, target and logs, which only dbt reads
 feast/            registry and online store
+monitoring/       reports of the monitor, <as-of>.json
 """
 
 import os

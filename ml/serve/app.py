@@ -18,9 +18,11 @@ from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from ml.common.instants import format_instant
+from ml.config.problem import DEFAULT_NAME
 from ml.featurestore.catalog import read_catalog
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
+from ml.monitor.report_file import last_report
 from ml.predictions.log import PredictionLog
 from ml.receipt.receipt_json import as_dict as receipt_as_dict
 from ml.serve import access
@@ -324,9 +326,9 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
         home: Home = request.app.state.home
         return as_json(await slowly(request, lambda: builds(home=home)))
 
-    @app.get("/v1/monitoring", dependencies=[READING], summary="What is served, and the prediction log")
+    @app.get("/v1/monitoring", dependencies=[READING], summary="What is served, the log, the last report")
     async def monitoring(request: Request) -> Response:
-        return as_json(monitoring_facts(request))
+        return as_json(await slowly(request, lambda: monitoring_facts(request)))
 
     @app.get(
         "/metrics",
@@ -347,11 +349,13 @@ def add_routes(app: FastAPI, metrics: Metrics) -> None:
 
 
 def monitoring_facts(request: Request) -> dict[str, Any]:
-    """What this worker serves, and how its scores reach the prediction log."""
+    """What this worker serves, how its scores reach the prediction log, and the monitor's last report."""
     state: ServedState = request.app.state.served
+    name = state.served.model.problem.name if state.served else DEFAULT_NAME
     queue: PredictionQueue = request.app.state.queue
     return {
         "ready": state.is_ready,
         "served": state.served.scored.facts if state.served else None,
         "prediction_log": {"logged": queue.logged, "dropped": queue.dropped, "writable": not queue.fault},
+        "last_report": last_report(request.app.state.home, name),
     }

@@ -12,7 +12,17 @@ from ml.serve.pages.page_frame import Frame, page_response
 
 SIGN_IN = Markup('<p><a href="/sign-in">Sign in with another key</a></p>')
 INTERFACES = ("/v1", "/v2", "/health", "/ready", "/metrics", "/openapi.json", "/docs")
-PAGES = ("/customers", "/customers.csv", "/customer", "/receipt", "/model", "/data", "/sign-in", "/sign-out")
+PAGES = (
+    "/customers",
+    "/customers.csv",
+    "/customer",
+    "/receipt",
+    "/model",
+    "/data",
+    "/monitoring",
+    "/sign-in",
+    "/sign-out",
+)
 
 
 def wants_page(scope: Scope) -> bool:

@@ -17,7 +17,13 @@ from ml.page.bars import EMPTY
 from ml.page.document import join_parts
 from ml.serve.pages.static_files import ICON_NAME, STYLE_NAME
 
-LINKS = {"/": "Overview", "/customers": "Customers", "/model": "Model", "/data": "Data"}
+LINKS = {
+    "/": "Overview",
+    "/customers": "Customers",
+    "/model": "Model",
+    "/data": "Data",
+    "/monitoring": "Monitoring",
+}
 STYLE_ATTRIBUTE = re.compile(r' style="([^"]*)"')  # escaped text has no such quotes
 PAGE = Markup("""<!doctype html>
 <html lang="en">

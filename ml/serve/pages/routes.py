@@ -32,6 +32,7 @@ from ml.serve.pages.customer_selection import (
 )
 from ml.serve.pages.data import data_page, read_choice
 from ml.serve.pages.model import model_page
+from ml.serve.pages.monitoring import monitoring_page
 from ml.serve.pages.overview import overview
 from ml.serve.pages.page_frame import page_response
 from ml.serve.pages.population_totals import population_totals, usual_capacity
@@ -61,6 +62,7 @@ def add_page_routes(app: FastAPI) -> None:
         ("/what-if", what_if_view),
         ("/model", model_view),
         ("/data", data_view),
+        ("/monitoring", monitoring_view),
     ):
         app.add_api_route(path, endpoint, dependencies=READER, include_in_schema=False)
     app.add_api_route("/static/{name}", static, include_in_schema=False)
@@ -196,6 +198,12 @@ async def data_view(request: Request) -> Response:
     served, choice = served_of(request), read_choice(request.query_params)
     body = await slowly(request, partial(data_page, request.app.state.home, served, choice))
     return shown(request, "Data", body, "/data", served)
+
+
+async def monitoring_view(request: Request) -> Response:
+    served = served_of(request)
+    body = await slowly(request, partial(monitoring_page, request.app.state.home, served))
+    return shown(request, "Monitoring", body, "/monitoring", served)
 
 
 def one_field(request: Request, name: str) -> str:

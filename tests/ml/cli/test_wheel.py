@@ -47,8 +47,8 @@ def test_from_an_empty_folder_to_a_build(site: Path, tmp_path: Path) -> None:
     again = churn(site, tmp_path, "init", "ours")
     assert again.returncode == 2
     assert again.stderr == (
-        f"churn: {ours} has dbt_project, feature_repo, problem.yml, actions.yml already: give another "
-        "folder, nothing was written\n"
+        f"churn: {ours} has dbt_project, feature_repo, problem.yml, actions.yml, monitor.yml already: "
+        "give another folder, nothing was written\n"
     )
     for words in (("ingest", "--demo", "shop", "--customers", "60"), ("build",)):
         ran = churn(site, ours / "dbt_project", *words)

@@ -19,6 +19,7 @@ from ml.common.instants import utc_now
 from ml.decision.contact_profit import gain, loss
 from ml.home.layout import Home
 from ml.model.model_files import read_model
+from ml.monitor import monitor
 from ml.predictions.log import PredictionLog
 from ml.score import score
 from ml.serve.access import ADMIN, READ, SCORE, create_key, revoke_key
@@ -29,7 +30,7 @@ from tests.ml.conftest import PROBLEM
 from tests.ml.serve.conftest import customers_of
 from tests.ml.serve.serving import Answer, Server, serving
 
-VIEWS = ("/", "/customers", "/model", "/data")
+VIEWS = ("/", "/customers", "/model", "/data", "/monitoring")
 ROW_KEY = re.compile(r'<td class="key" data-name="customer"><a href="[^"]*">([^<]*)</a>')
 
 
@@ -62,8 +63,26 @@ def test_every_view_is_html_without_script_or_another_host(path: str, server: Se
     assert not re.search(r"""(src|href|action)=["'](https?:)?//""", html)
     assert html.count("<h1") == 1
     assert re.findall(r'aria-current="page">(\w+)', html) == [
-        {"/": "Overview", "/customers": "Customers", "/model": "Model", "/data": "Data"}[path]
+        {
+            "/": "Overview",
+            "/customers": "Customers",
+            "/model": "Model",
+            "/data": "Data",
+            "/monitoring": "Monitoring",
+        }[path]
     ]
+
+
+def test_the_monitoring_page_shows_the_last_report(server: Server, online: Path) -> None:
+    assert "No report yet." in server.ask("/monitoring").seen
+    assert server.ask("/v1/monitoring").json["last_report"] is None
+    report = monitor(home=online, problem=PROBLEM)
+    shown = server.ask("/monitoring").seen
+    assert f"As of {report.as_of}: build-000001, model-000001, problem problem." in shown
+    assert report.groups[0].rule in shown
+    last = server.ask("/v1/monitoring").json["last_report"]
+    assert (last["as_of"], last["ok"]) == (report.as_of, report.ok)
+    shutil.rmtree(online / "monitoring")
 
 
 def test_the_headers_let_the_browser_do_nothing_else(server: Server) -> None:
