@@ -7,7 +7,6 @@ from ml.common.errors import ModelError
 from ml.daily_run.day import Day
 from ml.daily_run.run_record import DONE, RunRecord, StepRecord, write_record
 from ml.home.layout import challenger_of, numbered
-from ml.model.model_files import read_manifest
 
 
 def train_once(day: Day, record: RunRecord, name: str) -> RunRecord:
@@ -36,6 +35,8 @@ def filed_by_killed_run(day: Day, record: RunRecord) -> Path | None:
     """The model that the run filed before it was killed; None if it filed none."""
     if record.newest_model is None:
         return None
+    from ml.model.model_files import read_manifest
+
     names = [model.name for model in numbered(day.home.models, "model")]
     later = names[names.index(record.newest_model) + 1 :] if record.newest_model in names else names
     for name in reversed(later):
@@ -50,6 +51,7 @@ def filed_by_killed_run(day: Day, record: RunRecord) -> Path | None:
 
 def finish(day: Day, model: Path) -> str:
     """Promote a filed model as its training had decided, unless that was done; record it."""
+    from ml.model.model_files import read_manifest
     from ml.tracking.runs import track_models
     from ml.train.promotion import Decision, promote
 

@@ -24,6 +24,7 @@ from ml.journal import push
 from ml.predictions.log import PredictionLog
 from ml.score import score
 from tests.ml.daily_run.conftest import Place, Report, Watch
+from tests.ml.test_imports import loaded
 
 pytestmark = pytest.mark.subjects(
     "ml/daily_run", "ml/ingest", "ml/journal", "ml/warehouse", "ml/train", "ml/score", "dbt_project"
@@ -134,6 +135,11 @@ def test_a_second_run_writes_nothing_and_says_so(place: Place, watch: Watch) -> 
     assert json.loads(go(place, "--json").stdout)["is_new"] is False
     assert listing(place.home) == before
     assert watch.calls == 0
+
+
+def test_a_run_without_anything_new_loads_nothing_heavy(place: Place) -> None:
+    status, names = loaded("run", str(place.raw), "--problem", str(place.problem), home=place.home)
+    assert (status, names) == ("0", set())
 
 
 def test_a_run_killed_after_every_step_is_finished_without_anything_twice(
