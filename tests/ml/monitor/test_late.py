@@ -17,7 +17,7 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import data_clock
 from ml.home.layout import Home
 from ml.ingest import ingest
-from ml.model.model_files import read_model
+from ml.model.model_files import read_judged
 from ml.monitor.hindsight import labels_known_by
 from ml.monitor.late import late
 from ml.warehouse import build
@@ -118,7 +118,7 @@ def test_the_figures_are_those_of_the_champion_on_its_test_cutoffs(day_one: Plac
         ("now", "now"),
     ]
     home = Home(day_one.home)
-    build_, model = home.current_build(), read_model(home.current_model())
+    build_, model = home.current_build(), read_judged(home.current_model())
     first, last = result.cutoffs[0].cutoff, result.cutoffs[-1].cutoff
     rows = labelled_rows(build_, split_labels(build_, model.problem))
     stamps = [f"{stamp.isoformat()}Z" for stamp in rows.column("event_timestamp").to_pylist()]
