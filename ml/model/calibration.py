@@ -111,7 +111,8 @@ def level(churned: Floats, scores: Floats) -> Calibration:
     def excess(shift: float) -> float:
         return float(expit(scores + shift).mean() - churned.mean())
 
-    furthest = float(np.abs(scores).max() + abs(logit(churned.mean())))  # past it, all are above or below
+    # One further than where all scores are above the rate, or all below.
+    furthest = float(np.abs(scores).max() + abs(logit(churned.mean()))) + 1.0
     return Calibration(brentq(excess, -furthest, furthest), 1.0, "level")
 
 

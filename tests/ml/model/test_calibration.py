@@ -134,3 +134,24 @@ def test_one_class_cannot_be_calibrated() -> None:
 def test_bands_begin_at_their_limit() -> None:
     found = band_of(np.array([0.0, 0.2999, 0.3, 0.5999, 0.6, 1.0]), Bands(0.3, 0.6))
     assert list(found) == ["low", "low", "medium", "medium", "high", "high"]
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("raw", [0.001, 0.3, 0.999])
+def test_the_level_brings_equal_scores_to_the_rate(rate: float, raw: float) -> None:
+    churned = (np.arange(100) < 100 * rate).astype(float)
+    found = calibrate(churned, np.full(100, raw), "level")
+    assert (found.kind, found.slope) == ("level", 1.0)
+    assert found.apply(np.full(1, raw)) == pytest.approx(rate, abs=1e-9)
+
+
+def test_the_level_keeps_the_order_and_brings_the_mean_to_the_rate() -> None:
+    churned, raw, _ = world(lambda true: true + 0.7, 20_000)
+    found = calibrate(churned, raw, "level")
+    assert found.intercept == pytest.approx(-0.7, abs=0.05)
+    assert found.apply(raw).mean() == pytest.approx(churned.mean(), abs=1e-9)
+    assert np.all(np.diff(found.apply(np.sort(raw))) >= 0)
+
+
+def test_without_calibration_the_raw_probability_stays() -> None:
+    assert calibrate(CHURNED, PROBABILITY, "none").apply(PROBABILITY) == pytest.approx(PROBABILITY, abs=1e-12)
