@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from ml.common.instants import parse_instant
 from ml.common.number_words import counted
+from ml.config.problem import DEFAULT_NAME, REGRESSION
 from ml.page.axes import calendar, days_from, linear
 from ml.page.bars import Bar, bar_rows, breakable
 from ml.page.document import (
@@ -49,9 +50,10 @@ def title_of(report: Report) -> str:
 
 def report_body(report: Report) -> Markup:
     """The inside of the page."""
+    of_problem = "" if report["problem"] == DEFAULT_NAME else f", problem {report['problem']}"
     about = (
-        f"As of {report['as_of']}: {report['build_id']}, {report['model_version']}, problem "
-        f"{report['problem']}. The budget is {report['budget']}."
+        f"As of {report['as_of']}: {report['build_id']}, {report['model_version']}{of_problem}. "
+        f"The budget is {report['budget']}."
     )
     contents: Sections[Report] = {
         "alarms": ("Alarms and what to do", alarms),
@@ -72,11 +74,12 @@ def report_body(report: Report) -> Markup:
 
 def at_a_glance(report: Report) -> list[tuple[str, str]]:
     """The main numbers."""
-    told = report["performance"]
+    realised = report["performance"]["realised"]
+    risk, name = ("rmse", "RMSE") if report["task"] == REGRESSION else ("brier", "Brier score")
     entries = [
         (str(len(report["alerts"])), "alarms"),
         (f"{report['customers']:,}", "customers in the population"),
-        (number(told["realised"].get("brier", told["realised"].get("rmse"))), "realised Brier score or RMSE"),
+        (number(realised.get(risk)), f"realised {name}"),
         ("yes" if report["retrain_due"] else "no", "new training due"),
     ]
     if report["profit"]:

@@ -78,7 +78,7 @@ def test_the_monitoring_page_shows_the_last_report(server: Server, online: Path)
     assert server.ask("/v1/monitoring").json["last_report"] is None
     report = monitor(home=online, problem=PROBLEM)
     shown = server.ask("/monitoring").seen
-    assert f"As of {report.as_of}: build-000001, model-000001, problem problem." in shown
+    assert f"As of {report.as_of}: build-000001, model-000001. The budget is" in shown
     assert report.groups[0].rule in shown
     last = server.ask("/v1/monitoring").json["last_report"]
     assert (last["as_of"], last["ok"]) == (report.as_of, report.ok)
