@@ -161,7 +161,8 @@ def facts_of(home: Path, fault: Fault) -> list[str]:
 def reports(home: Path) -> Iterator[tuple[int, Any]]:
     """The report of each week from the first that holds the fault; weeks that do not page are skipped.
 
-    Which weeks page is read from one collection; each report is one of ``monitor`` as of its week.
+    Which weeks page by rank is read from one collection; facts page in the first weeks if at all. Each report
+    is one of ``monitor`` as of its week.
     """
     found = collected(home)
     rate = weekly_rate(SETTINGS.false_pages_per_quarter, len(GROUPS), found.weeks.days)
@@ -169,8 +170,7 @@ def reports(home: Path) -> Iterator[tuple[int, Any]]:
     for number in range(1, FAULT_WEEKS + 1):
         place = len(found.weeks) - FAULT_WEEKS - 1 + number
         end = found.weeks.instants[place]
-        is_last = number == FAULT_WEEKS
-        if paged[place] or is_last:
+        if paged[place] or number in (1, 2, FAULT_WEEKS):
             yield number, monitor(home=home, problem=PROBLEM, as_of=end, settings=SETTINGS)
 
 

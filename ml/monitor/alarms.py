@@ -10,7 +10,9 @@ from ml.monitor.report import Alert, Performance
 from ml.monitor.weeks import Weeks
 from ml.page.number_text import number
 
-DEFINITION = "definition"
+DEFINITION, UNIT = "definition", "unit"
+# Kinds of facts that page of themselves, and the group they page as: chance hardly makes them.
+OF_FACTS = {"definition changed": DEFINITION, "unit changed": UNIT}
 # The kinds of causes that concern a group more than others.
 OWN_KINDS = {FEED: ("feed stopped", "feed late"), COUNTS: ()}
 UNKNOWN = {
@@ -74,14 +76,22 @@ def drifted(drift: Sequence[FeatureDrift], group: str) -> str:
     return f"no raw fact stands out; drifted features: {', '.join(names)}" if names and group == SCORE else ""
 
 
-def definition_alert(definitions: Sequence[Cause], as_of: str) -> list[Alert]:
-    """An alarm where what is served is not what the champion learned: a fact, which needs no budget."""
-    if not definitions:
+def fact_alerts(causes: Sequence[Cause], as_of: str) -> list[Alert]:
+    """An alarm for each group of facts that need no budget.
+
+    What is served is not what the champion learned, or a number is a hundred or a thousand times what it was.
+    """
+    return [alert for kind, group in OF_FACTS.items() for alert in fact_alert(group, kind, causes, as_of)]
+
+
+def fact_alert(group: str, kind: str, causes: Sequence[Cause], as_of: str) -> list[Alert]:
+    facts = [cause for cause in causes if cause.kind == kind]
+    if not facts:
         return []
-    first, *others = definitions
+    first, *others = facts
     return [
         Alert(
-            group=DEFINITION,
+            group=group,
             sentence=first.sentence,
             cause=first.sentence,
             cause_kind=first.kind,

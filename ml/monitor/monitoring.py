@@ -23,7 +23,7 @@ from ml.model.churn_model import ChurnModel
 from ml.model.fitted_model import FittedModel
 from ml.model.model_files import read_judged
 from ml.model.same_features import changed_inputs
-from ml.monitor.alarms import alerts_of, bet_alert, definition_alert
+from ml.monitor.alarms import alerts_of, bet_alert, fact_alerts
 from ml.monitor.causes import Cause, find_causes, ranked
 from ml.monitor.definitions import changed_definitions, rejected_rows
 from ml.monitor.feature_drift import feature_drift
@@ -268,7 +268,7 @@ def judged(found: Collected, since: datetime, is_present: bool) -> MonitorReport
     told = performance(found.ripe, now, model, settings, found.gap)
     ends = {group.name: label_or_score(group.name, found) for group in groups}
     alerts = [
-        *definition_alert(found.definitions, format_instant(weeks.as_of)),
+        *fact_alerts(causes, format_instant(weeks.as_of)),
         *alerts_of(groups, ends, causes, drift),
         *bet_alert(told, causes, format_instant(weeks.as_of), groups),
     ]

@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from ml.monitor.alarms import fact_alerts
 from ml.monitor.causes import Cause, find_causes, strength
 from ml.monitor.feeds import read_feeds
 from ml.monitor.raw_columns import read_raw_columns
@@ -151,3 +152,16 @@ def test_a_strength_is_in_units_of_the_largest_before() -> None:
     assert strength(np.array([*past, 0, 6, 0]), 0.1) == 2.0
     assert strength(np.array([*past, 0, 6, 0]), 12.0) == 0.5
     assert np.isnan(strength(np.array([1.0, 2, 3, 6, 0]), 0.1))
+
+
+def test_a_changed_unit_pages_of_itself_and_dearer_prices_do_not() -> None:
+    unit = Cause("unit changed", "orders", "total_amount", "total_amount is 100 times what it was", 9.0)
+    dearer = Cause("size changed", "orders", "total_amount", "its median is 109, before 64", 9.0)
+    other = Cause("definition changed", "spend_90d", "", "the definition of spend_90d is another", 1.0)
+    alerts = fact_alerts([dearer, unit, other], "2024-12-30T00:00:00Z")
+    assert [(alert.group, alert.cause, alert.cause_kind) for alert in alerts] == [
+        ("definition", other.sentence, "definition changed"),
+        ("unit", unit.sentence, "unit changed"),
+    ]
+    assert alerts[1].advice.startswith("Ask who delivers orders about the unit of total_amount")
+    assert fact_alerts([dearer], "2024-12-30T00:00:00Z") == []
