@@ -111,6 +111,14 @@ def repeat_summary(result: dict[str, Any]) -> str:
     return "\n".join([f"{head} is NOT the same:", *lines, *more, *changed])
 
 
+def burn_in_line(result: dict[str, Any]) -> list[str]:
+    """The first cut-offs, where nobody learns from them."""
+    cutoffs = result["split"]["burn_in"]["cutoffs"]
+    rows = result["labelled_rows"]["burn_in"]
+    line = f"  {'burn-in':<12}{rows:>10,} rows at the first {cutoffs} cut-offs, not learned from"
+    return [line] if cutoffs else []
+
+
 def settled_line(result: dict[str, Any]) -> list[str]:
     """What the model that scores learned from, where that is more than what it was judged with."""
     if "judged" not in result:
@@ -127,6 +135,7 @@ def summary(result: dict[str, Any]) -> str:
     lines = [f"{result['build_id']}, data clock {result['data_clock']}", ""]
     lines += own_labels(result)
     lines += [part_line(name, facts) for name, facts in result["parts"].items()]
+    lines += burn_in_line(result)
     lines += sampling_notes(result)
     folds = len(result["folds"])
     judged = result.get("judged", result)["learned"]

@@ -83,8 +83,8 @@ def test_scores_to_come_begin_with_the_present_one_and_end_with_the_population(
     ((last_order,),) = raw(
         shop_online,
         "orders",
-        "select max(ordered_at) from {rows} "
-        "where customer_id = ? and cancelled_at is null and returned_at is null",
+        "select max(ordered_at) from {rows} where customer_id = ? and order_id not in ("
+        "select order_id from {rows} where cancelled_at is not null or returned_at is not null)",
         safest,
     )
     assert course.leaves_at == last_order + timedelta(days=90)

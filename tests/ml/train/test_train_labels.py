@@ -118,7 +118,7 @@ def test_the_model_names_the_file_and_keeps_its_rows(made: Made) -> None:
 
 
 def test_the_summary_says_whose_labels_they_are_and_how_many_rows_lie_in_the_gaps(made: Made) -> None:
-    used = sum(made.said["labelled_rows"][part] for part in ("train", "validation", "test"))
+    used = sum(made.said["labelled_rows"][part] for part in ("train", "validation", "test", "burn_in"))
     instants = made.rows["event_timestamp"].nunique()
     line = f"labels of own.csv: 3,000 rows at {instants:,} instants, {3000 - used:,} of them left out between"
     assert line in summary(made.said)

@@ -40,6 +40,7 @@ label: label_customer_value
 task: regression
 horizon_days: 60
 cutoff_every_days: 14
+burn_in_days: 0
 candidates: [mean, gamma_gamma, linear, tweedie, random_forest, hist_gradient_boosting, xgboost, lightgbm]
 tuning: {trials: 0}
 training_rows_max: 3000
