@@ -132,7 +132,7 @@ def test_the_overview_has_the_sums_of_the_batch(
     flagged = [row for row in batch if row["churn_decision"]]
     outside = len(customers_of(online)) - len(batch)
     assert f"{len(batch)} customers in the population; {outside} known outside it" in text
-    assert f"{round(leavers, 1):,} expected leavers within 30 days" in text
+    assert f"{round(leavers, 1):,.10g} expected leavers within 30 days" in text
     assert f"{round(leavers * 200):,} at stake: expected leavers times 200" in text
     assert f"{len(flagged)} above the threshold of {100 * model.facts['threshold']:.1f} %" in text
     expected = sum(row["churn_probability"] for row in flagged)
