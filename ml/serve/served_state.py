@@ -7,6 +7,7 @@ for all, while requests are answered from the state before.
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -151,7 +152,8 @@ class ServedState:
                 with alone(path.parent):
                     if not path.exists():
                         write_scored_file(path, build, model, catalog, as_of)
-            remember_build(self.home, build)  # its scores will be logged
+            with suppress(OSError):  # a log that cannot be written stops no answer
+                remember_build(self.home, build)
         scored = ScoredFile(path)
         remove_older(path)
         live = LiveScores(self.home, build, model, as_of, scored)

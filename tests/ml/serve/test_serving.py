@@ -322,6 +322,7 @@ def test_a_log_that_cannot_be_written_stops_no_answer_and_counts_drops(online: P
         assert log.verify() | {"last_hash": ""} == {
             "entries": 4,
             "dropped": 2,
+            "erased": 0,
             "last_hash": "",
             "first_fault": None,
             "whole": True,

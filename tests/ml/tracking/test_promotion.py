@@ -85,10 +85,10 @@ def test_a_small_gain_within_chance_is_not_enough(workshop: Workshop, build: Pat
     """A few rows better than the champion, in one direction, and an interval around zero all the same."""
     champion = model(workshop, "xgboost")
     crown(build, champion)
-    few = Part("test", workshop.parts.test.table.slice(0, 60))
-    found = decide(build, model(workshop, "random_forest"), few)
+    few = Part("test", workshop.parts.test.table.slice(0, 100))
+    found = decide(build, model(workshop, "hist_gradient_boosting"), few)
     assert found.difference is not None
-    assert found.difference["low"] < 0 < found.difference["high"]
+    assert found.difference["low"] < found.difference["value"] < 0 < found.difference["high"]
     assert not found.promoted
 
 
