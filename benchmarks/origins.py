@@ -27,6 +27,7 @@ from ml.demos.climate import STEADY, Climate
 from ml.demos.shop import write_shop
 from ml.evaluate.bootstrapped_rows import Rows
 from ml.evaluate.rolling_origins import METRICS, MODEL, JudgedRows, judge_origins
+from ml.features.label_models import every_label
 from ml.features.training_parts import Part
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
@@ -57,16 +58,17 @@ def protocols(problem: Problem) -> dict[str, Problem]:
 def compare(home: Path, number: int) -> dict[str, Any]:
     """Both protocols over the origins that both could be trained at."""
     build, problem = Home.at(home).current_build(), problem_for(Home.at(home), None, SILENT)
+    labels = every_label(build, problem)
     judged = {
-        name: {origin.at: rows for origin, rows in judged_only(build, each, number)}
+        name: {origin.at: rows for origin, rows in judged_only(build, each, labels, number)}
         for name, each in protocols(problem).items()
     }
     origins = sorted(set(judged[BEFORE]) & set(judged[NOW]))
     return differences(origins, [[judged[name][at] for at in origins] for name in (BEFORE, NOW)], problem)
 
 
-def judged_only(build: Path, problem: Problem, number: int) -> Iterator[Any]:
-    return (each for each in judge_origins(build, problem, number) if not isinstance(each, str))
+def judged_only(build: Path, problem: Problem, labels: pa.Table, number: int) -> Iterator[Any]:
+    return (each for each in judge_origins(build, problem, labels, number) if not isinstance(each, str))
 
 
 def differences(

@@ -49,11 +49,17 @@ done as of earlier instants, 28 days apart, with and without all that (before: t
 a line), and both score the customers of the cut-offs that followed. Candidates, not tuned:
 {", ".join(origins["candidates"])}. Shops of {origins["customers"]:,} customers; the season swings
 by 40 %, in the drift orders fall by a third a year and customers leave 1.8 times as fast in the second year.
-Now minus before, with 95 % intervals drawn by customer (`python -m benchmarks.origins`,
+Now minus before, with 95 % intervals drawn by customer (`{origins_command(origins["worlds"])}`,
 {origins["machine"]["date"]} at commit {origins["machine"]["commit"]}):
 
 {origins_table(origins["worlds"])}
 """
+
+
+def origins_command(worlds: list[dict[str, Any]]) -> str:
+    """What measures the same worlds again."""
+    seeds = ",".join(str(seed) for seed in sorted({world["seed"] for world in worlds if world["seed"]}))
+    return f"python -m benchmarks.origins --seeds {seeds}"
 
 
 def origins_table(worlds: list[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ import click
 from ml.cli.command import Run, churn_command, problem_option
 
 if TYPE_CHECKING:
-    from ml.daily_run.run import DayRun
+    from ml.daily_run.one_run import DayRun
 
 
 @click.command(name="run")

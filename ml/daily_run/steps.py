@@ -1,11 +1,10 @@
 """The steps of the day in their order; each knows whether it is done, from what is on disk."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml.common.number_words import counted
 from ml.daily_run.day import Day
@@ -15,7 +14,8 @@ from ml.daily_run.training_step import train_once
 from ml.home.build_manifest import data_clock, read_build_manifest
 from ml.home.read_leases import lease
 
-SAYS = ("sentence", "what", "text", "name")  # of an alert, the first of these it has
+if TYPE_CHECKING:
+    from ml.monitor import MonitorReport
 
 
 @dataclass(frozen=True)
@@ -122,24 +122,17 @@ def watch(day: Day, record: RunRecord) -> RunRecord:
     return replace(record.with_step("monitor", step), monitor=verdict)
 
 
-def monitor_of(day: Day, report: Path) -> Any:
+def monitor_of(day: Day, report: Path) -> "MonitorReport":
     """What the monitor reports."""
-    return import_module("ml.monitor").monitor(home=day.home, problem=day.stated, out=report)
+    from ml.monitor import monitor
+
+    return monitor(home=day.home, problem=day.stated, out=report)
 
 
-def verdict_of(report: Any, build_id: str) -> Verdict:
+def verdict_of(report: "MonitorReport", build_id: str) -> Verdict:
     """The part of the monitor's report that a run acts on."""
-    alerts = report.as_dict().get("alerts", report.alerts)
-    return Verdict(
-        build_id, report.ok, tuple(map(alert_text, alerts)), report.retrain_due, report.retrain_reason
-    )
-
-
-def alert_text(alert: Any) -> str:
-    """An alert as one text."""
-    if isinstance(alert, Mapping):
-        return str(next((alert[name] for name in SAYS if name in alert), dict(alert)))
-    return str(alert)
+    alerts = tuple(alert.sentence for alert in report.alerts)
+    return Verdict(build_id, report.ok, alerts, report.retrain_due, report.retrain_reason)
 
 
 def is_retrained(day: Day, record: RunRecord) -> bool:

@@ -24,10 +24,8 @@ from ml.common.number_words import counted
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import REGRESSION, Problem
 from ml.evaluate.bootstrapped_rows import Rows
-from ml.features.label_models import labels_of_build
-from ml.features.labels import labelled_rows, read_cutoffs
+from ml.features.label_models import every_label
 from ml.features.own_labels import LabelFacts, OwnLabels
-from ml.features.split import TimeSplit
 from ml.features.training_parts import Part
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.build_manifest import read_build_manifest
@@ -131,9 +129,10 @@ def rolling_origins(
     if problem.task == REGRESSION:
         raise UsageError("rolling origins judge probabilities: the problem is a regression")
     with home.reading() as build, progress.bar("training as of earlier instants", number) as bar:
-        log_looks(home, build, labels_by_cutoff(build, problem), number, problem)
+        labels = every_label(build, problem)
+        log_looks(home, build, labels, number, problem)
         judged, notes = [], []
-        for origin in judge_origins(build, problem, number):
+        for origin in judge_origins(build, problem, labels, number):
             bar.step()
             notes += [origin] if isinstance(origin, str) else []
             judged += [] if isinstance(origin, str) else [origin]
@@ -144,15 +143,6 @@ def rolling_origins(
     )
 
 
-def labels_by_cutoff(build: Path, problem: Problem) -> pa.Table:
-    """Every labelled row: customer_id, event_timestamp and churned."""
-    own = labels_of_build(build, problem)
-    if own:
-        return own.table
-    everything = TimeSplit(train=tuple(read_cutoffs(build)), validation=(), test=(), left_out=())
-    return labelled_rows(build, everything).drop_columns(["split"])
-
-
 def origins_of(labels: pa.Table, number: int, problem: Problem) -> list[list[datetime]]:
     """The cut-offs after each origin, ascending; the origin is the first of them."""
     cutoffs = sorted(pc.unique(labels.column("event_timestamp")).to_pylist())
@@ -161,9 +151,10 @@ def origins_of(labels: pa.Table, number: int, problem: Problem) -> list[list[dat
     return [cutoffs[begin : begin + width] for begin in begins if begin > 0]
 
 
-def judge_origins(build: Path, problem: Problem, number: int) -> "Iterator[tuple[Origin, JudgedRows] | str]":
+def judge_origins(
+    build: Path, problem: Problem, labels: pa.Table, number: int
+) -> "Iterator[tuple[Origin, JudgedRows] | str]":
     """Each origin with its rows, or a sentence on why nothing could be trained there."""
-    labels = labels_by_cutoff(build, problem)
     stamps = labels.column("event_timestamp")
     windows = origins_of(labels, number, problem)
     if len(windows) < number:

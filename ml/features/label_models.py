@@ -10,13 +10,14 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml.common.errors import NotReadyError, UsageError
 from ml.common.instants import format_instant
 from ml.common.number_words import counted
 from ml.common.progress import Progress
 from ml.config.problem import CHURN, PENDING, REGRESSION, Problem
-from ml.features.labels import check_same_problem, parquet, population_at
+from ml.features.labels import check_same_problem, parquet, population_at, reading_labels
 from ml.features.own_labels import LabelFacts, LabelSource, OwnLabels, read_labels
 from ml.home.build_manifest import data_clock, label_terms_of, read_build_manifest
 
@@ -67,6 +68,37 @@ def labels_of_build(build: Path, problem: Problem) -> OwnLabels | None:
         )
     instants = len(table.column("event_timestamp").unique())
     return OwnLabels(table, LabelFacts(problem.label, None, len(table), instants, 0, 0, 0))
+
+
+def every_label(build: Path, problem: Problem, until: datetime | None = None) -> pa.Table:
+    """Every row of the problem's label: customer_id, event_timestamp and label, by cut-off and customer.
+
+    Parameters
+    ----------
+    until : datetime, optional
+        The last cut-off; by default all.
+
+    Raises
+    ------
+    NotReadyError, UsageError
+        As of ``labels_of_build``, or the build is for another problem.
+    """
+    if (own := labels_of_build(build, problem)) is not None:
+        return own.table if until is None else up_to(own.table, until)
+    check_same_problem(build, problem)
+    with reading_labels(build, None) as (connection, labels):
+        query = f"""
+            select customer_id, event_timestamp, churned from {labels}
+            where event_timestamp <= coalesce($1::timestamp, 'infinity'::timestamp)
+            order by event_timestamp, customer_id
+        """
+        return connection.execute(query, [until]).to_arrow_table()
+
+
+def up_to(rows: pa.Table, until: datetime) -> pa.Table:
+    """The rows of cut-offs up to an instant."""
+    stamps = rows.column("event_timestamp")
+    return rows.filter(pc.less_equal(stamps, pa.scalar(until, stamps.type)))
 
 
 def eligible_at(

@@ -2,8 +2,8 @@
 
 ``weeks``, ``outcomes``, ``feeds`` and ``raw_columns`` read; ``deviations``, ``rank_rule``, ``betting``,
 ``distances`` and ``estimated_performance`` are the statistics; ``groups`` judge; ``causes`` and ``alarms``
-say why; ``report`` is what comes out, ``page`` draws it. ``replay`` recomputes logged scores and names why
-they differ, ``late`` tells what facts that came late did.
+say why; ``report`` is what comes out, ``report_page`` draws it. ``replay`` recomputes logged scores and names
+why they differ, ``late`` shows what facts that came late did.
 """
 
 from ml.monitor.monitoring import monitor

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from pathlib import Path
@@ -15,7 +15,7 @@ from ml.common.array_types import Flags, Floats
 from ml.common.instants import format_instant, parse_instant, utc_now
 from ml.common.progress import SILENT, Progress
 from ml.config.problem import Problem
-from ml.featurestore.catalog import read_catalog
+from ml.featurestore.catalog import Catalog, read_catalog
 from ml.home.build_manifest import read_build_manifest, score_instant
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
@@ -48,12 +48,12 @@ from ml.monitor.groups import (
 from ml.monitor.money import profit_at_risk
 from ml.monitor.notifications import notify
 from ml.monitor.outcomes import first_cutoff, label_rates, outcomes
-from ml.monitor.page import write_page
 from ml.monitor.performance import ALPHA, RipeRows, bands, never_trained_on, performance, weekly
 from ml.monitor.rank_rule import DAYS_PER_QUARTER, NEVER, weekly_rate
 from ml.monitor.raw_columns import RawWeeks, read_raw_columns
 from ml.monitor.report import MonitorReport
 from ml.monitor.report_file import write_report
+from ml.monitor.report_page import write_page
 from ml.monitor.requests import request_figures
 from ml.monitor.retrain import retrain_due
 from ml.monitor.settings import MonitorSettings, read_monitor_settings
@@ -175,8 +175,6 @@ def monitor(
 
 def with_places(report: MonitorReport, file: Path, out: str | os.PathLike[str] | None) -> MonitorReport:
     """The report with the paths of its file and page."""
-    from dataclasses import replace
-
     return replace(report, file=str(file), page=str(out or ""))
 
 
@@ -206,7 +204,7 @@ def collect(
     label_weeks = Weeks(tuple(end - problem.gap for end in weeks.instants), days)
     ripe = RipeRows.none()
     if can_score:
-        ripe = ripe_rows(build, labels, label_weeks, model, settings, progress)
+        ripe = ripe_rows(build, labels, label_weeks, model, catalog, settings, progress)
     feeds, raw, rejected, notes = raw_facts(home, manifest, weeks)
     return Collected(
         home=home,
@@ -235,6 +233,7 @@ def ripe_rows(
     labels: pa.Table,
     label_weeks: Weeks,
     model: FittedModel,
+    catalog: Catalog,
     settings: MonitorSettings,
     progress: Progress,
 ) -> RipeRows:
@@ -244,7 +243,7 @@ def ripe_rows(
     if not len(labelled):
         return RipeRows.none()
     asked = labelled.select(["customer_id", "event_timestamp", "week"])
-    return RipeRows.of(score_rows(build, asked, model, read_catalog(build), progress), labelled, model)
+    return RipeRows.of(score_rows(build, asked, model, catalog, progress), labelled, model)
 
 
 def raw_facts(
@@ -297,14 +296,7 @@ def judged(found: Collected, since: datetime, is_present: bool) -> MonitorReport
         bands=bands(found.ripe, found.scored, found.counts, found.span, model) if len(now) else [],
         features=drift,
         causes=[cause.sentence for cause in causes],
-        profit=None
-        if money is None
-        else {
-            "usual": money.usual,
-            "if_scores_hold": money.if_scores_hold,
-            "if_customers_are_as_before": money.if_customers_are_as_before,
-            "at_risk": money.at_risk,
-        },
+        profit=None if money is None else asdict(money) | {"at_risk": money.at_risk},
         requests=requests,
         skew=skew(found.home, found.problem) if settings.skew and is_present else "not compared",
         retrain_due=due,

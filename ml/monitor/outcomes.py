@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.common.array_types import Floats
-from ml.config.problem import CHURN, Problem
-from ml.features.label_models import labels_of_build
-from ml.features.labels import LABELS, check_same_problem, parquet
+from ml.config.problem import Problem
+from ml.features.label_models import every_label, up_to
 from ml.features.own_labels import LABELS_FILE, is_model
 from ml.home.layout import Home
 from ml.model.fitted_model import FittedModel
@@ -22,20 +21,9 @@ def outcomes(home: Home, build: Path, problem: Problem, model: FittedModel, ripe
 
     They are those of the problem's label model, or the file of one's own that the model learned from.
     """
-    with duckdb.connect() as connection:
-        if "labels" in model.facts and not is_model(model.facts["labels"]):
-            connection.register("own", pq.read_table(home.models / model.version / LABELS_FILE))
-            rows = "own"
-        elif problem.label == CHURN:
-            check_same_problem(build, problem)
-            rows = f"(select customer_id, event_timestamp, churned from {parquet(build / LABELS)})"
-        else:
-            own = labels_of_build(build, problem)
-            assert own is not None
-            connection.register("own", own.table)
-            rows = "own"
-        query = f"from {rows} where event_timestamp <= $1 order by event_timestamp, customer_id"
-        return connection.execute(query, [ripe_until]).to_arrow_table()
+    if "labels" in model.facts and not is_model(model.facts["labels"]):
+        return up_to(pq.read_table(home.models / model.version / LABELS_FILE), ripe_until)
+    return every_label(build, problem, ripe_until)
 
 
 def first_cutoff(labels: pa.Table) -> datetime | None:

@@ -3,8 +3,8 @@
 from markupsafe import Markup
 
 from ml.home.layout import Home
-from ml.monitor.page import report_body
 from ml.monitor.report_file import last_report
+from ml.monitor.report_page import report_body
 from ml.page.document import code, header, join_parts, paragraph
 from ml.serve.served_state import Served
 

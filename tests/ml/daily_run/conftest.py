@@ -10,6 +10,7 @@ import pytest
 from ml.daily_run import run, steps
 from ml.demos.shop import write_shop
 from ml.featurestore.online.status import online_builds
+from ml.monitor.report import Alert
 from tests.worlds import shared_folder
 
 PROBLEM = """
@@ -23,16 +24,13 @@ training_rows_max: 2000
 class Report:
     """What the monitor returns, as far as a run reads it."""
 
-    alerts: tuple[str, ...] = ()
+    alerts: tuple[Alert, ...] = ()
     retrain_due: bool = False
     retrain_reason: str = ""
 
     @property
     def ok(self) -> bool:
         return not self.alerts
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"alerts": list(self.alerts)}
 
 
 @dataclass

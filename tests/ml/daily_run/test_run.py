@@ -21,6 +21,7 @@ from ml.daily_run.run_record import newest_record
 from ml.home.layout import Home, challenger_of
 from ml.home.write_lock import write_lock
 from ml.journal import push
+from ml.monitor.report import Alert
 from ml.predictions.log import PredictionLog
 from ml.score import score
 from tests.ml.daily_run.conftest import Place, Report, Watch
@@ -29,7 +30,7 @@ from tests.ml.test_imports import loaded
 pytestmark = pytest.mark.subjects(
     "ml/daily_run", "ml/ingest", "ml/journal", "ml/warehouse", "ml/train", "ml/score", "dbt_project"
 )
-MODULE = import_module("ml.daily_run.run")
+MODULE = import_module("ml.daily_run.one_run")
 ORDER = {"table": "orders", "order_id": "new-1", "ordered_at": "2024-12-31T23:30:00Z", "total_amount": 20.5}
 KILLED_AFTER = """
 import os, sys
@@ -38,7 +39,6 @@ def watch(day, out):
     out.write_text("<p>watched</p>")
     class Report:
         ok, alerts, retrain_due, retrain_reason = True, [], False, ""
-        as_dict = lambda self: {{"alerts": []}}
     return Report()
 steps.monitor_of = watch
 {patch}
@@ -52,7 +52,7 @@ steps.SourceFiles.remember = killed
 """
 AFTER_LOG = """
 from importlib import import_module
-module = import_module("ml.daily_run.run")
+module = import_module("ml.daily_run.one_run")
 write = module.write_record
 def killed(home, record):
     os._exit(9) if "log" in record.steps else write(home, record)
@@ -255,7 +255,8 @@ def test_a_source_that_cannot_be_read_leaves_what_there_was(
 
 
 def test_an_alert_is_status_1_until_something_is_new(place: Place, watch: Watch) -> None:
-    watch.report = Report(alerts=("orders stopped at 04:00",))
+    alert = Alert("feed", "orders stopped at 04:00", "", "", "", "2024-12-31T00:00:00Z")
+    watch.report = Report(alerts=(alert,))
     (next(place.home.glob("runs/*/monitor.html"))).unlink()
     ran = go(place)
     assert ran.exit_code == 1

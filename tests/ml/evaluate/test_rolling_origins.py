@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +23,10 @@ from ml.evaluate.rolling_origins import (
     JudgedRows,
     Origin,
     judge_origins,
-    labels_by_cutoff,
     origins_of,
     rolling_origins,
 )
+from ml.features.label_models import every_label
 from ml.home.layout import Home
 from ml.home.test_set_log import FILE, ORIGINS, parse_lines
 from tests.ml.conftest import PROBLEM
@@ -34,6 +35,10 @@ from tests.ml.synthetic_build import START, relabel, write_build
 pytestmark = pytest.mark.subjects("ml/train", "ml/evaluate")
 FEW = replace(PROBLEM, candidates=("logistic_regression",), training_rows_max=100_000)
 WINDOW = timedelta(days=28)
+
+
+def judged_origins(build: Path, number: int) -> Any:
+    return judge_origins(build, FEW, every_label(build, FEW), number)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def judged(home: Path) -> list[tuple[Origin, JudgedRows]]:
-    found = list(judge_origins(Home.at(home).current_build(), FEW, 2))
+    found = list(judged_origins(Home.at(home).current_build(), 2))
     assert not [each for each in found if isinstance(each, str)]
     return found  # type: ignore[return-value]
 
@@ -65,7 +70,7 @@ def test_origins_are_the_last_cutoffs_28_days_apart() -> None:
 def test_each_learns_what_was_settled_and_is_judged_on_what_followed(
     home: Path, judged: list[tuple[Origin, JudgedRows]]
 ) -> None:
-    labels = labels_by_cutoff(Home.at(home).current_build(), FEW)
+    labels = every_label(Home.at(home).current_build(), FEW)
     stamps = labels.column("event_timestamp").to_pylist()
     cutoffs = sorted(set(stamps))
     for origin, rows in judged:
@@ -89,7 +94,7 @@ def test_no_label_after_the_origin_is_seen(
     origin, rows = judged[0]
     horizon = f"event_timestamp + interval 30 day > timestamp '{origin.at.removesuffix('Z')}'"
     relabel(build, f"case when {horizon} then 1 - churned else churned end")
-    _, same = next(iter(judge_origins(build, FEW, 2)))  # type: ignore[misc]
+    _, same = next(iter(judged_origins(build, 2)))  # type: ignore[misc]
     assert np.array_equal(same.probabilities[MODEL], rows.probabilities[MODEL])
     assert np.array_equal(same.part.labels, 1 - rows.part.labels)
     # One settled label more, turned round, and it does not.
@@ -97,7 +102,7 @@ def test_no_label_after_the_origin_is_seen(
         f"event_timestamp + interval 30 day = timestamp '{origin.at.removesuffix('Z')}' - interval 5 day"
     )
     relabel(build, f"case when {settled} then 1 - churned else churned end")
-    _, other = next(iter(judge_origins(build, FEW, 2)))  # type: ignore[misc]
+    _, other = next(iter(judged_origins(build, 2)))  # type: ignore[misc]
     assert not np.array_equal(other.probabilities[MODEL], rows.probabilities[MODEL])
 
 
@@ -144,8 +149,8 @@ def test_options_of_the_deep_evidence_do_not_go_with_it(home: Path) -> None:
 
 def test_a_history_too_short_for_so_many_says_so(home: Path) -> None:
     build = Home.at(home).current_build()
-    cutoffs = len(pc.unique(labels_by_cutoff(build, FEW).column("event_timestamp")))
-    found = list(judge_origins(build, FEW, 40))
+    cutoffs = len(pc.unique(every_label(build, FEW).column("event_timestamp")))
+    found = list(judged_origins(build, 40))
     origins = (cutoffs - 1) // 4
     assert found[0] == f"the labelled history has {origins} origins of the 40, 28 days apart"
     assert isinstance(found[1], str)

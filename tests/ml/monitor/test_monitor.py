@@ -17,9 +17,9 @@ from ml.common.paths import online_file
 from ml.config.problem import read_problem
 from ml.home.layout import Home
 from ml.monitor import monitor
-from ml.monitor.page import write_page
 from ml.monitor.report import MonitorReport
 from ml.monitor.report_file import last_report, write_report
+from ml.monitor.report_page import write_page
 from ml.monitor.settings import Retrain
 from ml.monitor.skew import skew
 from ml.predictions.entries import DROPPED, SCORE, Entry
