@@ -1,6 +1,7 @@
 """Whole reports: all well and alarms, the past, file, page and command, homes that lack something."""
 
 import json
+import shutil
 import sqlite3
 from dataclasses import replace
 from datetime import timedelta
@@ -161,8 +162,11 @@ def test_the_command_exits_by_its_outcome(watched: Path, stopped: Path, tmp_path
     assert CliRunner().invoke(main, ["monitor", "--as-of", "yesterday"]).exit_code == 2
 
 
-def test_a_build_without_raw_rows_is_judged_by_its_scores(trained: tuple[Path, dict[str, Any]]) -> None:
-    report = monitor(home=trained[0], problem=PROBLEM, settings=SETTINGS)
+def test_a_build_without_raw_rows_is_judged_by_its_scores(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    home = shutil.copytree(trained[0], tmp_path / "home", symlinks=True)
+    report = monitor(home=home, problem=PROBLEM, settings=SETTINGS)
     assert [group.name for group in report.groups] == ["score", "label rate", "performance", "counts"]
     assert report.sources == []
     assert any("is gone: nothing is said of sources" in note for note in report.notes)
