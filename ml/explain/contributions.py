@@ -17,14 +17,14 @@ from sklearn.pipeline import Pipeline
 from ml.common.array_types import Floats
 from ml.common.errors import ModelError
 from ml.explain import shapley
-from ml.explain.shapley import AMOUNT, LOG, LOG_ODDS, Contributions
+from ml.explain.shapley import AMOUNT, LOG, LOG_ODDS, PROBABILITY, Contributions
 from ml.model.activity import SILENCE
 from ml.model.fitted_model import FittedModel, raw_prediction
 from ml.model.preparation import sources
 from ml.model.probability import log_odds
 
 INVERSE = {LOG_ODDS: expit, LOG: np.exp}  # from what the values add up to, to a prediction
-LARGEST_GAP = 1e-4  # of probabilities, or of the largest amount; XGBoost's values have single precision
+LARGEST_GAP = 1e-4  # of probabilities, or of the largest amount; XGBoost's scores have single precision
 ACTIVITY = "activity"
 
 
@@ -110,18 +110,14 @@ def column_contributions(model: FittedModel, prepared: Floats) -> Contributions:
             return shapley.of_linear(estimator, prepared, model.prepared_means, AMOUNT)
         case "RowwiseTweedie":
             return shapley.of_linear(estimator, prepared, model.prepared_means, LOG)
-        case "XGBRegressor":
-            return shapley.of_booster(estimator, prepared, AMOUNT)
         case "LGBMRegressor":
-            return shapley.of_lightgbm(estimator, prepared, LOG)
-        case "RandomForestRegressor" | "HistGradientBoostingRegressor":
+            return shapley.of_trees(estimator, prepared, LOG)
+        case "XGBRegressor" | "RandomForestRegressor" | "HistGradientBoostingRegressor":
             return shapley.of_trees(estimator, prepared, AMOUNT)
-        case "XGBClassifier":
-            return shapley.of_booster(estimator, prepared)
-        case "LGBMClassifier":
-            return shapley.of_lightgbm(estimator, prepared)
-        case "DecisionTreeClassifier" | "RandomForestClassifier" | "HistGradientBoostingClassifier":
+        case "XGBClassifier" | "LGBMClassifier" | "HistGradientBoostingClassifier":
             return shapley.of_trees(estimator, prepared)
+        case "DecisionTreeClassifier" | "RandomForestClassifier":
+            return shapley.of_trees(estimator, prepared, PROBABILITY)
     raise ModelError(f"{model.kind} has no exact reasons: add a method for it in ml/explain/shapley.py")
 
 

@@ -14,26 +14,46 @@ LEAST_OF_FEATURE = 0.05  # of the greatest feature: one below it is no reason
 
 
 def choose_reasons(added: Floats, subjects: Sequence[str], most: int) -> list[list[int]]:
-    """For each row the indices of the inputs that are reasons, in their order."""
+    """For each row the indices of the inputs that are reasons, in their order.
+
+    Parameters
+    ----------
+    added : array of shape (rows, inputs)
+    subjects : sequence of str
+        The subject of each input.
+    most : int
+        How many reasons a row has at most.
+    """
+    if not added.size:
+        return [[] for _ in range(len(added))]
+    row = np.arange(len(added))[:, None]
+    greatest = added.max(axis=1, keepdims=True)
+    raises = added > np.maximum(NEGLIGIBLE, LEAST_OF_FEATURE * greatest)
     totals = by_subject(added, subjects)
-    names = list(totals)
-    sums = np.column_stack(list(totals.values())) if names else np.zeros((len(added), 0))
-    codes = np.array([names.index(subject) for subject in subjects], dtype=np.intp)
-    return [choose_row_reasons(row, total, codes, most) for row, total in zip(added, sums, strict=True)]
+    sums = np.column_stack(list(totals.values()))
+    least = LEAST_OF_SUBJECT * np.maximum(greatest, sums.max(axis=1, keepdims=True))
+    place = ranks(-added)
+    # The leading features of the subjects that count come before all others, by the sum of their subject.
+    leading = np.column_stack([leading_column(place, subjects, subject) for subject in totals])
+    in_front = raises[row, leading] & (sums >= least)
+    by_lead = np.argsort(place[row, leading], axis=1)
+    before = np.empty(sums.shape, dtype=np.intp)
+    before[row, by_lead] = ranks(-sums[row, by_lead]) - sums.shape[1]
+    place[row, leading] = np.where(in_front, before, place[row, leading])
+    first = np.argsort(np.where(raises, place, added.shape[1]), axis=1, kind="stable")[:, :most]
+    counts = np.minimum(raises.sum(axis=1), most)
+    return [of_row[:count] for of_row, count in zip(first.tolist(), counts.tolist(), strict=True)]
 
 
-def choose_row_reasons(row: Floats, totals: Floats, codes: NDArray[np.intp], most: int) -> list[int]:
-    """The indices of one row; ``codes`` has the subject of each input in ``totals``."""
-    greatest = max(row, default=0.0)
-    raising = [
-        int(index)
-        for index in np.argsort(-row, kind="stable")
-        if row[index] > max(NEGLIGIBLE, LEAST_OF_FEATURE * greatest)
-    ]
-    leading: dict[int, int] = {}
-    for index in raising:
-        leading.setdefault(int(codes[index]), index)
-    least = LEAST_OF_SUBJECT * max([greatest, *totals])
-    first = [index for index in leading.values() if totals[codes[index]] >= least]
-    first.sort(key=lambda index: -totals[codes[index]])
-    return [*first, *(index for index in raising if index not in first)][:most]
+def ranks(values: Floats) -> NDArray[np.intp]:
+    """The place of each value in its row, from the smallest, 0; of equals the first comes first."""
+    order = np.argsort(values, axis=1, kind="stable")
+    places = np.empty(values.shape, dtype=np.intp)
+    places[np.arange(len(values))[:, None], order] = np.arange(values.shape[1])
+    return places
+
+
+def leading_column(place: NDArray[np.intp], subjects: Sequence[str], subject: str) -> NDArray[np.intp]:
+    """For each row the input of a subject that comes first, shape (rows,)."""
+    columns = np.flatnonzero(np.array(subjects) == subject)
+    return columns[place[:, columns].argmin(axis=1)]

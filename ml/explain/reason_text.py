@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from string import Formatter
 from typing import Any
 
@@ -42,14 +43,25 @@ class Wording:
     sentence: str | None = None
     subject: str = ""
 
+    @cached_property
+    def named(self) -> list[str]:
+        """The inputs in the sentence."""
+        return sorted(fields_of(self.sentence or ""))
+
     def reason(self, row: Mapping[str, Any]) -> str:
         """The reason for one customer; ``row`` has the value of every input."""
         name, kind = self.input.name, self.input.kind
         value = format_value(row[name], kind)
-        text = f"{self.description}: {value}, typically {format_value(self.input.typical, kind)}"
         if self.sentence and value != NOT_KNOWN:
-            text = self.sentence.format_map({key: Shown(other) for key, other in row.items()})
+            text = self.sentence.format_map({field: Shown(row[field]) for field in self.named})
+        else:
+            text = f"{self.description}: {value}, typically {format_value(self.input.typical, kind)}"
         return f"{text} ({name} = {value})"
+
+
+def fields_of(sentence: str) -> set[str]:
+    """The names in braces."""
+    return {field for _, field, _, _ in Formatter().parse(sentence) if field}
 
 
 def wordings(inputs: Sequence[Input], catalog: Catalog) -> list[Wording]:
@@ -63,7 +75,7 @@ def wording(feature: Input, definition: Any, names: set[str], subject: str) -> W
     """The wording of one input; without its sentence if that has features that are no inputs."""
     description = " ".join((definition.description or feature.name).split()).rstrip(".")
     sentence = (definition.meta or {}).get("reason")
-    if sentence and not {field for _, field, _, _ in Formatter().parse(sentence) if field} <= names:
+    if sentence and not fields_of(sentence) <= names:
         sentence = None
     return Wording(feature, description, sentence, subject)
 

@@ -1,10 +1,9 @@
 """Shapley values of each prepared column, by the kind of estimator: exact for the shipped ones, else sampled.
 
-Trees use the path-dependent values of Lundberg et al. (2020); boosters compute their own, in log-odds;
-scikit-learn's trees and forests average probabilities, so their values are of probabilities.
+Trees use the path-dependent values of Lundberg et al. (2020): of log-odds for boosters; of probabilities for
+single trees and forests, which average them.
 """
 
-import sys
 from collections.abc import Callable
 from itertools import combinations
 from math import comb
@@ -30,49 +29,17 @@ class Contributions(NamedTuple):
     scale: str = LOG_ODDS
 
 
-def of_booster(model: Any, prepared: Floats, scale: str = LOG_ODDS) -> Contributions:
-    """XGBoost's own values; float32, as its scores are."""
-    from xgboost import DMatrix
-
-    booster = model.get_booster()
-    best = booster.attr("best_iteration")
-    rounds = (0, int(best) + 1) if best is not None else (0, 0)
-    values = booster.predict(DMatrix(prepared), pred_contribs=True, iteration_range=rounds).astype(np.float64)
-    return Contributions(values[:, :-1], float(values[0, -1]), scale)
-
-
-def of_lightgbm(model: Any, prepared: Floats, scale: str = LOG_ODDS) -> Contributions:
-    values = model.booster_.predict(prepared, pred_contrib=True, num_threads=1)
-    return Contributions(values[:, :-1], float(values[0, -1]), scale)
-
-
 def of_linear(model: Any, prepared: Floats, means: Floats, scale: str = LOG_ODDS) -> Contributions:
     """Coefficient times distance from the training mean, which is exact for a sum."""
     weights, intercept = np.ravel(model.coef_), float(np.ravel(model.intercept_)[0])
     return Contributions((prepared - means) * weights, float(means @ weights + intercept), scale)
 
 
-def tree_explainer_class() -> Any:
-    """``shap.TreeExplainer``; shap is imported without matplotlib, which it would load only to draw."""
-    if "shap" in sys.modules or "matplotlib" in sys.modules:
-        from shap import TreeExplainer
-
-        return TreeExplainer
-    sys.modules["matplotlib"] = None  # type: ignore[assignment]
-    try:
-        from shap import TreeExplainer
-    finally:
-        del sys.modules["matplotlib"]
-    return TreeExplainer
-
-
 def of_trees(model: Any, prepared: Floats, scale: str = LOG_ODDS) -> Contributions:
-    """Values of scikit-learn's trees by the ``shap`` package."""
-    explainer = tree_explainer_class()(model, feature_perturbation="tree_path_dependent")
-    values = np.asarray(explainer.shap_values(prepared, check_additivity=False))
-    base = float(np.ravel(explainer.expected_value)[-1])
-    if values.ndim == 3:
-        return Contributions(values[:, :, 1], base, PROBABILITY)
+    """Values of trees; those of a classifier that averages votes are of probabilities."""
+    from ml.explain.tree_shapley import tree_values  # numba takes a second to import
+
+    values, base = tree_values(model, prepared)
     return Contributions(values, base, scale)
 
 

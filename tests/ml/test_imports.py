@@ -8,7 +8,18 @@ import pytest
 
 from ml.cli import COMMANDS
 
-HEAVY = ("feast", "dbt", "mlflow", "sklearn", "xgboost", "lightgbm", "shap", "optuna", "matplotlib", "pandas")
+HEAVY = (
+    "feast",
+    "dbt",
+    "mlflow",
+    "sklearn",
+    "xgboost",
+    "lightgbm",
+    "numba",
+    "optuna",
+    "matplotlib",
+    "pandas",
+)
 LOADED = f"""
 import sys
 from ml.cli import main

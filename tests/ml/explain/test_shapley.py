@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
-from xgboost import XGBClassifier
+from xgboost import DMatrix, XGBClassifier
 
 from ml.common.errors import ModelError
 from ml.explain import shapley
@@ -70,13 +70,14 @@ def test_trees_and_forests_by_definition() -> None:
     for model in (DecisionTreeClassifier(min_samples_leaf=10, random_state=1), forest):
         model.fit(values, churned)
         trees = [each.tree_ for each in getattr(model, "estimators_", [model])]
-        added = shapley.of_trees(model, values[:12])
+        added = shapley.of_trees(model, values[:12], PROBABILITY)
         assert added.scale == PROBABILITY
         for row, found in zip(values[:12], added.values, strict=True):
             want = np.mean([by_definition(lambda known: expected(t, row, known)) for t in trees], axis=0)  # noqa: B023
             np.testing.assert_allclose(found, want, atol=1e-9)
+        # a vote of nobody is 0, of which a rounding error is no share
         np.testing.assert_allclose(
-            added.base + added.values.sum(axis=1), model.predict_proba(values[:12])[:, 1]
+            added.base + added.values.sum(axis=1), model.predict_proba(values[:12])[:, 1], atol=1e-14
         )
 
 
@@ -89,18 +90,52 @@ def test_histogram_boosting_and_boosters_add_up_to_their_margins() -> None:
         added.base + added.values.sum(axis=1), hist.decision_function(values), atol=1e-9
     )
     boosted = XGBClassifier(n_estimators=30, max_depth=3, random_state=1).fit(values, churned)
-    added = shapley.of_booster(boosted, values)
+    added = shapley.of_trees(boosted, values)
     margins = boosted.predict(values, output_margin=True)
     np.testing.assert_allclose(added.base + added.values.sum(axis=1), margins, atol=1e-4)
+    own = boosted.get_booster().predict(DMatrix(values), pred_contribs=True)
+    np.testing.assert_allclose(added.values, own[:, :-1], atol=1e-5)
+    assert added.base == pytest.approx(float(own[0, -1]), abs=1e-5)
 
 
 def test_lightgbm_adds_up_to_its_margin() -> None:
     lightgbm = pytest.importorskip("lightgbm")
     values, churned = rows_with_nulls()
     model = lightgbm.LGBMClassifier(n_estimators=30, num_leaves=7, verbose=-1).fit(values, churned)
-    added = shapley.of_lightgbm(model, values)
+    added = shapley.of_trees(model, values)
     margins = model.predict(values, raw_score=True)
     np.testing.assert_allclose(added.base + added.values.sum(axis=1), margins, atol=1e-9)
+    own = model.predict(values, pred_contrib=True)
+    np.testing.assert_allclose(added.values, own[:, :-1], atol=1e-9)
+    assert added.base == pytest.approx(own[0, -1], abs=1e-9)
+
+
+def test_boosters_that_never_met_a_null_treat_it_as_they_score_it() -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    values, churned = rows_with_nulls()
+    known = np.nan_to_num(values, nan=0.3)
+    for model in (
+        lightgbm.LGBMClassifier(n_estimators=30, num_leaves=7, verbose=-1),
+        XGBClassifier(n_estimators=30, max_depth=3, random_state=1),
+        HistGradientBoostingClassifier(max_iter=30, random_state=1),
+    ):
+        model.fit(known, churned)
+        added = shapley.of_trees(model, values)
+        scores = log_odds(model.predict_proba(values)[:, 1])
+        np.testing.assert_allclose(added.base + added.values.sum(axis=1), scores, atol=1e-4)
+
+
+def test_a_refit_of_the_same_estimator_has_its_own_values() -> None:
+    values, churned = rows_with_nulls()
+    for model in (
+        DecisionTreeClassifier(min_samples_leaf=10, random_state=1),
+        RandomForestClassifier(7, min_samples_leaf=15, random_state=1),
+        HistGradientBoostingClassifier(max_iter=30, random_state=1),
+        XGBClassifier(n_estimators=30, max_depth=3, random_state=1),
+    ):
+        before = shapley.of_trees(model.fit(values, churned), values)
+        after = shapley.of_trees(model.fit(values, 1 - churned), values)
+        assert np.abs(before.values + after.values).max() < 1e-4
 
 
 def test_a_booster_stopped_early_is_told_by_the_rounds_it_uses() -> None:
@@ -108,7 +143,7 @@ def test_a_booster_stopped_early_is_told_by_the_rounds_it_uses() -> None:
     model = XGBClassifier(n_estimators=200, learning_rate=0.5, early_stopping_rounds=2, random_state=1)
     model.fit(values[:400], churned[:400], eval_set=[(values[400:], churned[400:])], verbose=False)
     assert model.best_iteration < 150
-    added = shapley.of_booster(model, values)
+    added = shapley.of_trees(model, values)
     margins = model.predict(values, output_margin=True)
     np.testing.assert_allclose(added.base + added.values.sum(axis=1), margins, atol=1e-4)
 
