@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "The model card, as one page.",
     "materialize": "Put feature values into the online store.",
     "score": "Churn probabilities with reasons.",
+    "export": "The champion as ONNX or treelite files.",
     "run": "The day in one command, for cron and orchestrators.",
     "schedule": "A crontab line, systemd units or an Airflow DAG for it.",
     "serve": "Scores, features and receipts over HTTP.",
