@@ -225,15 +225,15 @@ def in_a_fork(do: Callable[[], Any]) -> bool:
 def test_a_forked_process_has_a_connection_of_its_own(home: Path, store: FeatureStore) -> None:
     materialize(home=home)
     held = store.provider.online_store
-    connection = held._connection(store.config)
+    connection = held.backend(store.config).connection()
 
     def another() -> bool:
-        mine = held._connection(store.config)
+        mine = held.backend(store.config).connection()
         count = mine.execute("select count(*) from feat_customer_orders").fetchone()
         return mine is not connection and count == (3,)
 
     assert in_a_fork(another)
-    assert held._connection(store.config) is connection
+    assert held.backend(store.config).connection() is connection
 
 
 def test_a_thousand_keys_some_unknown_some_too_old(tmp_path: Path) -> None:

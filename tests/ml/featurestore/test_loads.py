@@ -68,7 +68,9 @@ def tables(home: Path) -> set[str]:
 
 def test_batches_are_transactions_of_their_own_and_nothing_is_left_over(home: Path, loading) -> None:
     inside: list[bool] = []
-    loaded = loading(lambda store, config, view: inside.append(store._connection(config).in_transaction))
+    loaded = loading(
+        lambda store, config, view: inside.append(store.backend(config).connection().in_transaction)
+    )
     materialize(home=home)
     materialize(home=home)
 

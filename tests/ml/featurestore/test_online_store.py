@@ -60,7 +60,7 @@ def test_one_request_reads_one_state_of_all_views(home: Path, store) -> None:
 
 def test_a_full_disk_hinders_no_reader(home: Path, store, no_room) -> None:
     store.materialize_incremental(CLOCK)
-    store.provider.online_store._open.opened.connection.close()
+    store.provider.online_store.backend(store.config)._open.opened.connection.close()
     with no_room(), WholeRowOnlineStore().snapshot(store.config) as connection:
         assert connection.execute('select count(*) from "feat_customer_orders"').fetchone() == (3,)
     with no_room():
@@ -69,7 +69,7 @@ def test_a_full_disk_hinders_no_reader(home: Path, store, no_room) -> None:
 
 def test_a_full_disk_hides_no_change_that_is_still_in_the_log(home: Path, store) -> None:
     store.materialize_incremental(CLOCK)
-    path = WholeRowOnlineStore()._path(store.config)
+    path = WholeRowOnlineStore().backend(store.config).path
     assert path.with_name(f"{path.name}-wal").stat().st_size
     with pytest.raises(sqlite3.OperationalError, match="free some space"):
         connect_at_rest(path)
