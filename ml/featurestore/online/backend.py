@@ -83,6 +83,10 @@ class Backend(ABC):
     def sources(self) -> dict[str, str]:
         """View -> the source it was loaded from, for a reader; within a snapshot, of its state."""
 
+    def is_outdated(self) -> bool:
+        """Whether the state that the next snapshot would be of has been replaced; then it is the new one."""
+        return False
+
     @abstractmethod
     def remembered(self, source: str) -> str | None:
         """Up to which instant a source was loaded last, even if another is loaded now."""

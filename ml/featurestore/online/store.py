@@ -6,10 +6,10 @@ never locked out. What a database has to do for that is in ``backend.py``.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from feast import Entity, FeatureService, FeatureView, metrics
@@ -18,7 +18,7 @@ from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
-from ml.common.errors import RowsLostError
+from ml.common.errors import RowsLostError, StateChangedError
 from ml.common.paths import store_path
 from ml.featurestore.online.backend import Backend
 from ml.featurestore.online.connection import connect_at_rest
@@ -34,9 +34,13 @@ from ml.featurestore.online.rows import (
     pushed_row,
     stamp,
 )
+from ml.featurestore.online.server_address import ENVIRONMENT, address_of
+from ml.featurestore.online.server_backend import ServerBackend
 from ml.featurestore.online.sqlite_backend import SqliteBackend
 from ml.featurestore.online.table_names import clashing_columns
 from ml.featurestore.online.value_kinds import key_kinds, kinds
+
+TRIES = 5  # of a request of several reads, whose state may be replaced between two of them
 
 
 class WholeRowOnlineStoreConfig(FeastConfigBaseModel):
@@ -47,6 +51,8 @@ class WholeRowOnlineStoreConfig(FeastConfigBaseModel):
     )
     path: str = "online_store.db"
     """Absolute, or relative to the repository; in this project's to ``<CHURN_HOME>/feast``."""
+    url: str | None = None
+    """Of PostgreSQL or Redis instead of that file; ``CHURN_ONLINE_STORE`` comes first."""
 
 
 class WholeRowOnlineStore(OnlineStore):
@@ -61,10 +67,12 @@ class WholeRowOnlineStore(OnlineStore):
     def backend(self, config: RepoConfig) -> Backend:
         """The database that the settings name."""
         settings = config.online_store
-        name = settings.path, config.repo_path
+        name = settings.path, config.repo_path, settings.url, os.environ.get(ENVIRONMENT)
         backend = self._backends.get(name)
         if backend is None:
-            backend = self._backends[name] = SqliteBackend(Path(store_path(settings.path, config.repo_path)))
+            file = store_path(settings.path, config.repo_path)
+            address = address_of(settings.url, file)
+            backend = self._backends[name] = ServerBackend(address) if address else SqliteBackend(file)
         return backend
 
     def update(
@@ -153,15 +161,11 @@ class WholeRowOnlineStore(OnlineStore):
             response = plan.answer(columns, self.backend(config)) if plan and columns else None
             if response is not None:
                 return response
-        return super().get_online_features(
-            config,
-            features,
-            entity_rows,
-            registry,
-            project,
-            full_feature_names,
-            include_feature_view_version_metadata,
-        )
+        request = features, entity_rows, registry, project, full_feature_names
+        for _ in range(TRIES):
+            with suppress(StateChangedError):
+                return super().get_online_features(config, *request, include_feature_view_version_metadata)
+        return super().get_online_features(config, *request, include_feature_view_version_metadata)
 
     async def get_online_features_async(self, *args: Any, **kwargs: Any) -> OnlineResponse:
         """The same, in a thread."""
@@ -213,6 +217,10 @@ class WholeRowOnlineStore(OnlineStore):
     def sources(self, config: RepoConfig) -> dict[str, str]:
         """View -> the source it was loaded from."""
         return self.backend(config).sources()
+
+    def is_outdated(self, config: RepoConfig) -> bool:
+        """Whether the state of the next snapshot was replaced meanwhile; it is then the new one."""
+        return self.backend(config).is_outdated()
 
     def files_read(self, config: RepoConfig, view: FeatureView) -> dict[str, Any] | None:
         """The fingerprint of the files that were read for a view outside a build."""

@@ -10,7 +10,7 @@ import pytest
 
 from ml.audit.all_checks import run_check
 from ml.audit.online import check
-from ml.audit.online_file import store_file
+from ml.common.paths import online_file
 from ml.home.layout import Home
 from ml.warehouse.materialize import materialize
 from tests.ml.audit.audit_context import audit_context, breaches_of, copied
@@ -35,7 +35,7 @@ def home(filled: Path, tmp_path: Path) -> Path:
 
 
 def changed(home: Path, *statements: str) -> None:
-    connection = sqlite3.connect(store_file(Home.at(home)))
+    connection = sqlite3.connect(online_file(Home.at(home).root))
     with connection:
         for statement in statements:
             assert connection.execute(statement).rowcount
@@ -133,7 +133,7 @@ def test_views_must_be_of_one_instant(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_column_that_is_gone_is_named(home: Path, tmp_path: Path) -> None:
-    changed_shape = sqlite3.connect(store_file(Home.at(home)))
+    changed_shape = sqlite3.connect(online_file(Home.at(home).root))
     changed_shape.execute("alter table feat_customer_profile drop column share")
     changed_shape.close()
     assert breaches_of(check(audit_context(home, tmp_path / "scratch"))) == [
