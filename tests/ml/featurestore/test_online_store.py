@@ -86,6 +86,7 @@ def test_asking_before_anything_is_online_says_what_to_do(home: Path) -> None:
         pass
 
 
+@pytest.mark.usefixtures("each_store")
 def test_more_keys_than_sqlite_takes_in_one_query(home: Path, store) -> None:
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
@@ -100,6 +101,7 @@ def test_more_keys_than_sqlite_takes_in_one_query(home: Path, store) -> None:
     assert answers[-1] == (CLOCK, {"orders_30d": Value(int64_val=2)})
 
 
+@pytest.mark.usefixtures("each_store")
 def test_a_changed_column_is_filled_by_the_next_increment(home: Path, store) -> None:
     from feast import Field
     from feast.types import Float64, Int64
