@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as the online store of a test, in a namespace of its own that is dropped afterwards."""
+"""PostgreSQL and Redis as the online store of a test, in a namespace that is dropped afterwards."""
 
 import os
 from collections.abc import Iterator

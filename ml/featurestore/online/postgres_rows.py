@@ -17,7 +17,7 @@ from typing import Any
 from ml.common import sql as common_sql
 from ml.common.errors import FeatureError, OnlineUnavailableError, UsageError
 from ml.featurestore.online.server_address import TIMEOUT_SECONDS, Address
-from ml.featurestore.online.server_rows import Column, Document, Question, Rows, State, Table
+from ml.featurestore.online.server_rows import Column, Document, ReadPlan, Rows, State, Table
 
 TYPES = {
     "integer": "bigint",
@@ -66,7 +66,7 @@ class PostgresRows(Rows):
 
     def connect(self) -> Any:
         try:
-            return self.driver.connect(
+            connection = self.driver.connect(
                 self.address.url,
                 autocommit=True,
                 connect_timeout=TIMEOUT_SECONDS,
@@ -76,6 +76,9 @@ class PostgresRows(Rows):
         except self.driver.ProgrammingError as error:
             # the driver's message has the whole URL in it
             raise UsageError(f"the URL of the online store {self.address} cannot be read") from error
+        # to compile a lookup of some rows takes a thousand times as long as to run it
+        connection.execute("set jit = off")
+        return connection
 
     def connection(self) -> Any:
         """This thread's connection, opened where there is none; a forked process opens its own."""
@@ -243,51 +246,45 @@ class PostgresRows(Rows):
         sql = f"select exists (select 1 from {self._named(table['name'])} where {PUSHED} is not null)"
         return bool(self._execute(sql).fetchone()[0])
 
-    def read(self, version: int, question: Question) -> list[list[Sequence[Any]]] | None:
-        one = len(question.keys) == 1
-        key = question.tables[0][0]["name"], tuple((t["name"], tuple(f)) for t, f in question.tables), one
-        statements = self._local.__dict__.setdefault("statements", {})
-        sql = statements.get(key)
-        if sql is None:
-            if len(statements) > 100:
-                statements.clear()
-            sql = statements[key] = self._select(question, one)
-        width = len(question.tables[0][0]["keys"])
-        keys = [tuple(map(plain, each)) or (None,) * width for each in question.keys]
-        parameters = (
-            keys[0] * len(question.tables) if one else [list(part) for part in zip(*keys, strict=True)]
-        )
+    def read(self, plan: ReadPlan, keys: Sequence[tuple[Any, ...]]) -> list[list[Sequence[Any]]] | None:
         if not keys:
-            return [[] for _ in question.tables]
+            return [[] for _ in plan.tables]
+        one = len(keys) == 1
+        sql = plan.prepared.get(one)
+        if sql is None:
+            sql = plan.prepared[one] = self._select(plan, one)
+        width = len(plan.tables[0][0]["keys"])
+        keys = [tuple(map(plain, each)) or (None,) * width for each in keys]
+        parameters: Sequence[Any] = keys[0] * len(plan.tables)
+        if not one:
+            parameters = [list(part) for part in zip(*keys, strict=True)]
         try:
             rows = self._execute(sql, parameters, binary=True).fetchall()
         except OnlineUnavailableError as error:
             if is_missing(error, self.driver):
                 return None
             raise
-        if not rows or rows[0][0] != version:
-            return None
-        if len(rows) < len(keys):
+        if len(rows) < len(keys) or rows[0][0] != plan.version:
             return None
         if not one:
             rows.sort(key=lambda row: row[1])
         answers, place = [], 1 if one else 2
-        for _, features in question.tables:
+        for _, features in plan.tables:
             end = place + 2 + len(features)
             answers.append([stored_row(row[place:end], features) for row in rows])
             place = end
         return answers
 
-    def _select(self, question: Question, one: bool) -> str:
+    def _select(self, plan: ReadPlan, one: bool) -> str:
         """The statement for rows of several tables: version, number of the key, then each table's columns."""
         columns, joins = ["state.version"], []
-        keys = question.tables[0][0]["keys"]
+        keys = plan.tables[0][0]["keys"]
         if not one:
             columns.append("keys.number")
             names = ", ".join(f"key{index}" for index in range(len(keys)))
             arrays = ", ".join(f"%s::{type_of(type_).partition(' collate')[0]}[]" for _, type_ in keys)
             joins.append(f"cross join unnest({arrays}) with ordinality as keys ({names}, number)")
-        for number, (table, features) in enumerate(question.tables):
+        for number, (table, features) in enumerate(plan.tables):
             alias = f"table{number}"
             columns += [f"{alias}.{quoted(name)}" for name in (INSTANT, OTHER, *features)]
             same = " and ".join(

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from ml.common.errors import BusyError, StateChangedError, UsageError
 from ml.featurestore.online.server_address import TIMEOUT_SECONDS, Address
-from ml.featurestore.online.server_rows import Column, Document, Question, Rows, State, Table
+from ml.featurestore.online.server_rows import Column, Document, ReadPlan, Rows, State, Table
 
 # Rows of any number of hashes for the same fields, or nothing if the state has another version. The limit of
 # what Lua passes at a time is 8,000.
@@ -42,6 +42,7 @@ INSTANT = slice(0, 26)
 CREATED = slice(26, 52)
 HEADER = slice(0, 52)
 PUSHED, VALUES = 52, 53
+BYTES = '{"bytes"'  # the only object that a value can be
 LINE = "\n"  # between values: JSON has none within
 # as wide as an instant, and before every one
 NOT_CREATED = "0000-00-00T00:00:00.000000"
@@ -286,20 +287,30 @@ class RedisRows(Rows):
         for first in range(0, len(items), ROWS_AT_ONCE):
             pipeline.hset(self._rows(name), mapping=dict(items[first : first + ROWS_AT_ONCE]))
 
-    def read(self, version: int, question: Question) -> list[list[Sequence[Any]]] | None:
-        if not question.keys:
-            return [[] for _ in question.tables]
-        keys = [self._state, *(self._rows(table["name"]) for table, _ in question.tables)]
-        fields = list(map(field_of, question.keys))
+    def read(self, plan: ReadPlan, keys: Sequence[tuple[Any, ...]]) -> list[list[Sequence[Any]]] | None:
+        if not keys:
+            return [[] for _ in plan.tables]
+        names = plan.prepared.get("names")
+        if names is None:
+            names = [self._state, *(self._rows(table["name"]) for table, _ in plan.tables)]
+            plan.prepared["names"] = names
+            plan.prepared["places"] = [places_of(table, features) for table, features in plan.tables]
+        fields = list(map(field_of, keys))
         with self._failures():
-            found = self._read(keys, [version, *fields])
-        if found is None:
+            texts = self._run_read(names, [plan.version, *fields])
+        if texts is None:
             return None
-        answers = []
-        for number, (table, features) in enumerate(question.tables):
-            texts = found[number * len(fields) :][: len(fields)]
-            answers.append(rows_of_texts(table, features, texts))
-        return answers
+        rows, size = decoded(texts), len(fields)
+        return [
+            arranged(rows[number * size : (number + 1) * size], places)
+            for number, places in enumerate(plan.prepared["places"])
+        ]
+
+    def _run_read(self, names: list[str], arguments: list[Any]) -> list[str | None] | None:
+        try:
+            return self.client.evalsha(self._read.sha, len(names), *names, *arguments)
+        except self.driver.exceptions.NoScriptError:  # the server was started since
+            return self._read(names, arguments)
 
     def all_rows(self, table: Table, features: Sequence[str]) -> Iterator[Sequence[Any]]:
         seen: set[str] = set()
@@ -310,7 +321,8 @@ class RedisRows(Rows):
             # a scan may give a row twice
             fresh = {name: text for name, text in some.items() if name not in seen}
             seen |= fresh.keys()
-            for name, row in zip(fresh, rows_of_texts(table, features, list(fresh.values())), strict=True):
+            rows = arranged(decoded(list(fresh.values())), places_of(table, features))
+            for name, row in zip(fresh, rows, strict=True):
                 yield (*key_of_field(name), *row)
             if not cursor:
                 return
@@ -432,21 +444,40 @@ def is_pushed(row: str) -> bool:
     return row[PUSHED] == "1"
 
 
-def rows_of_texts(table: Table, features: Sequence[str], texts: Sequence[str | None]) -> list[Sequence[Any]]:
-    """Event timestamp and values of rows; all None where there is none."""
+def places_of(table: Table, features: Sequence[str]) -> list[int]:
+    """Where features are in the rows of a table."""
     names = {column[0]: place for place, column in enumerate(table["columns"]) if column}
-    places = [names[name] for name in features]
-    nothing, width = (None,) * (1 + len(features)), len(table["columns"])
-    rows: list[Sequence[Any]] = []
-    for text in texts:
-        if text is None:
-            rows.append(nothing)
+    return [names[name] for name in features]
+
+
+def decoded(texts: Sequence[str | None]) -> list[tuple[str, list[Any]] | None]:
+    """The event timestamp and all values of rows, in the order in which they are stored; None of no row."""
+    present = [text for text in texts if text is not None]
+    content = f"[[{'],['.join(text[VALUES:] for text in present)}]]".replace(LINE, ",") if present else "[]"
+    lists = json.loads(content)
+    if BYTES in content:
+        lists = [list(map(of_json, values)) for values in lists]
+    values = iter(lists)
+    return [None if text is None else (text[INSTANT], next(values)) for text in texts]
+
+
+def arranged(rows: Sequence[tuple[str, list[Any]] | None], places: list[int]) -> list[Sequence[Any]]:
+    """Event timestamp and the values at some places; all None where there is no row."""
+    nothing, width = (None,) * (1 + len(places)), max(places, default=-1) + 1
+    are_all = places == list(range(width))
+    arranged_rows: list[Sequence[Any]] = []
+    for row in rows:
+        if row is None:
+            arranged_rows.append(nothing)
             continue
-        values = json.loads(f"[{text[VALUES:].replace(LINE, ',')}]")
-        # a row of before the last columns were added is shorter
-        values += [None] * (width - len(values))
-        rows.append((text[INSTANT], *[of_json(values[place]) for place in places]))
-    return rows
+        instant, values = row
+        if len(values) < width:  # of before the last columns were added
+            values = values + [None] * (width - len(values))
+        if are_all and len(values) == width:
+            arranged_rows.append((instant, *values))
+        else:
+            arranged_rows.append((instant, *[values[place] for place in places]))
+    return arranged_rows
 
 
 def of_json(value: Any) -> Any:

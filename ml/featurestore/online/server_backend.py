@@ -21,7 +21,7 @@ from ml.featurestore.online.server_address import Address
 from ml.featurestore.online.server_rows import (
     Column,
     Document,
-    Question,
+    ReadPlan,
     Rows,
     State,
     Table,
@@ -121,21 +121,33 @@ class ServerBackend(Backend):
             together.setdefault(id(keys), []).append(index)
         for indexes in together.values():
             readers, keys = [requests[index][0] for index in indexes], requests[indexes[0]][1]
-            try:
-                tables = [self._table_to_read(state, reader) for reader in readers]
-            except NotOnlineError:
-                if self._look().version != state.version:
-                    return None
-                raise
+            plan = self._plan(state, readers)
+            if plan is None:
+                return None
             plain: list[tuple[Any, ...]] = (
                 [(key,) for key in keys] if len(readers[0].keys) == 1 else [key or () for key in keys]
             )
-            found = self.rows.read(state.version, Question(tables, plain))
+            found = self.rows.read(plan, plain)
             if found is None:
                 return None
             for index, rows in zip(indexes, found, strict=True):
                 answers[index] = rows
         return answers
+
+    def _plan(self, state: State, readers: Sequence[ViewReader]) -> ReadPlan | None:
+        """How to read for some readers, made once for a version; None if there is another state."""
+        first = readers[0]
+        made: tuple[list[ViewReader], ReadPlan] | None = first.prepared
+        if made is not None and made[1].version == state.version and made[0] == readers:
+            return made[1]
+        try:
+            plan = ReadPlan(state.version, [self._table_to_read(state, reader) for reader in readers])
+        except NotOnlineError:
+            if self._look().version != state.version:
+                return None
+            raise
+        first.prepared = list(readers), plan
+        return plan
 
     def _table_to_read(self, state: State, reader: ViewReader) -> tuple[Table, Sequence[str]]:
         if not state.version:

@@ -77,19 +77,22 @@ class State:
     document: Document
 
 
-@dataclass(frozen=True)
-class Question:
-    """Rows of some tables for the same keys.
+@dataclass
+class ReadPlan:
+    """How to read some features of some tables in one round trip; valid for one version of the state.
 
     Parameters
     ----------
+    version : int
     tables : sequence of (table, features)
-    keys : sequence
-        Tuples of key values, in the order of the tables' keys.
+        All with the same join keys.
+    prepared : dict
+        What the server's rows keep of it, such as a statement.
     """
 
+    version: int
     tables: Sequence[tuple[Table, Sequence[str]]]
-    keys: Sequence[tuple[Any, ...]]
+    prepared: dict[Any, Any] = field(default_factory=dict)
 
 
 class Rows(ABC):
@@ -158,7 +161,7 @@ class Rows(ABC):
         """Whether there are pushed rows."""
 
     @abstractmethod
-    def read(self, version: int, question: Question) -> list[list[Sequence[Any]]] | None:
+    def read(self, plan: ReadPlan, keys: Sequence[tuple[Any, ...]]) -> list[list[Sequence[Any]]] | None:
         """For each table the row of each key, in one round trip; None if the state has another version."""
 
     @abstractmethod

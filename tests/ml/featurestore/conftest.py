@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.online_servers import EVERYWHERE, SERVERS, online_store
 from tests.ml.featurestore.small_build import write_build
+from tests.online_servers import EVERYWHERE, SERVERS, online_store
 
 
 @pytest.fixture
