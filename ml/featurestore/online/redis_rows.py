@@ -432,6 +432,8 @@ def json_of(value: Any) -> str:
     """A value as one line of JSON."""
     if isinstance(value, bytes):
         value = {"bytes": base64.b64encode(value).decode()}
+    elif isinstance(value, bool):
+        value = int(value)  # as in SQLite, which has no type for true and false
     return json.dumps(value, ensure_ascii=False)
 
 
