@@ -4,7 +4,6 @@ A read is one statement, which joins the tables of all views to the version of t
 round trip, prepared after its first uses.
 """
 
-import base64
 import json
 import os
 import threading
@@ -14,19 +13,22 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
+import psycopg
+
 from ml.common import sql as common_sql
 from ml.common.errors import FeatureError, OnlineUnavailableError, UsageError
+from ml.featurestore.online.postgres_values import (
+    as_json,
+    escaped,
+    fits,
+    plain,
+    stored_row,
+    type_of,
+    unescaped,
+)
 from ml.featurestore.online.server_address import TIMEOUT_SECONDS, Address
-from ml.featurestore.online.server_rows import Column, Document, ReadPlan, Rows, State, Table
+from ml.featurestore.online.server_rows import Column, Document, ReadPlan, Rows, State, Table, document_of
 
-TYPES = {
-    "integer": "bigint",
-    "int32": "integer",
-    "real": "double precision",
-    "float": "real",
-    "text": 'text collate "C"',  # the order of bytes, as everywhere else; and the quickest
-    "unix_timestamp_int": "bigint",
-}
 INSTANT, CREATED, PUSHED, OTHER = "event_timestamp", "__created", "__pushed", "__other"
 OWN = {
     INSTANT: 'text collate "C" not null',
@@ -45,20 +47,9 @@ class PostgresRows(Rows):
     Parameters
     ----------
     address : Address
-
-    Raises
-    ------
-    UsageError
-        The driver is not installed.
     """
 
     def __init__(self, address: Address) -> None:
-        try:
-            import psycopg
-        except ImportError as error:
-            raise UsageError(
-                "an online store in PostgreSQL needs the package psycopg: pip install 'tidemark[postgres]'"
-            ) from error
         self.driver: Any = psycopg
         self.address, self.schema = address, quoted(address.namespace)
         self._local = threading.local()
@@ -123,7 +114,7 @@ class PostgresRows(Rows):
             if is_missing(error, self.driver):
                 return State(0, Document())
             raise
-        return State(row[0], Document(**json.loads(row[1]))) if row else State(0, Document())
+        return State(row[0], document_of(row[1], self.address)) if row else State(0, Document())
 
     def begin(self) -> None:
         self._execute("begin")
@@ -372,61 +363,9 @@ def on_conflict(table: Table, features: Sequence[str], on_a_tie: str) -> str:
     )
 
 
-def stored_row(row: Sequence[Any], features: Sequence[str]) -> Sequence[Any]:
-    """A row as it was written: event timestamp and values, of event timestamp, other values, values."""
-    instant, other, *values = row
-    if other:
-        for name, value in json.loads(other).items():
-            if name in features:
-                values[features.index(name)] = of_json(value)
-    return instant, *values
-
-
-def fits(value: Any, type_: str) -> bool:
-    """Whether the column of a feature can have a value."""
-    if isinstance(value, bytes):
-        return type_ not in TYPES
-    return not isinstance(value, str) or "\0" not in value
-
-
-def as_json(value: Any) -> Any:
-    """A value that does not fit its column, as base64: bytes, or a text with a zero character."""
-    if isinstance(value, bytes):
-        return {"bytes": base64.b64encode(value).decode()}
-    return {"text": base64.b64encode(value.encode()).decode()}
-
-
-def of_json(value: dict[str, str]) -> Any:
-    ((kind, text),) = value.items()
-    content = base64.b64decode(text)
-    return content if kind == "bytes" else content.decode()
-
-
-def plain(key: Any) -> Any:
-    """A key in a form that PostgreSQL takes."""
-    if isinstance(key, str):
-        return escaped(key)
-    return int(key) if isinstance(key, bool) else key
-
-
-def escaped(key: str) -> str:
-    r"""A text that PostgreSQL can hold: the zero character, which it cannot, is \0 and \ is \\."""
-    return key.replace("\\", "\\\\").replace("\0", "\\0") if "\\" in key or "\0" in key else key
-
-
-def unescaped(key: Any) -> Any:
-    if not isinstance(key, str) or "\\" not in key:
-        return key
-    return "\\".join(part.replace("\\0", "\0") for part in key.split("\\\\"))
-
-
 def quoted(name: str) -> str:
     """A name in SQL with parameters, where % stands for one."""
     return common_sql.quoted(name).replace("%", "%%")
-
-
-def type_of(type_: str) -> str:
-    return TYPES.get(type_, "bytea")
 
 
 def key_list(table: Table) -> str:

@@ -1,23 +1,35 @@
 """Rows in Redis: a hash for each load of a view, a field for each key; a row is one text.
 
-A row is event timestamp, created timestamp and push mark in fixed places, then a line of JSON for each
-feature, in the order of the document's columns. One writer at a time: it collects its changes, and one MULTI
-makes them. A read is one script, which compares the version of the state first.
+One writer at a time: it collects its changes, and one MULTI makes them. A read is one script, which compares
+the version of the state first.
 """
 
-import base64
 import json
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from uuid import uuid4
 
-from ml.common.errors import BusyError, StateChangedError, UsageError
+import redis
+
+from ml.common.errors import StateChangedError, UsageError
+from ml.featurestore.online.redis_lock import LOCK_SECONDS, Lock
+from ml.featurestore.online.redis_texts import (
+    LINE,
+    VALUES,
+    arranged,
+    decoded,
+    field_of,
+    is_later,
+    is_pushed,
+    json_of,
+    key_of_field,
+    places_of,
+    text_of,
+)
 from ml.featurestore.online.server_address import TIMEOUT_SECONDS, Address
-from ml.featurestore.online.server_rows import Column, Document, ReadPlan, Rows, State, Table
+from ml.featurestore.online.server_rows import Column, Document, ReadPlan, Rows, State, Table, document_of
 
 # Rows of any number of hashes for the same fields, or nothing if the state has another version. The limit of
 # what Lua passes at a time is 8,000.
@@ -32,20 +44,8 @@ for table = 2, #KEYS do
 end
 return found
 """
-UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end"
-RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end"
-LOCK_SECONDS = 10  # after which the lock of a process that was killed is free
-WAIT_SECONDS = 60  # for the writer before
 ROWS_AT_ONCE = 5_000  # of one pipeline
 SOCKET_SECONDS = 60  # a MULTI of a large increment takes a second
-INSTANT = slice(0, 26)
-CREATED = slice(26, 52)
-HEADER = slice(0, 52)
-PUSHED, VALUES = 52, 53
-BYTES = '{"bytes"'  # the only object that a value can be
-LINE = "\n"  # between values: JSON has none within
-# as wide as an instant, and before every one
-NOT_CREATED = "0000-00-00T00:00:00.000000"
 
 
 @dataclass
@@ -67,17 +67,10 @@ class RedisRows(Rows):
     Raises
     ------
     UsageError
-        The driver is not installed, or the URL cannot be read.
+        The URL cannot be read.
     """
 
     def __init__(self, address: Address) -> None:
-        try:
-            import redis
-        except ImportError as error:
-            raise UsageError(
-                "an online store in Redis needs the package redis: pip install 'tidemark[redis]'"
-            ) from error
-        self.driver: Any = redis
         self.address = address
         try:
             self.client = redis.Redis.from_url(
@@ -105,13 +98,13 @@ class RedisRows(Rows):
         """Say what a failing server says in one sentence."""
         try:
             yield
-        except self.driver.RedisError as error:
+        except redis.RedisError as error:
             raise self.address.unavailable(error) from error
 
     def state(self) -> State:
         with self._failures():
             version, document = self.client.hmget(self._state, "version", "document")
-        return State(int(version), Document(**json.loads(document))) if version else State(0, Document())
+        return State(int(version), document_of(document, self.address)) if version else State(0, Document())
 
     @property
     def _changes(self) -> Changes | None:
@@ -123,8 +116,9 @@ class RedisRows(Rows):
         return self._changes
 
     def begin(self) -> None:
-        self._local.lock = lock = Lock(self, "writer")
-        lock.take()
+        self._local.lock = lock = Lock(self.client, self._key("lock:writer"), self.address)
+        with self._failures():
+            lock.take()
         self._local.changes = Changes(lock.token)
 
     def commit(self, state: State | None) -> None:
@@ -146,7 +140,7 @@ class RedisRows(Rows):
             pipeline.delete(self._key("lock:writer"))
             try:
                 pipeline.execute()
-            except self.driver.WatchError as error:
+            except redis.WatchError as error:
                 raise self._overtaken() from error
         self._local.changes = None
 
@@ -163,8 +157,9 @@ class RedisRows(Rows):
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        lock = Lock(self, "load")
-        lock.take(wait_seconds=float("inf"))
+        lock = Lock(self.client, self._key("lock:load"), self.address)
+        with self._failures():
+            lock.take(wait_seconds=float("inf"))
         try:
             yield
         finally:
@@ -309,7 +304,7 @@ class RedisRows(Rows):
     def _run_read(self, names: list[str], arguments: list[Any]) -> list[str | None] | None:
         try:
             return self.client.evalsha(self._read.sha, len(names), *names, *arguments)
-        except self.driver.exceptions.NoScriptError:  # the server was started since
+        except redis.exceptions.NoScriptError:  # the server was started since
             return self._read(names, arguments)
 
     def all_rows(self, table: Table, features: Sequence[str]) -> Iterator[Sequence[Any]]:
@@ -360,127 +355,3 @@ class RedisRows(Rows):
 
     def _pushed(self, name: str) -> str:
         return f"{self._prefix}:pushed:{name}"
-
-
-class Lock:
-    """A lock that a thread renews, and that is free some seconds after its process was killed."""
-
-    def __init__(self, rows: RedisRows, name: str) -> None:
-        self.rows, self.key, self.token = rows, rows._key(f"lock:{name}"), uuid4().hex
-        self._stopped, self._mutex = threading.Event(), threading.Lock()
-
-    def take(self, wait_seconds: float = WAIT_SECONDS) -> None:
-        """Wait for the lock.
-
-        Raises
-        ------
-        BusyError
-            Another process has it for longer.
-        """
-        until, pause = time.monotonic() + wait_seconds, 0.001
-        with self.rows._failures():
-            while not self.rows.client.set(self.key, self.token, nx=True, px=LOCK_SECONDS * 1000):
-                if time.monotonic() > until:
-                    raise BusyError(
-                        f"another process writes to the online store {self.rows.address}: run it again later"
-                    )
-                time.sleep(pause)
-                pause = min(2 * pause, 0.05)
-        threading.Thread(target=self._renew, name="online store lock", daemon=True).start()
-
-    def _renew(self) -> None:
-        while not self._stopped.wait(LOCK_SECONDS / 4):
-            with self._mutex, suppress(self.rows.driver.RedisError):
-                if not self._stopped.is_set():
-                    self.rows.client.eval(RENEW, 1, self.key, self.token, LOCK_SECONDS * 1000)
-
-    def stop(self) -> None:
-        """Renew no more, not even now: a change of the lock would undo the transaction that watches it."""
-        with self._mutex:
-            self._stopped.set()
-
-    def release(self) -> None:
-        """Free the lock, unless it ran out and is another's."""
-        with suppress(self.rows.driver.RedisError):
-            self.rows.client.eval(UNLOCK, 1, self.key, self.token)
-
-
-def field_of(key: Sequence[Any]) -> str:
-    """A key as the field of a hash: one text as it is, else a JSON list."""
-    if len(key) == 1 and type(key[0]) is str and not key[0].startswith("["):
-        return key[0]
-    return json.dumps([json_key(each) for each in key], ensure_ascii=False)
-
-
-def json_key(key: Any) -> Any:
-    if isinstance(key, bytes):
-        return {"bytes": base64.b64encode(key).decode()}
-    return 0.0 if isinstance(key, float) and key == 0 else key
-
-
-def key_of_field(name: str) -> Sequence[Any]:
-    return list(map(of_json, json.loads(name))) if name.startswith("[") else [name]
-
-
-def text_of(header: Sequence[Any], values: Iterable[str]) -> str:
-    """A row as one text."""
-    instant, created, pushed = header
-    return f"{instant}{created or NOT_CREATED}{'1' if pushed else '0'}" + LINE.join(values)
-
-
-def json_of(value: Any) -> str:
-    """A value as one line of JSON."""
-    if isinstance(value, bytes):
-        value = {"bytes": base64.b64encode(value).decode()}
-    elif isinstance(value, bool):
-        value = int(value)  # as in SQLite, which has no type for true and false
-    return json.dumps(value, ensure_ascii=False)
-
-
-def is_later(row: str, before: str, wins_ties: bool) -> bool:
-    """Whether a row replaces the one before it, by event and created timestamp."""
-    return row[HEADER] >= before[HEADER] if wins_ties else row[HEADER] > before[HEADER]
-
-
-def is_pushed(row: str) -> bool:
-    return row[PUSHED] == "1"
-
-
-def places_of(table: Table, features: Sequence[str]) -> list[int]:
-    """Where features are in the rows of a table."""
-    names = {column[0]: place for place, column in enumerate(table["columns"]) if column}
-    return [names[name] for name in features]
-
-
-def decoded(texts: Sequence[str | None]) -> list[tuple[str, list[Any]] | None]:
-    """The event timestamp and all values of rows, in the order in which they are stored; None of no row."""
-    present = [text for text in texts if text is not None]
-    content = f"[[{'],['.join(text[VALUES:] for text in present)}]]".replace(LINE, ",") if present else "[]"
-    lists = json.loads(content)
-    if BYTES in content:
-        lists = [list(map(of_json, values)) for values in lists]
-    values = iter(lists)
-    return [None if text is None else (text[INSTANT], next(values)) for text in texts]
-
-
-def arranged(rows: Sequence[tuple[str, list[Any]] | None], places: list[int]) -> list[Sequence[Any]]:
-    """Event timestamp and the values at some places; all None where there is no row."""
-    nothing, width = (None,) * (1 + len(places)), max(places, default=-1) + 1
-    are_all = places == list(range(width))
-    arranged_rows: list[Sequence[Any]] = []
-    for row in rows:
-        if row is None:
-            arranged_rows.append(nothing)
-            continue
-        instant, values = row
-        if len(values) < width:  # of before the last columns were added
-            values = values + [None] * (width - len(values))
-        if are_all and len(values) == width:
-            arranged_rows.append((instant, *values))
-        else:
-            arranged_rows.append((instant, *[values[place] for place in places]))
-    return arranged_rows
-
-
-def of_json(value: Any) -> Any:
-    return base64.b64decode(value["bytes"]) if type(value) is dict else value

@@ -5,6 +5,7 @@ was loaded from; ``loading`` the unfinished loads, ``old`` the replaced tables. 
 ``views``, and every read says which version it expects. Nothing here knows of Feast.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypedDict
 
+from ml.common.errors import FeatureError, UsageError
 from ml.featurestore.online.server_address import Address
 
 LAYOUT = 1
@@ -191,6 +193,23 @@ class Rows(ABC):
         """End the connections of this thread."""
 
 
+def document_of(text: str, address: Address) -> Document:
+    """A document as it was written.
+
+    Raises
+    ------
+    FeatureError
+        Its layout is of a later version.
+    """
+    content: dict[str, Any] = json.loads(text)
+    if content["layout"] > LAYOUT:
+        raise FeatureError(
+            f"the online store {address} was written by a later version of this software: use that one, or "
+            "name another namespace"
+        )
+    return Document(**content)
+
+
 def loaded_views(document: Document) -> dict[str, tuple[str, str]]:
     """View -> its source and instant; only those that were materialized."""
     return {
@@ -214,10 +233,17 @@ def open_rows(address: Address) -> Rows:
     UsageError
         The driver is not installed.
     """
-    if address.is_redis:
-        from ml.featurestore.online.redis_rows import RedisRows
+    try:
+        if address.is_redis:
+            from ml.featurestore.online.redis_rows import RedisRows
 
-        return RedisRows(address)
-    from ml.featurestore.online.postgres_rows import PostgresRows
+            return RedisRows(address)
+        from ml.featurestore.online.postgres_rows import PostgresRows
 
-    return PostgresRows(address)
+        return PostgresRows(address)
+    except ImportError as error:
+        extra = "redis" if address.is_redis else "postgres"
+        raise UsageError(
+            f"the online store {address} needs a package that is not installed ({error.name}): "
+            f"pip install 'tidemark[{extra}]'"
+        ) from error

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -64,6 +65,19 @@ def test_a_server_that_is_away_is_named_without_its_password(
 def test_an_address_that_is_none_is_a_wrong_use(url: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         address_of(url, tmp_path / "online_store.db")
+
+
+@pytest.mark.parametrize(("scheme", "driver"), [(POSTGRES, "psycopg"), (REDIS, "redis")])
+def test_a_driver_that_is_missing_is_named(
+    scheme: str, driver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("postgres_rows", "redis_rows", "redis_lock"):
+        monkeypatch.delitem(sys.modules, f"ml.featurestore.online.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, driver, None)
+    address = address_of(f"{scheme}://127.0.0.1/0", tmp_path)
+    assert address
+    with pytest.raises(UsageError, match=rf"not installed \({driver}\): pip install 'tidemark\["):
+        open_rows(address)
 
 
 def test_two_homes_have_two_namespaces(tmp_path: Path) -> None:
