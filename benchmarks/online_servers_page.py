@@ -33,8 +33,9 @@ def servers_section(results: dict[str, Any]) -> str:
 
     python -m benchmarks.online_servers
 
-{about(results["machine"])} One process asks all by turns, {results["repeats"]} repeats, medians. Ours hold
-{results["customers"]:,} customers, Feast's own stores {results["customers_of_peers"]:,}, who are asked.
+{about(results["machine"])} One process asks, our rows and the bare read by turns,
+{results["repeats"]} repeats, medians. Ours hold {results["customers"]:,} customers, Feast's own stores
+{results["customers_of_peers"]:,}, who are asked.
 
 {chr(10).join(lines)}
 
