@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.online_page import materialization_section, online_section
+from benchmarks.online_servers_page import servers_section
 from benchmarks.page import page
 from benchmarks.plot import draw
 from benchmarks.retrieval_page import section as retrieval_section
@@ -18,6 +19,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "retrieval": retrieval_section,
     "materialization": materialization_section,
     "online": online_section,
+    "online_servers": servers_section,
     "startup": startup_section,
 }
 RESULTS: dict[str, Path] = {name: ROOT / "benchmarks" / f"{name}.json" for name in SECTIONS}

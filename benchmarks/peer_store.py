@@ -52,7 +52,7 @@ def peer(kind: str, build: Path, part: Path, folder: Path, redis: str = REDIS) -
     Parameters
     ----------
     kind : str
-        sqlite or redis.
+        sqlite, redis or postgresql.
     build : Path
         Where names, types and formulas come from.
     part : Path
@@ -64,6 +64,15 @@ def peer(kind: str, build: Path, part: Path, folder: Path, redis: str = REDIS) -
     online = {
         "sqlite": {"type": "sqlite", "path": str(folder / "online.db")},
         "redis": {"type": "redis", "connection_string": redis},
+        "postgresql": {
+            "type": "postgres",
+            "host": "127.0.0.1",
+            "database": "test",
+            "db_schema": "peer_postgresql",
+            "user": "postgres",
+            "password": "none",
+            "sslmode": "disable",
+        },
     }[kind]
     config = RepoConfig(
         project=f"peer_{kind}",

@@ -4,7 +4,6 @@ The store's rows are laid beside the build's and compared as sets; then some cus
 the public reader, on-demand features among the answers.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime
@@ -17,7 +16,7 @@ import pyarrow as pa
 
 from ml.audit.check_database import database, differing_columns, first_case, single_value
 from ml.audit.findings import Audit, Breach, Finding, failed, not_checked
-from ml.audit.online_file import StoredView, copy_rows, missing_columns, one_state, store_file, stored_views
+from ml.audit.online_file import StoredView, copy_rows, missing_columns, stored_views
 from ml.audit.pictures import Bar, Bars, PicturedFinding
 from ml.audit.sampled_customers import draw_customers
 from ml.common import sql
@@ -26,6 +25,7 @@ from ml.common.sql import literal, quoted
 from ml.features.labels import parquet
 from ml.featurestore.catalog import Catalog, Feature, View, read_catalog
 from ml.featurestore.feast_types import base_type, is_instant
+from ml.featurestore.online.whole_state import WholeState, whole_state
 from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.read_leases import lease
 
@@ -56,11 +56,11 @@ ONE_SIDED = {
 
 def check(audit: Audit) -> Finding:
     """Compare every view in the store with the build it was loaded from."""
-    file = store_file(audit.home)
-    if not file.is_file():
-        return not_checked(CHECK, NOT_ONLINE)
     with ExitStack() as stack:
-        store, connection = stack.enter_context(one_state(file)), stack.enter_context(database(audit))
+        store = stack.enter_context(whole_state(audit.home.root))
+        if store is None:
+            return not_checked(CHECK, NOT_ONLINE)
+        connection = stack.enter_context(database(audit))
         views_by_name = {stored_view.view: stored_view for stored_view in stored_views(store, audit.home)}
         if not views_by_name:
             return not_checked(CHECK, NOT_ONLINE)
@@ -111,7 +111,7 @@ def inconsistent_views(catalog: Catalog, views_by_name: dict[str, StoredView]) -
 
 def compare(
     audit: Audit,
-    store: sqlite3.Connection,
+    store: WholeState,
     connection: duckdb.DuckDBPyConnection,
     view: View,
     until: datetime,
@@ -177,8 +177,8 @@ def look_up(
     customers = [*customers, UNKNOWN_CUSTOMER, *customers[:1]]
     first = next(iter(views_by_name.values()))
     answers = OnlineReader(audit.home.root).features(customers, first.until)
-    with one_state(store_file(audit.home)) as store:
-        if stored_views(store, audit.home) != list(views_by_name.values()):
+    with whole_state(audit.home.root) as store:
+        if store is None or stored_views(store, audit.home) != list(views_by_name.values()):
             return 0, ["not checked: the public reader, because the store was filled anew meanwhile"]
     breaches += wrong_answers(first.build, catalog, customers, first.until, answers)
     return len(customers) * len(catalog.feature_names), []

@@ -4,14 +4,17 @@
     |-- UsageError                    2  what was asked for makes no sense
     |   `-- ProblemError              2  problem.yml does not say a usable problem
     |-- NotReadyError                 1  an earlier step has not been run
-    |   `-- DamagedError              1  what it wrote is not whole any more
+    |   |-- DamagedError              1  what it wrote is not whole any more
+    |   |-- OnlineUnavailableError    1  the server of the online store does not do its work
+    |   `-- NotOnlineError            1  nothing is online yet, or not this
     |-- SourceError                   1  the raw data cannot be read, or breaks the contract as a whole
     |   `-- RefusedError              1  a dry run of an ingest found too many rejected rows
     |-- BuildError                    1  dbt failed, or a data test did
     |-- ModelError                    1  a model cannot be trained, read or used
     |-- StepError                     1  a step of the day's run failed
     |-- BusyError                     1  another process is writing to the same home
-    |   `-- RegistryChangedError      1  ... or has just changed the registry
+    |   |-- RegistryChangedError      1  ... or has just changed the registry
+    |   `-- StateChangedError         1  ... or has just changed the online store
     `-- FeatureError                  1  features cannot be described, answered or put online
         |-- CatalogError              1  the build's models, YAML and tables do not agree
         |   `-- FormulaError          1  an on-demand formula cannot be used
@@ -48,6 +51,18 @@ class DamagedError(NotReadyError):
     """What an earlier step wrote is not whole any more."""
 
 
+class OnlineUnavailableError(NotReadyError):
+    """The server of the online store does not answer, or refuses its work."""
+
+
+# A FileNotFoundError too: where the store is a file, that is what a reader meets.
+class NotOnlineError(NotReadyError, FileNotFoundError):
+    """Nothing is online yet, or not the view or feature that is asked for."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class SourceError(TidemarkError):
     """The raw data cannot be read, or breaks the contract as a whole."""
 
@@ -82,6 +97,10 @@ class BusyError(TidemarkError):
 
 class RegistryChangedError(BusyError, RuntimeError):
     """Another process changed Feast's registry while this one was working on it."""
+
+
+class StateChangedError(BusyError):
+    """The online store was changed while this process read or wrote it."""
 
 
 # A ValueError too: that is what callers of Feast's API expect of a wrong argument.

@@ -17,6 +17,7 @@ from ml.erasure.builds import customers_without, erase_from_builds
 from ml.erasure.file_kinds import FileKind, kind_of_file
 from ml.erasure.learned import models_that_learned
 from ml.erasure.models import erase_from_models
+from ml.erasure.online_server import count_online, erase_online
 from ml.erasure.other_files import Changed, erase_from_others, remove_unfinished
 from ml.erasure.outside_the_home import notes_on_places_outside
 from ml.erasure.person import Person, find_person
@@ -89,6 +90,7 @@ def forget(
         others = erase_rest(home, terms, rows, progress)
         remove_unfinished_erasure(home)
         last, logged = search_home(home, terms, progress), count_logged(home, person)
+        logged += count_online(home, person.customers)
         # A server that loaded its state meanwhile loads it once more.
         write_erased_keys(home.root, keys)
     return {
@@ -149,6 +151,7 @@ def erase(
         has_an_end = bool(clocks and clocks.has_an_end)
         correct_build(home, build, begun.customers.get(build.name), has_an_end)
     erased["models"] = total(erase_from_models(home, rows, is_resumed=is_resumed))
+    erased["online"] = erase_online(home, begun.person.customers)
     progress.say("forgetting: pushed facts and logged scores")
     erased["pushes"] = erase_from_pushes(pushes, rows) if pushes else 0
     erased["pulls"] = erase_from_pulls(home, rows)

@@ -14,12 +14,14 @@ from typing import Any
 from ml.common.durable_files import replace_file
 from ml.common.errors import UsageError
 from ml.common.instants import format_instant, parse_instant
+from ml.common.paths import online_file
 from ml.common.progress import SILENT, Progress
 from ml.erasure.old_rows import OldRows, find_old_rows
 from ml.erasure.pushed_facts import alone_with_pushes, remove_old_pushes
 from ml.erasure.raw_loads import Clocks, clocks_of, correct_manifest
 from ml.erasure.sqlite_rows import opened, vacuum
 from ml.erasure.swapped_files import rewrite_shared
+from ml.featurestore.online.server_address import online_address
 from ml.featurestore.online.status import online_views
 from ml.home.layout import Home, numbered
 from ml.home.read_leases import remove
@@ -129,8 +131,10 @@ def build_anew(home: Home, progress: Progress) -> str:
     manifest = build(home=home, full_refresh=True, keep=1, progress=progress)
     if was_online:
         materialize(home=home, progress=progress)
-        with opened(home.feast / "online_store.db") as connection:
-            vacuum(connection)
+        # on a server the tables before are dropped, and their bytes with them
+        if online_address(home.root) is None:
+            with opened(online_file(home.root)) as connection:
+                vacuum(connection)
     return str(manifest["build_id"])
 
 

@@ -13,9 +13,13 @@ SECONDS = 60
 def skew(home: Home, problem: Problem) -> str:
     """What the comparison found; why there is none where nothing is online."""
     from ml.audit.all_checks import audit
-    from ml.common.paths import online_file
+    from ml.featurestore.online.status import online_views
 
-    if not online_file(home.root).is_file() or not any(home.raw.glob("load-*")):
+    try:
+        is_online = bool(online_views(home.root))
+    except TidemarkError as error:
+        return f"not compared: {error}"
+    if not is_online or not any(home.raw.glob("load-*")):
         return "not compared: nothing is online"
     try:
         with tempfile.TemporaryDirectory(prefix="tidemark-") as folder:

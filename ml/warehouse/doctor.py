@@ -12,7 +12,6 @@ from typing import Any
 from ml.common.errors import TidemarkError
 from ml.common.instants import format_instant
 from ml.common.json_files import read_json
-from ml.common.paths import online_file
 from ml.home.build_manifest import data_clock, label_terms_of
 from ml.home.layout import Home, challenger_of, model_of, problems_with_model
 from ml.home.problem_file import problem_for, remembered_file
@@ -183,7 +182,7 @@ def check_model(home: Home, problem: str | Path | None) -> Finding:
 def check_online(home: Home) -> Finding:
     """Check that the online store has all values of the current build, as of its data clock."""
     from ml.featurestore.catalog import read_catalog
-    from ml.featurestore.online.status import online_views
+    from ml.featurestore.online.status import online_size, online_views
 
     online = online_views(home.root)
     if not online:
@@ -199,4 +198,4 @@ def check_online(home: Home) -> Finding:
         return NOT_YET, f"{status}, but {', '.join(missing)} not at all: {MATERIALIZE}"
     if states != [(build.name, clock)]:
         return NOT_YET, f"{status}, but its data clock is {clock}: {MATERIALIZE}"
-    return OK, f"{status}, {online_file(home.root).stat().st_size / 1024**2:.1f} MiB"
+    return OK, f"{status}, {online_size(home.root)}"

@@ -24,10 +24,10 @@ from ml.featurestore.feast_objects import BEGINNING
 from ml.featurestore.increments import changed_since
 from ml.featurestore.offline.store import keep_builds
 from ml.featurestore.offline.view_source import Source, source_of
-from ml.featurestore.online import read_files
 from ml.featurestore.online.arrow_rows import rows_of
 from ml.featurestore.online.feast_rows import feast_rows, feast_rows_of_pull, pull_latest
 from ml.featurestore.online.last_rows import RowSelection, last_rows
+from ml.featurestore.online.read_files import added_since
 from ml.featurestore.online.store import WholeRowOnlineStore
 from ml.featurestore.online.value_kinds import kinds
 
@@ -147,8 +147,7 @@ class StateAtComputeEngine(LocalComputeEngine):
                     self._add(view, result[1])
                 store.mark(config, view, until if self.is_exact else max(until, watermark or BEGINNING))
                 if result and not result[0].source.is_build:
-                    with store.transaction(config) as connection:
-                        read_files.note(connection, view.name, result[0].fingerprint)
+                    store.note_files(config, view, result[0].fingerprint)
         self._prepared = []
         store.tidy(config)
 
@@ -181,8 +180,8 @@ class StateAtComputeEngine(LocalComputeEngine):
 
     def _plan_for_files(self, whole: ViewLoad, start: datetime) -> ViewLoad:
         """The load of a source whose files may have changed since it was loaded."""
-        with self.online_store.transaction(self.repo_config) as connection:
-            new_files = read_files.added_since(connection, whole.view.name, whole.fingerprint)
+        before = self.online_store.files_read(self.repo_config, whole.view)
+        new_files = added_since(before, whole.fingerprint)
         if new_files is None or not whole.source.keys or whole.source.history.is_mixed:
             return whole
         return replace(whole, since=start, changed_files=tuple(new_files))

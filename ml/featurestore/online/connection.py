@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ml.common.errors import NotOnlineError
 from ml.featurestore.online.status import damage_as_error
 from ml.featurestore.online.table_names import prepare_layout
 
@@ -26,13 +27,13 @@ class OpenConnection:
 
     Raises
     ------
-    FileNotFoundError
+    NotOnlineError
         There is no such file to read.
     """
 
     def __init__(self, path: Path, to_read: bool):
         if to_read and not path.exists():
-            raise FileNotFoundError(f"nothing is online yet in {path}: run 'churn materialize' first")
+            raise NotOnlineError(f"nothing is online yet in {path}: run 'churn materialize' first")
         self.connection = connect(path)
         self._name, self._process = str(path), os.getpid()
         self._file, self._checked_at = file_of(self._name), time.monotonic()

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ml.common.errors import NotOnlineError, StateChangedError
 from ml.common.paths import registry_file
 from ml.featurestore.feast_objects import EVENT_TIMESTAMP, SERVICE
 from ml.featurestore.online.store import WholeRowOnlineStore, stamp
@@ -62,11 +63,26 @@ class OnlineReader:
     def _answer(self, entity_rows: dict[str, list[str]]) -> dict[str, list[Any]]:
         """Read, and retry while registry and store, two files, are being replaced one after the other."""
         for _ in range(TRIES):
-            with suppress(sqlite3.OperationalError):
-                if (features := self._ask(entity_rows)) is not None:
+            with suppress(sqlite3.OperationalError, NotOnlineError):
+                if (features := self._ask_present(entity_rows)) is not None:
                     return features
             time.sleep(PAUSE)
-        return self._ask(entity_rows, accept=True) or {}
+        return self._ask_present(entity_rows, accept=True) or {}
+
+    def _ask_present(
+        self, entity_rows: dict[str, list[str]], accept: bool = False
+    ) -> dict[str, list[Any]] | None:
+        """Ask again at once where the answer was of a state of the store that has been replaced."""
+        for _ in range(TRIES):
+            with suppress(StateChangedError):
+                features = self._ask(entity_rows, accept)
+                if features is not None or not self._is_outdated():
+                    return features
+        return self._ask(entity_rows, accept)
+
+    def _is_outdated(self) -> bool:
+        online = self.store.provider.online_store
+        return isinstance(online, WholeRowOnlineStore) and online.is_outdated(self.store.config)
 
     def _ask(self, entity_rows: dict[str, list[str]], accept: bool = False) -> dict[str, list[Any]] | None:
         """The features, or None if definitions and values do not match."""

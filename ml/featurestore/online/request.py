@@ -4,9 +4,7 @@ Feast resolves feature references against the registry and caches the result; a 
 Unusual requests have no plan, and Feast's own code answers them.
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +16,7 @@ from feast.type_map import feast_value_type_to_python_type, python_values_to_pro
 from ml.featurestore.feast_objects import EVENT_TIMESTAMP
 from ml.featurestore.formulas import AS_OF
 from ml.featurestore.on_demand import declared_formulas, derive, stored_names
+from ml.featurestore.online.backend import Backend
 from ml.featurestore.online.response import Column, ColumnResponse, message_of
 from ml.featurestore.online.rows import ViewReader
 from ml.featurestore.online.value_kinds import Kind, key_of, kind
@@ -86,9 +85,7 @@ class Plan:
         """The requested features, by their names in the response."""
         return self.context[6]
 
-    def answer(
-        self, entity_columns: Mapping[str, Sequence[Any]], state: AbstractContextManager[sqlite3.Connection]
-    ) -> OnlineResponse | None:
+    def answer(self, entity_columns: Mapping[str, Sequence[Any]], backend: Backend) -> OnlineResponse | None:
         """The response to a request with these entity columns; None if Feast's own code has to answer."""
         request = self._request(entity_columns)
         if request is None:
@@ -102,12 +99,10 @@ class Plan:
                     return None
                 keys[table.columns] = table_keys
         columns = [*key_columns.values(), *request_data.values()]
-        with state as connection:
-            for table in self.tables:
-                rows = table.reader.find(connection, keys[table.columns])
-                columns += map(
-                    Column, table.names, rows.columns, table.reader.kinds, [rows] * len(table.names)
-                )
+        read = backend.read([(table.reader, keys[table.columns]) for table in self.tables])
+        for table, stored in zip(self.tables, read, strict=True):
+            rows = table.reader.view_rows(stored)
+            columns += map(Column, table.names, rows.columns, table.reader.kinds, [rows] * len(table.names))
         return self._response(columns, set(key_columns))
 
     def _response(self, columns: list[Column], keys: set[str]) -> OnlineResponse:

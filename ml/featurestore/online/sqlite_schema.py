@@ -143,18 +143,18 @@ def select_one(view: FeatureView, features: Iterable[str]) -> str:
     Columns are qualified by their table, because SQLite reads an unknown bare name as text.
     """
     matches = " and ".join(f"{named(view, key)} = ?" for key in view.join_keys)
-    return f"{selected(view, features)} where {matches}"
+    return f"{selected(view, (INSTANT, *features))} where {matches}"
 
 
 def select_many(view: FeatureView, features: Iterable[str]) -> str:
-    """The query for any number of keys of one column, passed as a JSON list."""
+    """The query for any number of keys of one column, passed as a JSON list; the key is selected too."""
     key = named(view, view.join_keys[0])
-    return f"{selected(view, features)} where {key} in (select value from json_each(?))"
+    columns = view.join_keys[0], INSTANT, *features
+    return f"{selected(view, columns)} where {key} in (select value from json_each(?))"
 
 
-def selected(view: FeatureView, features: Iterable[str]) -> str:
-    columns = ", ".join(named(view, name) for name in (*view.join_keys, INSTANT, *features))
-    return f"select {columns} from {quoted(table_name(view.name))}"
+def selected(view: FeatureView, columns: Iterable[str]) -> str:
+    return f"select {', '.join(named(view, name) for name in columns)} from {quoted(table_name(view.name))}"
 
 
 def named(view: FeatureView, column: str) -> str:

@@ -1,16 +1,13 @@
 """What the online store has materialized, read without Feast: the build and the instant of each view."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ml.common.errors import OnlineDamagedError
 from ml.common.paths import online_file
-
-MATERIALIZED = "select view, source, until from materialized order by view"
+from ml.featurestore.online.server_address import online_address
+from ml.featurestore.online.server_rows import rows_at
+from ml.featurestore.online.whole_state import damage_as_error, whole_state
 
 
 @dataclass(frozen=True)
@@ -20,24 +17,6 @@ class OnlineView:
     view: str
     build: str
     until: datetime
-
-
-@contextmanager
-def damage_as_error(path: Path) -> Iterator[None]:
-    """Turn an error about a damaged database into one with a remedy.
-
-    Raises
-    ------
-    OnlineDamagedError
-    """
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:
-            raise
-        raise OnlineDamagedError(
-            f"{path} is damaged ({error}): delete it with its -wal and -shm, then run 'churn materialize'"
-        ) from error
 
 
 def online_builds(home: Path) -> dict[str, datetime]:
@@ -56,24 +35,23 @@ def online_views(home: Path) -> list[OnlineView]:
     ------
     OnlineDamagedError
         The file is no database, or a damaged one.
+    OnlineUnavailableError
+        The server does not answer.
     """
-    path = online_file(home)
-    if not path.exists():
-        return []
-    address = f"{path.absolute().as_uri()}?mode=rw"
-    with damage_as_error(path), closing(sqlite3.connect(address, uri=True)) as connection:
-        return [
-            # a source is <build>/features/<model>
-            OnlineView(view, Path(source).parents[1].name, datetime.fromisoformat(until))
-            for view, source, until in rows(connection)
-        ]
+    with whole_state(home) as state:
+        loaded = state.loaded() if state else []
+    return [
+        # a source is <build>/features/<model>
+        OnlineView(view, Path(source).parents[1].name, datetime.fromisoformat(until))
+        for view, source, until in loaded
+    ]
 
 
-def rows(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """Views, sources and instants; none if the store has never been written."""
-    try:
-        return connection.execute(MATERIALIZED).fetchall()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return []
-        raise
+def online_size(home: Path) -> str:
+    """How much room the store takes, and where it is if that is a server."""
+    address = online_address(home)
+    size = rows_at(address).bytes_used() if address else online_file(home).stat().st_size
+    return f"{size / 1024**2:.1f} MiB" + (f" in {address}" if address else "")
+
+
+__all__ = ["OnlineView", "damage_as_error", "online_builds", "online_size", "online_views"]

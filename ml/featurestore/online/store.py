@@ -1,18 +1,15 @@
-"""The online store: SQLite, one table per feature view, one row per key.
+"""The online store as Feast's plug-in: one row per key and view, in SQLite, PostgreSQL or Redis.
 
 The compute engine writes many rows together, ``feast push`` single rows; ``get_online_features`` reads them.
 An older row never replaces a newer one. A reader sees either all of a materialization or none of it, and is
-never locked out: a whole load is written aside in short transactions, and one more swaps the tables.
+never locked out. What a database has to do for that is in ``backend.py``.
 """
 
 import asyncio
-import json
-import sqlite3
-import threading
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from feast import Entity, FeatureService, FeatureView, metrics
@@ -21,10 +18,10 @@ from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
-from ml.common.errors import RowsLostError
+from ml.common.errors import RowsLostError, StateChangedError
 from ml.common.paths import store_path
-from ml.common.sql import quoted
-from ml.featurestore.online.connection import OpenConnection, connect_at_rest, within
+from ml.featurestore.online.backend import Backend
+from ml.featurestore.online.connection import connect_at_rest
 from ml.featurestore.online.request import Plans
 from ml.featurestore.online.rows import (
     Answer,
@@ -35,29 +32,15 @@ from ml.featurestore.online.rows import (
     hide_expired,
     plain_key,
     pushed_row,
-    put,
     stamp,
 )
-from ml.featurestore.online.sqlite_schema import (
-    create,
-    drop_table,
-    has_shape,
-    index_pushed,
-    keep_pushed,
-    shape_table,
-    table_columns,
-    upsert,
-)
-from ml.featurestore.online.table_names import (
-    PUSHED,
-    aside_name,
-    clashing_columns,
-    obsolete_tables,
-    spare_name,
-    table_name,
-)
+from ml.featurestore.online.server_address import ENVIRONMENT, address_of
+from ml.featurestore.online.server_backend import ServerBackend
+from ml.featurestore.online.sqlite_backend import SqliteBackend
+from ml.featurestore.online.table_names import clashing_columns
 from ml.featurestore.online.value_kinds import key_kinds, kinds
-from ml.featurestore.registry.store import locked
+
+TRIES = 5  # of a request of several reads, whose state may be replaced between two of them
 
 
 class WholeRowOnlineStoreConfig(FeastConfigBaseModel):
@@ -68,16 +51,29 @@ class WholeRowOnlineStoreConfig(FeastConfigBaseModel):
     )
     path: str = "online_store.db"
     """Absolute, or relative to the repository; in this project's to ``<CHURN_HOME>/feast``."""
+    url: str | None = None
+    """Of PostgreSQL or Redis instead of that file; ``CHURN_ONLINE_STORE`` comes first."""
 
 
 class WholeRowOnlineStore(OnlineStore):
-    """Feature values as of one instant, in one SQLite file."""
+    """Feature values as of one instant."""
 
     _versioned_read_supported = False
 
     def __init__(self) -> None:
-        self._open = threading.local()
+        self._backends: dict[tuple[Any, ...], Backend] = {}
         self._plans = Plans()
+
+    def backend(self, config: RepoConfig) -> Backend:
+        """The database that the settings name."""
+        settings = config.online_store
+        name = settings.path, config.repo_path, settings.url, os.environ.get(ENVIRONMENT)
+        backend = self._backends.get(name)
+        if backend is None:
+            file = store_path(settings.path, config.repo_path)
+            address = address_of(settings.url, file)
+            backend = self._backends[name] = ServerBackend(address) if address else SqliteBackend(file)
+        return backend
 
     def update(
         self,
@@ -93,19 +89,21 @@ class WholeRowOnlineStore(OnlineStore):
         A view that is used offline only may have columns that cannot be in one table, and a view whose
         entities Feast does not know has no key yet.
         """
-        with self.transaction(config) as connection:
+        backend = self.backend(config)
+        with backend.transaction():
             for view in tables_to_delete:
-                drop_table(connection, view.name)
+                backend.drop(view.name)
             for view in tables_to_keep:
                 is_online = getattr(view, "online", True)  # on-demand views that are written have none
                 if view.join_keys and (is_online or not clashing_columns(view)):
-                    shape_table(connection, view)
+                    backend.shape(view)
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
-        """Drop every table; the file stays, because other processes may have it open."""
-        with self.transaction(config) as connection:
+        """Drop the rows of every view; a file stays, because other processes may have it open."""
+        backend = self.backend(config)
+        with backend.transaction():
             for view in tables:
-                drop_table(connection, view.name)
+                backend.drop(view.name)
 
     def online_write_batch(
         self,
@@ -125,10 +123,11 @@ class WholeRowOnlineStore(OnlineStore):
             named.setdefault(names, []).append(
                 pushed_row(row, keys, [(name, fields[name]) for name in names])
             )
-        with self.transaction(config) as connection:
-            shape_table(connection, table)
+        backend = self.backend(config)
+        with backend.transaction():
+            backend.shape(table)
             for names, rows in named.items():
-                connection.executemany(upsert(table, names, table_name(table.name)), rows)
+                backend.push(table, names, rows)
         if progress:
             progress(len(data))
 
@@ -142,8 +141,7 @@ class WholeRowOnlineStore(OnlineStore):
         """The row of each entity key, in their order; ``(None, None)`` for an unknown key."""
         wanted = requested_features or kinds(table)
         reader = ViewReader(table, [name for name in kinds(table) if name in wanted])
-        with self.snapshot(config) as connection:
-            rows = reader.rows(connection, [plain_key(key, reader.keys) for key in entity_keys])
+        (rows,) = self.backend(config).read([(reader, [plain_key(key, reader.keys) for key in entity_keys])])
         return [answer(reader, row) for row in rows]
 
     def get_online_features(
@@ -160,18 +158,14 @@ class WholeRowOnlineStore(OnlineStore):
         if not include_feature_view_version_metadata and not metrics._config.online_features:
             columns = columns_of_request(entity_rows)
             plan = self._plans.plan(registry, project, features, full_feature_names) if columns else None
-            response = plan.answer(columns, self.snapshot(config)) if plan and columns else None
+            response = plan.answer(columns, self.backend(config)) if plan and columns else None
             if response is not None:
                 return response
-        return super().get_online_features(
-            config,
-            features,
-            entity_rows,
-            registry,
-            project,
-            full_feature_names,
-            include_feature_view_version_metadata,
-        )
+        request = features, entity_rows, registry, project, full_feature_names
+        for _ in range(TRIES):
+            with suppress(StateChangedError):
+                return super().get_online_features(config, *request, include_feature_view_version_metadata)
+        return super().get_online_features(config, *request, include_feature_view_version_metadata)
 
     async def get_online_features_async(self, *args: Any, **kwargs: Any) -> OnlineResponse:
         """The same, in a thread."""
@@ -203,57 +197,54 @@ class WholeRowOnlineStore(OnlineStore):
 
     def watermark(self, config: RepoConfig, view: FeatureView) -> datetime | None:
         """The instant up to which ``view`` has its present source; None if it has another or none."""
-        sql = "select until from materialized where view = ? and source = ?"
-        row = self._connection(config).execute(sql, (view.name, view.batch_source.path)).fetchone()
-        return as_datetime(row[0]) if row else None
+        source, until = self.materialized(config, view) or (None, None)
+        return until if source == view.batch_source.path else None
 
     def materialized(self, config: RepoConfig, view: FeatureView) -> tuple[str, datetime] | None:
         """The source that ``view`` was loaded from, and up to which instant; None if it was not loaded."""
-        sql = "select source, until from materialized where view = ?"
-        row = self._connection(config).execute(sql, (view.name,)).fetchone()
+        row = self.backend(config).materialized().get(view.name)
         return (row[0], as_datetime(row[1])) if row else None
 
     def mark(self, config: RepoConfig, view: FeatureView, until: datetime) -> None:
         """Record that ``view`` has its present source up to ``until``, also under the name of the source."""
-        source, text = view.batch_source.path, stamp(until)
-        with self.transaction(config) as connection:
-            shape_table(connection, view)
-            connection.execute(
-                "insert or replace into materialized values (?, ?, ?)", (view.name, source, text)
-            )
-            connection.execute("insert or replace into remembered values (?, ?)", (source, text))
+        self.backend(config).mark(view, view.batch_source.path, stamp(until))
 
     def remembered(self, config: RepoConfig, source: str) -> datetime | None:
         """The instant up to which ``source`` was loaded last, even if another is loaded now."""
-        sql = "select until from remembered where source = ?"
-        row = self._connection(config).execute(sql, (source,)).fetchone()
-        return datetime.fromisoformat(row[0]) if row else None
+        text = self.backend(config).remembered(source)
+        return datetime.fromisoformat(text) if text else None
 
     def sources(self, config: RepoConfig) -> dict[str, str]:
         """View -> the source it was loaded from."""
-        connection = self._connection_to_read(config)
-        return dict(connection.execute("select view, source from materialized").fetchall())
+        return self.backend(config).sources()
+
+    def is_outdated(self, config: RepoConfig) -> bool:
+        """Whether the state of the next snapshot was replaced meanwhile; it is then the new one."""
+        return self.backend(config).is_outdated()
+
+    def files_read(self, config: RepoConfig, view: FeatureView) -> dict[str, Any] | None:
+        """The fingerprint of the files that were read for a view outside a build."""
+        return self.backend(config).files_read(view.name)
+
+    def note_files(self, config: RepoConfig, view: FeatureView, fingerprint: dict[str, Any]) -> None:
+        """Record what was read."""
+        self.backend(config).note_files(view.name, fingerprint)
 
     def fits(self, config: RepoConfig, view: FeatureView) -> bool:
-        """Whether the table of ``view`` has the right columns."""
-        return has_shape(self._connection(config), view)
+        """Whether ``view`` has the right columns."""
+        return self.backend(config).fits(view)
 
     def has_pushed(self, config: RepoConfig, view: FeatureView) -> bool:
         """Whether ``view`` has rows that the compute engine did not write."""
-        sql = f"select exists (select 1 from {quoted(table_name(view.name))} where {PUSHED} is not null)"
-        return bool(self._connection(config).execute(sql).fetchone()[0])
+        return self.backend(config).has_pushed(view)
 
     def forget(self, config: RepoConfig, view: FeatureView, keys: Sequence[Sequence[Any]]) -> None:
         """Delete the rows of some keys that were not pushed, because the new rows may be older."""
-        matches = " and ".join(f"{quoted(key)} = ?" for key in view.join_keys)
-        sql = f"delete from {quoted(table_name(view.name))} where {matches} and {PUSHED} is null"
-        with self.transaction(config) as connection:
-            connection.executemany(sql, keys)
+        self.backend(config).forget(view, keys)
 
     def write(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
         """Write rows of the compute engine; an older one never replaces a newer one."""
-        with self.transaction(config) as connection:
-            put(connection, view, rows, table_name(view.name))
+        self.backend(config).write(view, rows)
 
     def resume(self, config: RepoConfig, view: FeatureView, fingerprint: dict[str, Any]) -> dict[str, Any]:
         """The progress of a load aside: ``last`` key (None at the beginning), ``rows``, ``whole`` or not.
@@ -263,26 +254,11 @@ class WholeRowOnlineStore(OnlineStore):
         fingerprint : dict
             What is being loaded; an unfinished load of anything else is dropped.
         """
-        connection, aside = self._connection(config), aside_name(view.name)
-        text = json.dumps([fingerprint, create(view, aside)], sort_keys=True)
-        row = connection.execute("select said, whole from loading where view = ?", (view.name,)).fetchone()
-        if row and row[0] == text and table_columns(connection, aside):
-            keys = ", ".join(map(quoted, view.join_keys))
-            backwards = ", ".join(f"{quoted(key)} desc" for key in view.join_keys)
-            last = f"select {keys} from {quoted(aside)} order by {backwards} limit 1"
-            rows = self.count(config, view, aside)
-            return {"last": connection.execute(last).fetchone(), "rows": rows, "whole": bool(row[1])}
-        with self.transaction(config) as connection:
-            connection.execute(f"drop table if exists {quoted(aside)}")
-            connection.execute(create(view, aside))
-            index_pushed(connection, view, aside)
-            connection.execute("insert or replace into loading values (?, ?, 0)", (view.name, text))
-        return {"last": None, "rows": 0, "whole": False}
+        return self.backend(config).resume(view, fingerprint)
 
     def load(self, config: RepoConfig, view: FeatureView, rows: Iterator[Sequence[Any]]) -> None:
         """Write rows aside, where no reader sees them."""
-        with self.transaction(config) as connection:
-            put(connection, view, rows, aside_name(view.name))
+        self.backend(config).load(view, rows)
 
     def finish_load(self, config: RepoConfig, view: FeatureView, rows: int) -> None:
         """Record that the load aside is whole.
@@ -292,91 +268,39 @@ class WholeRowOnlineStore(OnlineStore):
         RowsLostError
             The number of rows is not the expected one.
         """
-        present = self.count(config, view, aside_name(view.name))
-        with self.transaction(config) as connection:
-            if present != rows:
-                connection.execute("delete from loading where view = ?", (view.name,))
-            connection.execute("update loading set whole = 1 where view = ?", (view.name,))
+        present = self.backend(config).finish_load(view, rows)
         if present != rows:
             raise RowsLostError(
                 f"{view.name}: {rows} customers offline but {present} online; nothing was changed"
             )
 
     def swap(self, config: RepoConfig, view: FeatureView, with_pushed: bool) -> None:
-        """Replace the table of ``view`` by the one aside, optionally with the pushed rows.
-
-        A file that is newer than the registration of the view has no table yet.
-        """
-        table = quoted(table_name(view.name))
-        with self.transaction(config) as connection:
-            shape_table(connection, view)
-            if with_pushed:
-                connection.execute(keep_pushed(view))
-            connection.execute(f"alter table {table} rename to {quoted(spare_name(view.name))}")
-            connection.execute(f"alter table {quoted(aside_name(view.name))} rename to {table}")
-            connection.execute("delete from loading where view = ?", (view.name,))
+        """Replace the rows of ``view`` by those aside, optionally with the pushed rows."""
+        self.backend(config).swap(view, with_pushed)
 
     def tidy(self, config: RepoConfig) -> None:
-        """Drop replaced tables, one after the other, and those of abandoned loads.
+        """Drop replaced rows and those of abandoned loads; at the end of a load, with ``alone``."""
+        self.backend(config).tidy()
 
-        Called at the end of a load, with the lock of ``alone``.
-        """
-        connection = self._connection(config)
-        if connection.in_transaction:
-            return
-        for name in obsolete_tables(connection):
-            connection.execute(f"drop table if exists {quoted(name)}")
-        connection.execute("delete from loading")
-
-    def count(self, config: RepoConfig, view: FeatureView, table: str | None = None) -> int:
+    def count(self, config: RepoConfig, view: FeatureView) -> int:
         """The number of keys of ``view``."""
-        sql = f"select count(*) from {quoted(table or table_name(view.name))}"
-        return self._connection(config).execute(sql).fetchone()[0]
+        return self.backend(config).count(view)
 
-    @contextmanager
-    def alone(self, config: RepoConfig) -> Iterator[None]:
+    def alone(self, config: RepoConfig) -> AbstractContextManager[None]:
         """Lock the store against other loads, of this and of other processes, which wait.
 
-        A load takes several transactions, in a table aside that every loader would use. A nested call is part
+        A load takes several transactions, in rows aside that every loader would use. A nested call is part
         of the outer one.
         """
-        if getattr(self._open, "is_alone", False):
-            yield
-            return
-        with locked(self._path(config).with_suffix(".lock")):
-            self._open.is_alone = True
-            try:
-                yield
-            finally:
-                self._open.is_alone = False
+        return self.backend(config).alone()
 
-    @contextmanager
-    def transaction(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
+    def transaction(self, config: RepoConfig) -> AbstractContextManager[Any]:
         """A write transaction, or a part of the one that has begun."""
-        with within(self._connection(config), "begin immediate") as connection:
-            yield connection
+        return self.backend(config).transaction()
 
-    @contextmanager
-    def snapshot(self, config: RepoConfig) -> Iterator[sqlite3.Connection]:
-        """A read transaction: one state of the store."""
-        with within(self._connection_to_read(config), "begin") as connection:
-            yield connection
-
-    def _connection(self, config: RepoConfig, to_read: bool = False) -> sqlite3.Connection:
-        """This thread's connection to the present file at the store's path, which may have been replaced."""
-        opened: OpenConnection | None = getattr(self._open, "opened", None)
-        if opened is None or not opened.is_current(to_read):
-            self._open.opened = opened = OpenConnection(self._path(config), to_read)
-        return opened.connection
-
-    def _connection_to_read(self, config: RepoConfig) -> sqlite3.Connection:
-        try:
-            return self._connection(config, to_read=True)
-        except sqlite3.OperationalError:
-            return connect_at_rest(self._path(config))
-
-    def _path(self, config: RepoConfig) -> Path:
-        return store_path(config.online_store.path, config.repo_path)
+    def snapshot(self, config: RepoConfig) -> AbstractContextManager[Any]:
+        """Reads of one state of the store."""
+        return self.backend(config).snapshot()
 
 
 def columns_of_request(rows: Any) -> Mapping[str, Any] | None:

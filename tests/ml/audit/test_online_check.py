@@ -10,11 +10,14 @@ import pytest
 
 from ml.audit.all_checks import run_check
 from ml.audit.online import check
-from ml.audit.online_file import store_file
+from ml.common.paths import online_file
+from ml.featurestore.repository import open_store
 from ml.home.layout import Home
 from ml.warehouse.materialize import materialize
 from tests.ml.audit.audit_context import audit_context, breaches_of, copied
 from tests.ml.featurestore.small_build import CLOCK, write_build
+from tests.ml.featurestore.test_online_table_names import pushed_orders
+from tests.online_servers import SERVERS, online_store
 
 ANN = datetime(2024, 3, 1, 10, 11, 12, 987654)
 # 3 customers in views of 3 and 6 features and their instants; 5 asked the public way about 9 + 3 features.
@@ -35,7 +38,7 @@ def home(filled: Path, tmp_path: Path) -> Path:
 
 
 def changed(home: Path, *statements: str) -> None:
-    connection = sqlite3.connect(store_file(Home.at(home)))
+    connection = sqlite3.connect(online_file(Home.at(home).root))
     with connection:
         for statement in statements:
             assert connection.execute(statement).rowcount
@@ -49,6 +52,23 @@ def test_a_true_store_passes(home: Path, tmp_path: Path) -> None:
         "33 cells of 2 views in the store, filled from build-000001 as of 2024-03-01T10:11:12.987654Z"
         in found.detail
     )
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_passes_and_a_changed_value_on_it_is_named(tmp_path: Path, kind: str) -> None:
+    home = tmp_path / "home"
+    write_build(home)
+    with online_store(kind):
+        assert "nothing is online" in str(check(audit_context(home, tmp_path / "scratch")).skipped)
+        materialize(home=home)
+        found = check(audit_context(home, tmp_path / "scratch"))
+        assert (found.passed, found.compared, found.notes) == (True, CELLS + ANSWERS, ())
+
+        open_store(home).write_to_online_store("feat_customer_orders", pushed_orders(["ann"]))
+        found = check(audit_context(home, tmp_path / "scratch"))
+        assert {breach for breach in breaches_of(found) if "orders_30d" in breach[0]} == {
+            ("feat_customer_orders.orders_30d: 1 online values are not those offline", 1)
+        }
 
 
 def case(feature: str, offline: Any, online: Any) -> dict[str, Any]:
@@ -133,7 +153,7 @@ def test_views_must_be_of_one_instant(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_column_that_is_gone_is_named(home: Path, tmp_path: Path) -> None:
-    changed_shape = sqlite3.connect(store_file(Home.at(home)))
+    changed_shape = sqlite3.connect(online_file(Home.at(home).root))
     changed_shape.execute("alter table feat_customer_profile drop column share")
     changed_shape.close()
     assert breaches_of(check(audit_context(home, tmp_path / "scratch"))) == [

@@ -100,6 +100,7 @@ def test_kills_at_random_leave_one_whole_state_and_nothing_else(home: Path, seed
     assert names == {"materialized", "remembered", "loading", *views}
 
 
+@pytest.mark.usefixtures("each_store")
 def test_many_readers_see_one_state_each_time_while_loads_go_on(home: Path) -> None:
     """A thousand customers a request, most of them unknown, some twice; increments and whole loads."""
     materialize(home=home)
@@ -128,6 +129,7 @@ def test_many_readers_see_one_state_each_time_while_loads_go_on(home: Path) -> N
     assert set(seen) == {0, 1}
 
 
+@pytest.mark.usefixtures("each_store")
 def test_of_pushes_at_once_the_latest_of_each_customer_holds(home: Path, store: FeatureStore) -> None:
     materialize(home=home)
     luck = random.Random(0)
@@ -146,6 +148,7 @@ def test_of_pushes_at_once_the_latest_of_each_customer_holds(home: Path, store: 
     assert [row["orders_30d"] for row in online(home, EVERYBODY, CLOCK)] == [123] * 3
 
 
+@pytest.mark.usefixtures("each_store")
 def test_pushes_during_whole_loads_are_neither_lost_nor_doubled(home: Path, store: FeatureStore) -> None:
     """Feast's own materialize keeps what was pushed, whenever that comes."""
     last, done = [0], threading.Event()
@@ -225,17 +228,18 @@ def in_a_fork(do: Callable[[], Any]) -> bool:
 def test_a_forked_process_has_a_connection_of_its_own(home: Path, store: FeatureStore) -> None:
     materialize(home=home)
     held = store.provider.online_store
-    connection = held._connection(store.config)
+    connection = held.backend(store.config).connection()
 
     def another() -> bool:
-        mine = held._connection(store.config)
+        mine = held.backend(store.config).connection()
         count = mine.execute("select count(*) from feat_customer_orders").fetchone()
         return mine is not connection and count == (3,)
 
     assert in_a_fork(another)
-    assert held._connection(store.config) is connection
+    assert held.backend(store.config).connection() is connection
 
 
+@pytest.mark.usefixtures("each_store")
 def test_a_thousand_keys_some_unknown_some_too_old(tmp_path: Path) -> None:
     store = opened(tmp_path)
     view = view_of(tmp_path, "v", list(range(300)))

@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.ml.featurestore.retrieve_rows import offline, online
 from tests.ml.featurestore.small_build import ORDER_ROWS, write_build
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 PURCHASE = datetime(2024, 3, 1, 10, 11, 12, 123456, tzinfo=UTC)
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654, tzinfo=UTC)
@@ -92,8 +95,6 @@ def test_a_new_build_wins_on_the_same_event_timestamp(home: Path, store) -> None
 
 
 def test_a_failure_half_way_leaves_what_was_there(home: Path, store, monkeypatch) -> None:
-    import pytest
-
     store.materialize_incremental(PURCHASE)
     before = online(home, EVERYBODY, PURCHASE)
     kind = type(store.provider.online_store)

@@ -24,6 +24,7 @@ from ml.warehouse.materialize import materialize
 from tests.ml.featurestore.generic_repo import store_of
 from tests.ml.featurestore.retrieve_rows import offline, online
 from tests.ml.featurestore.small_build import ORDER_ROWS, write_build
+from tests.online_servers import table_views
 
 CLOCK = datetime(2024, 3, 1, 10, 11, 12, 987654)
 EARLIER = datetime(2024, 3, 1, 10, 11, 12, 500000)
@@ -60,23 +61,29 @@ def fail_at(number: int) -> Note:
     return note
 
 
-def tables(home: Path) -> set[str]:
-    with sqlite3.connect(home / "feast" / "online_store.db") as store:
-        names = {row[0] for row in store.execute("select name from sqlite_master where type = 'table'")}
-    return names - {"materialized", "remembered", "loading"}
+def tables(home: Path, url: str | None) -> list[str]:
+    """The views of which the store has a table, one for each."""
+    return table_views(url, home / "feast" / "online_store.db")
 
 
-def test_batches_are_transactions_of_their_own_and_nothing_is_left_over(home: Path, loading) -> None:
+def test_batches_are_transactions_of_their_own(home: Path, loading) -> None:
     inside: list[bool] = []
-    loaded = loading(lambda store, config, view: inside.append(store._connection(config).in_transaction))
+    loading(lambda store, config, view: inside.append(store.backend(config).connection().in_transaction))
     materialize(home=home)
     materialize(home=home)
-
     assert inside == [False] * 12
+
+
+def test_a_load_leaves_nothing_over(home: Path, loading, each_store: str | None) -> None:
+    loaded = loading(lambda *_: None)
+    materialize(home=home)
+    materialize(home=home)
+
     assert loaded == [*(f"{view} {who}" for view in ("orders", "profile") for who in EVERYBODY)] * 2
-    assert tables(home) == {"feat_customer_orders", "feat_customer_profile"}
+    assert tables(home, each_store) == ["feat_customer_orders", "feat_customer_profile"]
 
 
+@pytest.mark.usefixtures("each_store")
 def test_a_stopped_load_goes_on_where_it_was_and_nobody_has_seen_it(home: Path, loading) -> None:
     materialize(home=home, as_of=EARLIER)
     write_build(home, "build-000002", [(*row[:2], row[2] + 5, *row[3:]) for row in ORDER_ROWS])
@@ -97,6 +104,7 @@ def test_a_stopped_load_goes_on_where_it_was_and_nobody_has_seen_it(home: Path, 
     assert result["views"]["feat_customer_profile"] == {"customers": 3, "rows": 4}
 
 
+@pytest.mark.usefixtures("each_store")
 @pytest.mark.parametrize("change", ["instant", "build", "rows"])
 def test_what_was_loaded_for_anything_else_is_dropped(home: Path, loading, change: str) -> None:
     loaded = loading(fail_at(5))
@@ -117,12 +125,12 @@ def test_what_was_loaded_for_anything_else_is_dropped(home: Path, loading, chang
 
 KILLED = """
 import os, signal, sys
-from ml.featurestore.online import last_rows
+from ml.featurestore.online import last_rows, redis_rows
 from ml.featurestore.online.read import OnlineReader
 from ml.featurestore.online.store import WholeRowOnlineStore
 from ml.warehouse.materialize import materialize
 
-last_rows.BATCH_ROWS = 1
+last_rows.BATCH_ROWS, redis_rows.LOCK_SECONDS = 1, 1
 place, batches = sys.argv[2], []
 do = {name: getattr(WholeRowOnlineStore, name) for name in ("load", "swap", "mark", "tidy")}
 
@@ -142,6 +150,15 @@ materialize(home=sys.argv[1])
 
 @pytest.mark.parametrize("place", ["load 2", "load 5", "swap 1", "swap 2", "mark 2"])
 def test_a_killed_run_leaves_all_as_it_was(home: Path, place: str) -> None:
+    check_a_killed_run(home, place, None)
+
+
+@pytest.mark.parametrize("place", ["load 5", "mark 2"])
+def test_a_killed_run_leaves_a_server_as_it_was(home: Path, place: str, each_server: str) -> None:
+    check_a_killed_run(home, place, each_server)
+
+
+def check_a_killed_run(home: Path, place: str, each_store: str | None) -> None:
     materialize(home=home, as_of=EARLIER)
     write_build(home, "build-000002", [(*row[:2], row[2] + 5, *row[3:]) for row in ORDER_ROWS])
     before = online(home, EVERYBODY, EARLIER)
@@ -156,7 +173,7 @@ def test_a_killed_run_leaves_all_as_it_was(home: Path, place: str) -> None:
 
     materialize(home=home)
     assert online(home, EVERYBODY, CLOCK) == offline(home, EVERYBODY, CLOCK)
-    assert tables(home) == {"feat_customer_orders", "feat_customer_profile"}
+    assert tables(home, each_store) == ["feat_customer_orders", "feat_customer_profile"]
 
 
 def test_a_reader_keeps_its_state_while_tables_are_swapped_and_dropped(home: Path, store) -> None:
@@ -174,6 +191,7 @@ def test_a_reader_keeps_its_state_while_tables_are_swapped_and_dropped(home: Pat
         assert connection.execute(query).fetchone() == (7,)
 
 
+@pytest.mark.usefixtures("each_store")
 def test_a_reader_is_answered_at_every_step_of_a_load(
     home: Path, loading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +219,7 @@ def asking_first(step: str, reader: OnlineReader, seen: list[Any]) -> Any:
     return asked
 
 
+@pytest.mark.usefixtures("each_store")
 def test_whom_a_new_build_no_longer_has_feasts_commands_remove(home: Path, store) -> None:
     store.materialize_incremental(CLOCK.replace(tzinfo=UTC))
     write_build(home, "build-000002", [row for row in ORDER_ROWS if row[0] != "ann"])
@@ -226,6 +245,7 @@ def orders(home: Path, *who: str) -> list[int | None]:
     return [row["orders_30d"] for row in online(home, list(who), CLOCK)]
 
 
+@pytest.mark.usefixtures("each_store")
 def test_a_pushed_row_stays_unless_it_is_older_and_goes_with_churn_materialize(home: Path, store) -> None:
     push(store, "ann", CLOCK + timedelta(microseconds=1), 90)
     push(store, "old", datetime(2015, 6, 1), 91)
@@ -237,6 +257,7 @@ def test_a_pushed_row_stays_unless_it_is_older_and_goes_with_churn_materialize(h
     assert orders(home, "ann", "old", "new") == [2, 0, None]
 
 
+@pytest.mark.usefixtures("each_store")
 def test_a_push_of_some_features_leaves_the_others(home: Path, store) -> None:
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
@@ -285,6 +306,7 @@ def test_a_store_of_an_earlier_version_is_read_and_then_written_anew(home: Path,
     assert online(home, EVERYBODY, CLOCK) == offline(home, EVERYBODY, CLOCK)
 
 
+@pytest.mark.usefixtures("each_store")
 def test_of_two_rows_at_one_instant_the_one_created_later_holds(tmp_path: Path) -> None:
     """Names in the files may be others than in Feast, and a view may have no key at all."""
     at, path = pd.Timestamp("2024-01-01", tz="UTC"), tmp_path / "rows.parquet"
@@ -320,6 +342,7 @@ def test_of_two_rows_at_one_instant_the_one_created_later_holds(tmp_path: Path) 
     assert store.get_online_features(["keyed:number"], rows).to_dict()["number"] == [9, 9]
 
 
+@pytest.mark.usefixtures("each_store")
 def test_a_view_that_feast_has_to_compute_goes_through_feasts_own_engine(tmp_path: Path) -> None:
     from feast import BatchFeatureView
 

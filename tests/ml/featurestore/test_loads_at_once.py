@@ -14,6 +14,7 @@ EARLY = datetime(2024, 2, 1, tzinfo=UTC)
 LATE = datetime(2024, 3, 31, 10, 11, 12, 123456, tzinfo=UTC)
 
 
+@pytest.mark.usefixtures("each_store")
 def test_a_second_load_waits_until_the_first_is_seen(home: Path, store) -> None:
     first, second = open_store(home), open_store(home)
     begun, done = threading.Event(), threading.Event()
@@ -38,7 +39,7 @@ def test_a_second_load_waits_until_the_first_is_seen(home: Path, store) -> None:
 def test_without_the_wait_the_second_would_not(home: Path, store, monkeypatch: pytest.MonkeyPatch) -> None:
     from contextlib import nullcontext
 
-    monkeypatch.setattr("ml.featurestore.online.store.locked", lambda path: nullcontext())
+    monkeypatch.setattr("ml.featurestore.online.sqlite_backend.locked", lambda path: nullcontext())
     first, second = open_store(home), open_store(home)
     done = threading.Event()
 

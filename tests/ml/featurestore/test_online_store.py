@@ -60,7 +60,7 @@ def test_one_request_reads_one_state_of_all_views(home: Path, store) -> None:
 
 def test_a_full_disk_hinders_no_reader(home: Path, store, no_room) -> None:
     store.materialize_incremental(CLOCK)
-    store.provider.online_store._open.opened.connection.close()
+    store.provider.online_store.backend(store.config)._open.opened.connection.close()
     with no_room(), WholeRowOnlineStore().snapshot(store.config) as connection:
         assert connection.execute('select count(*) from "feat_customer_orders"').fetchone() == (3,)
     with no_room():
@@ -69,7 +69,7 @@ def test_a_full_disk_hinders_no_reader(home: Path, store, no_room) -> None:
 
 def test_a_full_disk_hides_no_change_that_is_still_in_the_log(home: Path, store) -> None:
     store.materialize_incremental(CLOCK)
-    path = WholeRowOnlineStore()._path(store.config)
+    path = WholeRowOnlineStore().backend(store.config).path
     assert path.with_name(f"{path.name}-wal").stat().st_size
     with pytest.raises(sqlite3.OperationalError, match="free some space"):
         connect_at_rest(path)
@@ -86,6 +86,7 @@ def test_asking_before_anything_is_online_says_what_to_do(home: Path) -> None:
         pass
 
 
+@pytest.mark.usefixtures("each_store")
 def test_more_keys_than_sqlite_takes_in_one_query(home: Path, store) -> None:
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
@@ -100,6 +101,7 @@ def test_more_keys_than_sqlite_takes_in_one_query(home: Path, store) -> None:
     assert answers[-1] == (CLOCK, {"orders_30d": Value(int64_val=2)})
 
 
+@pytest.mark.usefixtures("each_store")
 def test_a_changed_column_is_filled_by_the_next_increment(home: Path, store) -> None:
     from feast import Field
     from feast.types import Float64, Int64

@@ -26,7 +26,7 @@ TYPED_REFS = [f"typed:{name}" for name in EVERY_TYPE]
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+def stores(tmp_path_factory: pytest.TempPathFactory, each_store_of_module: str | None) -> tuple[Any, Any]:
     """Feast's own stores and ours, with the same rows written the same way."""
     root = tmp_path_factory.mktemp("same")
     both = store(root / "stock", "stock", STOCK), store(root / "own", "own", OWN)
