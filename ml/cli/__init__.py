@@ -25,6 +25,8 @@ COMMANDS = {
     "report": "The model card, as one page.",
     "materialize": "Put feature values into the online store.",
     "score": "Churn probabilities with reasons.",
+    "segments": "Customers by behaviour: names, sizes, churn rates, moves.",
+    "anomalies": "Customers whose behaviour changed against their own past.",
     "run": "The day in one command, for cron and orchestrators.",
     "schedule": "A crontab line, systemd units or an Airflow DAG for it.",
     "serve": "Scores, features and receipts over HTTP.",

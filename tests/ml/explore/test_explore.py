@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from ml.cli import main
 from ml.common.errors import NotReadyError
 from ml.explore import explore
-from ml.explore.over_time import wilson
+from ml.metrics.wilson_interval import wilson
 from ml.features.labels import LABELS
 from ml.home.layout import NOTHING_YET
 from tests.ml.conftest import PROBLEM

@@ -1,0 +1,1 @@
+"""Customers by behaviour, and customers whose behaviour changed against their own past."""
