@@ -126,10 +126,10 @@ def shop_table(home: Home) -> list[str]:
     """The demo shop at some instants: listed, and how many of those had not left."""
     build, raw = home.current_build(), home.current_load()
     last_events = "union all by name ".join(
-        f"select customer_id, {instant} as at from read_parquet('{raw}/{table}/*.parquet') "
+        f"select customer_id, {instant} as occurred_at from read_parquet('{raw}/{table}/*.parquet') "
         for table, instant in (("orders", "ordered_at"), ("sessions", "started_at"))
     )
-    query = f"select customer_id, max(at) from ({last_events}) group by 1"
+    query = f"select customer_id, max(occurred_at) from ({last_events}) group by 1"
     last = dict(duckdb.execute(query).fetchall())
     lines = ["| instant | tested | listed | drops | had not left |", "| --- | --- | --- | --- | --- |"]
     end = data_clock(build) - timedelta(days=DAYS_AFTER)

@@ -15,6 +15,7 @@ MOVES_SHOWN = 5
 
 @click.command()
 @click.option("--as-of", type=Instant(), help="Instant of the segments (default: that of scoring).")
+@click.option("--page", type=click.Path(dir_okay=False), help="Page to write as well: FILE.html.")
 @click.option("--out", help="File of customers to write: .parquet, .csv or .jsonl; - is standard output.")
 @click.option(
     "--refit", is_flag=True, help="Learn the segments again; those that continue keep their number."
@@ -23,7 +24,13 @@ MOVES_SHOWN = 5
 @problem_option
 @churn_command
 def command(
-    run: Run, as_of: datetime | None, out: str | None, refit: bool, number: int | None, problem: str | None
+    run: Run,
+    as_of: datetime | None,
+    out: str | None,
+    page: str | None,
+    refit: bool,
+    number: int | None,
+    problem: str | None,
 ) -> None:
     """Customers by behaviour: a few segments with names, sizes, churn rates, and who moved.
 
@@ -48,10 +55,18 @@ def command(
         problem=problem,
         progress=run.progress,
     )
+    if page:
+        from pathlib import Path
+
+        from ml.page.document import document, write_whole
+        from ml.segments.segments_page import segments_body
+
+        write_whole(Path(page), document("Segments", segments_body(result.segmentation)))
     if out == "-":
         run.progress.say(f"{len(result.rows):,} customers")
     else:
-        run.finish(result.as_dict() | {"out": out}, summary(result) + (f"\nwrote {out}" if out else ""))
+        written = "".join(f"\nwrote {file}" for file in (out, page) if file)
+        run.finish(result.as_dict() | {"out": out, "page": page}, summary(result) + written)
 
 
 def summary(result: "CustomerSegments") -> str:

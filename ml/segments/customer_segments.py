@@ -274,17 +274,23 @@ def table_of(segmentation: Segmentation, now: Assigned, before: Assigned) -> pa.
     return pa.table(columns)
 
 
-def segments_at(home: Home, build: Path, problem: Problem, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """Number and name of the segment of customers at instants, for scores.
+def learned_segments(home: Home, problem: Problem) -> Segmentation:
+    """The segments in the home, for scores.
 
     Raises
     ------
     NotReadyError
-        No segments have been learned yet.
+        None have been learned yet, or their file is damaged.
     """
     segmentation = read_segmentation(home, problem.name)
     if segmentation is None:
         raise NotReadyError(LEARN_FIRST.format(problem.name))
+    return segmentation
+
+
+def with_segments(build: Path, segmentation: Segmentation, rows: pa.Table) -> pa.Table:
+    """The rows with ``segment`` and ``segment_name`` of each customer at its instant."""
     positions = assigned(build, segmentation, rows).positions
     names = pa.array(segmentation.names_at(positions), pa.string())
-    return pa.array(segmentation.numbers[positions], pa.int64()), names
+    numbers = pa.array(segmentation.numbers[positions], pa.int64())
+    return rows.append_column("segment", numbers).append_column("segment_name", names)

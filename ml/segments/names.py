@@ -46,9 +46,10 @@ def level_words(inputs: Sequence[Input], known: Floats, medians: Floats) -> list
     words = []
     for column, one in enumerate(inputs):
         low, high = np.quantile(known[:, column], (LOW, HIGH))
-        if low < high and medians[column] <= low:
+        # Both limits are one value where most customers have it: that value is neither low nor high.
+        if medians[column] <= low and medians[column] < high:
             words.append(one.levels[0])
-        elif low < high and medians[column] >= high:
+        elif medians[column] >= high and medians[column] > low:
             words.append(one.levels[1])
     return words
 

@@ -75,7 +75,8 @@ class Usual:
         share = share_recent(counts, self.level)
         alpha, beta = share * self.precision, (1 - share) * self.precision
         low = betabinom.cdf(counts.recent, total, alpha, beta)
-        high = betabinom.sf(counts.recent - 1, total, alpha, beta)
+        # As many or more recent events are as few or fewer past ones; 1 - cdf would lose small tails.
+        high = betabinom.cdf(counts.past, total, beta, alpha)
         return np.clip(2 * np.minimum(low, high), 0.0, 1.0)
 
 

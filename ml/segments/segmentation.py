@@ -126,3 +126,11 @@ def read_segmentation(home: Home, problem: str) -> Segmentation | None:
         )
     except (TypeError, KeyError) as error:
         raise DamagedError(f"{file} is damaged: run '{COMMAND}' again") from error
+
+
+def readable_segmentation(home: Home, problem: str) -> Segmentation | None:
+    """The segments of a problem, for pages; None where there is none that can be read."""
+    try:
+        return read_segmentation(home, problem)
+    except DamagedError:
+        return None
