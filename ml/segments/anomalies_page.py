@@ -11,7 +11,7 @@ from ml.page.axes import logarithmic
 from ml.page.document import grid, header, join_parts, section, soft, table
 from ml.page.number_text import number, readable
 from ml.page.plot import Dots, Line, Shape, plot
-from ml.segments.changed_customers import ChangedCustomers, Tested
+from ml.segments.changed_customers import ChangedCustomers, JudgedWindow
 
 DOTS_MAX = 1_500  # more of the customers who did not change cannot be told apart in a picture
 ROWS_SHOWN = 100
@@ -35,7 +35,7 @@ def anomalies_body(result: ChangedCustomers) -> Markup:
     )
 
 
-def picture(tested: Tested, rows: Sequence[dict[str, Any]]) -> Markup:
+def picture(tested: JudgedWindow, rows: Sequence[dict[str, Any]]) -> Markup:
     """Counts against expected counts, the listed customers marked."""
     own = [row for row in rows if (row["stream"], row["days"]) == (tested.stream.name, tested.counts.days)]
     expected, counts = tested.usual.expected(tested.counts), tested.counts.recent

@@ -31,7 +31,7 @@ from ml.segments.rhythm import Counts, Usual, adjusted, learn_usual
 
 FALSE_SHARE = 0.1  # one false alarm in ten is what a list to look through bears
 PAST_DAYS_MIN = 90  # a past that is shorter is no habit yet
-CUSTOMERS_MIN = 50  # fewer do not say how counts vary
+CUSTOMERS_MIN = 20  # fewer do not say how counts vary
 COLUMNS = pa.schema(
     [
         ("customer_id", pa.string()),
@@ -64,7 +64,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Tested:
+class JudgedWindow:
     """The customers that were tested on one window of one stream.
 
     Parameters
@@ -101,13 +101,13 @@ class ChangedCustomers:
     rows : Table
         Columns of ``COLUMNS``, the least likely first: the window that fits the past least, the count in it,
         the expected one, ``drop`` or ``rise``.
-    tested : list of Tested
+    tested : list of JudgedWindow
     customers : int
         The customers with at least one test.
     """
 
     rows: pa.Table
-    tested: list[Tested]
+    tested: list[JudgedWindow]
     customers: int
     as_of: datetime
     build_id: str
@@ -168,7 +168,7 @@ def anomalies(
         tested = []
         for stream in streams_of(read_catalog(build), problem, days):
             for window in stream.windows[:-1]:
-                one = test_window(build, problem, stream, window, instant)
+                one = judge_window(build, problem, stream, window, instant)
                 tested += [one] if one else []
         if not tested:
             raise NotReadyError(
@@ -213,7 +213,9 @@ def streams_of(catalog: Catalog, problem: Problem, days: Sequence[int]) -> list[
     return streams
 
 
-def test_window(build: Path, problem: Problem, stream: Stream, days: int, as_of: datetime) -> Tested | None:
+def judge_window(
+    build: Path, problem: Problem, stream: Stream, days: int, as_of: datetime
+) -> JudgedWindow | None:
     """The p-values of one window; None where too few have a past."""
     customers, now = read_counts(build, problem, stream, days, as_of)
     earlier, before = read_counts(build, problem, stream, days, as_of - timedelta(days=days))
@@ -223,7 +225,7 @@ def test_window(build: Path, problem: Problem, stream: Stream, days: int, as_of:
     if came_again.sum() < CUSTOMERS_MIN:
         return None
     usual = learn_usual(now, before, came_again)
-    return Tested(stream, customers, now, usual, usual.p_values(now))
+    return JudgedWindow(stream, customers, now, usual, usual.p_values(now))
 
 
 def read_counts(
@@ -244,9 +246,9 @@ def read_counts(
     return names, Counts(recent, past[:, 0], past_days, days).take(enough)
 
 
-def listed(tested: Sequence[Tested], as_of: datetime, false_share: float) -> tuple[pa.Table, int]:
+def listed(tested: Sequence[JudgedWindow], as_of: datetime, false_share: float) -> tuple[pa.Table, int]:
     """The rows of the customers to list, and how many were tested."""
-    best: dict[str, tuple[float, Tested, int]] = {}
+    best: dict[str, tuple[float, JudgedWindow, int]] = {}
     tests: dict[str, int] = {}
     for one in tested:
         for position, (customer, p_value) in enumerate(
@@ -267,7 +269,7 @@ def listed(tested: Sequence[Tested], as_of: datetime, false_share: float) -> tup
 
 
 def row_of(
-    customer: str, tested: Tested, position: int, as_of: datetime, p_value: float, q_value: float
+    customer: str, tested: JudgedWindow, position: int, as_of: datetime, p_value: float, q_value: float
 ) -> Mapping[str, Any]:
     """One row of the list."""
     count = float(tested.counts.recent[position])

@@ -29,11 +29,12 @@ from ml.segments.figures import Assigned, assigned, figures_of
 from ml.segments.inputs import declared_inputs, learn_inputs, read_values, scaled_points
 from ml.segments.matching import matched_positions
 from ml.segments.names import segment_names
-from ml.segments.number import SEGMENTS_MAX, choose_number, fit_centres, nearest, strengths
+from ml.segments.number import choose_number, fit_centres, nearest, strengths
 from ml.segments.segmentation import (
     Segment,
     Segmentation,
     read_segmentation,
+    readable_segmentation,
     segments_file,
     write_segmentation,
 )
@@ -122,11 +123,13 @@ def segments(
     with home.reading() as build:
         instant = checked_as_of(build, as_of) if as_of else score_instant(build)[0]
         rows = eligible_at(build, problem, instant)
-        earlier = read_segmentation(home, problem.name)
+        # A damaged file says to learn again, which must not read it.
+        again = refit or number is not None
+        earlier = (readable_segmentation if again else read_segmentation)(home, problem.name)
         agreement, is_new = None, True
         if earlier is None:
             segmentation = learn(build, problem, rows, instant, number, progress)
-        elif refit or number is not None or are_others(earlier, read_catalog(build), problem, progress):
+        elif again or are_others(earlier, read_catalog(build), problem, progress):
             fresh = learn(build, problem, rows, instant, number, progress)
             segmentation, agreement = continued(fresh, earlier, build, rows)
         else:
@@ -192,7 +195,7 @@ def learn(
             f"--number {number} is not from 1 to {len(np.unique(points, axis=0))}, the customers that differ"
         )
     progress.say("choosing the number of segments")
-    measured = strengths(points, problem.seed, max(SEGMENTS_MAX, number or 0))
+    measured = strengths(points, problem.seed)
     centres = fit_centres(points, number or choose_number(measured), problem.seed)
     sizes = np.bincount(nearest(points, centres), minlength=len(centres))
     centres = centres[np.argsort(-sizes, kind="stable")]
