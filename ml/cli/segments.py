@@ -126,12 +126,12 @@ def choice(result: "CustomerSegments") -> list[str]:
         f"{one.segments}: {one.strength:.2f} ± {one.standard_error:.2f}"
         for one in result.segmentation.strengths[1:]
     )
-    given = result.segmentation.learned["number"] == "given"
-    lines = [
-        f"{len(result.segmentation.segments)} segments, "
-        + ("as asked for" if given else "the most that halves of the customers agree on (at least 0.80)")
-        + f"; prediction strength {tried}"
-    ]
+    why = {
+        "given": "as asked for",
+        "kept": "as before, for halves of the customers still agree on them (at least 0.80)",
+        "chosen": "the most that halves of the customers agree on (at least 0.80)",
+    }[result.segmentation.learned["number"]]
+    lines = [f"{len(result.segmentation.segments)} segments, {why}; prediction strength {tried}"]
     if result.agreement is not None:
         lines.append(f"agreement with the earlier segments: adjusted Rand index {result.agreement:.2f}")
     return lines

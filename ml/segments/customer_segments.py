@@ -106,7 +106,8 @@ def segments(
     refit : bool
         Learn again; segments that keep their customers keep their number and name.
     number : int, optional
-        So many segments; by default as many as repeat themselves (``ml.segments.number``).
+        So many segments; by default as many as before while these repeat themselves, else the most that do
+        (``ml.segments.number``).
 
     Raises
     ------
@@ -128,9 +129,9 @@ def segments(
         earlier = (readable_segmentation if again else read_segmentation)(home, problem.name)
         agreement, is_new = None, True
         if earlier is None:
-            segmentation = learn(build, problem, rows, instant, number, progress)
+            segmentation = learn(build, problem, rows, instant, number, None, progress)
         elif again or are_others(earlier, read_catalog(build), problem, progress):
-            fresh = learn(build, problem, rows, instant, number, progress)
+            fresh = learn(build, problem, rows, instant, number, len(earlier.segments), progress)
             segmentation, agreement = continued(fresh, earlier, build, rows)
         else:
             segmentation, is_new = earlier, False
@@ -172,9 +173,15 @@ def warn_of_hindsight(earlier: Segmentation, as_of: datetime, progress: Progress
 
 
 def learn(
-    build: Path, problem: Problem, rows: pa.Table, as_of: datetime, number: int | None, progress: Progress
+    build: Path,
+    problem: Problem,
+    rows: pa.Table,
+    as_of: datetime,
+    number: int | None,
+    earlier: int | None,
+    progress: Progress,
 ) -> Segmentation:
-    """Segments of the customers, numbered from 1 by size."""
+    """Segments of the customers, numbered from 1 by size; ``earlier`` is how many there were."""
     if len(rows) < CUSTOMERS_MIN:
         raise NotReadyError(
             f"{counted(len(rows), 'customer')} in the population at {format_instant(as_of)}, and segments "
@@ -196,7 +203,7 @@ def learn(
         )
     progress.say("choosing the number of segments")
     measured = strengths(points, problem.seed)
-    centres = fit_centres(points, number or choose_number(measured), problem.seed)
+    centres = fit_centres(points, number or choose_number(measured, earlier), problem.seed)
     sizes = np.bincount(nearest(points, centres), minlength=len(centres))
     centres = centres[np.argsort(-sizes, kind="stable")]
     names = segment_names(inputs, values, nearest(points, centres), len(centres))
@@ -213,7 +220,7 @@ def learn(
             "as_of": format_instant(as_of),
             "customers": len(rows),
             "seed": problem.seed,
-            "number": "given" if number else "chosen",
+            "number": "given" if number else "kept" if len(centres) == earlier else "chosen",
             "left_out": alike,
         },
         tuple(measured),

@@ -49,11 +49,15 @@ class Strength:
         return self.strength - self.standard_error >= STRENGTH_MIN
 
 
-def fit_centres(points: Floats, segments: int, seed: int, starts: int = STARTS) -> Floats:
+def fit_centres(points: Floats, segments: int, seed: int) -> Floats:
     """The centres of k-means, shape (segments, inputs)."""
     # Two threads on a busy core wait for each other: ten times as long as one.
     with threadpool_limits(1):
-        fitted = KMeans(segments, n_init=starts, random_state=seed).fit(sampled(points, ROWS_TO_FIT, seed))
+        return clustered(points, segments, seed, STARTS)
+
+
+def clustered(points: Floats, segments: int, seed: int, starts: int) -> Floats:
+    fitted = KMeans(segments, n_init=starts, random_state=seed).fit(sampled(points, ROWS_TO_FIT, seed))
     centres: Floats = fitted.cluster_centers_
     return centres
 
@@ -83,17 +87,22 @@ def strengths(points: Floats, seed: int, segments_max: int = SEGMENTS_MAX) -> li
     points = sampled(points, ROWS_TO_CHOOSE, seed)
     distinct = len(np.unique(points, axis=0))
     measured = [Strength(1, 1.0, 0.0, 0.0)]
-    for segments in range(2, segments_max + 1):
-        # Each half needs more distinct points than centres.
-        if distinct < 4 * segments:
-            break
-        generator = np.random.default_rng([seed, segments])
-        values = [split_strength(points, segments, generator) for _ in range(SPLITS)]
-        error = float(np.std(values, ddof=1) / np.sqrt(SPLITS))
-        labels = nearest(points, fit_centres(points, segments, seed))
-        silhouette = silhouette_score(points, labels, sample_size=min(len(points), 2_000), random_state=seed)
-        measured.append(Strength(segments, float(np.mean(values)), error, float(silhouette)))
+    with threadpool_limits(1):
+        for segments in range(2, segments_max + 1):
+            # Each half needs more distinct points than centres.
+            if distinct < 4 * segments:
+                break
+            measured.append(strength_of(points, segments, seed))
     return measured
+
+
+def strength_of(points: Floats, segments: int, seed: int) -> Strength:
+    generator = np.random.default_rng([seed, segments])
+    values = [split_strength(points, segments, generator) for _ in range(SPLITS)]
+    error = float(np.std(values, ddof=1) / np.sqrt(SPLITS))
+    labels = nearest(points, clustered(points, segments, seed, STARTS))
+    silhouette = silhouette_score(points, labels, sample_size=min(len(points), 2_000), random_state=seed)
+    return Strength(segments, float(np.mean(values)), error, float(silhouette))
 
 
 def split_strength(points: Floats, segments: int, generator: np.random.Generator) -> float:
@@ -101,8 +110,8 @@ def split_strength(points: Floats, segments: int, generator: np.random.Generator
     order = generator.permutation(len(points))
     seed = int(generator.integers(2**31))
     first, second = points[order[: len(points) // 2]], points[order[len(points) // 2 :]]
-    own = nearest(second, fit_centres(second, segments, seed, STARTS_OF_HALF))
-    predicted = nearest(second, fit_centres(first, segments, seed, STARTS_OF_HALF))
+    own = nearest(second, clustered(second, segments, seed, STARTS_OF_HALF))
+    predicted = nearest(second, clustered(first, segments, seed, STARTS_OF_HALF))
     return min(pairs_kept(predicted[own == segment]) for segment in range(segments))
 
 
@@ -113,6 +122,7 @@ def pairs_kept(predicted: NDArray[np.int64]) -> float:
     return 1.0 if rows < 2 else float((counts * (counts - 1)).sum() / (rows * (rows - 1)))
 
 
-def choose_number(measured: Sequence[Strength]) -> int:
-    """The greatest number of segments that passes."""
-    return max(strength.segments for strength in measured if strength.passes)
+def choose_number(measured: Sequence[Strength], earlier: int | None = None) -> int:
+    """The number of earlier segments while it passes, for users know them; else the greatest that does."""
+    passing = [strength.segments for strength in measured if strength.passes]
+    return earlier if earlier in passing and earlier > 1 else max(passing)

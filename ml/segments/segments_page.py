@@ -42,11 +42,11 @@ def segment_parts(segmentation: Segmentation | None) -> list[Markup]:
 
 def choice_text(segmentation: Segmentation) -> str:
     learned, figures = segmentation.learned, segmentation.figures
-    chosen = (
-        "as many as were asked for"
-        if learned["number"] == "given"
-        else "the most that two halves of the customers agree on"
-    )
+    chosen = {
+        "given": "as many as were asked for",
+        "kept": "as many as before, for two halves of the customers still agree on them",
+        "chosen": "the most that two halves of the customers agree on",
+    }[learned["number"]]
     return (
         f"As of {figures['as_of']} on {figures['build_id']}; the segments were learned as of "
         f"{learned['as_of']} from {learned['customers']:,} customers: {chosen}. A customer belongs to the "

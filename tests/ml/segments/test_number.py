@@ -41,6 +41,9 @@ def test_pairs_by_hand() -> None:
 def test_a_number_passes_only_with_its_standard_error() -> None:
     measured = [Strength(1, 1, 0, 0), Strength(2, 0.85, 0.02, 0.4), Strength(3, 0.81, 0.02, 0.5)]
     assert choose_number(measured) == 2
+    # The number of earlier segments stays while it passes; a whole that can be parted is parted.
+    measured.append(Strength(4, 0.95, 0.01, 0.5))
+    assert [choose_number(measured, earlier) for earlier in (None, 1, 2, 3, 4)] == [4, 4, 2, 4, 4]
 
 
 def test_few_different_customers_are_not_cut_into_many() -> None:
