@@ -12,6 +12,7 @@ features                 labels, the split by time, the labelled dataset, the da
 model, decision, metrics a model, what is done with its scores, how good they are
 train, tracking          candidates to a champion, and its record in MLflow
 explain, score           reasons, and scores with them
+segments                 customers by behaviour, and those who changed
 serve, predictions       scores over HTTP, and the log of those that left
 evaluate, reports        the evidence on the test part, the model card
 monitor, daily_run       scores recomputed, late facts; the day in one command

@@ -26,6 +26,8 @@ COMMANDS = {
     "materialize": "Put feature values into the online store.",
     "score": "Churn probabilities with reasons.",
     "export": "The champion as ONNX or treelite files.",
+    "segments": "Customers by behaviour: names, sizes, churn rates, moves.",
+    "anomalies": "Customers whose behaviour changed against their own past.",
     "run": "The day in one command, for cron and orchestrators.",
     "schedule": "A crontab line, systemd units or an Airflow DAG for it.",
     "serve": "Scores, features and receipts over HTTP.",

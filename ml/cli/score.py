@@ -24,6 +24,7 @@ ROWS_SHOWN = 10
 )
 @click.option("--out", help="File to write: .parquet, .csv or .jsonl; - is standard output.")
 @click.option("--actions", is_flag=True, help="Add whom to contact, and what to do by risk band.")
+@click.option("--segments", is_flag=True, help="Add the segment of each customer ('churn segments').")
 @click.option("--log", is_flag=True, help="Append every score to the prediction log.")
 @problem_option
 @churn_command
@@ -33,6 +34,7 @@ def command(
     as_of: datetime | None,
     out: str | None,
     actions: bool,
+    segments: bool,
     log: bool,
     problem: str | None,
 ) -> None:
@@ -54,6 +56,7 @@ def command(
         as_of=as_of,
         out=out,
         actions=actions,
+        segments=segments,
         json_lines=run.as_json,
         log=log,
         home=run.home,

@@ -195,6 +195,7 @@ class Problem:
     without limit; ``refresh_days`` the days from one scoring of everyone to the next; ``actions`` a file,
     by its whole path or relative to the repository; ``exclude`` features, subjects or roles that no model
     reads; ``use_sensitive`` features whose YAML says ``role: sensitive`` and that are inputs all the same;
+    ``segments`` the features that segments of customers are told apart by, by default those with ``levels``;
     ``burn_in_days`` the first days of the labelled history, which nobody learns from; ``refit`` whether the
     model that scores learns from every settled row, once it is judged; ``folder`` that of the file, where
     modules of candidates of one's own are looked for.
@@ -220,6 +221,7 @@ class Problem:
     actions: FileName = "actions.yml"
     exclude: FeatureNames = ()
     use_sensitive: FeatureNames = ()
+    segments: FeatureNames = ()
     baseline: FeatureNames = ("overdue_ratio", "days_since_last_order")
     candidates: Candidates = CANDIDATES
     selection: Literal["none", "l1", "elimination"] = "none"
@@ -289,7 +291,7 @@ VALUE_DEFAULTS: dict[str, Any] = {
     "success": {"metric": "gini", "target": 0.5},
     "candidates": VALUE_CANDIDATES,
 }
-LISTS = ("baseline", "candidates", "exclude", "use_sensitive")
+LISTS = ("baseline", "candidates", "exclude", "segments", "use_sensitive")
 
 
 def read_problem(path: str | Path | None = None) -> Problem:

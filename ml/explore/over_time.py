@@ -15,10 +15,10 @@ from ml.explore.feature_columns import FLAG, TEXT, Column
 from ml.explore.feature_summary import TAIL
 from ml.features.labels import LABELS, parquet
 from ml.features.split import TimeSplit
+from ml.metrics.wilson_interval import wilson
 from ml.page.number_text import plain
 
 PENDING = "labels/label_pending"
-Z = 1.96  # standard deviations on either side of a 95 % interval
 
 
 def population(build: Path, split: TimeSplit, problem: Problem) -> list[dict[str, Any]]:
@@ -68,14 +68,6 @@ def base_rates(build: Path, split: TimeSplit, problem: Problem) -> list[dict[str
         | dict(zip(("low", "high"), wilson(int(churners), rows), strict=True))
         for cutoff, rows, churners in counts
     ]
-
-
-def wilson(hits: int, rows: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, 1927)."""
-    share, spread = hits / rows, Z * Z / rows
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z / (1 + spread) * np.sqrt(share * (1 - share) / rows + spread / (4 * rows))
-    return float(max(middle - half, 0)), float(min(middle + half, 1))
 
 
 def movement(column: Column, cutoffs: NDArray[Any]) -> list[float | None]:

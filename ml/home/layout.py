@@ -11,6 +11,7 @@ runs/<instant>/   what a run of the day made: scores, the report of the monitor,
 dbt/              dbt's own database, target and logs, which only dbt reads
 feast/            registry and online store
 monitoring/       reports of the monitor, <as-of>.json
+segments/         segments of customers, <problem>.json
 """
 
 import os

@@ -7,6 +7,7 @@ champion_choice          how the champion was chosen
 ranking_and_calibration  curves of the ranking; whether probabilities are true
 threshold_and_actions    what the threshold does, and what it earns
 segments_and_months      by segment, by month, with older features
+customers_by_behaviour   the segments of 'churn segments'
 importance_and_drivers   importance, ablation, learning curve, what drives the scores
 example_customers        the reasons of example customers
 limits                   what the model is not, and how to repeat it

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from ml.page.document import soft
 from ml.page.number_text import NOTHING, decimals, number, percent
+from ml.segments.segmentation import Segmentation
 
 Values = Mapping[str, Any]
 CHAMPION, BASELINE, OTHER = "a", "b", "e"  # colours of the style
@@ -30,12 +31,15 @@ class Card:
         Whether 'churn evaluate' has run, so that the evidence is complete.
     histogram : mapping
         Shares of each class by probability: edges, stayed, churned.
+    segmentation : Segmentation, optional
+        The segments of customers; None where none were learned.
     """
 
     manifest: Values
     evidence: Values
     is_deep: bool
     histogram: Values
+    segmentation: Segmentation | None = None
 
     @property
     def champion(self) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ml.page.document import document, write_whole
 from ml.reports.card_data import Card
 from ml.reports.model_card_page import body
 from ml.reports.value_card_page import value_body, value_card
+from ml.segments.segmentation import readable_segmentation
 from ml.warehouse.current_model import champion_of
 
 BINS = 25
@@ -82,10 +84,12 @@ def report(
 
 def card_of(model: FittedModel, home: Home, progress: Progress) -> tuple[Card, Callable[[Card], Markup]]:
     """The model with its evidence, and what draws it; evidence that is not kept is left out."""
+    segmentation = readable_segmentation(home, model.problem.name)
     if isinstance(model, ValueModel):
-        return value_card(model, evidence_of(home, model, progress=progress)), value_body
+        card = value_card(model, evidence_of(home, model, progress=progress))
+        return replace(card, segmentation=segmentation), value_body
     assert isinstance(model, ChurnModel)
-    return churn_card(model, home), body
+    return replace(churn_card(model, home), segmentation=segmentation), body
 
 
 def churn_card(model: ChurnModel, home: Home) -> Card:

@@ -9,6 +9,7 @@ from ml.page.number_text import number, percent, readable
 from ml.reports.candidate_comparison import candidates
 from ml.reports.card_data import MISSING, Card, between, money
 from ml.reports.champion_choice import choice
+from ml.reports.customers_by_behaviour import behaviour
 from ml.reports.example_customers import customers
 from ml.reports.importance_and_drivers import drivers, learned
 from ml.reports.limits import how_to_repeat, limits
@@ -26,6 +27,7 @@ SECTIONS: Sections[Card] = {
     "truth": ("Whether its probabilities are true", truth),
     "decision": ("The decision and its profit", decision),
     "segments": ("By segment", segments),
+    "behaviour": ("Customers by behaviour", behaviour),
     "months": ("By month", months),
     "staleness": ("The price of staleness", staleness),
     "learned": ("What it learned from", learned),

@@ -29,6 +29,7 @@ from ml.page.plot import Dots, Line, plot
 from ml.reports.candidate_comparison import candidates
 from ml.reports.card_data import Card, between
 from ml.reports.champion_choice import choice
+from ml.reports.customers_by_behaviour import behaviour
 from ml.reports.limits import how_to_repeat
 from ml.reports.model_card_page import tone, verdict_notes
 from ml.reports.problem_and_rows import data
@@ -167,6 +168,7 @@ SECTIONS: Sections[Card] = {
     "candidates": ("Candidates", candidates),
     "choice": ("How it was chosen", choice),
     "amounts": ("Whether its amounts are true", amounts),
+    "behaviour": ("Customers by behaviour", behaviour),
     "drivers": ("What drives its amounts", drivers),
     "limits": ("Limits", limits),
     "repeat": ("How to repeat it", how_to_repeat),

@@ -32,6 +32,7 @@ from ml.model.fitted_model import FittedModel
 from ml.predictions.entries import batch_entries
 from ml.predictions.log import PredictionLog, is_database_error
 from ml.score.logged_builds import remember_build
+from ml.segments.customer_segments import learned_segments, with_segments
 from ml.warehouse.current_model import champion_of, check_same_features
 
 KEYS = [("customer_id", pa.string()), ("event_timestamp", pa.timestamp("us"))]
@@ -53,6 +54,7 @@ def score(
     as_of: datetime | None = None,
     out: str | Path | None = None,
     actions: bool = False,
+    segments: bool = False,
     json_lines: bool = False,
     log: bool = False,
     home: str | Path | Home | None = None,
@@ -75,6 +77,8 @@ def score(
         Add ``contact``, whether to contact the customer (with the threshold rule ``capacity`` as many of the
         population as it allows; of named customers those who are flagged), and ``recommended_action``, the
         action of the risk band in the problem's file of actions.
+    segments : bool
+        Add ``segment`` and ``segment_name``, by the segments that ``churn segments`` keeps.
     log : bool
         Append every score with its feature vector to the prediction log, before it is written.
 
@@ -92,7 +96,8 @@ def score(
     ModelError
         The model ranks no better than chance: nothing is written.
     TidemarkError
-        A named customer is unknown at ``as_of``; there is no model or build; the two do not fit.
+        A named customer is unknown at ``as_of``; there is no model or build; the two do not fit; there are no
+        segments.
     """
     if out is not None:
         check_out(out)
@@ -101,6 +106,7 @@ def score(
     if actions and problem.task == REGRESSION:
         raise UsageError("--actions follow from the bands of a churn probability: leave it out for amounts")
     by_band = read_actions(problem.actions) if actions else None
+    segmentation = learned_segments(home, problem) if segments else None
     with home.reading() as build:
         model = champion_of(build, problem, progress)
         check_better_than_chance(model.facts)
@@ -108,6 +114,8 @@ def score(
         scores = score_customers(build, model, customer_ids, as_of, progress)
         if log:
             log_scores(home, build, scores, uuid4().hex, time.monotonic() - started)
+        if segmentation is not None:
+            scores = with_segments(build, segmentation, scores)
     if by_band is not None:
         scores = with_contacts(scores, model.problem, everyone=not customer_ids)
         bands = np.asarray(scores.column("risk_band").to_pylist(), dtype=object)

@@ -59,9 +59,9 @@ def differing_terms(trained_for: Problem, problem: Problem) -> list[str]:
 
 
 def settings_changed(trained_for: Problem, problem: Problem) -> list[str]:
-    """The settings that differ, apart from the problem's name and folder."""
+    """The settings of a training that differ, apart from the problem's name and folder."""
     before, now = trained_for.as_dict(), problem.as_dict()
-    return [name for name in now if name not in ("folder", "name") and now[name] != before[name]]
+    return [name for name in now if name not in ("folder", "name", "segments") and now[name] != before[name]]
 
 
 def check_same_features(model: FittedModel, catalog: Catalog, build: Path) -> None:

@@ -16,8 +16,8 @@ from ml.common.errors import BuildError
 from ml.featurestore.catalog import meta_of
 
 OF_MODEL = ("feature_view", "subject", "on_demand")
-OF_COLUMN = ("constant", "feature", "minimum", "personal", "planned", "reason", "role", "unit")
-OF_ON_DEMAND = ("name", "formula", "description", "reason", "role", "unit")
+OF_COLUMN = ("constant", "feature", "levels", "minimum", "personal", "planned", "reason", "role", "unit")
+OF_ON_DEMAND = ("name", "formula", "description", "levels", "reason", "role", "unit")
 
 
 def check_feature_yaml(project: Path) -> None:
@@ -39,6 +39,7 @@ def check_feature_yaml(project: Path) -> None:
                         "(docs/feature-yaml.md says what each does)"
                     )
             check_reason(keys.get("reason"), f"{file.relative_to(project)}, {location}")
+            check_levels(keys.get("levels"), f"{file.relative_to(project)}, {location}")
 
 
 def check_reason(sentence: Any, location: str) -> None:
@@ -54,6 +55,16 @@ def check_reason(sentence: Any, location: str) -> None:
             f"{location}: the reason {sentence!r} is no sentence with features in braces ({error}): write "
             'such as "{late_share:.0%} of payments came late"'
         ) from error
+
+
+def check_levels(levels: Any, location: str) -> None:
+    """Refuse levels that are not the words for a low and for a high value."""
+    is_pair = isinstance(levels, list) and len(levels) == 2
+    if levels is not None and not (is_pair and all(isinstance(word, str) and word for word in levels)):
+        raise BuildError(
+            f"{location}: levels are the words for a low and for a high value, such as [rare, frequent], "
+            f"not {levels!r}"
+        )
 
 
 def entries_of(file: Path) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:

@@ -17,6 +17,7 @@ PAGES = (
     "/customers.csv",
     "/customer",
     "/receipt",
+    "/segments",
     "/model",
     "/data",
     "/monitoring",

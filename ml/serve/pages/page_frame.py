@@ -20,6 +20,7 @@ from ml.serve.pages.static_files import ICON_NAME, STYLE_NAME
 LINKS = {
     "/": "Overview",
     "/customers": "Customers",
+    "/segments": "Segments",
     "/model": "Model",
     "/data": "Data",
     "/monitoring": "Monitoring",

@@ -39,6 +39,7 @@ from ml.serve.pages.population_totals import population_totals, usual_capacity
 from ml.serve.pages.reader import check_reader, frame_of
 from ml.serve.pages.receipt import receipt_page
 from ml.serve.pages.score_course import score_course
+from ml.serve.pages.segments import segments_page
 from ml.serve.pages.static_files import static_file
 from ml.serve.pages.values_as_text import key_text
 from ml.serve.pages.what_if import read_supposed, what_if_page
@@ -60,6 +61,7 @@ def add_page_routes(app: FastAPI) -> None:
         ("/customer", customer_view),
         ("/receipt", receipt_view),
         ("/what-if", what_if_view),
+        ("/segments", segments_view),
         ("/model", model_view),
         ("/data", data_view),
         ("/monitoring", monitoring_view),
@@ -186,6 +188,12 @@ async def what_if_view(request: Request) -> Response:
     body = await slowly(request, read)
     log_answer(request, served, [row], (time.perf_counter() - started) * 1000)
     return shown(request, "What if", body, "", served)
+
+
+async def segments_view(request: Request) -> Response:
+    served = served_of(request)
+    body = await slowly(request, partial(segments_page, request.app.state.home, served))
+    return shown(request, "Segments", body, "/segments", served)
 
 
 async def model_view(request: Request) -> Response:

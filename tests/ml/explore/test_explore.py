@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from ml.cli import main
 from ml.common.errors import NotReadyError
 from ml.explore import explore
-from ml.explore.over_time import wilson
 from ml.features.labels import LABELS
 from ml.home.layout import NOTHING_YET
+from ml.metrics.wilson_interval import wilson
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import relabel, write_build
 

@@ -11,14 +11,16 @@ import pytest
 from click.testing import CliRunner
 
 from ml.cli import main
-from ml.common.errors import ModelError, TidemarkError, UsageError
+from ml.common.errors import ModelError, NotReadyError, TidemarkError, UsageError
 from ml.common.progress import Progress
 from ml.config.problem import Bands
 from ml.explain.reason_text import Wording, format_value, reasons
 from ml.home.layout import Home
 from ml.model.inputs import Input
 from ml.model.model_files import manifest_hash
+from ml.reports import report
 from ml.score.scoring import SCORES, score
+from ml.segments.customer_segments import segments as customer_segments
 from tests.ml.conftest import PROBLEM
 from tests.ml.synthetic_build import CLOCK, CUSTOMERS, START, simulate_orders
 
@@ -194,6 +196,37 @@ def test_the_command_prints_json_lines_and_one_sentence_on_a_mistake(
     problem.write_text("bands: {medium: 2}\n")
     usage = CliRunner().invoke(main, ["score", *options])
     assert (usage.exit_code, "line 1: bands.medium is 2" in usage.stderr) == (2, True)
+
+
+def test_segments_are_two_more_columns_and_only_when_asked(trained: Trained, tmp_path: Path) -> None:
+    by_orders = replace(PROBLEM, segments=("days_since_last_order", "orders_90d", "spend_90d"))
+    home, file = trained[0], tmp_path / "scores.csv"
+    with pytest.raises(NotReadyError, match="no segments have been learned yet for the problem problem"):
+        score(home=home, problem=by_orders, segments=True, out=file)
+    assert not file.exists()
+    result = customer_segments(home=home, problem=by_orders, number=3)
+    try:
+        scores = score(home=home, problem=by_orders, segments=True, out=file)
+        assert scores.column_names == [*SCORES.names, "segment", "segment_name"]
+        wanted = {
+            row["customer_id"]: (row["segment"], row["segment_name"]) for row in result.rows.to_pylist()
+        }
+        assert set(wanted.values()) == {(one.number, one.name) for one in result.segmentation.segments}
+        given = {row["customer_id"]: (row["segment"], row["segment_name"]) for row in scores.to_pylist()}
+        assert given == wanted
+        assert file.read_text().splitlines()[0].endswith(",segment,segment_name")
+        assert score(home=home, problem=by_orders).equals(scores.select(SCORES.names))
+        (alone,) = score(["c0001"], home=home, problem=by_orders, segments=True).to_pylist()
+        assert (alone["segment"], alone["segment_name"]) in set(wanted.values())
+        # The model card shows them, and says how to make them where there are none.
+        shown = Path(report(home=home, problem=by_orders)["page"]).read_text()
+        assert all(f"{number} {name}" in shown for number, name in set(wanted.values()))
+    finally:
+        result.file.unlink()
+    assert (
+        "No segments yet: &#39;churn segments&#39;"
+        in Path(report(home=home, problem=PROBLEM)["page"]).read_text()
+    )
 
 
 LATE = Input("days_late", "number", "double", 3.0)

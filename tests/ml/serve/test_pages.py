@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -22,6 +23,7 @@ from ml.model.model_files import read_model
 from ml.monitor import monitor
 from ml.predictions.log import PredictionLog
 from ml.score import score
+from ml.segments.customer_segments import segments
 from ml.serve.access import ADMIN, READ, SCORE, create_key, revoke_key
 from ml.serve.pages.page_frame import without_style_attributes
 from ml.serve.pages.sessions import COOKIE
@@ -30,7 +32,7 @@ from tests.ml.conftest import PROBLEM
 from tests.ml.serve.conftest import customers_of
 from tests.ml.serve.serving import Answer, Server, serving
 
-VIEWS = ("/", "/customers", "/model", "/data", "/monitoring")
+VIEWS = ("/", "/customers", "/segments", "/model", "/data", "/monitoring")
 ROW_KEY = re.compile(r'<td class="key" data-name="customer"><a href="[^"]*">([^<]*)</a>')
 
 
@@ -66,6 +68,7 @@ def test_every_view_is_html_without_script_or_another_host(path: str, server: Se
         {
             "/": "Overview",
             "/customers": "Customers",
+            "/segments": "Segments",
             "/model": "Model",
             "/data": "Data",
             "/monitoring": "Monitoring",
@@ -83,6 +86,20 @@ def test_the_monitoring_page_shows_the_last_report(server: Server, online: Path)
     last = server.ask("/v1/monitoring").json["last_report"]
     assert (last["as_of"], last["ok"]) == (report.as_of, report.ok)
     shutil.rmtree(online / "monitoring")
+
+
+def test_the_segments_page_shows_the_last_run(server: Server, online: Path) -> None:
+    assert "No segments yet." in server.ask("/segments").seen
+    by_orders = replace(PROBLEM, segments=("days_since_last_order", "orders_90d"))
+    result = segments(home=online, problem=by_orders, number=2)
+    shown = server.ask("/segments").seen
+    for one in result.segmentation.figures["segments"]:
+        assert f"{one['number']} {one['name']}" in shown
+        assert f"({one['customers']:,})" in shown
+    assert "Customers by behaviour" in server.ask("/model").seen
+    result.file.write_text("{")
+    assert "No segments yet." in server.ask("/segments").seen
+    result.file.unlink()
 
 
 def test_the_headers_let_the_browser_do_nothing_else(server: Server) -> None:

@@ -63,6 +63,16 @@ def test_a_reason_that_cannot_be_filled_is_refused(project: Path, wrong: str) ->
         check_feature_yaml(project)
 
 
+@pytest.mark.parametrize("wrong", ["low", "[low]", "[low, 3]", "[low, middle, high]", "{low: high}"])
+def test_levels_are_a_word_for_low_and_one_for_high(project: Path, wrong: str) -> None:
+    file = project / PROFILE.with_name("feat_customer_orders.yml")
+    text = file.read_text()
+    assert "levels: [recent, silent]" in text
+    file.write_text(text.replace("levels: [recent, silent]", f"levels: {wrong}", 1))
+    with pytest.raises(BuildError, match="on-demand feature days_since_last_order: levels are the words for"):
+        check_feature_yaml(project)
+
+
 def test_the_page_has_every_key_and_no_other() -> None:
     text = (ROOT / "docs" / "feature-yaml.md").read_text()
     for heading, keys in (
