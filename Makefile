@@ -74,6 +74,7 @@ bench: $(READY) ## Measure seconds and peak memory (two hours; writes docs/bench
 	$(BIN)/python -m benchmarks.online
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.increments
+	$(BIN)/python -m benchmarks.reasons
 	$(BIN)/python -m benchmarks.training
 
 chaos: $(READY) ## Kill, starve and crowd every command (half an hour; writes docs/chaos.md; QUICK=1 for a taste).

@@ -12,6 +12,7 @@ import click
 from benchmarks.machine import machine
 from benchmarks.measure import measure
 from benchmarks.origins import RESULTS as ORIGINS
+from benchmarks.reasons import RESULTS as REASONS
 from benchmarks.training_page import page
 from benchmarks.training_rows import BOOSTED, EVERY
 from benchmarks.truth import RESULTS as TRUTH
@@ -32,7 +33,8 @@ def run(job: str, rows: int) -> dict[str, Any]:
 
 def write_all(results: dict[str, Any]) -> None:
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    PAGE.write_text(page(results, json.loads(TRUTH.read_text()), json.loads(ORIGINS.read_text())))
+    others = (json.loads(file.read_text()) for file in (REASONS, TRUTH, ORIGINS))
+    PAGE.write_text(page(results, *others))
 
 
 @click.command()

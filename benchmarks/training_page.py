@@ -1,4 +1,4 @@
-"""docs/training.md from benchmarks/training.json, truth.json and origins.json."""
+"""docs/training.md from benchmarks/training.json, reasons.json, truth.json and origins.json."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ from benchmarks.machine import measured_on
 GIB = 1024**3
 
 
-def page(results: dict[str, Any], truth: dict[str, Any], origins: dict[str, Any]) -> str:
+def page(
+    results: dict[str, Any], reasons: dict[str, Any], truth: dict[str, Any], origins: dict[str, Any]
+) -> str:
     """The page."""
     told, boosted, every = results["machine"], results["boosted"], results["every"]
     return f"""# What training costs
@@ -29,6 +31,16 @@ With their usual settings, not tuned, in three folds by time and anew from all r
 search for settings.
 
 {table(every)}
+
+## Scores with reasons
+
+Probability, decision, band and three reasons in words of {reasons["customers"]:,} customers with
+{reasons["features"]} features, in memory, by models of {reasons["training_rows"]:,} rows; the median of
+{reasons["repeats"]} runs (`python -m benchmarks.reasons`, {reasons["machine"]["date"]} at commit
+{reasons["machine"]["commit"]}). Values alone are the Shapley values before they become words; beside them the
+library's own, on all threads.
+
+{reasons_table(reasons["kinds"])}
 
 ## How far from the truth
 
@@ -54,6 +66,18 @@ Now minus before, with 95 % intervals drawn by customer (`{origins_command(origi
 
 {origins_table(origins["worlds"])}
 """
+
+
+def reasons_table(kinds: dict[str, dict[str, int]]) -> str:
+    """One line a kind of model."""
+    lines = [
+        "|  | customers a second | values alone | by the library |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, rates in kinds.items():
+        own = f"{rates['values_of_the_library']:,}" if "values_of_the_library" in rates else ""
+        lines.append(f"| {name} | {rates['with_reasons']:,} | {rates['values']:,} | {own} |")
+    return "\n".join(lines)
 
 
 def origins_command(worlds: list[dict[str, Any]]) -> str:

@@ -49,7 +49,7 @@ class Wording:
         return sorted(fields_of(self.sentence or ""))
 
     def reason(self, row: Mapping[str, Any]) -> str:
-        """The reason for one customer; ``row`` has the value of every input."""
+        """The reason for one customer; ``row`` has the values of this input and of those named."""
         name, kind = self.input.name, self.input.kind
         value = format_value(row[name], kind)
         if self.sentence and value != NOT_KNOWN:
@@ -96,12 +96,23 @@ def reasons(frame: pd.DataFrame, added: Floats, words: Sequence[Wording], most: 
     words : sequence of Wording
         One for each input.
     """
-    records: list[dict[Any, Any]] = frame.to_dict("records")
     indices = choose_reasons(added, [wording.subject for wording in words], most)
+    rows = Rows(frame)
     return [
-        [words[index].reason(record) for index in of_row]
-        for record, of_row in zip(records, indices, strict=True)
+        [words[index].reason(rows.values_for(words[index], place)) for index in of_row]
+        for place, of_row in enumerate(indices)
     ]
+
+
+class Rows:
+    """The values of a frame by row; a record of all columns for each row would cost more than its reasons."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.columns = {name: frame[name].tolist() for name in frame}
+
+    def values_for(self, word: Wording, place: int) -> dict[str, Any]:
+        """The values that one reason of one row needs."""
+        return {name: self.columns[name][place] for name in (word.input.name, *word.named)}
 
 
 def reasons_of(
@@ -124,21 +135,20 @@ def chosen_reasons(
         One for each input.
     """
     is_amount = model.problem.task == REGRESSION
-    records: list[dict[Any, Any]] = frame.to_dict("records")
     indices = choose_reasons(
         np.abs(added) if is_amount else added,
         [wording.subject for wording in words],
         model.problem.constraints.reasons,
     )
+    rows = Rows(frame)
 
-    def text(index: int, record: dict[Any, Any], moves: Floats) -> str:
-        sentence = words[index].reason(record)
-        return f"{'raises' if moves[index] > 0 else 'lowers'} it: {sentence}" if is_amount else sentence
+    def text(index: int, place: int) -> str:
+        sentence = words[index].reason(rows.values_for(words[index], place))
+        if not is_amount:
+            return sentence
+        return f"{'raises' if added[place, index] > 0 else 'lowers'} it: {sentence}"
 
-    return [
-        [(index, text(index, record, moves)) for index in of_row]
-        for record, moves, of_row in zip(records, added, indices, strict=True)
-    ]
+    return [[(index, text(index, place)) for index in of_row] for place, of_row in enumerate(indices)]
 
 
 def format_value(value: Any, kind: str = NUMBER) -> str:

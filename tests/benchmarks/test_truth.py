@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.origins import RESULTS as ORIGINS
+from benchmarks.reasons import RESULTS as REASONS
 from benchmarks.training import PAGE
 from benchmarks.training import RESULTS as TRAINING
 from benchmarks.training_page import page
@@ -14,7 +15,7 @@ from benchmarks.truth import RESULTS, distance, expected_gap
 
 
 def test_the_page_is_that_of_the_figures() -> None:
-    figures = [json.loads(file.read_text()) for file in (TRAINING, RESULTS, ORIGINS)]
+    figures = [json.loads(file.read_text()) for file in (TRAINING, REASONS, RESULTS, ORIGINS)]
     assert PAGE.read_text() == page(*figures)
 
 
