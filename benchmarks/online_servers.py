@@ -190,8 +190,9 @@ def drop(kind: str, url: str) -> None:
         import redis
 
         client = redis.Redis.from_url(REDIS)
-        for key in client.scan_iter(f"{{{NAMESPACE}}}:*", count=1000):
-            client.unlink(key)
+        for pattern in (f"{{{NAMESPACE}}}:*", "*peer_redis"):  # ours, and those of Feast's own store
+            for key in client.scan_iter(pattern, count=1000):
+                client.unlink(key)
 
 
 @click.command()
