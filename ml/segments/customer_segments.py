@@ -201,8 +201,10 @@ def learn(
         raise UsageError(
             f"--number {number} is not from 1 to {len(np.unique(points, axis=0))}, the customers that differ"
         )
-    progress.say("choosing the number of segments")
-    measured = strengths(points, problem.seed)
+    measured = []
+    if number is None:
+        progress.say("choosing the number of segments")
+        measured = strengths(points, problem.seed)
     centres = fit_centres(points, number or choose_number(measured, earlier), problem.seed)
     sizes = np.bincount(nearest(points, centres), minlength=len(centres))
     centres = centres[np.argsort(-sizes, kind="stable")]
