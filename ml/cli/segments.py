@@ -131,7 +131,8 @@ def choice(result: "CustomerSegments") -> list[str]:
         "kept": "as before, for halves of the customers still agree on them (at least 0.80)",
         "chosen": "the most that halves of the customers agree on (at least 0.80)",
     }[result.segmentation.learned["number"]]
-    lines = [f"{len(result.segmentation.segments)} segments, {why}; prediction strength {tried}"]
+    strength = f"; prediction strength {tried}" if tried else ""
+    lines = [f"{len(result.segmentation.segments)} segments, {why}{strength}"]
     if result.agreement is not None:
         lines.append(f"agreement with the earlier segments: adjusted Rand index {result.agreement:.2f}")
     return lines

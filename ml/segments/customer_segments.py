@@ -29,7 +29,7 @@ from ml.segments.figures import Assigned, assigned, figures_of
 from ml.segments.inputs import declared_inputs, learn_inputs, read_values, scaled_points
 from ml.segments.matching import matched_positions
 from ml.segments.names import segment_names
-from ml.segments.number import choose_number, fit_centres, nearest, strengths
+from ml.segments.number import Strength, choose_number, fit_centres, nearest, strengths
 from ml.segments.segmentation import (
     Segment,
     Segmentation,
@@ -201,8 +201,10 @@ def learn(
         raise UsageError(
             f"--number {number} is not from 1 to {len(np.unique(points, axis=0))}, the customers that differ"
         )
-    progress.say("choosing the number of segments")
-    measured = strengths(points, problem.seed)
+    measured: list[Strength] = []
+    if number is None:
+        progress.say("choosing the number of segments")
+        measured = strengths(points, problem.seed)
     centres = fit_centres(points, number or choose_number(measured, earlier), problem.seed)
     sizes = np.bincount(nearest(points, centres), minlength=len(centres))
     centres = centres[np.argsort(-sizes, kind="stable")]

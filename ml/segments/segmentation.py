@@ -56,7 +56,7 @@ class Segmentation:
     learned : dict
         ``build_id``, ``as_of``, ``customers``, ``seed``.
     strengths : tuple of Strength
-        How well each number of segments repeated itself.
+        How well each number of segments repeated itself; empty where the number was given.
     definitions : dict
         Input to its type or formula; with others the centres mean nothing.
     next_number : int

@@ -36,7 +36,7 @@ def segment_parts(segmentation: Segmentation | None) -> list[Markup]:
         grid(*(profile(figures, name) for name in segmentation.input_names), two=True),
         segment_table(segmentation),
         moves(figures),
-        folded("Why so many segments", strengths(segmentation)),
+        *([folded("Why so many segments", strengths(segmentation))] if segmentation.strengths else []),
     ]
 
 
