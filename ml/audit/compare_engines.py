@@ -74,7 +74,7 @@ def compare_engines(
         rows = load if customers is None else sample(load, scratch, customers)
         ours = build_on("duckdb", scratch / "duckdb", rows, terms, project, progress)
         theirs = build_on("spark", scratch / "spark", rows, terms, project, progress)
-        tables, found = compare_builds(ours, theirs, rows)
+        tables, difference = compare_builds(ours, theirs, rows)
     result = {
         "equal": all(table.equal for table in tables),
         "load_id": load.name,
@@ -82,7 +82,7 @@ def compare_engines(
         "tables": [table.as_dict() for table in tables],
         "cells": sum(table.cells for table in tables),
     }
-    return {**result, **found, "seconds": round(time.monotonic() - started, 1)}
+    return {**result, **difference, "seconds": round(time.monotonic() - started, 1)}
 
 
 def sample(load: Path, scratch: Path, most: int) -> Path:
@@ -120,7 +120,7 @@ def compare_builds(
         first = next((table for table in tables if not table.equal), None)
         if first is None:
             return tables, {}
-        found: dict[str, Any] = {"first": first.model, "raw_rows": None}
+        difference: dict[str, Any] = {"first": first.model, "raw_rows": None}
         if first.only_duckdb or first.only_spark:
             rows = ours.models.named(first.model).table
             suspects = differing_customers(
@@ -130,17 +130,15 @@ def compare_builds(
                 theirs.spark_rows(first.model),
                 list(types_of(connection, rows)),
             )
-            found["raw_rows"] = fewest_raw_rows(first.model, ours, theirs, load, suspects)
-    return tables, found
+            difference["raw_rows"] = fewest_raw_rows(first.model, ours, theirs, load, suspects)
+    return tables, difference
 
 
 def fewest_raw_rows(
     model: str, ours: EngineBuild, theirs: EngineBuild, load: Path, suspects: list[str]
 ) -> list[dict[str, Any]] | None:
     """The raw rows that a difference comes down to, by column; None if it does not recur on them."""
-    with duckdb.connect() as connection:
-        everyone = customers_of(connection, load)
     with SparkSql() as spark:
         probe = Probe(model, ours.models, theirs.models, load, spark)
-        found = cut_down(probe, suspects, everyone)
-        return probe.contents(*found) if found else None
+        fewest_rows = cut_down(probe, suspects, customers_of(load))
+        return probe.contents(*fewest_rows) if fewest_rows else None

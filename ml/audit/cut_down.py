@@ -16,6 +16,7 @@ import pyarrow as pa
 from ml.audit.engine_differences import count_of_differences
 from ml.audit.spark_session import SparkSql
 from ml.common.errors import BuildError
+from ml.ingest.batch import relation_of
 from ml.ingest.declaration import customers_table, raw_tables
 from ml.warehouse.compiled_models import Models
 from ml.warehouse.customer_tables import CustomerTables
@@ -64,21 +65,21 @@ class SomeRawRows(CustomerTables):
         self, models: Models, load: Path, customers: Sequence[str], rows: Sequence[RawRow] | None = None
     ) -> None:
         super().__init__(models, load, customers)
-        self.kept = rows
+        self.chosen_rows = rows
 
     def raw(self, table: str) -> str:
         """Make these rows of a raw table, unless they are there; its name in SQL."""
         is_new = f"raw_rows.{table}" not in self.table_names
         name = super().raw(table)
-        if is_new and self.kept is not None:
-            kept = [row[1:] for row in self.kept if row.table == table]
+        if is_new and self.chosen_rows is not None:
+            chosen = [row[1:] for row in self.chosen_rows if row.table == table]
             self.connection.execute(
-                "create or replace temp table kept (load varchar, file varchar, row bigint)"
+                "create or replace temp table chosen_rows (load varchar, file varchar, row bigint)"
             )
-            if kept:
-                self.connection.executemany("insert into kept values (?, ?, ?)", kept)
+            if chosen:
+                self.connection.executemany("insert into chosen_rows values (?, ?, ?)", chosen)
             self.connection.execute(
-                f"delete from {name} where {IDENTITY} not in (select (load, file, row) from kept)"
+                f"delete from {name} where {IDENTITY} not in (select (load, file, row) from chosen_rows)"
             )
         return name
 
@@ -188,12 +189,11 @@ def cut_down(
     return customers, fewest(rows, lambda some: probe.differs(customers, some))
 
 
-def customers_of(connection: duckdb.DuckDBPyConnection, load: Path) -> list[str]:
+def customers_of(load: Path) -> list[str]:
     """The key of every customer in a load, in order."""
     table = customers_table()
-    files = str(load / table.name / "*.parquet")
-    rows = connection.execute(
-        f"select distinct {table.key[0]} from read_parquet($files, union_by_name = true) order by 1",
-        {"files": files},
-    ).fetchall()
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"select distinct {table.key[0]} from {relation_of(load / table.name)} order by 1"
+        ).fetchall()
     return [row[0] for row in rows]
