@@ -117,11 +117,9 @@ class Probe:
         self.sql = model.sql
         for relation, view in self.views.items():
             self.sql = re.sub(rf"{re.escape(relation)}\b", view, self.sql)
-        self.runs = 0
 
     def differs(self, customers: Sequence[str], rows: Sequence[RawRow] | None = None) -> bool:
         """Whether the model's tables differ; not where either engine cannot make it from these rows."""
-        self.runs += 1
         with SomeRawRows(self.ours, self.load, customers, rows) as tables:
             try:
                 ours = arrow(tables, f"from {tables.model(self.name)}")
