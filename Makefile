@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscop
 export CHURN_HOME ?= $(CURDIR)/var$(if $(filter subscriptions,$(DEMO)),-subscriptions)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check lint types sql imports docs docs-site bench chaos clean
+.PHONY: help setup demo test test-all check lint types sql imports docs docs-site bench chaos clean spark test-spark
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -61,6 +61,20 @@ imports: $(READY) ## Which part may import which.
 docs: $(READY) ## Write docs/features.md and the service's lock file anew, from the published build.
 	$(BIN)/python -m ml.features.data_dictionary
 	$(BIN)/python -m ml.featurestore.service_lock
+
+spark: .venv-spark/.ready ## Make .venv-spark: the usual environment and Spark (fetches 450 MB; needs Java 17).
+
+.venv-spark/.ready: requirements.lock spark-requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv-spark
+	for lock in requirements.lock spark-requirements.lock; do \
+	    .venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $$lock || exit 1; done
+	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-spark: .venv-spark/.ready ## Run the tests that need Spark, and compare the engines on a shop of 2,000 customers (15 minutes).
+	.venv-spark/bin/python -m pytest -p no:xdist tests/ml/audit/test_compare_engines_on_spark.py tests/dbt_project/test_spark_target.py
+	.venv-spark/bin/churn ingest --home .venv-spark/home --demo shop --customers 2000 --quiet
+	.venv-spark/bin/churn compare-engines --home .venv-spark/home
 
 docs-site: ## The pages under docs as a site in site/, links checked; its packages go to .venv-site.
 	@test -x .venv-site/bin/mkdocs || { $(PYTHON) -m venv .venv-site && .venv-site/bin/python -m pip install --quiet --disable-pip-version-check \

@@ -40,7 +40,7 @@
     {{ adapter.dispatch("parquet_rows")(path) }}
 {%- endmacro %}
 
-{% macro default__parquet_rows(path) -%} parquet.`{{ path }}` {%- endmacro %}
+{% macro default__parquet_rows(path) -%} parquet.`{{ spark_path(path) }}` {%- endmacro %}
 
 {% macro duckdb__parquet_rows(path) -%}
     read_parquet('{{ exact_name(path) }}', hive_partitioning = false)

@@ -38,3 +38,8 @@
     {%- endfor -%}
     {{ return(sentences) }}
 {% endmacro %}
+
+{# a type of the engine's, by the name that a YAML declares #}
+{% macro declared_name_of_type(type) %}
+    {{ return({"character varying(256)": "varchar", "string": "varchar", "timestamp_ntz": "timestamp"}.get(type, type)) }}
+{% endmacro %}

@@ -102,6 +102,7 @@
     {{ return(adapter.dispatch("instant_of")(micros)) }}
 {% endmacro %}
 
-{% macro default__instant_of(micros) %} {{ return("timestamp_micros(" ~ micros ~ ")") }} {% endmacro %}
+{# Spark makes an instant with a zone of it, which is not what the file should say #}
+{% macro default__instant_of(micros) %} {{ return("cast(timestamp_micros(" ~ micros ~ ") as timestamp)") }} {% endmacro %}
 
 {% macro duckdb__instant_of(micros) %} {{ return("make_timestamp(" ~ micros ~ ")") }} {% endmacro %}

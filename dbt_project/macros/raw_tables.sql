@@ -28,7 +28,7 @@
     {{ return(adapter.dispatch("has_files")(name)) }}
 {% endmacro %}
 
-{% macro default__has_files(name) %} {{ return(true) }} {% endmacro %}
+{% macro default__has_files(name) %} {{ return(name in load_manifest().tables) }} {% endmacro %}
 
 {% macro duckdb__has_files(name) %}
     {%- set files = exact_name(raw_folder() | trim) ~ "/" ~ name ~ "/*.parquet" -%}
@@ -40,7 +40,15 @@
     {{ return(adapter.dispatch("last_ingest")()) }}
 {% endmacro %}
 
-{% macro default__last_ingest() %} {{ return(none) }} {% endmacro %}
+{% macro default__last_ingest() %}
+    {%- if not execute -%} {{ return(none) }} {%- endif -%}
+    {{ return((load_manifest().get("ingested_at") or "") | replace("T", " ") | replace("Z", "") or none) }}
+{% endmacro %}
+
+{# load.json: Spark has no list of files, and reads a text line by line #}
+{% macro load_manifest() %}
+    {{ return(fromjson(run_query("select value from text.`" ~ spark_path(raw_folder() | trim ~ "/load.json") ~ "`").columns[0].values() | join("\n"))) }}
+{% endmacro %}
 
 {% macro duckdb__last_ingest() %}
     {%- if not execute -%} {{ return(none) }} {%- endif -%}

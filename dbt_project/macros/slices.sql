@@ -17,5 +17,18 @@
 {%- endmacro %}
 
 {% macro parquet_folder(model) -%}
-    {{ env_var("CHURN_OUTPUT", env_var("CHURN_HOME", "../var") ~ "/dbt/output") }}/{{ "labels" if "labels" in model.fqn else "features" }}/{{ model.name }}
+    {{ adapter.dispatch("parquet_folder")(model) }}
+{%- endmacro %}
+
+{# on Spark every model is a folder of files #}
+{% macro default__parquet_folder(model) -%}
+    {%- if "marts" in model.fqn -%} {{ marts_folder(model, "/dbt/spark/output") }}
+    {%- else -%} {{ env_var("CHURN_HOME", "../var") }}/dbt/spark/tables/{{ model.name }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro duckdb__parquet_folder(model) -%} {{ marts_folder(model, "/dbt/output") }} {%- endmacro %}
+
+{% macro marts_folder(model, usual) -%}
+    {{ env_var("CHURN_OUTPUT", env_var("CHURN_HOME", "../var") ~ usual) }}/{{ "labels" if "labels" in model.fqn else "features" }}/{{ model.name }}
 {%- endmacro %}

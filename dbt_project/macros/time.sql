@@ -68,7 +68,7 @@
     and never past the data clock. It never goes back when data come.
 #}
 {% macro delivered_until(data_clock, table_clock) -%}
-    least({{ data_clock }}, date_trunc('day', {{ table_clock }}) + interval '1' day)
+    least({{ data_clock }}, cast(date_trunc('day', {{ table_clock }}) as timestamp) + interval '1' day)
 {%- endmacro %}
 
 {# earlier than any instant of the data #}
@@ -81,14 +81,14 @@
     cast('9999-01-01' as timestamp)
 {%- endmacro %}
 
-{# the earliest of several instants; one that is null never comes #}
+{# the earliest of several instants; one that is null never comes (Spark's least takes no single value) #}
 {% macro earliest(instants) -%}
-    least({{ instants | join(", ") }})
+    {{ instants[0] if instants | length == 1 else "least(" ~ instants | join(", ") ~ ")" }}
 {%- endmacro %}
 
 {# the latest of several instants; null counts for nothing #}
 {% macro latest(instants) -%}
-    greatest({{ instants | join(", ") }})
+    {{ instants[0] if instants | length == 1 else "greatest(" ~ instants | join(", ") ~ ")" }}
 {%- endmacro %}
 
 {# a value that holds from an instant on, seen from another instant #}
@@ -126,13 +126,5 @@
 {%- endmacro %}
 
 {% macro cutoff_instant(cutoff_number, every=none) -%}
-    {{ adapter.dispatch("cutoff_instant")(cutoff_number, (every or var("cutoff_every_days")) * 86400000000) }}
-{%- endmacro %}
-
-{% macro default__cutoff_instant(cutoff_number, step) -%}
-    timestamp_micros(345600000000 + {{ cutoff_number }} * {{ step }})
-{%- endmacro %}
-
-{% macro duckdb__cutoff_instant(cutoff_number, step) -%}
-    make_timestamp(345600000000 + {{ cutoff_number }} * {{ step }})
+    {{ instant_of("345600000000 + " ~ cutoff_number ~ " * " ~ (every or var("cutoff_every_days")) * 86400000000) }}
 {%- endmacro %}

@@ -16,7 +16,7 @@
 {# columns that place a version among its siblings #}
 {% macro version_span(key, known_at, recorded_at) -%}
         lead({{ known_at }}) over (partition by {{ key }} order by {{ recorded_at }}) as next_known_at,
-        row_number() over (partition by {{ key }} order by {{ recorded_at }}) as version_number,
+        cast(row_number() over (partition by {{ key }} order by {{ recorded_at }}) as bigint) as version_number,
         {{ known_from("deleted_at", known_at) }} as deletion_known_at
 {%- endmacro %}
 

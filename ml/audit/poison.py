@@ -36,7 +36,7 @@ def check(audit: Audit) -> Finding:
     with database(audit) as connection:
         customers = draw_known_customers(audit, connection, CHECK, affordable(audit, 1, WEIGHT))
         draw_limits(audit, connection, CHECK)
-        copy_raw(audit, connection, load)
+        copy_raw(audit.load, connection, load)
         copy_published(audit, connection, published)
         rows = add_poison(connection, load)
         poisoned = rebuild(audit, CHECK, load)

@@ -36,7 +36,7 @@ def check(audit: Audit) -> Finding:
     comparison, instants = Comparison(), list[datetime]()
     with database(audit) as connection:
         customers = draw_known_customers(audit, connection, CHECK, affordable(audit, planned))
-        copy_raw(audit, connection, load)
+        copy_raw(audit.load, connection, load)
         copy_published(audit, connection, published)
         for instant in draw_instants(audit, connection, published, planned):
             if len(instants) >= INSTANTS_MIN and audit.seconds_left() < SECONDS_PER_RUN:

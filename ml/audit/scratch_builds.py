@@ -45,22 +45,22 @@ def check_repeatable(audit: Audit) -> None:
         raise NotReadyError(f"the dbt project has changed since {audit.build.name} was made: build again")
 
 
-def copy_raw(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Write the raw rows of the customers in ``chosen`` to ``folder``, laid out as a load."""
+def copy_raw(load: Path, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Write the raw rows in ``load`` of the customers in ``chosen`` to ``folder``, laid out as a load."""
     for table in raw_tables():
         (folder / table.name).mkdir(parents=True)
         selection = OF_CHOSEN
         if table.merges:
             selection = OF_CHOSEN_MERGES.format(old=table.merges.old)
         if parent := parent_of(table):
-            parents = relation_of(audit.load / parent.name)
+            parents = relation_of(load / parent.name)
             selection = OF_CHOSEN_PARENTS.format(key=parent.key[0], parents=parents)
-        if table.merges and not any((audit.load / table.name).glob("*.parquet")):
+        if table.merges and not any((load / table.name).glob("*.parquet")):
             continue  # a load from before merges were declared
-        query = f"select * from {relation_of(audit.load / table.name)} {selection}"
+        query = f"select * from {relation_of(load / table.name)} {selection}"
         target = literal(folder / table.name / "raw.parquet")
         connection.execute(f"copy ({query}) to {target} (format parquet)")
-    shutil.copy2(audit.load / FILE, folder / FILE)
+    shutil.copy2(load / FILE, folder / FILE)
 
 
 def copy_published(audit: Audit, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:

@@ -38,6 +38,7 @@ COMMANDS = {
     "late": "What facts that came late did to features, labels and figures.",
     "receipt": "The raw rows behind one value, and their total.",
     "audit": "Prove on the data at hand that features keep to the past.",
+    "compare-engines": "The same build on Spark, cell by cell.",
     "forget": "Erase a customer, and prove it.",
     "retention": "Erase what is older than a limit.",
     "doctor": "Check that everything is in place.",
@@ -83,7 +84,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"ml.cli.{cmd_name}").command
+        command: click.Command = import_module(f"ml.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -79,7 +79,7 @@ class CustomerTables:
         # an increment's SQL keeps the whole history of those it marks
         self.connection.execute(f"alter table {CHOSEN} add column is_restated boolean default true")
 
-    def __enter__(self) -> "CustomerTables":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -78,6 +78,7 @@ def run_dbt(
     project: Path = PROJECT,
     tests: bool = True,
     docs: bool = True,
+    target: str = "duckdb",
 ) -> None:
     """Run ``dbt build`` over ``load``, Parquet files going to ``output``.
 
@@ -98,21 +99,24 @@ def run_dbt(
         Whether to run every data test.
     docs : bool
         Whether to describe the columns in ``catalog.json``.
+    target : str
+        The engine: a target of the project's ``profiles.yml``.
 
     Raises
     ------
     BuildError
         A model or a data test failed.
     """
-    target = home / "dbt" / "target"
+    target_folder = home / "dbt" / "target"
     for kind in ("features", "labels"):
         (output / kind).mkdir(parents=True, exist_ok=True)
-    options = ["--project-dir", project, "--profiles-dir", project, "--target-path", target]
+    options = ["--project-dir", project, "--profiles-dir", project, "--target", target]
+    options += ["--target-path", target_folder]
     options += ["--log-path", home / "dbt" / "logs", "--quiet", "--no-use-colors"]
     arguments = {
         "options": [str(option) for option in options],
         "vars": json.dumps(values),
-        "target": str(target),
+        "target": str(target_folder),
         "tests": tests,
         "docs": docs,
     }
@@ -128,7 +132,7 @@ def run_dbt(
         [sys.executable, "-m", "ml.warehouse.dbt_process", json.dumps(arguments)], environment, progress
     )
     for name in (*ARTIFACTS, *((CATALOG,) if docs else ())):
-        shutil.copyfile(target / name, output / name)
+        shutil.copyfile(target_folder / name, output / name)
 
 
 def run_with_progress(command: list[str], environment: dict[str, str], progress: Progress) -> None:

@@ -54,7 +54,7 @@ first_known_facts as (
 customers_numbered as (
 
     select
-        row_number() over (order by customers.customer_id) as customer_number,
+        cast(row_number() over (order by customers.customer_id) as bigint) as customer_number,
         customers.customer_id,
         customers.birth_date,
         {{ if_known("customers.registered_at") }} as registered_at,

@@ -13,7 +13,7 @@ quantities_per_order as (
 
     select
         order_id,
-        sum(quantity) as quantity
+        cast(sum(quantity) as {{ money() }}) as quantity
     from {{ ref("stg_order_items") }}
     where not has_clock
     group by order_id

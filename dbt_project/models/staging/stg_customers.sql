@@ -27,7 +27,7 @@ versions_numbered as (
         *,
         first_value(birth_date) over versions as first_birth_date,
         first_value(registered_at) over versions as first_registered_at,
-        row_number() over versions as version_number,
+        cast(row_number() over versions as bigint) as version_number,
         lead(known_at) over versions as next_known_at,
         {{ or_merged(known_from("deleted_at", "known_at")) }} as deletion_known_at
     from source

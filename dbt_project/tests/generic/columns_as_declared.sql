@@ -4,7 +4,7 @@
     {%- set declared = {} -%}
     {%- if execute and flags.WHICH in ("build", "test") -%}
         {%- for column in adapter.get_columns_in_relation(model) -%}
-            {%- do found.update({column.name | lower: column.data_type | lower | replace("character varying(256)", "varchar")}) -%}
+            {%- do found.update({column.name | lower: declared_name_of_type(column.data_type | lower)}) -%}
         {%- endfor -%}
         {%- for column in declared_columns(model) -%}
             {%- do declared.update({column.name | lower: column.data_type | lower}) -%}
