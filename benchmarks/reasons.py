@@ -74,8 +74,9 @@ def measured(model: ChurnModel, rows: LabelledRows, repeats: int) -> dict[str, A
     prepared = np.asarray(model.pipeline.named_steps["prepare"].transform(frame), dtype=np.float64)
 
     def whole() -> None:
-        model.scores(frame)
-        reasons_of(model, frame, contributions(model, frame), words)
+        raw = model.raw(frame)
+        model.scores(frame, raw)
+        reasons_of(model, frame, contributions(model, frame, raw), words)
 
     found = {
         "with_reasons": rate(whole, count, repeats),

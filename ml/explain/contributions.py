@@ -54,13 +54,18 @@ class Explanation:
         return self.base + self.values.sum(axis=1)
 
 
-def contributions(model: FittedModel, frame: pd.DataFrame) -> Floats:
+def contributions(model: FittedModel, frame: pd.DataFrame, raw: Floats | None = None) -> Floats:
     """The contribution of each input to each row's risk, shape (rows, inputs); see ``explain``."""
-    return explain(model, frame).values
+    return explain(model, frame, raw).values
 
 
-def explain(model: FittedModel, frame: pd.DataFrame) -> Explanation:
+def explain(model: FittedModel, frame: pd.DataFrame, raw: Floats | None = None) -> Explanation:
     """Shapley values of each input, for the rows of a frame from ``model.frame``.
+
+    Parameters
+    ----------
+    raw : array of shape (rows,), optional
+        What ``model.raw`` gave for the frame, where the caller has it.
 
     Raises
     ------
@@ -76,10 +81,10 @@ def explain(model: FittedModel, frame: pd.DataFrame) -> Explanation:
             model.background,
             model.problem.seed,
         )
-        return Explanation(added.values, added.base, added.scale, check_adds_up(model, frame, added))
+        return Explanation(added.values, added.base, added.scale, check_adds_up(model, frame, added, raw))
     prepared = np.asarray(model.pipeline.named_steps["prepare"].transform(frame), dtype=np.float64)
     added = column_contributions(model, prepared)
-    gap = check_adds_up(model, frame, added)
+    gap = check_adds_up(model, frame, added, raw)
     return Explanation(by_input(model, frame, added.values), added.base, added.scale, gap)
 
 
@@ -126,7 +131,9 @@ def churn_log_odds(estimator: Any) -> Callable[[Floats], Floats]:
     return lambda rows: log_odds(estimator.predict_proba(rows)[:, 1])
 
 
-def check_adds_up(model: FittedModel, frame: pd.DataFrame, added: Contributions) -> float:
+def check_adds_up(
+    model: FittedModel, frame: pd.DataFrame, added: Contributions, raw: Floats | None = None
+) -> float:
     """The largest distance between what the values add up to and the pipeline's own prediction.
 
     For amounts it is a share of the largest one.
@@ -137,7 +144,7 @@ def check_adds_up(model: FittedModel, frame: pd.DataFrame, added: Contributions)
         It is greater than a rounding error.
     """
     total = added.base + added.values.sum(axis=1)
-    prediction = raw_prediction(model.pipeline, frame)
+    prediction = model.raw(frame) if raw is None else raw
     unit = max(1.0, float(np.abs(prediction).max())) if added.scale in (AMOUNT, LOG) else 1.0
     gap = float(np.abs(INVERSE.get(added.scale, np.asarray)(total) - prediction).max()) / unit
     if not gap <= LARGEST_GAP:

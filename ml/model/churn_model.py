@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ml.common.array_types import Floats
 from ml.model.calibration import Calibration, band_of
-from ml.model.fitted_model import FittedModel, raw_prediction
+from ml.model.fitted_model import FittedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class ChurnModel(FittedModel):
 
     def probability(self, frame: pd.DataFrame) -> Floats:
         """Calibrated churn probability of each row of a frame from ``frame``."""
-        return self.calibration.apply(raw_prediction(self.pipeline, frame))
+        return self.calibration.apply(self.raw(frame))
 
     def decision(self, probability: Floats) -> NDArray[np.bool_]:
         """Whether each probability counts as churning."""
@@ -43,9 +43,9 @@ class ChurnModel(FittedModel):
         """low, medium or high for each probability."""
         return band_of(probability, self.problem.bands)
 
-    def scores(self, frame: pd.DataFrame) -> Mapping[str, Any]:
+    def scores(self, frame: pd.DataFrame, raw: Floats | None = None) -> Mapping[str, Any]:
         """Probability, decision and risk band of each row."""
-        probability = self.probability(frame)
+        probability = self.calibration.apply(self.raw(frame) if raw is None else raw)
         return {
             "churn_probability": probability,
             "churn_decision": self.decision(probability),

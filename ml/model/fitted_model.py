@@ -57,9 +57,16 @@ class FittedModel(ABC):
     def prediction(self, frame: pd.DataFrame) -> Floats:
         """What the model's metrics are measured by, for each row of a frame from ``frame``."""
 
+    def raw(self, frame: pd.DataFrame) -> Floats:
+        """The pipeline's own probability or amount of each row of a frame from ``frame``."""
+        return raw_prediction(self.pipeline, frame)
+
     @abstractmethod
-    def scores(self, frame: pd.DataFrame) -> Mapping[str, Any]:
-        """The columns of a score, by name, for each row of a frame from ``frame``."""
+    def scores(self, frame: pd.DataFrame, raw: Floats | None = None) -> Mapping[str, Any]:
+        """The columns of a score, by name, for each row of a frame from ``frame``.
+
+        ``raw`` is what ``raw`` gave for the frame, where the caller has it: forests take long to predict.
+        """
 
     @abstractmethod
     def own_facts(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ml.common.array_types import Floats
-from ml.model.fitted_model import FittedModel, raw_prediction
+from ml.model.fitted_model import FittedModel
 
 COVERAGE = 0.9  # of a prediction interval
 ROWS_OF_BAND, BANDS_MAX = 200, 10  # the ends of a 90 % interval are the 10 smallest and largest errors of 200
@@ -88,11 +88,11 @@ class ValueModel(FittedModel):
 
     def prediction(self, frame: pd.DataFrame) -> Floats:
         """The expected amount of each row of a frame from ``frame``."""
-        return at_least(self.lowest, raw_prediction(self.pipeline, frame))
+        return at_least(self.lowest, self.raw(frame))
 
-    def scores(self, frame: pd.DataFrame) -> Mapping[str, Any]:
+    def scores(self, frame: pd.DataFrame, raw: Floats | None = None) -> Mapping[str, Any]:
         """Expected amount and the ends of its prediction interval, of each row."""
-        prediction = self.prediction(frame)
+        prediction = at_least(self.lowest, self.raw(frame) if raw is None else raw)
         low, high = self.ends(prediction)
         return {"predicted_value": prediction, "value_low": low, "value_high": high}
 

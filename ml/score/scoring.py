@@ -233,10 +233,11 @@ def score_features(
 ) -> pa.Table:
     """Scores of rows of customer_id, event_timestamp and features."""
     frame = model.frame(features)
+    raw = model.raw(frame)
     columns = {
         **{name: features.column(name) for name, _ in KEYS},
-        **model.scores(frame),
-        "reasons": reasons_of(model, frame, contributions(model, frame), words),
+        **model.scores(frame, raw),
+        "reasons": reasons_of(model, frame, contributions(model, frame, raw), words),
         "model_version": [model.version] * len(frame),
         "build_id": [build_id] * len(frame),
     }

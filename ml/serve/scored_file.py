@@ -197,8 +197,9 @@ def score_batch(
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of some customers."""
     frame = model.frame(table)
-    added = contributions(model, frame)
-    columns = {name: list(values) for name, values in model.scores(frame).items()}
+    raw = model.raw(frame)
+    added = contributions(model, frame, raw)
+    columns = {name: list(values) for name, values in model.scores(frame, raw).items()}
     predictions = model.prediction(frame).tolist()
     reasons = reason_entries(model, frame, added, words)
     vectors = table.drop_columns(["customer_id", "event_timestamp"]).to_pylist()
