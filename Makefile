@@ -71,7 +71,7 @@ spark: .venv-spark/.ready ## Make .venv-spark: the usual environment and Spark (
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-test-spark: .venv-spark/.ready ## Run the tests that need Spark, and compare the engines on a shop of 2,000 customers (15 minutes).
+test-spark: .venv-spark/.ready ## Run the tests that need Spark, and compare the engines on a shop of 2,000 customers (half an hour).
 	.venv-spark/bin/python -m pytest -p no:xdist tests/ml/audit/test_compare_engines_on_spark.py tests/dbt_project/test_spark_target.py
 	.venv-spark/bin/churn ingest --home .venv-spark/home --demo shop --customers 2000 --quiet
 	.venv-spark/bin/churn compare-engines --home .venv-spark/home

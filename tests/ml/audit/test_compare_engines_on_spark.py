@@ -128,10 +128,9 @@ def test_every_table_is_equal(small_world: World) -> None:
         model.name for model in small_world.ours.models.models.values()
     }
     rows = {table.model: table.rows for table in tables}
-    assert (
-        min(rows[model] for model in ("int_order_line_facts", "feat_customer_orders", "label_customer_churn"))
-        > 10
-    )
+    assert rows["int_order_line_facts"] > 10
+    assert rows["label_customer_churn"] > 10
+    assert rows["feat_customer_orders"] > 10
     assert sum(table.cells for table in tables) > 20_000
 
 
