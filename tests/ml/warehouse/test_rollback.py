@@ -256,7 +256,7 @@ class FullAtCommit(sqlite3.Connection):
 
 def full_at_commit(patched: pytest.MonkeyPatch) -> None:
     connect = partial(sqlite3.connect, factory=FullAtCommit)
-    patched.setattr("ml.featurestore.online.store.sqlite3.connect", connect)
+    patched.setattr("ml.featurestore.online.sqlite_backend.sqlite3.connect", connect)
 
 
 def faults() -> dict[str, Callable[[pytest.MonkeyPatch], None]]:
