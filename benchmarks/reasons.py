@@ -78,12 +78,12 @@ def measured(model: ChurnModel, rows: LabelledRows, repeats: int) -> dict[str, A
         model.scores(frame, raw)
         reasons_of(model, frame, contributions(model, frame, raw), words)
 
-    found = {
+    rates = {
         "with_reasons": rate(whole, count, repeats),
         "values": rate(lambda: column_contributions(model, prepared), count, repeats),
     }
     own = library_values(model.pipeline.named_steps["model"], prepared)
-    return found | ({"values_of_the_library": rate(own, count, repeats)} if own else {})
+    return rates | ({"values_of_the_library": rate(own, count, repeats)} if own else {})
 
 
 def library_values(estimator: Any, prepared: np.ndarray) -> Callable[[], Any] | None:

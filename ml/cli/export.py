@@ -1,5 +1,7 @@
 """``churn export``."""
 
+from dataclasses import asdict
+
 import click
 
 from ml.cli.command import Run, churn_command, problem_option
@@ -32,15 +34,8 @@ def command(run: Run, format: str, out: str, problem: str | None) -> None:
     from ml.export import export
 
     result = export(format, out, home=run.home, problem=problem, progress=run.progress)
-    facts = {
-        "folder": str(result.folder),
-        "files": result.files,
-        "model_version": result.model_version,
-        "rows": result.rows,
-        "largest_difference": result.largest_difference,
-    }
     text = (
         f"{result.model_version} written to {result.folder}: {', '.join(result.files)}\n"
         f"largest difference from 'churn score' on {result.rows:,} rows: {result.largest_difference:.2g}"
     )
-    run.finish(facts, text)
+    run.finish(asdict(result), text)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ml.common.array_types import Floats
 
 LEAF = -1
+GROWN = ("_Booster", "_predictors", "estimators_", "tree_")  # where a library keeps the trees of a fit
 
 
 class Tree(NamedTuple):
@@ -36,10 +37,14 @@ class Trees(NamedTuple):
     is_single: bool
 
 
+def is_trees(model: Any) -> bool:
+    """Whether ``trees_of`` takes a fitted estimator."""
+    return any(hasattr(model, name) for name in GROWN)
+
+
 def fitted_part(model: Any) -> Any:
-    """What a fit makes anew, by which a refit is noticed."""
-    names = ("_Booster", "_predictors", "estimators_", "tree_")
-    return next(getattr(model, name) for name in names if hasattr(model, name))
+    """What a fit replaces, by which a refit is noticed."""
+    return next(getattr(model, name) for name in GROWN if hasattr(model, name))
 
 
 def trees_of(model: Any) -> Trees:

@@ -6,7 +6,7 @@ import numpy as np
 from onnx import TensorProto, numpy_helper
 
 from ml.common.errors import ModelError
-from ml.explain.trees import LEAF, Trees, trees_of
+from ml.explain.trees import LEAF, Trees, is_trees, trees_of
 from ml.export.graph import Graph
 from ml.export.preparation_graph import log_odds, repeat_purchase
 from ml.model.calibration import Calibration
@@ -37,7 +37,7 @@ def raw_prediction(graph: Graph, estimator: Any, columns: str) -> str:
             constant = (
                 estimator.class_prior_[1] if hasattr(estimator, "class_prior_") else estimator.constant_
             )
-            return graph.plus(graph.times(rows_of(graph, columns), 0.0), float(np.ravel(constant)[0]))
+            return graph.plus(rows_of(graph, columns), float(np.ravel(constant)[0]))
         case "RecencyRule":
             return recency_rule(graph, estimator, columns)
         case "RepeatPurchase":
@@ -47,15 +47,11 @@ def raw_prediction(graph: Graph, estimator: Any, columns: str) -> str:
             weights = graph.constant(np.ravel(estimator.coef_)[:, None])
             intercept = float(np.ravel(estimator.intercept_)[0])
             return linked(graph, kind, graph.plus(graph.add("MatMul", columns, weights), intercept))
-    if not hasattr(estimator, "coef_") and is_trees(estimator):
+    if is_trees(estimator):
         return linked(graph, kind, tree_sum(graph, trees_of(estimator), columns))
     raise ModelError(
         f"{kind} has no form in ONNX: export a model of another kind, or serve this one by 'churn serve'"
     )
-
-
-def is_trees(estimator: Any) -> bool:
-    return any(hasattr(estimator, name) for name in ("_Booster", "_predictors", "estimators_", "tree_"))
 
 
 def linked(graph: Graph, kind: str, total: str) -> str:

@@ -23,7 +23,7 @@ from ml.featurestore.retrieval.retrieve import point_in_time
 from ml.home.layout import Home
 from ml.home.problem_file import problem_for
 from ml.model.fitted_model import FittedModel
-from ml.model.inputs import UNKNOWN_TEXT, column_values
+from ml.model.inputs import FLAG, NUMBER, UNKNOWN_TEXT, column_values
 from ml.warehouse.current_model import champion_of, check_same_features
 
 if TYPE_CHECKING:
@@ -133,9 +133,9 @@ def compared_rows(build: Path, problem: Problem) -> pa.Table:
 
 def largest_difference(model: FittedModel, form: "Form", build: Path, rows: pa.Table) -> float:
     """The largest distance of the files' scores from the model's, as a share of amounts above 1."""
-    given = point_in_time(build, rows, features=[name for name in form.inputs if name != AS_OF])
-    exported = form.scores(feeds(given, read_catalog(build), form.inputs))
-    features = point_in_time(build, rows, features=[each.name for each in model.inputs])
+    names = {*form.inputs, *(each.name for each in model.inputs)} - {AS_OF}
+    features = point_in_time(build, rows, features=sorted(names))
+    exported = form.scores(feeds(features, read_catalog(build), form.inputs))
     expected = model.prediction(model.frame(features))
     return float(np.abs(expected - exported).max() / max(1.0, float(np.abs(expected).max())))
 
@@ -152,7 +152,7 @@ def feeds(table: pa.Table, catalog: Catalog, inputs: list[str]) -> dict[str, Any
         elif kinds[name] == TEXT:
             columns[name] = np.asarray(column.fill_null(UNKNOWN_TEXT).to_pylist(), dtype=object)[:, None]
         else:
-            kind = "flag" if pa.types.is_boolean(column.type) else "number"
+            kind = FLAG if pa.types.is_boolean(column.type) else NUMBER
             columns[name] = column_values(column, name, kind)[:, None]
     return columns
 

@@ -13,12 +13,11 @@ from scipy.special import expit
 from ml.common.array_types import Floats
 from ml.common.errors import ModelError
 from ml.config.problem import REGRESSION
-from ml.explain.trees import LEAF, Tree, trees_of
+from ml.explain.trees import LEAF, Tree, is_trees, trees_of
 from ml.export.estimator_graph import (
     LOG_LINK,
     VOTES,
     churn_outputs,
-    is_trees,
     raw_prediction,
     value_outputs,
 )

@@ -124,11 +124,11 @@ def look_up_all(
     graph: Graph, columns: list[str], categories: list[Any], numbers: list[NDArray[np.float64]], unseen: float
 ) -> str:
     """The number of each text, or ``unseen``."""
-    found = []
+    numbers_of = []
     for column, known, values in zip(columns, categories, numbers, strict=True):
         place = encode(graph, column, known, np.arange(len(known)), len(known))
-        found.append(graph.add("Gather", graph.constant([*np.ravel(values), unseen]), place))
-    return graph.side_by_side(found)
+        numbers_of.append(graph.add("Gather", graph.constant([*np.ravel(values), unseen]), place))
+    return graph.side_by_side(numbers_of)
 
 
 def encode(graph: Graph, column: str, texts: Any, places: NDArray[Any], unseen: int) -> str:
