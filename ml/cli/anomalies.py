@@ -62,11 +62,8 @@ def command(
         from ml.segments.anomalies_page import anomalies_body
 
         write_whole(Path(page), document("Anomalies", anomalies_body(result)))
-    if out == "-":
-        run.progress.say(f"{len(result.rows):,} customers listed")
-    else:
-        written = "".join(f"\nwrote {file}" for file in (out, page) if file)
-        run.finish(result.as_dict() | {"out": out, "page": page}, summary(result) + written)
+    count = f"{len(result.rows):,} customers listed"
+    run.finish_with_files(result.as_dict(), summary(result), count, out=out, page=page)
 
 
 def summary(result: "ChangedCustomers") -> str:

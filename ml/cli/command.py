@@ -36,6 +36,16 @@ class Run:
         elif not self.progress.quiet and text:
             click.echo(text)
 
+    def finish_with_files(
+        self, result: dict[str, Any], text: str, count: str, *, out: str | None, page: str | None
+    ) -> None:
+        """Print the result and the files written; where ``out`` is standard output, only say the count."""
+        if out == "-":
+            self.progress.say(count)
+            return
+        written = "".join(f"\nwrote {file}" for file in (out, page) if file)
+        self.finish(result | {"out": out, "page": page}, text + written)
+
 
 def churn_command(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a click callback the shared options; it receives a ``Run`` as first argument."""

@@ -62,11 +62,8 @@ def command(
         from ml.segments.segments_page import segments_body
 
         write_whole(Path(page), document("Segments", segments_body(result.segmentation)))
-    if out == "-":
-        run.progress.say(f"{len(result.rows):,} customers")
-    else:
-        written = "".join(f"\nwrote {file}" for file in (out, page) if file)
-        run.finish(result.as_dict() | {"out": out, "page": page}, summary(result) + written)
+    count = f"{len(result.rows):,} customers"
+    run.finish_with_files(result.as_dict(), summary(result), count, out=out, page=page)
 
 
 def summary(result: "CustomerSegments") -> str:
